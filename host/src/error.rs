@@ -1,0 +1,238 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The result of a call on a store.
+pub type Result<T> = std::result::Result<T, Error>;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What went wrong, with which artifact, in which backend, and whether a retry can help.
+///
+/// ```
+/// use artifact_store::{ErrorKind, blocking::ArtifactStore};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let store = ArtifactStore::open_dir(dir.path())?;
+/// let error = store.get("absent").unwrap_err();
+/// assert!(matches!(error.kind(), ErrorKind::NotFound));
+/// assert_eq!(error.key(), Some("absent"));
+/// assert!(!error.is_retryable());
+/// assert_eq!(error.to_string(), "cannot get `absent` from backend `fs`: not found");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    operation: Operation,
+    key: Option<String>,
+    backend: Arc<str>,
+}
+
+/// The cases of an [`Error`]: first those of the contract, as the backend reported them,
+/// then what the host found out by itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// There is no artifact under this key.
+    #[error("not found")]
+    NotFound,
+    /// A create-only put met an artifact; it is untouched.
+    #[error("an artifact with this key exists already")]
+    AlreadyExists,
+    /// The key breaks the rules for keys; the text says how.
+    #[error("invalid key: {0}")]
+    InvalidKey(String),
+    /// The offset lies beyond the end of the artifact.
+    #[error("the offset lies beyond the end of the artifact")]
+    InvalidRange,
+    /// More bytes than the backend, or the host's [`Limits::buffer`](crate::Limits::buffer), takes.
+    #[error("too large: the limit is {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The storage refused access.
+    #[error("access denied: {0}")]
+    AccessDenied(String),
+    /// The storage is full or a quota is used up.
+    #[error("no space: {0}")]
+    NoSpace(String),
+    /// The stored bytes are not the ones that were put. Putting or deleting the artifact repairs it.
+    #[error("corrupt: {0}")]
+    Corrupt(String),
+    /// The storage cannot answer now; a later try may succeed.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// The backend does not offer this.
+    #[error("unsupported: {0}")]
+    Unsupported(String),
+    /// Anything else that the backend reported.
+    #[error("{0}")]
+    Other(String),
+    /// The component could not be made a backend.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The component trapped, or used more than its limits allow; the instance is discarded.
+    #[error("the backend trapped")]
+    Trap(#[source] Cause),
+    /// The backend took longer than [`Limits::call_timeout`](crate::Limits::call_timeout).
+    /// Whether a put or delete took effect is unknown.
+    #[error("the backend took longer than {} s", .0.as_secs_f64())]
+    Timeout(Duration),
+    /// The backend's answer breaks the contract; nothing of it was passed on as right.
+    #[error("the backend broke its contract: {0}")]
+    Protocol(String),
+    /// The caller's own reader or writer failed.
+    #[error("the transfer's other end failed")]
+    Io(#[source] std::io::Error),
+}
+
+/// Why a component cannot serve as a backend.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read the file")]
+    Read(#[source] std::io::Error),
+    /// The bytes are no WebAssembly component; the text says what they look like.
+    #[error("this is {0}, not a WebAssembly component")]
+    NotAComponent(String),
+    /// The component does not export the contract, or another version of it.
+    #[error("the component does not export `{missing}`{}", found_instead(.found))]
+    MissingExport {
+        /// The interface that every backend exports.
+        missing: String,
+        /// What of this contract, in whatever version, it exports instead.
+        found: Vec<String>,
+    },
+    /// The component exports the interface, but with other types or functions.
+    #[error("the component's `{interface}` is not the one of the contract")]
+    WrongInterface {
+        /// The interface that differs.
+        interface: String,
+        /// How it differs.
+        #[source]
+        source: Cause,
+    },
+    /// The component imports what this host does not give to any backend.
+    #[error("the component imports what no grant can give: {}", .0.join(", "))]
+    UnexpectedImports(Vec<String>),
+    /// WebAssembly that does not validate, or cannot be compiled or linked.
+    #[error("the component cannot be compiled or linked")]
+    Invalid(#[source] Cause),
+    /// A granted directory cannot be opened.
+    #[error("cannot open the granted directory `{path}`")]
+    Directory {
+        /// The directory on the host.
+        path: String,
+        /// Why it cannot be opened.
+        #[source]
+        source: Cause,
+    },
+}
+
+fn found_instead(found: &[String]) -> String {
+    match found {
+        [] => String::new(),
+        _ => format!(" (it exports `{}`)", found.join("`, `")),
+    }
+}
+
+/// What was being done when an error came up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Open,
+    Put,
+    Get,
+    Delete,
+    Stat,
+    List,
+}
+
+impl Error {
+    pub(crate) fn new(
+        kind: ErrorKind,
+        operation: Operation,
+        key: Option<&str>,
+        backend: &Arc<str>,
+    ) -> Self {
+        let (key, backend) = (key.map(str::to_owned), Arc::clone(backend));
+        Self(Box::new(Inner { kind, operation, key, backend }))
+    }
+
+    /// The case.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The artifact's key, or the prefix of a listing; none where the store itself failed to open.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.0.key.as_deref()
+    }
+
+    /// The backend's name: `fs`, or the component's file.
+    #[must_use]
+    pub fn backend(&self) -> &str {
+        &self.0.backend
+    }
+
+    /// Whether the same call may succeed later without anything being mended: true for
+    /// [`ErrorKind::Unavailable`] and [`ErrorKind::Timeout`].
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Unavailable(_) | ErrorKind::Timeout(_))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, operation, key, backend } = &*self.0;
+        let (verb, place) = match operation {
+            Operation::Open => return write!(f, "cannot open backend `{backend}`: {kind}"),
+            Operation::Put => ("put", "into"),
+            Operation::Get => ("get", "from"),
+            Operation::Delete => ("delete", "from"),
+            Operation::Stat => ("stat", "in"),
+            Operation::List => ("list", "in"),
+        };
+        match key {
+            Some(key) => write!(f, "cannot {verb} `{}` {place}", key.escape_debug())?,
+            None => write!(f, "cannot {verb} {place}")?,
+        }
+        write!(f, " backend `{backend}`: {kind}")
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0.kind)
+    }
+}
+
+/// So that a reader or writer of artifacts fits where `std` or `tokio` expect one; the
+/// [`Error`] is kept inside.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let kind = match error.kind() {
+            ErrorKind::NotFound => Io::NotFound,
+            ErrorKind::AlreadyExists => Io::AlreadyExists,
+            ErrorKind::InvalidKey(_) | ErrorKind::InvalidRange => Io::InvalidInput,
+            ErrorKind::TooLarge { .. } => Io::FileTooLarge,
+            ErrorKind::AccessDenied(_) => Io::PermissionDenied,
+            ErrorKind::NoSpace(_) => Io::StorageFull,
+            ErrorKind::Corrupt(_) | ErrorKind::Protocol(_) => Io::InvalidData,
+            ErrorKind::Unsupported(_) => Io::Unsupported,
+            ErrorKind::Timeout(_) => Io::TimedOut,
+            ErrorKind::Io(cause) => cause.kind(),
+            _ => Io::Other,
+        };
+        Self::new(kind, error)
+    }
+}

@@ -1,0 +1,12 @@
+//! Running a component: the engine, what an instance sees, the pool of instances, and a
+//! call on one of them.
+
+mod deadline;
+mod engine;
+mod pool;
+mod state;
+
+pub(crate) use deadline::Deadline;
+pub(crate) use engine::{engine, on_this_thread, on_worker};
+pub(crate) use pool::{Exports, Pool};
+pub(crate) use state::HostState;

@@ -1,0 +1,202 @@
+//! Instances of one component, each checked out for one call at a time. An instance that
+//! finished its call cleanly is kept for the next; any other is dropped with all it holds.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
+use wasmtime::Store;
+use wasmtime::component::{Accessor, InstancePre};
+
+use super::state::{HostState, new_store};
+use super::Deadline;
+use crate::bindings::{artifact_store, inventory, streams, types};
+use crate::error::{ErrorKind, LoadError};
+use crate::{Grants, Limits};
+
+/// After so many calls an instance is dropped, since its linear memory never shrinks.
+const CALLS_PER_INSTANCE: u32 = 1000;
+
+/// What the component offers, as looked up once at load.
+pub(crate) struct Offered {
+    pub(crate) store: artifact_store::GuestIndices,
+    pub(crate) streams: Option<streams::GuestIndices>,
+    pub(crate) inventory: Option<inventory::GuestIndices>,
+}
+
+/// The functions of one instance.
+pub(crate) struct Exports {
+    pub(crate) store: artifact_store::Guest,
+    pub(crate) streams: Option<streams::Guest>,
+    pub(crate) inventory: Option<inventory::Guest>,
+}
+
+struct Instance {
+    store: Store<HostState>,
+    exports: Exports,
+    calls: u32,
+}
+
+pub(crate) struct Pool {
+    component: InstancePre<HostState>,
+    offered: Offered,
+    grants: Grants,
+    limits: Limits,
+    idle: Mutex<Vec<Instance>>,
+    free: Semaphore,
+}
+
+impl Pool {
+    pub(crate) fn new(
+        component: InstancePre<HostState>,
+        offered: Offered,
+        grants: Grants,
+        limits: Limits,
+    ) -> Self {
+        let free = Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS));
+        Self { component, offered, grants, limits, idle: Mutex::default(), free }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn offers_streams(&self) -> bool {
+        self.offered.streams.is_some()
+    }
+
+    pub(crate) fn offers_inventory(&self) -> bool {
+        self.offered.inventory.is_some()
+    }
+
+    /// Makes sure that an instance can be had, and keeps it for the first call.
+    pub(crate) async fn probe(&self) -> Result<(), ErrorKind> {
+        let deadline = Arc::new(Deadline::new(self.limits.call_timeout));
+        let instance = within(&deadline, self.instantiate(&deadline)).await?;
+        self.keep(instance);
+        Ok(())
+    }
+
+    /// Runs one call of the contract on an instance. `body` must have awaited all that it
+    /// takes from the backend (streams, futures) when it returns.
+    ///
+    /// The instance serves again when the backend answered, be it with an error of the
+    /// contract. After a trap, a broken contract or a timeout it is dropped before this
+    /// returns: it does nothing more.
+    pub(crate) async fn call<R>(
+        &self,
+        body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
+    ) -> Result<R, ErrorKind> {
+        let deadline = Arc::new(Deadline::new(self.limits.call_timeout));
+        within(&deadline, async {
+            let _permit = self.free.acquire().await.map_err(|e| ErrorKind::Trap(e.into()))?;
+            deadline.restart();
+            let mut instance = match self.take() {
+                Some(instance) => instance,
+                None => self.instantiate(&deadline).await?,
+            };
+            let Instance { store, exports, .. } = &mut instance;
+            store.data_mut().deadline = Arc::clone(&deadline);
+            store.set_epoch_deadline(1);
+            let outcome = store
+                .run_concurrent(async |accessor| {
+                    let outcome = body(accessor, exports).await;
+                    if outcome.is_ok() {
+                        // What the backend still does after its answer is part of the call.
+                        std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+                    }
+                    outcome
+                })
+                .await
+                .unwrap_or_else(|trap| Err(Failed::Trap(trap)));
+            match outcome {
+                Ok(answer) => {
+                    self.keep(instance);
+                    answer
+                }
+                Err(_) if deadline.is_over() => Err(ErrorKind::Timeout(deadline.budget())),
+                Err(Failed::Trap(trap)) => Err(ErrorKind::Trap(trap.into())),
+                Err(Failed::Protocol(text)) => Err(ErrorKind::Protocol(text)),
+            }
+        })
+        .await
+    }
+
+    async fn instantiate(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
+        let mut store = new_store(&self.grants, &self.limits, Arc::clone(deadline))?;
+        let made = self.component.instantiate_async(&mut store).await;
+        let instance = made.map_err(|trap| match deadline.is_over() {
+            true => ErrorKind::Timeout(deadline.budget()),
+            false => ErrorKind::Trap(trap.into()),
+        })?;
+        let invalid = |e: wasmtime::Error| LoadError::Invalid(e.into());
+        let offered = &self.offered;
+        let exports = Exports {
+            store: offered.store.load(&mut store, &instance).map_err(invalid)?,
+            streams: match &offered.streams {
+                Some(indices) => Some(indices.load(&mut store, &instance).map_err(invalid)?),
+                None => None,
+            },
+            inventory: match &offered.inventory {
+                Some(indices) => Some(indices.load(&mut store, &instance).map_err(invalid)?),
+                None => None,
+            },
+        };
+        Ok(Instance { store, exports, calls: 0 })
+    }
+
+    fn take(&self) -> Option<Instance> {
+        self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop()
+    }
+
+    fn keep(&self, mut instance: Instance) {
+        instance.calls += 1;
+        if instance.calls < CALLS_PER_INSTANCE {
+            self.idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
+        }
+    }
+}
+
+/// How a call ended: with the backend's answer, or so that the instance is of no more use.
+pub(crate) type Outcome<R> = Result<Result<R, ErrorKind>, Failed>;
+
+pub(crate) enum Failed {
+    Trap(wasmtime::Error),
+    Protocol(String),
+}
+
+impl From<wasmtime::Error> for Failed {
+    fn from(trap: wasmtime::Error) -> Self {
+        Self::Trap(trap)
+    }
+}
+
+/// Ends `call` (and with it the instance that it holds) when the deadline is over.
+async fn within<R>(
+    deadline: &Deadline,
+    call: impl Future<Output = Result<R, ErrorKind>>,
+) -> Result<R, ErrorKind> {
+    tokio::select! {
+        biased;
+        result = pin!(call) => result,
+        () = deadline.over() => Err(ErrorKind::Timeout(deadline.budget())),
+    }
+}
+
+impl From<types::Error> for ErrorKind {
+    fn from(error: types::Error) -> Self {
+        match error {
+            types::Error::NotFound => Self::NotFound,
+            types::Error::AlreadyExists => Self::AlreadyExists,
+            types::Error::InvalidKey(text) => Self::InvalidKey(text),
+            types::Error::InvalidRange => Self::InvalidRange,
+            types::Error::TooLarge(limit) => Self::TooLarge { limit },
+            types::Error::AccessDenied(text) => Self::AccessDenied(text),
+            types::Error::NoSpace(text) => Self::NoSpace(text),
+            types::Error::Corrupt(text) => Self::Corrupt(text),
+            types::Error::Unavailable(text) => Self::Unavailable(text),
+            types::Error::Unsupported(text) => Self::Unsupported(text),
+            types::Error::Other(text) => Self::Other(text),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! Moving an artifact's bytes between the caller and a backend.
+//!
+//! `upload` and `download` carry streams of any size in bounded memory; `buffered` stands in
+//! for them where a backend offers no streams. `writer` and `reader` are the caller's ends.
+
+pub(crate) mod buffered;
+pub(crate) mod download;
+pub(crate) mod reader;
+pub(crate) mod upload;
+pub(crate) mod writer;
+
+/// How many bytes move at once between the caller and the thread that runs the backend.
+pub(crate) const CHUNK: usize = 256 * 1024;
+
+/// How many chunks wait between the two, beside the one at work.
+pub(crate) const CHUNKS_WAITING: usize = 1;
