@@ -1,9 +1,47 @@
+//! A store for artifacts (large opaque blobs: patches, snapshot manifests, build outputs)
+//! whose storage backend is a WebAssembly component, loaded at run time.
+//!
+//! The backend decides where artifacts lie and when they become visible; it runs in a
+//! sandbox, touches only what its [`Grants`] name, and is exchanged for another file without
+//! rebuilding the application. The host checks keys, seals each write with a checksum and
+//! verifies what is read.
+//!
+//! ```
+//! use artifact_store::ArtifactStore;
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! # let dir = tempfile::tempdir()?;
+//! let store = ArtifactStore::open_dir(dir.path()).await?;
+//! store.put("snapshots/42", "a manifest").await?;
+//! assert_eq!(store.get("snapshots/42").await?, "a manifest");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Without an executor, [`blocking::ArtifactStore`] offers the same calls. Any other
+//! component that exports the package `artifact:storage` takes the place of the built-in one
+//! through [`ArtifactStore::open`] and a [`Backend`].
+#![warn(missing_docs)]
+
+mod backend;
 mod bindings;
+pub mod blocking;
 mod checksum;
 mod error;
 mod grants;
+mod info;
+mod instance;
 mod key;
 mod limits;
+mod store;
+mod transfer;
+
+pub use backend::Backend;
 pub use error::{Error, ErrorKind, LoadError, Result};
 pub use grants::Grants;
+pub use info::{Entry, Info, ReadOptions, WriteOptions};
 pub use limits::Limits;
+pub use store::{ArtifactStore, Listing};
+pub use transfer::reader::ArtifactReader;
+pub use transfer::writer::ArtifactWriter;

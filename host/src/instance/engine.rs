@@ -27,14 +27,12 @@ pub(crate) fn on_this_thread<F: Future>(future: F) -> F::Output {
     pollster::block_on(future)
 }
 
-/// Runs `future` on a thread that may block, whatever executor the caller uses. It runs to its
+/// Runs `work` on a thread that may block, whatever executor the caller uses. It runs to its
 /// end even where nobody waits for the handle any more.
-pub(crate) fn on_worker<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    RUNTIME.spawn_blocking(move || pollster::block_on(future))
+pub(crate) fn on_worker<R: Send + 'static>(
+    work: impl AsyncFnOnce() -> R + Send + 'static,
+) -> JoinHandle<R> {
+    RUNTIME.spawn_blocking(move || pollster::block_on(work()))
 }
 
 /// The engine of this process, made at the first use. More than one would keep compiled code
@@ -56,10 +54,8 @@ pub(crate) fn engine() -> wasmtime::Result<&'static Engine> {
         Ok(cache) => drop(config.cache(Some(cache))),
         Err(error) => tracing::debug!("compiled code is not cached: {error:#}"),
     }
-    let engine = ENGINE.get_or_init({
-        let made = Engine::new(&config)?;
-        || made
-    });
+    let made = Engine::new(&config)?;
+    let engine = ENGINE.get_or_init(|| made);
     static TICKER: OnceLock<JoinHandle<()>> = OnceLock::new();
     TICKER.get_or_init(|| {
         RUNTIME.spawn(async move {

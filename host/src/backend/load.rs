@@ -1,0 +1,124 @@
+//! From bytes to a pool that can serve: each way in which a file is no backend gets its own error.
+
+use std::sync::Arc;
+
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+use super::{Backend, Loaded};
+use crate::bindings::{artifact_store, inventory, streams};
+use crate::error::{Error, ErrorKind, LoadError, Operation};
+use crate::instance::{HostState, Offered, Pool, engine};
+
+const PACKAGE: &str = "artifact:storage/";
+const STORE: &str = "artifact:storage/artifact-store@0.1.0";
+const STREAMS: &str = "artifact:storage/streams@0.1.0";
+const INVENTORY: &str = "artifact:storage/inventory@0.1.0";
+
+/// What a component may import: WASI without HTTP, as far as its grants give it a meaning,
+/// and the contract's own types, which carry no function.
+const IMPORTABLE: [&str; 7] = [
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+    "artifact:storage/types@",
+];
+
+impl Backend {
+    /// Compiles, links and tries the component.
+    pub(crate) async fn load(self) -> Result<Loaded, Error> {
+        let name = Arc::clone(&self.name);
+        match self.pool().await {
+            Ok(pool) => Ok(Loaded { name, pool: Arc::new(pool) }),
+            Err(kind) => Err(Error::new(kind, Operation::Open, None, &name)),
+        }
+    }
+
+    async fn pool(self) -> Result<Pool, ErrorKind> {
+        let (component, offered) = prepare(&self.bytes()?)?;
+        let pool = Pool::new(component, offered, self.grants, self.limits);
+        pool.probe().await?;
+        Ok(pool)
+    }
+}
+
+fn prepare(bytes: &[u8]) -> Result<(InstancePre<HostState>, Offered), LoadError> {
+    check_kind(bytes)?;
+    let engine = engine().map_err(invalid)?;
+    let component = Component::from_binary(engine, bytes).map_err(invalid)?;
+    check_exports(&component, engine)?;
+    check_imports(&component, engine)?;
+    let mut linker = Linker::new(engine);
+    // Both generations of WASI, so that a component of any toolchain finds its own.
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(invalid)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker).map_err(invalid)?;
+    let component = linker.instantiate_pre(&component).map_err(invalid)?;
+    let wrong = |interface: &str| {
+        let interface = interface.to_owned();
+        move |e: wasmtime::Error| LoadError::WrongInterface { interface, source: e.into() }
+    };
+    let has = |name| component.component().get_export_index(None, name).is_some();
+    let offered = Offered {
+        store: artifact_store::GuestIndices::new(&component).map_err(wrong(STORE))?,
+        streams: match has(STREAMS) {
+            true => Some(streams::GuestIndices::new(&component).map_err(wrong(STREAMS))?),
+            false => None,
+        },
+        inventory: match has(INVENTORY) {
+            true => Some(inventory::GuestIndices::new(&component).map_err(wrong(INVENTORY))?),
+            false => None,
+        },
+    };
+    Ok((component, offered))
+}
+
+fn invalid(error: wasmtime::Error) -> LoadError {
+    LoadError::Invalid(error.into())
+}
+
+/// Says what the bytes are, where they are no binary component; the compiler's own message
+/// would speak of magic numbers.
+fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
+    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
+    let text = start.trim_start().to_ascii_lowercase();
+    let kind = match bytes {
+        [] => "an empty file",
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => return Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => "a core WebAssembly module",
+        [0, b'a', b's', b'm', ..] => "WebAssembly of an unknown version",
+        _ if text.starts_with("<!doctype html") || text.starts_with("<html") => "an HTML page",
+        _ if text.starts_with("(component") || text.starts_with("(module") => {
+            "WebAssembly text, which has to be assembled first"
+        }
+        _ => "some other file",
+    };
+    Err(LoadError::NotAComponent(kind.into()))
+}
+
+fn check_exports(component: &Component, engine: &Engine) -> Result<(), LoadError> {
+    let ty = component.component_type();
+    let mut found = Vec::new();
+    for (name, item) in ty.exports(engine) {
+        if name == STORE && matches!(item.ty, ComponentItem::ComponentInstance(_)) {
+            return Ok(());
+        }
+        if name.starts_with(PACKAGE) {
+            found.push(name.to_owned());
+        }
+    }
+    Err(LoadError::MissingExport { missing: STORE.into(), found })
+}
+
+fn check_imports(component: &Component, engine: &Engine) -> Result<(), LoadError> {
+    let ty = component.component_type();
+    let unexpected: Vec<_> = ty
+        .imports(engine)
+        .map(|(name, _)| name.to_owned())
+        .filter(|name| !IMPORTABLE.iter().any(|prefix| name.starts_with(prefix)))
+        .collect();
+    if unexpected.is_empty() { Ok(()) } else { Err(LoadError::UnexpectedImports(unexpected)) }
+}

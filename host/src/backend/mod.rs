@@ -1,0 +1,142 @@
+//! A backend: the component, what it may touch and use up, and how it is made ready to serve.
+
+mod load;
+mod loaded;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub(crate) use loaded::Loaded;
+
+use crate::error::{Error, LoadError, Operation};
+use crate::{Grants, Limits};
+
+/// The component behind [`Backend::fs`], built from `guest/fs`.
+const FS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fs.wasm"));
+
+/// Which component serves a store, what it may touch and what it may use up.
+///
+/// ```no_run
+/// use artifact_store::{ArtifactStore, Backend, Grants};
+///
+/// # async fn example() -> artifact_store::Result<()> {
+/// let backend = Backend::from_file("my-backend.wasm")
+///     .grants(Grants::none().read_write("./data", "/"));
+/// let store = ArtifactStore::open(backend).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Backend {
+    name: Arc<str>,
+    source: Source,
+    grants: Grants,
+    limits: Limits,
+}
+
+#[derive(Clone)]
+enum Source {
+    File(PathBuf),
+    Bytes(Arc<[u8]>),
+    BuiltIn(&'static [u8]),
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "File({path:?})"),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::BuiltIn(bytes) => write!(f, "BuiltIn({})", bytes.len()),
+        }
+    }
+}
+
+impl Backend {
+    /// The built-in backend that keeps artifacts in the existing directory `dir`. It is
+    /// granted that directory and nothing else.
+    #[must_use]
+    pub fn fs(dir: impl AsRef<Path>) -> Self {
+        Self::new("fs", Source::BuiltIn(FS)).grants(Grants::none().read_write(dir, "/"))
+    }
+
+    /// The component in `file`, named by its path, without any grant.
+    #[must_use]
+    pub fn from_file(file: impl Into<PathBuf>) -> Self {
+        let file = file.into();
+        Self::new(&file.display().to_string(), Source::File(file))
+    }
+
+    /// The component in `bytes`, without any grant. Errors call it `name`.
+    #[must_use]
+    pub fn from_bytes(name: &str, bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self::new(name, Source::Bytes(bytes.into()))
+    }
+
+    /// The built-in filesystem backend as a component file, for the wasmtime CLI or another host.
+    #[must_use]
+    pub fn fs_component() -> &'static [u8] {
+        FS
+    }
+
+    /// Replaces what the component may touch.
+    #[must_use]
+    pub fn grants(mut self, grants: Grants) -> Self {
+        self.grants = grants;
+        self
+    }
+
+    /// Replaces what the component may use up.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds one environment variable to the grants.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.grants = self.grants.env(name, value);
+        self
+    }
+
+    pub(crate) fn name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    fn new(name: &str, source: Source) -> Self {
+        Self { name: name.into(), source, grants: Grants::none(), limits: Limits::default() }
+    }
+
+    fn bytes(&self) -> Result<std::borrow::Cow<'_, [u8]>, LoadError> {
+        match &self.source {
+            Source::File(path) => Ok(std::fs::read(path).map_err(LoadError::Read)?.into()),
+            Source::Bytes(bytes) => Ok((&**bytes).into()),
+            Source::BuiltIn(bytes) => Ok((*bytes).into()),
+        }
+    }
+}
+
+/// Makes sure that the directory of a store exists, durably: a crash after the first put must
+/// not take the directory with it.
+pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
+    let absolute = std::path::absolute(dir);
+    let made = absolute.and_then(|dir| {
+        let absent = dir.ancestors().take_while(|dir| !dir.exists()).count();
+        std::fs::create_dir_all(&dir)?;
+        // Each new directory is an entry of the one above it.
+        for parent in dir.ancestors().skip(1).take(absent) {
+            sync_dir(parent)?;
+        }
+        Ok(())
+    });
+    made.map_err(|source| {
+        let path = dir.display().to_string();
+        let kind = LoadError::Directory { path, source: source.into() }.into();
+        Error::new(kind, Operation::Open, None, &"fs".into())
+    })
+}
+
+/// Windows keeps its directories durable by itself, and cannot open them as files.
+fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    if cfg!(windows) { Ok(()) } else { std::fs::File::open(dir)?.sync_all() }
+}

@@ -1,0 +1,251 @@
+//! The same store for code without an executor. Each call runs on the calling thread; inside
+//! a tokio runtime it works too, and blocks the thread as any file operation would.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::backend::{Loaded, create_dir};
+use crate::error::{ErrorKind, Operation, Result};
+use crate::instance::on_this_thread;
+use crate::transfer::CHUNK;
+use crate::{Backend, Entry, Info, ReadOptions, WriteOptions};
+
+/// A store of artifacts, as [`crate::ArtifactStore`], which documents each call. Clones share
+/// the backend.
+///
+/// ```
+/// use artifact_store::blocking::ArtifactStore;
+///
+/// # let dir = tempfile::tempdir()?;
+/// let store = ArtifactStore::open_dir(dir.path())?;
+/// store.put("builds/app-1.2", "bytes")?;
+/// assert_eq!(store.get("builds/app-1.2")?, "bytes");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ArtifactStore {
+    backend: Arc<Loaded>,
+}
+
+impl ArtifactStore {
+    /// Opens the built-in filesystem backend; see [`crate::ArtifactStore::open_dir`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_dir(dir: impl AsRef<Path>) -> Result<Self> {
+        create_dir(dir.as_ref())?;
+        Self::open(Backend::fs(dir))
+    }
+
+    /// Loads a backend; see [`crate::ArtifactStore::open`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open(backend: Backend) -> Result<Self> {
+        Ok(Self { backend: Arc::new(on_this_thread(backend.load())?) })
+    }
+
+    /// Stores `data`, replacing what was there; see [`crate::ArtifactStore::put`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
+        on_this_thread(self.backend.put(key, data.into(), false))
+    }
+
+    /// Stores `data` only if there is nothing yet; see [`crate::ArtifactStore::create`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn create(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
+        on_this_thread(self.backend.put(key, data.into(), true))
+    }
+
+    /// The whole artifact; see [`crate::ArtifactStore::get`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn get(&self, key: &str) -> Result<Bytes> {
+        on_this_thread(self.backend.get(key))
+    }
+
+    /// Removes the artifact; see [`crate::ArtifactStore::delete`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn delete(&self, key: &str) -> Result<()> {
+        on_this_thread(self.backend.delete(key))
+    }
+
+    /// The artifact's size, checksum and time; see [`crate::ArtifactStore::stat`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn stat(&self, key: &str) -> Result<Info> {
+        on_this_thread(self.backend.stat(key))
+    }
+
+    /// All artifacts whose keys begin with `prefix`; see [`crate::ArtifactStore::list`]. The
+    /// iterator ends after an error.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = artifact_store::blocking::ArtifactStore::open_dir(dir.path())?;
+    /// store.put("a/1", "x")?;
+    /// for entry in store.list("a/") {
+    ///     assert_eq!(entry?.key, "a/1");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn list(&self, prefix: &str) -> impl Iterator<Item = Result<Entry>> + use<> {
+        let (backend, prefix) = (Arc::clone(&self.backend), prefix.to_owned());
+        let mut entries = Vec::new().into_iter();
+        let mut rest = Some(None);
+        std::iter::from_fn(move || loop {
+            if let Some(entry) = entries.next() {
+                return Some(Ok(entry));
+            }
+            match on_this_thread(backend.page(&prefix, rest.take()?)) {
+                Ok(page) => {
+                    entries = page.entries.into_iter();
+                    rest = page.next.map(Some);
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        })
+    }
+
+    /// Stores all that `reader` yields; see [`crate::ArtifactStore::write`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn write(&self, key: &str, mut reader: impl Read, options: WriteOptions) -> Result<Info> {
+        let mut writer = self.writer(key, options)?;
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let read = match reader.read(&mut buffer) {
+                Ok(0) => return writer.commit(),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    writer.abort();
+                    return Err(self.backend.error(ErrorKind::Io(error), Operation::Put, key));
+                }
+            };
+            let written = writer.write_all(&buffer[..read]);
+            written.map_err(|e| self.backend.io_error(e, Operation::Put, key))?;
+        }
+    }
+
+    /// A writer that stores at its commit; see [`crate::ArtifactStore::writer`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
+        let backend = Arc::clone(&self.backend);
+        Ok(ArtifactWriter(crate::ArtifactWriter::new(backend, key, options)?))
+    }
+
+    /// Begins to read an artifact or a part of it; see [`crate::ArtifactStore::read`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
+        let opening = crate::ArtifactReader::open(Arc::clone(&self.backend), key, options);
+        Ok(ArtifactReader(on_this_thread(opening)?))
+    }
+}
+
+/// [`crate::ArtifactWriter`] as a [`std::io::Write`].
+///
+/// ```
+/// use std::io::Write;
+///
+/// # let dir = tempfile::tempdir()?;
+/// let store = artifact_store::blocking::ArtifactStore::open_dir(dir.path())?;
+/// let mut writer = store.writer("log", Default::default())?;
+/// writeln!(writer, "first line")?;
+/// writer.commit()?;
+/// assert_eq!(store.get("log")?, "first line\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "an artifact is stored by `commit`"]
+pub struct ArtifactWriter(crate::ArtifactWriter);
+
+impl ArtifactWriter {
+    /// Stores what was written; see [`crate::ArtifactWriter::commit`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn commit(self) -> Result<Info> {
+        on_this_thread(self.0.commit())
+    }
+
+    /// Gives the write up; see [`crate::ArtifactWriter::abort`].
+    pub fn abort(self) {
+        on_this_thread(self.0.abort());
+    }
+}
+
+impl Write for ArtifactWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        on_this_thread(self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        on_this_thread(self.0.flush())
+    }
+}
+
+/// [`crate::ArtifactReader`] as a [`std::io::Read`].
+///
+/// ```
+/// use std::io::Read;
+///
+/// # let dir = tempfile::tempdir()?;
+/// let store = artifact_store::blocking::ArtifactStore::open_dir(dir.path())?;
+/// store.put("digits", "0123456789")?;
+/// let mut text = String::new();
+/// store.read("digits", Default::default())?.read_to_string(&mut text)?;
+/// assert_eq!(text, "0123456789");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ArtifactReader(crate::ArtifactReader);
+
+impl ArtifactReader {
+    /// The whole artifact's info, whatever range is read.
+    #[must_use]
+    pub fn info(&self) -> &Info {
+        self.0.info()
+    }
+
+    /// The next bytes; see [`crate::ArtifactReader::next_chunk`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn next_chunk(&mut self) -> Result<Option<Bytes>> {
+        on_this_thread(self.0.next_chunk())
+    }
+}
+
+impl Read for ArtifactReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        on_this_thread(self.0.read(into))
+    }
+}

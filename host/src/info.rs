@@ -1,0 +1,96 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::bindings::{inventory, types};
+use crate::checksum::Checksum;
+
+/// What is known of a stored artifact.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// let store = artifact_store::blocking::ArtifactStore::open_dir(dir.path())?;
+/// let info = store.put("digits", "123456789")?;
+/// assert_eq!((info.size, info.checksum), (9, Some(0xAE8B14860A799888)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Info {
+    /// Its size in bytes.
+    pub size: u64,
+    /// The CRC-64/NVME of its bytes; none where the backend keeps no checksum.
+    pub checksum: Option<u64>,
+    /// When it was last put; none where the backend does not know.
+    pub modified: Option<SystemTime>,
+}
+
+/// One artifact of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// How to store an artifact. The default replaces one that is there.
+///
+/// ```
+/// use artifact_store::WriteOptions;
+///
+/// let options = WriteOptions { create: true, ..WriteOptions::default() };
+/// # let _ = options;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// Store only if there is no artifact under the key; of several at once exactly one wins.
+    pub create: bool,
+    /// The size in bytes, where it is known: some backends store faster then. Another size
+    /// fails the write.
+    pub size: Option<u64>,
+}
+
+/// Which part of an artifact to read. The default is all of it.
+///
+/// ```
+/// use artifact_store::ReadOptions;
+///
+/// let tail = ReadOptions { offset: 4096, length: None };
+/// # let _ = tail;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// The first byte. An offset beyond the end is an error; at the end there are no bytes.
+    pub offset: u64,
+    /// How many bytes at most; none reads to the end.
+    pub length: Option<u64>,
+}
+
+impl Info {
+    pub(crate) fn of(written: &Checksum) -> Self {
+        Self { size: written.size(), checksum: Some(written.value()), modified: None }
+    }
+}
+
+impl From<types::Info> for Info {
+    fn from(info: types::Info) -> Self {
+        let modified = info.modified.and_then(time);
+        Self { size: info.size, checksum: info.checksum, modified }
+    }
+}
+
+impl From<inventory::Entry> for Entry {
+    fn from(entry: inventory::Entry) -> Self {
+        Self { key: entry.key, size: entry.size }
+    }
+}
+
+/// None where the backend names a time that this system cannot express.
+fn time(instant: types::Instant) -> Option<SystemTime> {
+    let seconds = Duration::from_secs(instant.seconds.unsigned_abs());
+    let time = match instant.seconds {
+        0.. => UNIX_EPOCH.checked_add(seconds)?,
+        _ => UNIX_EPOCH.checked_sub(seconds)?,
+    };
+    time.checked_add(Duration::from_nanos(instant.nanoseconds.into()))
+}

@@ -1,0 +1,253 @@
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
+use crate::backend::{Loaded, create_dir};
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::instance::on_worker;
+use crate::transfer::CHUNK;
+use crate::{ArtifactReader, ArtifactWriter, Backend, Entry, Info, ReadOptions, WriteOptions};
+
+/// A store of artifacts, served by a sandboxed backend. Clones share the backend.
+///
+/// Its futures work on any executor. A dropped future does not stop a call that has begun:
+/// it ends by itself, so that a dropped `put` or `delete` may still take effect.
+///
+/// Keys have 1 to 1024 bytes of UTF-8 and no control characters, and are compared byte for
+/// byte; any other fails with [`ErrorKind::InvalidKey`] before the backend sees it.
+///
+/// ```
+/// use artifact_store::ArtifactStore;
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// let store = ArtifactStore::open_dir(dir.path()).await?;
+/// store.put("builds/app-1.2", "bytes").await?;
+/// assert_eq!(store.get("builds/app-1.2").await?, "bytes");
+/// store.delete("builds/app-1.2").await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ArtifactStore {
+    backend: Arc<Loaded>,
+}
+
+impl ArtifactStore {
+    /// Opens the built-in filesystem backend on `dir`, which is created if it is absent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Load`] where the directory cannot be created or opened.
+    pub async fn open_dir(dir: impl AsRef<Path>) -> Result<Self> {
+        create_dir(dir.as_ref())?;
+        Self::open(Backend::fs(dir)).await
+    }
+
+    /// Loads a backend: its component is compiled (or taken from the cache of compiled code),
+    /// checked against the contract, and instantiated once to see that it can be.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Load`] says why the component is no backend, or which granted directory
+    /// cannot be opened; [`ErrorKind::Trap`] and [`ErrorKind::Timeout`] how it failed to start.
+    pub async fn open(backend: Backend) -> Result<Self> {
+        let name = backend.name();
+        let loaded = on_worker(async move || backend.load().await).await;
+        let backend = loaded.map_err(|e| {
+            Error::new(ErrorKind::Trap(e.into()), Operation::Open, None, &name)
+        })??;
+        Ok(Self { backend: Arc::new(backend) })
+    }
+
+    /// Stores `data` under `key` and replaces what was there, atomically. When this returns
+    /// ok it is durable and every later call sees it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoSpace`], [`ErrorKind::AccessDenied`], [`ErrorKind::Unavailable`] and
+    /// others as the backend reports them: what was there before is still there.
+    /// [`ErrorKind::TooLarge`] where the backend has no streams and `data` exceeds
+    /// [`Limits::buffer`](crate::Limits::buffer). After [`ErrorKind::Timeout`] it is unknown
+    /// whether the old or the new artifact is there; a retry is safe.
+    pub async fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
+        let data = data.into();
+        self.on_worker(Operation::Put, key, async move |b, key| b.put(&key, data, false).await).await
+    }
+
+    /// Like [`put`](Self::put), but only if there is no artifact under `key`; of several at
+    /// once exactly one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::AlreadyExists`] where there is one; [`ErrorKind::Unsupported`] where the
+    /// backend has no streams; else as [`put`](Self::put).
+    pub async fn create(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
+        let data = data.into();
+        self.on_worker(Operation::Put, key, async move |b, key| b.put(&key, data, true).await).await
+    }
+
+    /// The whole artifact, compared with its checksum before it is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::TooLarge`] above
+    /// [`Limits::buffer`](crate::Limits::buffer), see [`read`](Self::read) for those;
+    /// [`ErrorKind::Corrupt`] where the stored bytes are not the ones that were put.
+    pub async fn get(&self, key: &str) -> Result<Bytes> {
+        self.on_worker(Operation::Get, key, async move |b, key| b.get(&key).await).await
+    }
+
+    /// Removes the artifact, durably. It is fine if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As the backend reports them; the artifact is then still there.
+    pub async fn delete(&self, key: &str) -> Result<()> {
+        self.on_worker(Operation::Delete, key, async move |b, key| b.delete(&key).await).await
+    }
+
+    /// The artifact's size, checksum and time, without its bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Unsupported`] where the backend has no inventory.
+    pub async fn stat(&self, key: &str) -> Result<Info> {
+        self.on_worker(Operation::Stat, key, async move |b, key| b.stat(&key).await).await
+    }
+
+    /// All artifacts whose keys begin with the bytes of `prefix` (which is no path; the empty
+    /// one takes all), in the backend's own order. An artifact that is there throughout comes
+    /// exactly once. Errors come from [`Listing::next`].
+    #[must_use]
+    pub fn list(&self, prefix: &str) -> Listing {
+        Listing {
+            backend: Arc::clone(&self.backend),
+            prefix: prefix.to_owned(),
+            entries: VecDeque::new(),
+            rest: Rest::From(None),
+        }
+    }
+
+    /// Stores all that `reader` yields, in bounded memory. Nothing is stored if it fails.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] where the reader fails; else as [`put`](Self::put) and
+    /// [`create`](Self::create).
+    pub async fn write(
+        &self,
+        key: &str,
+        mut reader: impl AsyncRead + Unpin,
+        options: WriteOptions,
+    ) -> Result<Info> {
+        let mut writer = self.writer(key, options)?;
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            let read = match reader.read(&mut buffer).await {
+                Ok(0) => return writer.commit().await,
+                Ok(read) => read,
+                Err(error) => {
+                    writer.abort().await;
+                    return Err(self.backend.error(ErrorKind::Io(error), Operation::Put, key));
+                }
+            };
+            let written = writer.write_all(&buffer[..read]).await;
+            written.map_err(|e| self.backend.io_error(e, Operation::Put, key))?;
+        }
+    }
+
+    /// A writer that stores what it is given at its [`commit`](ArtifactWriter::commit).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidKey`], and [`ErrorKind::Unsupported`] as for [`create`](Self::create);
+    /// all others come with the bytes.
+    pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
+        ArtifactWriter::new(Arc::clone(&self.backend), key, options)
+    }
+
+    /// Begins to read an artifact, or the part of it that `options` name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::InvalidRange`] where the offset lies beyond the
+    /// end; [`ErrorKind::TooLarge`] where the backend has no streams and the artifact exceeds
+    /// [`Limits::buffer`](crate::Limits::buffer). Others come from the reader.
+    pub async fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
+        ArtifactReader::open(Arc::clone(&self.backend), key, options).await
+    }
+
+    /// Runs one call on a thread that may block.
+    async fn on_worker<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        key: &str,
+        call: impl AsyncFnOnce(Arc<Loaded>, String) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let backend = Arc::clone(&self.backend);
+        let owned = key.to_owned();
+        let outcome = on_worker(async move || call(backend, owned).await).await;
+        outcome.unwrap_or_else(|e| {
+            Err(self.backend.error(ErrorKind::Trap(e.into()), operation, key))
+        })
+    }
+}
+
+/// The entries of a listing, fetched page by page. Made by [`ArtifactStore::list`].
+///
+/// ```
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let store = artifact_store::ArtifactStore::open_dir(dir.path()).await?;
+/// store.put("a/1", "x").await?;
+/// store.put("b/1", "y").await?;
+/// let mut listing = store.list("a/");
+/// while let Some(entry) = listing.next().await? {
+///     assert_eq!((entry.key.as_str(), entry.size), ("a/1", 1));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Listing {
+    backend: Arc<Loaded>,
+    prefix: String,
+    entries: VecDeque<Entry>,
+    rest: Rest,
+}
+
+enum Rest {
+    From(Option<String>),
+    Nothing,
+}
+
+impl Listing {
+    /// The next entry; none at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] where the backend has no inventory, [`ErrorKind::Protocol`]
+    /// where it lists what it was not asked for. The listing goes on behind a failed page's
+    /// start when it is asked again.
+    pub async fn next(&mut self) -> Result<Option<Entry>> {
+        loop {
+            if let Some(entry) = self.entries.pop_front() {
+                return Ok(Some(entry));
+            }
+            let Rest::From(cursor) = &self.rest else { return Ok(None) };
+            let (backend, prefix) = (Arc::clone(&self.backend), self.prefix.clone());
+            let cursor = cursor.clone();
+            let page = on_worker(async move || backend.page(&prefix, cursor).await).await;
+            let page = page.map_err(|e| {
+                self.backend.error(ErrorKind::Trap(e.into()), Operation::List, &self.prefix)
+            })??;
+            self.entries = page.entries.into();
+            self.rest = page.next.map_or(Rest::Nothing, |next| Rest::From(Some(next)));
+        }
+    }
+}

@@ -1,0 +1,221 @@
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use futures::Sink;
+use futures::channel::{mpsc, oneshot};
+use tokio::io::AsyncWrite;
+use tokio::task::JoinHandle;
+
+use super::upload::End;
+use super::{CHUNK, CHUNKS_WAITING, buffered, upload};
+use crate::backend::Loaded;
+use crate::bindings::streams::{Mode, Seal};
+use crate::bindings::types;
+use crate::checksum::Checksum;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::instance::on_worker;
+use crate::{Info, WriteOptions};
+
+/// Takes an artifact's bytes as they come, in bounded memory, and stores them at
+/// [`commit`](Self::commit). Made by [`ArtifactStore::writer`](crate::ArtifactStore::writer).
+///
+/// Nothing is visible before the commit. A writer that is dropped, or whose task ends early,
+/// stores nothing, and an artifact that was there stays.
+///
+/// ```
+/// use artifact_store::{ArtifactStore, WriteOptions};
+/// use tokio::io::AsyncWriteExt;
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// let store = ArtifactStore::open_dir(dir.path()).await?;
+/// let mut writer = store.writer("log", WriteOptions::default())?;
+/// writer.write_all(b"first line\n").await?;
+/// writer.write_all(b"second line\n").await?;
+/// let info = writer.commit().await?;
+/// assert_eq!(info.size, 23);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "an artifact is stored by `commit`"]
+pub struct ArtifactWriter {
+    backend: Arc<Loaded>,
+    key: String,
+    buffer: BytesMut,
+    written: Checksum,
+    way: Way,
+}
+
+enum Way {
+    Streamed {
+        chunks: mpsc::Sender<Bytes>,
+        end: Option<oneshot::Sender<End>>,
+        call: JoinHandle<std::result::Result<types::Info, ErrorKind>>,
+    },
+    /// For a backend without streams: all of it is kept until the commit.
+    Buffered,
+    /// The backend's end came before the caller's.
+    Failed,
+}
+
+impl ArtifactWriter {
+    pub(crate) fn new(backend: Arc<Loaded>, key: &str, options: WriteOptions) -> Result<Self> {
+        backend.check_key(key, Operation::Put)?;
+        let key = key.to_owned();
+        let way = if backend.pool.offers_streams() {
+            let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
+            let (end, ended) = oneshot::channel();
+            let mode = if options.create { Mode::Create } else { Mode::Overwrite };
+            let call = on_worker({
+                let (pool, key) = (Arc::clone(&backend.pool), key.clone());
+                async move || upload::write(&pool, key, mode, options.size, received, ended).await
+            });
+            Way::Streamed { chunks, end: Some(end), call }
+        } else if options.create {
+            let text = "the backend has no streams, and only they can create without replacing";
+            return Err(backend.error(ErrorKind::Unsupported(text.into()), Operation::Put, &key));
+        } else {
+            Way::Buffered
+        };
+        Ok(Self { backend, key, buffer: BytesMut::new(), written: Checksum::new(), way })
+    }
+
+    /// Stores what was written, as one artifact under the key. When this returns ok, it is
+    /// durable and visible to every call.
+    ///
+    /// # Errors
+    ///
+    /// All that [`ArtifactStore::put`](crate::ArtifactStore::put) names; then nothing was stored,
+    /// except after [`ErrorKind::Timeout`], which leaves open whether it was.
+    pub async fn commit(mut self) -> Result<Info> {
+        let pool = Arc::clone(&self.backend.pool);
+        match std::mem::replace(&mut self.way, Way::Failed) {
+            Way::Streamed { chunks, end, call } => {
+                self.way = Way::Streamed { chunks, end, call };
+                std::future::poll_fn(|cx| self.poll_send(cx)).await?;
+                let seal = Seal { size: self.written.size(), checksum: self.written.value() };
+                if let Way::Streamed { chunks, end, .. } = &mut self.way {
+                    chunks.close_channel();
+                    // Where nobody listens the call has ended, and says how.
+                    let _ = end.take().map(|end| end.send(Ok(seal)));
+                }
+                match std::future::poll_fn(|cx| self.poll_outcome(cx)).await {
+                    Ok(info) => Ok(info.into()),
+                    Err(error) => Err(error),
+                }
+            }
+            Way::Buffered => {
+                let (key, data) = (self.key.clone(), self.buffer.split().freeze());
+                let put = on_worker(async move || buffered::put(&pool, key, data).await);
+                let outcome = put.await.unwrap_or_else(|e| Err(ErrorKind::Trap(e.into())));
+                outcome.map_err(|kind| self.error(kind))?;
+                Ok(Info::of(&self.written))
+            }
+            Way::Failed => Err(self.error(ErrorKind::Unavailable("the write failed before".into()))),
+        }
+    }
+
+    /// Gives the write up: nothing is stored, and the backend has removed what it had when
+    /// this returns. Dropping the writer does the same in the background.
+    pub async fn abort(mut self) {
+        self.give_up();
+        if let Way::Streamed { call, .. } = &mut self.way {
+            let _ = call.await;
+        }
+    }
+
+    fn give_up(&mut self) {
+        if let Way::Streamed { chunks, end, .. } = &mut self.way {
+            if let Some(end) = end.take() {
+                let _ = end.send(Err("the caller gave the write up".into()));
+            }
+            chunks.close_channel();
+        }
+    }
+
+    fn error(&self, kind: ErrorKind) -> Error {
+        self.backend.error(kind, Operation::Put, &self.key)
+    }
+
+    /// Sends the buffer, where it is not empty.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.buffer.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Way::Streamed { chunks, .. } = &mut self.way {
+            let mut chunks = Pin::new(chunks);
+            if let Ok(()) = ready!(chunks.as_mut().poll_ready(cx))
+                && chunks.start_send(self.buffer.split().freeze()).is_ok()
+            {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        // The backend ended the call before it had all bytes; its answer says why.
+        let error = match ready!(self.poll_outcome(cx)) {
+            Ok(_) => self.error(ErrorKind::Protocol("it did not take all bytes".into())),
+            Err(error) => error,
+        };
+        Poll::Ready(Err(error))
+    }
+
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<types::Info>> {
+        let Way::Streamed { call, .. } = &mut self.way else {
+            let kind = ErrorKind::Unavailable("the write failed before".into());
+            return Poll::Ready(Err(self.error(kind)));
+        };
+        let outcome = ready!(Pin::new(call).poll(cx));
+        self.way = Way::Failed;
+        let outcome = outcome.unwrap_or_else(|e| Err(ErrorKind::Trap(e.into())));
+        Poll::Ready(outcome.map_err(|kind| self.error(kind)))
+    }
+}
+
+impl AsyncWrite for ArtifactWriter {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let me = &mut *self;
+        let room = match me.way {
+            Way::Buffered => {
+                let size = (me.buffer.len() + bytes.len()) as u64;
+                buffered::check_size(&me.backend.pool, size).map_err(|kind| me.error(kind))?;
+                bytes.len()
+            }
+            _ => {
+                if me.buffer.len() >= CHUNK {
+                    ready!(me.poll_send(cx))?;
+                }
+                CHUNK - me.buffer.len()
+            }
+        };
+        let taken = bytes.len().min(room);
+        me.written.update(&bytes[..taken]);
+        me.buffer.extend_from_slice(&bytes[..taken]);
+        Poll::Ready(Ok(taken))
+    }
+
+    /// Hands what is buffered to the backend. It commits nothing.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.way {
+            Way::Buffered => Poll::Ready(Ok(())),
+            _ => Poll::Ready(Ok(ready!(self.poll_send(cx))?)),
+        }
+    }
+
+    /// The same as a flush: only [`commit`](ArtifactWriter::commit) stores the artifact.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+impl Drop for ArtifactWriter {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
