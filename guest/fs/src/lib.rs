@@ -1,0 +1,19 @@
+//! The filesystem backend of the artifact store: each artifact is one file in the single
+//! directory that the component is granted.
+//!
+//! [`name`] and [`header`] define what lies on disk, as `docs/format.md` describes it, and
+//! build for any target; the component around them exists for WebAssembly only.
+
+pub mod header;
+pub mod name;
+
+#[cfg(target_family = "wasm")]
+mod commit;
+#[cfg(target_family = "wasm")]
+mod component;
+#[cfg(target_family = "wasm")]
+mod read;
+#[cfg(target_family = "wasm")]
+mod walk;
+#[cfg(target_family = "wasm")]
+mod wasi;

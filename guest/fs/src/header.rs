@@ -1,0 +1,167 @@
+//! The bytes in front of an artifact's payload.
+
+use crc::{CRC_64_NVME, Crc, Table};
+
+use crate::name;
+
+/// Begins every file of ours. The bytes after the letters show where a transfer took the
+/// file for text.
+const MAGIC: [u8; 8] = *b"\x89ART\r\n\x1a\n";
+
+/// The version that this code writes.
+const VERSION: u16 = 1;
+
+/// Bytes before the key.
+const FIXED: usize = 32;
+
+/// Bytes of the checksum behind the key.
+const SEAL: usize = 8;
+
+/// The longest header in bytes.
+pub const MAX_LEN: usize = FIXED + name::MAX_KEY + SEAL;
+
+static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME);
+
+/// The CRC-64/NVME of `bytes`.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    CRC.checksum(bytes)
+}
+
+/// What a file says of its artifact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The artifact's key.
+    pub key: String,
+    /// The payload's size in bytes.
+    pub size: u64,
+    /// The payload's CRC-64/NVME.
+    pub checksum: u64,
+}
+
+/// Why bytes are no header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Damaged, or never a file of ours.
+    Damaged(&'static str),
+    /// Written by a later version.
+    Newer(u16),
+}
+
+/// How many bytes precede the payload of an artifact with this key.
+pub fn len(key: &str) -> usize {
+    FIXED + key.len() + SEAL
+}
+
+impl Header {
+    /// The header's bytes; as many as [`len`] says.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(len(&self.key));
+        bytes.extend(MAGIC);
+        bytes.extend(VERSION.to_le_bytes());
+        // A key is checked before anything is stored under it: its length fits.
+        bytes.extend(u16::try_from(self.key.len()).unwrap_or(u16::MAX).to_le_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(self.size.to_le_bytes());
+        bytes.extend(self.checksum.to_le_bytes());
+        bytes.extend(self.key.as_bytes());
+        bytes.extend(checksum(&bytes).to_le_bytes());
+        bytes
+    }
+
+    /// Reads the header at the start of `bytes`, which may go on behind it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Fault> {
+        use Fault::Damaged;
+        let mut rest = bytes;
+        if take(&mut rest)? != MAGIC {
+            return Err(Damaged("it does not begin as an artifact does"));
+        }
+        // The version comes before all checks that a later one may define otherwise.
+        let version = u16::from_le_bytes(take(&mut rest)?);
+        if version > VERSION {
+            return Err(Fault::Newer(version));
+        }
+        let key_len = usize::from(u16::from_le_bytes(take(&mut rest)?));
+        let flags = take::<4>(&mut rest)?;
+        let size = u64::from_le_bytes(take(&mut rest)?);
+        let payload = u64::from_le_bytes(take(&mut rest)?);
+        let key = rest.split_off(..key_len).ok_or(Damaged("its header is cut"))?;
+        let seal = u64::from_le_bytes(take(&mut rest)?);
+        if checksum(&bytes[..FIXED + key_len]) != seal {
+            return Err(Damaged("its header does not match its checksum"));
+        }
+        let key = str::from_utf8(key).ok().filter(|key| name::check(key).is_ok());
+        match key {
+            Some(key) if version == VERSION && flags == [0; 4] => {
+                Ok(Self { key: key.into(), size, checksum: payload })
+            }
+            _ => Err(Damaged("its header holds what no version writes")),
+        }
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Fault> {
+    let (taken, behind) = rest.split_first_chunk().ok_or(Fault::Damaged("its header is cut"))?;
+    *rest = behind;
+    Ok(*taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Header {
+        Header { key: "k".into(), size: 3, checksum: checksum(&[1, 2, 3]) }
+    }
+
+    #[test]
+    fn the_checksum_is_the_published_one() {
+        assert_eq!(checksum(b"123456789"), 0xAE8B_1486_0A79_9888);
+    }
+
+    #[test]
+    fn a_header_comes_back_whatever_follows_it() {
+        for key in ["k", "a/b", &"é".repeat(512)] {
+            let header = Header { key: key.into(), size: u64::MAX, checksum: 1 };
+            let mut bytes = header.encode();
+            assert_eq!(bytes.len(), len(key));
+            assert!(bytes.len() <= MAX_LEN);
+            bytes.extend(b"payload");
+            assert_eq!(Header::decode(&bytes), Ok(header));
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let whole = sample().encode();
+        for cut in 0..whole.len() {
+            assert!(Header::decode(&whole[..cut]).is_err(), "{cut}");
+        }
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Header::decode(&bytes).is_err(), "{bit}");
+        }
+    }
+
+    #[test]
+    fn a_later_version_is_told_from_damage() {
+        let mut bytes = sample().encode();
+        bytes[8] = 2;
+        assert_eq!(Header::decode(&bytes), Err(Fault::Newer(2)));
+    }
+
+    /// The example in the documentation, byte for byte.
+    #[test]
+    fn the_published_file_holds() {
+        let page = include_str!("../../../docs/format.md");
+        let block = page.split("```hex").nth(1).and_then(|rest| rest.split("```").next());
+        let hex: String = block.expect("the page has the block").split_whitespace().collect();
+        let published: Vec<u8> = (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits"))
+            .collect();
+        let mut bytes = sample().encode();
+        bytes.extend([1, 2, 3]);
+        assert_eq!(bytes, published);
+    }
+}

@@ -1,0 +1,31 @@
+//! One file per command.
+
+pub mod delete;
+pub mod extract;
+pub mod get;
+pub mod list;
+pub mod put;
+pub mod shell;
+pub mod stat;
+
+use anyhow::{Context, Result};
+
+use crate::arguments::{Arguments, Command};
+use crate::interrupt::Interrupt;
+
+/// Does what the arguments say; the exit code.
+pub async fn run(Arguments { store, command }: Arguments) -> Result<u8> {
+    let interrupt = Interrupt::listen().context("cannot listen for signals")?;
+    match command {
+        // It has something to clean up before it ends.
+        Command::Put(arguments) => put::run(&store, arguments, &interrupt).await?,
+        Command::Delete(arguments) => return interrupt.or(delete::run(&store, arguments)).await,
+        Command::Get(arguments) => interrupt.or(get::run(&store, arguments)).await?,
+        Command::List(arguments) => interrupt.or(list::run(&store, arguments)).await?,
+        Command::Stat(arguments) => interrupt.or(stat::run(&store, arguments)).await?,
+        Command::Extract(arguments) => interrupt.or(extract::run(arguments)).await?,
+        Command::Completions(arguments) => arguments.run().await?,
+        Command::Man(arguments) => arguments.run().await?,
+    }
+    Ok(0)
+}

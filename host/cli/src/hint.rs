@@ -1,0 +1,66 @@
+//! What to do about a failure.
+
+use artifact_store::{ErrorKind, LoadError};
+
+use crate::exit;
+use crate::opening::Absent;
+
+pub fn of(error: &anyhow::Error) -> Option<String> {
+    if let Some(Absent { dir, .. }) = exit::find(error) {
+        let dir = dir.display();
+        return Some(format!(
+            "the directory `{dir}` does not exist; name the store's with --dir or ARTIFACT_STORE_DIR"
+        ));
+    }
+    let error: &artifact_store::Error = exit::find(error)?;
+    of_kind(error.kind()).map(str::to_owned)
+}
+
+fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::NotFound => "`artifact-store list` shows what there is",
+        ErrorKind::AlreadyExists => "without --create it is replaced",
+        ErrorKind::InvalidKey(_) => "a key has 1 to 1024 bytes of UTF-8 and no control characters",
+        ErrorKind::InvalidRange => "`artifact-store stat KEY` shows the size",
+        ErrorKind::TooLarge { .. } => {
+            "a backend that exports `streams` takes artifacts of any size; nothing was changed"
+        }
+        ErrorKind::AccessDenied(_) => {
+            "check the --dir (the first put creates it) and the credentials in --env"
+        }
+        ErrorKind::NoSpace(_) => {
+            "nothing was changed; make space, or name another place with --dir, and try again"
+        }
+        ErrorKind::Corrupt(_) => "put it again from its source, or delete it",
+        ErrorKind::Unavailable(_) => "try again later",
+        ErrorKind::Timeout(_) => {
+            "try again; a put or delete may have taken effect, and is safe to repeat"
+        }
+        ErrorKind::Unsupported(_) => "another --backend may offer this; `fs` does",
+        ErrorKind::Trap(_) | ErrorKind::Protocol(_) => {
+            "this is a fault of the backend, for its author; `artifact-store list` shows what is stored"
+        }
+        ErrorKind::Load(error) => return of_load(error),
+        _ => return None,
+    })
+}
+
+fn of_load(error: &LoadError) -> Option<&'static str> {
+    Some(match error {
+        LoadError::Read(_) => "--backend takes `fs` or the path of a component file",
+        LoadError::NotAComponent(_) => {
+            "`artifact-store extract fs -o fs.wasm` writes a backend that works, to compare with"
+        }
+        LoadError::MissingExport { .. } | LoadError::WrongInterface { .. } => {
+            "build it against the package `artifact:storage` of this version"
+        }
+        LoadError::UnexpectedImports(_) => {
+            "a backend may import WASI and nothing else; compose it with what it needs"
+        }
+        LoadError::Invalid(_) => "the file may be damaged, or made by a newer toolchain",
+        LoadError::Directory { .. } => {
+            "--dir or ARTIFACT_STORE_DIR names the store's directory; the first put creates it"
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,124 @@
+//! From the arguments to a store: which component, with which grants.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use artifact_store::{ArtifactStore, Backend, Grants};
+
+use crate::arguments::StoreArguments;
+use crate::exit::Usage;
+
+const DEFAULT_DIR: &str = "artifacts";
+
+/// What a command names in an empty store.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {verb} `{}` {place} backend `fs`: not found", key.escape_debug())]
+pub struct Absent {
+    verb: &'static str,
+    place: &'static str,
+    key: String,
+    /// The directory that does not exist.
+    pub dir: PathBuf,
+}
+
+impl StoreArguments {
+    /// Opens the store to put something in: its directory is created if it is absent.
+    pub async fn create(&self) -> Result<ArtifactStore> {
+        let backend = self.backend(true)?;
+        if self.is_absent() {
+            // It creates the directory durably, whatever backend will use it.
+            ArtifactStore::open_dir(self.dir()).await?;
+        }
+        Ok(ArtifactStore::open(backend).await?)
+    }
+
+    /// Opens the store that is there; none where the built-in backend's directory is absent,
+    /// which is an empty store.
+    pub async fn open(&self) -> Result<Option<ArtifactStore>> {
+        let absent = self.is_absent();
+        let backend = self.backend(self.dir.is_some() || !absent)?;
+        if absent && self.is_built_in() {
+            return Ok(None);
+        }
+        Ok(Some(ArtifactStore::open(backend).await?))
+    }
+
+    /// What [`open`](Self::open) does, where an empty store has not what is asked for.
+    pub async fn open_for(
+        &self,
+        verb: &'static str,
+        place: &'static str,
+        key: &str,
+    ) -> Result<ArtifactStore> {
+        let (key, dir) = (key.to_owned(), self.dir().to_owned());
+        let absent = || Absent { verb, place, key, dir };
+        Ok(self.open().await?.ok_or_else(absent)?)
+    }
+
+    fn dir(&self) -> &Path {
+        self.dir.as_deref().unwrap_or(Path::new(DEFAULT_DIR))
+    }
+
+    /// Where even this cannot be found out, opening the store says why.
+    fn is_absent(&self) -> bool {
+        self.dir().try_exists().is_ok_and(|exists| !exists)
+    }
+
+    fn is_built_in(&self) -> bool {
+        self.backend == Path::new("fs")
+    }
+
+    /// A component of the user's is granted the directory only if there is one: it may keep
+    /// its artifacts elsewhere.
+    fn backend(&self, grant_dir: bool) -> Result<Backend> {
+        let mut backend = if self.is_built_in() {
+            Backend::fs(self.dir())
+        } else if grant_dir {
+            let grants = Grants::none().read_write(self.dir(), "/");
+            Backend::from_file(&self.backend).grants(grants)
+        } else {
+            Backend::from_file(&self.backend)
+        };
+        // Of several with one name the last one counts.
+        let variables = self.env.iter().map(|variable| variable_of(variable));
+        for (name, value) in variables.collect::<Result<BTreeMap<_, _>, _>>()? {
+            backend = backend.env(name, value);
+        }
+        Ok(backend)
+    }
+}
+
+/// The name and value of one `--env`. Messages hold no value.
+fn variable_of(argument: &str) -> Result<(&str, String), Usage> {
+    let (name, value) = match argument.split_once('=') {
+        Some((name, value)) => (name, Ok(value.to_owned())),
+        None => (argument, std::env::var(argument)),
+    };
+    if name.is_empty() {
+        return Err(Usage("`--env` needs a name before the `=`".into()));
+    }
+    let value = value.map_err(|e| match e {
+        std::env::VarError::NotPresent => {
+            Usage(format!("`--env {name}`: this variable is not set"))
+        }
+        _ => Usage(format!("`--env {name}`: the value of this variable is not UTF-8")),
+    })?;
+    Ok((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_may_have_an_equals_sign_in_its_value() {
+        assert_eq!(variable_of("A=b=c").unwrap(), ("A", "b=c".into()));
+        assert_eq!(variable_of("A=").unwrap(), ("A", String::new()));
+    }
+
+    #[test]
+    fn a_wrong_variable_does_not_show_its_value() {
+        assert!(!variable_of("=hush").unwrap_err().to_string().contains("hush"));
+    }
+}
