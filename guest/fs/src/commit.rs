@@ -135,7 +135,7 @@ async fn check_owner(shard: &Descriptor, place: &Place, key: &str) -> Result<()>
         return Ok(());
     }
     match wasi::look(shard, &place.file).await? {
-        Some(stat) if stat.type_ == DescriptorType::RegularFile => {}
+        Some(stat) if matches!(stat.type_, DescriptorType::RegularFile) => {}
         _ => return Ok(()),
     }
     match read::open_in(shard, &place.file, header::len(key)).await {

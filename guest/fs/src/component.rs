@@ -6,7 +6,7 @@ wit_bindgen::generate!({
 });
 
 use exports::artifact::storage::{artifact_store, inventory, streams};
-use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use wit_bindgen::{FutureReader, StreamReader};
 
 pub use artifact::storage::types::{Error, Info, Instant};
 pub use inventory::{Entry, Page};
@@ -122,7 +122,7 @@ async fn receive(
     options: &WriteOptions,
 ) -> Result<Seal> {
     let written = temporary.file.write_via_stream(data, header::len(key) as u64);
-    written.await.map_err(|e| wasi::explain("write", &place(key)?.file, e).into())?;
+    written.await.map_err(|e| wasi::explain("write", key, e))?;
     // The end of a stream is none of an artifact: that is what the seal says.
     let seal = end.await.map_err(|why| Error::Other(format!("the write was given up: {why}")))?;
     let stored = temporary.payload(key).await?;

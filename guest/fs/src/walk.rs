@@ -66,7 +66,7 @@ async fn entry(dir: &Descriptor, file: &str, prefix: &str) -> Result<Option<Entr
         Named::Plain(key) => {
             // The name spells out the key, and the key says how long the header is.
             let stat = wasi::look(dir, file).await?;
-            let file = stat.filter(|stat| stat.type_ == DescriptorType::RegularFile);
+            let file = stat.filter(|stat| matches!(stat.type_, DescriptorType::RegularFile));
             let size = file.and_then(|stat| stat.size.checked_sub(header::len(&key) as u64));
             Ok(size.map(|size| Entry { key, size }))
         }

@@ -65,10 +65,6 @@ impl Pool {
         self.offered.streams.is_some()
     }
 
-    pub(crate) fn offers_inventory(&self) -> bool {
-        self.offered.inventory.is_some()
-    }
-
     /// Makes sure that an instance can be had, and keeps it for the first call.
     pub(crate) async fn probe(&self) -> Result<(), ErrorKind> {
         let deadline = Arc::new(Deadline::new(self.limits.call_timeout));
