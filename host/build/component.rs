@@ -10,7 +10,8 @@ const TARGET: &str = "wasm32-wasip2";
 pub fn build(manifest: &Path, selection: &str) -> PathBuf {
     ensure_target();
     // A target directory of its own: the outer one is locked by the cargo that runs us.
-    let target_dir = PathBuf::from(std::env::var_os("OUT_DIR").expect("set by cargo")).join("target");
+    let target_dir =
+        PathBuf::from(std::env::var_os("OUT_DIR").expect("set by cargo")).join("target");
     let mut cargo = cargo();
     cargo.args(["build", "--quiet", selection, "--target", TARGET, "--profile", "component"]);
     cargo.arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target_dir);
@@ -25,9 +26,16 @@ fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").expect("set by cargo"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        let is_outer = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"]
-            .contains(&&*text)
-            || ["CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_", "CARGO_FEATURE_", "CARGO_CFG_"]
+        let is_outer =
+            ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"]
+                .contains(&&*text)
+                || [
+                    "CARGO_BUILD_",
+                    "CARGO_PROFILE_",
+                    "CARGO_TARGET_",
+                    "CARGO_FEATURE_",
+                    "CARGO_CFG_",
+                ]
                 .iter()
                 .any(|prefix| text.starts_with(prefix));
         if is_outer {

@@ -112,16 +112,18 @@ impl ArtifactStore {
         let (backend, prefix) = (Arc::clone(&self.backend), prefix.to_owned());
         let mut entries = Vec::new().into_iter();
         let mut rest = Some(None);
-        std::iter::from_fn(move || loop {
-            if let Some(entry) = entries.next() {
-                return Some(Ok(entry));
-            }
-            match on_this_thread(backend.page(&prefix, rest.take()?)) {
-                Ok(page) => {
-                    entries = page.entries.into_iter();
-                    rest = page.next.map(Some);
+        std::iter::from_fn(move || {
+            loop {
+                if let Some(entry) = entries.next() {
+                    return Some(Ok(entry));
                 }
-                Err(error) => return Some(Err(error)),
+                match on_this_thread(backend.page(&prefix, rest.take()?)) {
+                    Ok(page) => {
+                        entries = page.entries.into_iter();
+                        rest = page.next.map(Some);
+                    }
+                    Err(error) => return Some(Err(error)),
+                }
             }
         })
     }

@@ -42,7 +42,8 @@ mod tests {
         for c in ["\0", "\n", "\x1b[2J", "\x7f", "\u{85}", "\u{9f}"] {
             assert!(check(&format!("a{c}b")).is_err(), "{c:?}");
         }
-        for key in ["/", "..", "a//b", " ", "%41", "-h", "--", "😀", "中文", "\u{a0}", "\u{200b}"] {
+        for key in ["/", "..", "a//b", " ", "%41", "-h", "--", "😀", "中文", "\u{a0}", "\u{200b}"]
+        {
             assert_eq!(check(key), Ok(()), "{key:?}");
         }
     }

@@ -58,9 +58,8 @@ impl ArtifactStore {
     pub async fn open(backend: Backend) -> Result<Self> {
         let name = backend.name();
         let loaded = on_worker(async move || backend.load().await).await;
-        let backend = loaded.map_err(|e| {
-            Error::new(ErrorKind::Trap(e.into()), Operation::Open, None, &name)
-        })??;
+        let backend = loaded
+            .map_err(|e| Error::new(ErrorKind::Trap(e.into()), Operation::Open, None, &name))??;
         Ok(Self { backend: Arc::new(backend) })
     }
 
@@ -76,7 +75,8 @@ impl ArtifactStore {
     /// whether the old or the new artifact is there; a retry is safe.
     pub async fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         let data = data.into();
-        self.on_worker(Operation::Put, key, async move |b, key| b.put(&key, data, false).await).await
+        self.on_worker(Operation::Put, key, async move |b, key| b.put(&key, data, false).await)
+            .await
     }
 
     /// Like [`put`](Self::put), but only if there is no artifact under `key`; of several at
@@ -192,9 +192,8 @@ impl ArtifactStore {
         let backend = Arc::clone(&self.backend);
         let owned = key.to_owned();
         let outcome = on_worker(async move || call(backend, owned).await).await;
-        outcome.unwrap_or_else(|e| {
-            Err(self.backend.error(ErrorKind::Trap(e.into()), operation, key))
-        })
+        outcome
+            .unwrap_or_else(|e| Err(self.backend.error(ErrorKind::Trap(e.into()), operation, key)))
     }
 }
 

@@ -83,7 +83,8 @@ impl Temporary {
         Ok(Info {
             size: header.size,
             checksum: Some(header.checksum),
-            modified: modified.map(|at| Instant { seconds: at.seconds, nanoseconds: at.nanoseconds }),
+            modified: modified
+                .map(|at| Instant { seconds: at.seconds, nanoseconds: at.nanoseconds }),
         })
     }
 

@@ -46,7 +46,8 @@ impl artifact_store::Guest for Component {
     async fn get(key: String) -> Result<Vec<u8>> {
         let place = place(&key)?;
         let found = read::open(&key, &place).await?.ok_or(Error::NotFound)?;
-        let size = usize::try_from(found.header.size).map_err(|_| Error::TooLarge(u64::from(u32::MAX)))?;
+        let size =
+            usize::try_from(found.header.size).map_err(|_| Error::TooLarge(u64::from(u32::MAX)))?;
         let offset = header::len(&key) as u64;
         let data = read::read_exactly(&found.file, offset, size, &place.file).await?;
         if data.len() != size || checksum(&data) != found.header.checksum {

@@ -100,7 +100,8 @@ pub fn temporary(random: &[u8; 16]) -> String {
 }
 
 fn has_digest(file: &str) -> bool {
-    file.rsplit_once(HASHED).is_some_and(|(_, hex)| hex.len() == 64 && hex.bytes().all(is_lower_hex))
+    file.rsplit_once(HASHED)
+        .is_some_and(|(_, hex)| hex.len() == 64 && hex.bytes().all(is_lower_hex))
 }
 
 fn is_lower_hex(byte: u8) -> bool {
@@ -156,10 +157,51 @@ mod tests {
 
     /// Keys that are hard on filesystems or on schemes like this one.
     const HARD: [&str; 45] = [
-        "readme", "README", "ReadMe", "a/b", "a//b", "a/./b", "a/../b", "..", ".", "/", "a.", "a ",
-        "a", "A", "+a", "%41", "%", "%25", "a+b", "a b", "a,b", "CON", "con", "con.txt", "NUL",
-        "COM1", "COM¹", "LPT³", "a:b", "a:$DATA", "[tag]x", "中文", "é", "e\u{301}", "😀", "-h",
-        "--", "tmp", "000", "_a", "@a", "~", "L%3ABC.parquet", "L:BC.parquet", "\\",
+        "readme",
+        "README",
+        "ReadMe",
+        "a/b",
+        "a//b",
+        "a/./b",
+        "a/../b",
+        "..",
+        ".",
+        "/",
+        "a.",
+        "a ",
+        "a",
+        "A",
+        "+a",
+        "%41",
+        "%",
+        "%25",
+        "a+b",
+        "a b",
+        "a,b",
+        "CON",
+        "con",
+        "con.txt",
+        "NUL",
+        "COM1",
+        "COM¹",
+        "LPT³",
+        "a:b",
+        "a:$DATA",
+        "[tag]x",
+        "中文",
+        "é",
+        "e\u{301}",
+        "😀",
+        "-h",
+        "--",
+        "tmp",
+        "000",
+        "_a",
+        "@a",
+        "~",
+        "L%3ABC.parquet",
+        "L:BC.parquet",
+        "\\",
     ];
 
     #[test]

@@ -68,7 +68,8 @@ pub async fn open_in(shard: &Descriptor, name: &str, likely: usize) -> Result<Op
         let info = Info {
             size: header.size,
             checksum: Some(header.checksum),
-            modified: modified.map(|at| Instant { seconds: at.seconds, nanoseconds: at.nanoseconds }),
+            modified: modified
+                .map(|at| Instant { seconds: at.seconds, nanoseconds: at.nanoseconds }),
         };
         return Ok(Some(Artifact { file, header, info }));
     }
@@ -84,7 +85,12 @@ fn check_type(stat: &DescriptorStat, name: &str) -> Result<()> {
 }
 
 /// Up to `count` bytes from `offset`; fewer where the file ends before.
-pub async fn read_exactly(file: &Descriptor, offset: u64, count: usize, name: &str) -> Result<Vec<u8>> {
+pub async fn read_exactly(
+    file: &Descriptor,
+    offset: u64,
+    count: usize,
+    name: &str,
+) -> Result<Vec<u8>> {
     let (mut stream, outcome) = file.read_via_stream(offset);
     let mut bytes = Vec::with_capacity(count);
     while bytes.len() < count {

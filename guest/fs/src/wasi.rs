@@ -35,11 +35,12 @@ pub fn root() -> Result<&'static Descriptor> {
 }
 
 /// Opens a directory below `parent`; a link in its place is an error.
-pub async fn open_dir(parent: &Descriptor, name: &str) -> std::result::Result<Descriptor, ErrorCode> {
+pub async fn open_dir(
+    parent: &Descriptor,
+    name: &str,
+) -> std::result::Result<Descriptor, ErrorCode> {
     let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
-    let opened = parent
-        .open_at(PathFlags::empty(), name.into(), OpenFlags::DIRECTORY, flags)
-        .await;
+    let opened = parent.open_at(PathFlags::empty(), name.into(), OpenFlags::DIRECTORY, flags).await;
     match opened {
         // A directory granted for reading only can still be read.
         Err(ErrorCode::NotPermitted | ErrorCode::ReadOnly) => {
@@ -90,7 +91,10 @@ pub async fn open_file(dir: &Descriptor, name: &str) -> std::result::Result<Desc
 }
 
 /// Creates a file that did not exist, for writing.
-pub async fn create_file(dir: &Descriptor, name: &str) -> std::result::Result<Descriptor, ErrorCode> {
+pub async fn create_file(
+    dir: &Descriptor,
+    name: &str,
+) -> std::result::Result<Descriptor, ErrorCode> {
     let how = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
     let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
     dir.open_at(PathFlags::empty(), name.into(), how, flags).await
@@ -136,9 +140,10 @@ fn is_durable() -> Result<bool> {
 /// The name of a new temporary file.
 pub fn temporary() -> String {
     let mut random = [0; 16];
-    for (half, bytes) in [wasip3::random::random::get_random_u64(), wasip3::random::random::get_random_u64()]
-        .into_iter()
-        .zip(random.chunks_exact_mut(8))
+    for (half, bytes) in
+        [wasip3::random::random::get_random_u64(), wasip3::random::random::get_random_u64()]
+            .into_iter()
+            .zip(random.chunks_exact_mut(8))
     {
         bytes.copy_from_slice(&half.to_le_bytes());
     }
@@ -153,7 +158,9 @@ pub fn explain(doing: &str, name: &str, code: ErrorCode) -> Error {
         ErrorCode::InsufficientSpace => Error::NoSpace(text("no space left on the device")),
         ErrorCode::Quota => Error::NoSpace(text("the quota is used up")),
         ErrorCode::FileTooLarge => Error::NoSpace(text("the filesystem takes no file so large")),
-        ErrorCode::Access | ErrorCode::NotPermitted => Error::AccessDenied(text("permission denied")),
+        ErrorCode::Access | ErrorCode::NotPermitted => {
+            Error::AccessDenied(text("permission denied"))
+        }
         ErrorCode::ReadOnly => Error::AccessDenied(text("the filesystem is read-only")),
         ErrorCode::Busy | ErrorCode::TextFileBusy => Error::Unavailable(text("it is in use")),
         ErrorCode::Deadlock => Error::Unavailable(text("it is locked")),

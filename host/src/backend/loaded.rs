@@ -8,8 +8,8 @@ use futures::channel::{mpsc, oneshot};
 use futures::future::join;
 use futures::stream;
 
-use crate::bindings::{inventory, types};
 use crate::bindings::streams::{Mode, Seal};
+use crate::bindings::{inventory, types};
 use crate::checksum::Checksum;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::instance::{Failed, Pool};
@@ -80,8 +80,7 @@ impl Loaded {
             .map(move |at| data.slice(at..data.len().min(at + CHUNK)));
         let mode = if create { Mode::Create } else { Mode::Overwrite };
         let chunks = stream::iter(chunks);
-        let stored =
-            upload::write(&self.pool, key.into(), mode, Some(size), chunks, ended).await?;
+        let stored = upload::write(&self.pool, key.into(), mode, Some(size), chunks, ended).await?;
         Ok(stored.into())
     }
 
@@ -149,7 +148,9 @@ impl Loaded {
             key::check_prefix(prefix).map_err(ErrorKind::InvalidKey)?;
             self.pool
                 .call(async |accessor, exports| {
-                    let Some(inventory) = &exports.inventory else { return Ok(Err(no_inventory())) };
+                    let Some(inventory) = &exports.inventory else {
+                        return Ok(Err(no_inventory()));
+                    };
                     let from = cursor.clone();
                     let answer =
                         inventory.call_list_artifacts(accessor, prefix.into(), from, PAGE).await?;

@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use wasmtime::Store;
 use wasmtime::component::{Accessor, InstancePre};
 
-use super::state::{HostState, new_store};
 use super::Deadline;
+use super::state::{HostState, new_store};
 use crate::bindings::{artifact_store, inventory, streams, types};
 use crate::error::{ErrorKind, LoadError};
 use crate::{Grants, Limits};

@@ -49,7 +49,8 @@ mod tests {
     #[test]
     fn ranges_follow_the_table_of_the_contract() {
         let data = Bytes::from_static(b"01234");
-        let cases: [(u64, Option<u64>, Option<&[u8]>); 9] = [
+        type Case = (u64, Option<u64>, Option<&'static [u8]>);
+        let cases: [Case; 9] = [
             (0, None, Some(b"01234")),
             (5, None, Some(b"")),
             (5, Some(0), Some(b"")),

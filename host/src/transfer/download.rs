@@ -72,7 +72,8 @@ pub(crate) async fn read(
         match how {
             End::Abandoned => return Ok(Ok(())),
             End::TooMany => {
-                let text = format!("the artifact is longer than the {} bytes it states", due + offset);
+                let text =
+                    format!("the artifact is longer than the {} bytes it states", due + offset);
                 return Ok(Err(ErrorKind::Corrupt(text)));
             }
             End::Closed | End::Cut => {}

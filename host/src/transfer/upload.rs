@@ -52,7 +52,9 @@ pub(crate) async fn write(
         .await?;
     let told = told.lock().unwrap_or_else(|e| e.into_inner()).take();
     let Some(Ok(seal)) = told else {
-        return Err(ErrorKind::Protocol("it reported a write as stored that was not sealed".into()));
+        return Err(ErrorKind::Protocol(
+            "it reported a write as stored that was not sealed".into(),
+        ));
     };
     if stored.size != seal.size {
         let text = format!("it stored {} bytes of {}", stored.size, seal.size);

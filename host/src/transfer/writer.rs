@@ -115,7 +115,9 @@ impl ArtifactWriter {
                 outcome.map_err(|kind| self.error(kind))?;
                 Ok(Info::of(&self.written))
             }
-            Way::Failed => Err(self.error(ErrorKind::Unavailable("the write failed before".into()))),
+            Way::Failed => {
+                Err(self.error(ErrorKind::Unavailable("the write failed before".into())))
+            }
         }
     }
 
