@@ -76,9 +76,14 @@ impl Temporary {
         match done {
             Ok(()) => {}
             Err(ErrorCode::Exist) if mode == Mode::Create => return Err(Error::AlreadyExists),
+            // A sweep took the unfinished file, or its directory went.
+            Err(ErrorCode::NoEntry) => {
+                let text = format!("cannot publish `{}`: the file was removed", place.file);
+                return Err(Error::Unavailable(text));
+            }
             Err(error) => return Err(wasi::explain("publish", &place.file, error)),
         }
-        wasi::sync_dir(&shard, &place.shard).await?;
+        settle(&shard, place).await?;
         let modified = stat.data_modification_timestamp;
         Ok(Info {
             size: header.size,
@@ -122,11 +127,23 @@ pub async fn delete(key: &str, place: &Place) -> Result<()> {
     let Some(shard) = wasi::open_shard(place).await? else { return Ok(()) };
     check_owner(&shard, place, key).await?;
     match shard.unlink_file_at(place.file.clone()).await {
-        Ok(()) => wasi::sync_dir(&shard, &place.shard).await,
-        // A deletion before this one may not be durable yet; one sync serves both.
-        Err(ErrorCode::NoEntry) => wasi::sync_dir(&shard, &place.shard).await,
+        // Where there is none, a deletion before this one may not be durable yet.
+        Ok(()) | Err(ErrorCode::NoEntry) => settle(&shard, place).await,
         Err(error) => Err(wasi::explain("delete", &place.file, error)),
     }
+}
+
+/// Makes a change durable that can be seen already. Where that fails, the outcome is open:
+/// a crash may still undo the change.
+async fn settle(shard: &Descriptor, place: &Place) -> Result<()> {
+    let synced = wasi::sync_dir(shard, &place.shard).await;
+    synced.map_err(|error| match error {
+        Error::NoSpace(why)
+        | Error::AccessDenied(why)
+        | Error::Corrupt(why)
+        | Error::Other(why) => Error::Unavailable(format!("the change may not be durable: {why}")),
+        error => error,
+    })
 }
 
 /// Where only a hash names the file, it may hold another key's artifact, which is then not
@@ -141,8 +158,7 @@ async fn check_owner(shard: &Descriptor, place: &Place, key: &str) -> Result<()>
     }
     match read::open_in(shard, &place.file, header::len(key)).await {
         Ok(Some(found)) if found.header.key != key => {
-            let text = format!("the name `{}` is taken by another key", place.file);
-            Err(Error::Other(text))
+            Err(Error::Other(format!("the name `{}` is taken by another key", place.file)))
         }
         Ok(_) | Err(Error::Corrupt(_)) => Ok(()),
         Err(error) => Err(error),

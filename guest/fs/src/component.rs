@@ -96,7 +96,8 @@ impl streams::Guest for Component {
         if offset > found.header.size {
             return Err(Error::InvalidRange);
         }
-        let (report, outcome) = wit_future::new(|| Ok(()));
+        let (report, outcome) =
+            wit_future::new(|| Err(Error::Other("the read was dropped".into())));
         if offset == found.header.size || length == Some(0) {
             let (_, nothing) = wit_stream::new();
             wit_bindgen::spawn_local(async move {

@@ -4,7 +4,7 @@ use wit_bindgen::StreamResult;
 
 use crate::component::{Error, Info, Instant};
 use crate::header::{self, Fault, Header};
-use crate::name::Place;
+use crate::name::{self, Named, Place};
 use crate::wasi::{self, Descriptor, DescriptorStat, DescriptorType, ErrorCode, Result};
 
 /// An artifact's open file: info and bytes come from it alone, so that they belong together
@@ -21,13 +21,12 @@ pub async fn open(key: &str, place: &Place) -> Result<Option<Artifact>> {
     let Some(artifact) = open_in(&shard, &place.file, header::len(key)).await? else {
         return Ok(None);
     };
-    if artifact.header.key != key {
-        // Where only a hash names the file, it may be another key's by chance: then this key
-        // has no artifact. A spelled-out name with another key inside was put there by hand.
-        let text = format!("`{}/{}` holds another key", place.shard, place.file);
-        return Err(Error::Corrupt(text));
+    match name::parse(&place.file) {
+        _ if artifact.header.key == key => Ok(Some(artifact)),
+        // The file is another key's by chance; this key has no artifact.
+        Named::Hashed => Ok(None),
+        _ => Err(Error::Corrupt(format!("`{}/{}` holds another key", place.shard, place.file))),
     }
-    Ok(Some(artifact))
 }
 
 /// Opens the file `name` and checks its header, of which `likely` bytes are asked for at
