@@ -1,3 +1,4 @@
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -92,33 +93,20 @@ impl ArtifactWriter {
     /// All that [`ArtifactStore::put`](crate::ArtifactStore::put) names; then nothing was stored,
     /// except after [`ErrorKind::Timeout`], which leaves open whether it was.
     pub async fn commit(mut self) -> Result<Info> {
-        let pool = Arc::clone(&self.backend.pool);
-        match std::mem::replace(&mut self.way, Way::Failed) {
-            Way::Streamed { chunks, end, call } => {
-                self.way = Way::Streamed { chunks, end, call };
-                std::future::poll_fn(|cx| self.poll_send(cx)).await?;
-                let seal = Seal { size: self.written.size(), checksum: self.written.value() };
-                if let Way::Streamed { chunks, end, .. } = &mut self.way {
-                    chunks.close_channel();
-                    // Where nobody listens the call has ended, and says how.
-                    let _ = end.take().map(|end| end.send(Ok(seal)));
-                }
-                match std::future::poll_fn(|cx| self.poll_outcome(cx)).await {
-                    Ok(info) => Ok(info.into()),
-                    Err(error) => Err(error),
-                }
-            }
-            Way::Buffered => {
-                let (key, data) = (self.key.clone(), self.buffer.split().freeze());
-                let put = on_worker(async move || buffered::put(&pool, key, data).await);
-                let outcome = put.await.unwrap_or_else(|e| Err(ErrorKind::Trap(e.into())));
-                outcome.map_err(|kind| self.error(kind))?;
-                Ok(Info::of(&self.written))
-            }
-            Way::Failed => {
-                Err(self.error(ErrorKind::Unavailable("the write failed before".into())))
-            }
+        if let Way::Buffered = self.way {
+            let (pool, key) = (Arc::clone(&self.backend.pool), self.key.clone());
+            let data = self.buffer.split().freeze();
+            let put = on_worker(async move || buffered::put(&pool, key, data).await).await;
+            let stored = put.unwrap_or_else(|e| Err(ErrorKind::Trap(e.into())));
+            return match stored {
+                Ok(()) => Ok(Info::of(&self.written)),
+                Err(kind) => Err(self.error(kind)),
+            };
         }
+        poll_fn(|cx| self.poll_send(cx)).await?;
+        let seal = Seal { size: self.written.size(), checksum: self.written.value() };
+        self.end(Ok(seal));
+        Ok(poll_fn(|cx| self.poll_outcome(cx)).await?.into())
     }
 
     /// Gives the write up: nothing is stored, and the backend has removed what it had when
@@ -131,9 +119,15 @@ impl ArtifactWriter {
     }
 
     fn give_up(&mut self) {
+        self.end(Err("the caller gave the write up".into()));
+    }
+
+    /// Tells the backend how the write ends; what comes later changes nothing.
+    fn end(&mut self, how: End) {
         if let Way::Streamed { chunks, end, .. } = &mut self.way {
             if let Some(end) = end.take() {
-                let _ = end.send(Err("the caller gave the write up".into()));
+                // Where nobody listens the call has ended, and says how.
+                let _ = end.send(how);
             }
             chunks.close_channel();
         }
