@@ -170,6 +170,12 @@ impl Error {
         &self.0.kind
     }
 
+    /// The case, to keep.
+    #[must_use]
+    pub fn into_kind(self) -> ErrorKind {
+        self.0.kind
+    }
+
     /// The artifact's key, or the prefix of a listing; none where the store itself failed to open.
     #[must_use]
     pub fn key(&self) -> Option<&str> {

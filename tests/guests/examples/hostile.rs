@@ -1,0 +1,125 @@
+//! A backend that misbehaves in the way that the key names.
+#![cfg(target_family = "wasm")]
+
+wit_bindgen::generate!({ path: "../../wit", world: "full-backend" });
+
+use artifact::storage::types::{Error, Info, Seal};
+use exports::artifact::storage::{artifact_store, inventory, streams};
+use wit_bindgen::{FutureReader, StreamReader};
+
+struct Hostile;
+
+export!(Hostile);
+
+/// What an honest artifact of this backend holds, with its checksum.
+const DATA: &[u8] = b"123456789";
+const CHECKSUM: u64 = 0xAE8B_1486_0A79_9888;
+
+fn info(size: u64) -> Info {
+    Info { size, checksum: Some(CHECKSUM), modified: None }
+}
+
+#[allow(clippy::empty_loop, reason = "that is what it is for")]
+fn misbehave(key: &str) {
+    match key {
+        "trap" => panic!("as asked"),
+        "spin" => loop {},
+        "exhaust" => {
+            let mut hoard = Vec::new();
+            loop {
+                hoard.push(vec![1u8; 1 << 20]);
+            }
+        }
+        _ => {}
+    }
+}
+
+impl artifact_store::Guest for Hostile {
+    async fn put(_: String, _: Vec<u8>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn get(key: String) -> Result<Vec<u8>, Error> {
+        misbehave(&key);
+        Err(Error::NotFound)
+    }
+
+    async fn delete(key: String) -> Result<(), Error> {
+        misbehave(&key);
+        Ok(())
+    }
+}
+
+impl streams::Guest for Hostile {
+    async fn write(
+        key: String,
+        data: StreamReader<u8>,
+        end: FutureReader<Result<Seal, String>>,
+        _: streams::WriteOptions,
+    ) -> Result<Info, Error> {
+        misbehave(&key);
+        if key == "unsealed" {
+            return Ok(info(9));
+        }
+        if key == "unread" {
+            std::future::pending::<()>().await;
+        }
+        let data = data.collect().await;
+        let seal = end.await.map_err(Error::Other)?;
+        match key.as_str() {
+            "fewer" => Ok(Info { size: seal.size - 1, checksum: None, modified: None }),
+            "other-checksum" => Ok(Info { size: seal.size, checksum: Some(1), modified: None }),
+            _ => Ok(Info { size: data.len() as u64, checksum: None, modified: None }),
+        }
+    }
+
+    async fn read(
+        key: String,
+        _: u64,
+        _: Option<u64>,
+    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+        misbehave(&key);
+        let (mut writer, stream) = wit_stream::new();
+        let (report, outcome) = wit_future::new(|| Ok(()));
+        let (size, sent, how) = match key.as_str() {
+            "short" => (10, DATA, Ok(())),
+            "long" => (8, DATA, Ok(())),
+            "wrong" => (9, &b"123456780"[..], Ok(())),
+            "failed" => (9, DATA, Err(Error::Unavailable("as asked".into()))),
+            "huge" => (u64::MAX, DATA, Ok(())),
+            "fine" | "endless" => (9, DATA, Ok(())),
+            _ => return Err(Error::NotFound),
+        };
+        wit_bindgen::spawn_local(async move {
+            writer.write_all(sent.to_vec()).await;
+            if key == "endless" {
+                std::future::pending::<()>().await;
+            }
+            drop(writer);
+            let _ = report.write(how).await;
+        });
+        Ok((info(size), stream, outcome))
+    }
+}
+
+impl inventory::Guest for Hostile {
+    async fn stat(_: String) -> Result<Info, Error> {
+        Err(Error::NotFound)
+    }
+
+    async fn list_artifacts(
+        prefix: String,
+        _: Option<String>,
+        _: u32,
+    ) -> Result<inventory::Page, Error> {
+        let entry = |key: &str| inventory::Entry { key: key.into(), size: 0 };
+        let (entries, next) = match prefix.as_str() {
+            "elsewhere" => (vec![entry("other")], None),
+            "control" => (vec![entry("control\n")], None),
+            "loop" => (vec![], Some("again".into())),
+            "crowd" => ((0..100_000).map(|n| entry(&format!("crowd{n}"))).collect(), None),
+            _ => (vec![], None),
+        };
+        Ok(inventory::Page { entries, next })
+    }
+}

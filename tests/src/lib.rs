@@ -1,0 +1,40 @@
+//! What the end-to-end tests share: the backends under test, the real binary, and the rules
+//! that every backend follows.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use artifact_store::{Backend, Grants};
+
+pub mod rules;
+
+/// The file of a backend in `guests/examples`.
+pub fn guest(name: &str) -> PathBuf {
+    PathBuf::from(env!("TEST_GUESTS")).join(name).with_extension("wasm")
+}
+
+/// That backend, granted `dir` as its root.
+pub fn guest_on(name: &str, dir: &std::path::Path) -> Backend {
+    Backend::from_file(guest(name)).grants(Grants::none().read_write(dir, "/"))
+}
+
+/// The command line's binary, built when it is first asked for, so that it is never stale.
+pub fn cli() -> Command {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    let binary = BINARY.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .args(["build", "--quiet", "--package", "artifact-store-cli"])
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "the command line does not build");
+        // This executable lies in `target/debug/deps`, the binary in `target/debug`.
+        let this = std::env::current_exe().expect("a test knows its own file");
+        let target = this.ancestors().nth(2).expect("it lies in a target directory");
+        target.join("artifact-store").with_extension(std::env::consts::EXE_EXTENSION)
+    });
+    let mut command = Command::new(binary);
+    command.env_remove("ARTIFACT_STORE_DIR");
+    command
+}

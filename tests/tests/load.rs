@@ -1,0 +1,101 @@
+//! What is no backend is refused with one clear error.
+
+use artifact_store::blocking::ArtifactStore;
+use artifact_store::{Backend, ErrorKind, Grants, LoadError};
+use artifact_store_tests::{guest, guest_on};
+
+fn refusal(backend: Backend) -> LoadError {
+    let error = ArtifactStore::open(backend).err().expect("it is refused");
+    let text = error.to_string();
+    match error.into_kind() {
+        ErrorKind::Load(error) => error,
+        kind => panic!("{text}: {kind:?}"),
+    }
+}
+
+#[test]
+fn other_files_are_named_for_what_they_are() {
+    for (bytes, kind) in [
+        (&b""[..], "an empty file"),
+        (b"\0asm\x01\0\0\0", "a core WebAssembly module"),
+        (b"\0asm\xff\0\xff\0", "WebAssembly of an unknown version"),
+        (b"<!DOCTYPE html><html>", "an HTML page"),
+        (b"(component)", "WebAssembly text"),
+        (b"\x7fELF", "some other file"),
+    ] {
+        match refusal(Backend::from_bytes("wrong", bytes.to_vec())) {
+            LoadError::NotAComponent(text) => assert!(text.starts_with(kind), "{text}"),
+            error => panic!("{kind}: {error:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_damaged_component_is_invalid() {
+    let whole = Backend::fs_component();
+    for end in [8, 9, 100, whole.len() / 2, whole.len() - 1] {
+        let refused = refusal(Backend::from_bytes("cut", whole[..end].to_vec()));
+        assert!(
+            matches!(refused, LoadError::Invalid(_) | LoadError::MissingExport { .. }),
+            "{end}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn another_world_and_another_version_say_what_is_missing() {
+    match refusal(Backend::from_file(guest("other_world"))) {
+        LoadError::MissingExport { missing, found } => {
+            assert_eq!(missing, "artifact:storage/artifact-store@0.1.0");
+            assert!(found.is_empty());
+        }
+        error => panic!("{error:?}"),
+    }
+    let error = refusal(Backend::from_file(guest("later_version")));
+    assert_eq!(
+        error.to_string(),
+        "the component does not export `artifact:storage/artifact-store@0.1.0` \
+         (it exports `artifact:storage/artifact-store@0.2.0`)"
+    );
+}
+
+#[test]
+fn an_absent_file_and_an_absent_directory_are_named() {
+    let absent = refusal(Backend::from_file("no/such/file.wasm"));
+    assert!(matches!(absent, LoadError::Read(_)), "{absent:?}");
+    match refusal(guest_on("plain", std::path::Path::new("/no/such/directory"))) {
+        LoadError::Directory { path, .. } => assert_eq!(path, "/no/such/directory"),
+        error => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn nothing_is_granted_by_default() {
+    let bytes = Backend::fs_component().to_vec();
+    let store = ArtifactStore::open(Backend::from_bytes("fs", bytes.clone())).unwrap();
+    let error = store.put("k", "x").unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::AccessDenied(_)), "{error}");
+
+    let dir = tempfile::tempdir().unwrap();
+    ArtifactStore::open_dir(dir.path()).unwrap().put("k", "x").unwrap();
+    let read_only = Grants::none().read_only(dir.path(), "/");
+    let store = ArtifactStore::open(Backend::from_bytes("fs", bytes).grants(read_only)).unwrap();
+    assert_eq!(store.get("k").unwrap(), "x");
+    assert_eq!(store.list("").count(), 1);
+    for error in [store.put("k", "y").unwrap_err(), store.delete("k").unwrap_err()] {
+        assert!(matches!(error.kind(), ErrorKind::AccessDenied(_)), "{error}");
+    }
+    assert_eq!(store.get("k").unwrap(), "x");
+}
+
+/// A change here is a change of what the built-in backend may ask for: look at it twice.
+#[test]
+fn the_built_in_backend_imports_what_it_needs() {
+    let engine = wasmtime::Engine::default();
+    let component =
+        wasmtime::component::Component::from_binary(&engine, Backend::fs_component()).unwrap();
+    let ty = component.component_type();
+    let mut imports: Vec<_> = ty.imports(&engine).map(|(name, _)| name.to_owned()).collect();
+    imports.sort();
+    assert_eq!(imports, include_str!("fs-imports.txt").lines().collect::<Vec<_>>());
+}
