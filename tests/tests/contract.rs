@@ -2,8 +2,8 @@
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind};
-use artifact_store_tests::rules::{Needs, RULES};
 use artifact_store_tests::guest_on;
+use artifact_store_tests::rules::{Needs, RULES};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {

@@ -27,11 +27,8 @@ fn main() {
 fn share(wasmtime: &Path) {
     let work = tempfile::tempdir().unwrap();
     std::fs::create_dir(work.path().join("D")).unwrap();
-    let extracted = cli()
-        .args(["extract", "fs", "-o", "fs.wasm"])
-        .current_dir(work.path())
-        .status()
-        .unwrap();
+    let extracted =
+        cli().args(["extract", "fs", "-o", "fs.wasm"]).current_dir(work.path()).status().unwrap();
     assert!(extracted.success());
     let invoke = |call: &str| {
         let output = Command::new(wasmtime)
@@ -47,10 +44,7 @@ fn share(wasmtime: &Path) {
     assert_eq!(invoke(r#"put("k", [1, 2, 3])"#), "ok");
     assert_eq!(invoke(r#"get("k")"#), "ok([1, 2, 3])");
     assert!(invoke(r#"stat("k")"#).starts_with("ok({size: 3, checksum: some("));
-    assert_eq!(
-        invoke(r#"list-artifacts("", none, 0)"#),
-        r#"ok({entries: [{key: "k", size: 3}]})"#
-    );
+    assert_eq!(invoke(r#"list-artifacts("", none, 0)"#), r#"ok({entries: [{key: "k", size: 3}]})"#);
 
     let store = ArtifactStore::open_dir(work.path().join("D")).unwrap();
     assert_eq!(store.get("k").unwrap(), &[1, 2, 3][..]);

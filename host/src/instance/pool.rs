@@ -17,6 +17,9 @@ use crate::{Grants, Limits};
 /// After so many calls an instance is dropped, since its linear memory never shrinks.
 const CALLS_PER_INSTANCE: u32 = 1000;
 
+/// What wasmtime says where a component hands back more than the host takes in one call.
+const TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
+
 /// What the component offers, as looked up once at load.
 pub(crate) struct Offered {
     pub(crate) store: artifact_store::GuestIndices,
@@ -111,6 +114,10 @@ impl Pool {
                     answer
                 }
                 Err(_) if deadline.is_over() => Err(ErrorKind::Timeout(deadline.budget())),
+                // The error has no type of its own.
+                Err(Failed::Trap(trap)) if format!("{trap:?}").contains(TOO_MUCH) => {
+                    Err(ErrorKind::TooLarge { limit: self.limits.buffer })
+                }
                 Err(Failed::Trap(trap)) => Err(ErrorKind::Trap(trap.into())),
                 Err(Failed::Protocol(text)) => Err(ErrorKind::Protocol(text)),
             }

@@ -5,9 +5,6 @@ use bytes::Bytes;
 use crate::error::ErrorKind;
 use crate::instance::Pool;
 
-/// What wasmtime says where a component hands back more than the host takes in one call.
-const FUEL: &str = "fuel allocated for hostcalls has been exhausted";
-
 pub(crate) async fn put(pool: &Pool, key: String, data: Bytes) -> Result<(), ErrorKind> {
     check_size(pool, data.len() as u64)?;
     pool.call(async |accessor, exports| {
@@ -18,19 +15,12 @@ pub(crate) async fn put(pool: &Pool, key: String, data: Bytes) -> Result<(), Err
 }
 
 pub(crate) async fn get(pool: &Pool, key: String) -> Result<Bytes, ErrorKind> {
-    let got = pool
+    let data = pool
         .call(async |accessor, exports| {
             let answer = exports.store.call_get(accessor, key).await?;
             Ok(answer.map(Bytes::from).map_err(ErrorKind::from))
         })
-        .await;
-    let data = got.map_err(|kind| match kind {
-        // Far too much is stopped before it is copied. The error has no type of its own.
-        ErrorKind::Trap(trap) if trap.to_string().contains(FUEL) => {
-            ErrorKind::TooLarge { limit: pool.limits().buffer }
-        }
-        kind => kind,
-    })?;
+        .await?;
     check_size(pool, data.len() as u64)?;
     Ok(data)
 }

@@ -34,6 +34,12 @@ fn misbehave(key: &str) {
     }
 }
 
+/// Waits for what never comes; a task that waits for nothing at all would trap.
+async fn wait_forever() {
+    let (_writer, mut reader) = wit_stream::new::<u8>();
+    reader.next().await;
+}
+
 impl artifact_store::Guest for Hostile {
     async fn put(_: String, _: Vec<u8>) -> Result<(), Error> {
         Ok(())
@@ -62,7 +68,7 @@ impl streams::Guest for Hostile {
             return Ok(info(9));
         }
         if key == "unread" {
-            std::future::pending::<()>().await;
+            wait_forever().await;
         }
         let data = data.collect().await;
         let seal = end.await.map_err(Error::Other)?;
@@ -93,7 +99,7 @@ impl streams::Guest for Hostile {
         wit_bindgen::spawn_local(async move {
             writer.write_all(sent.to_vec()).await;
             if key == "endless" {
-                std::future::pending::<()>().await;
+                wait_forever().await;
             }
             drop(writer);
             let _ = report.write(how).await;

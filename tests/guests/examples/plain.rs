@@ -2,7 +2,9 @@
 //! for each key, named by the key's bytes in hexadecimal digits and cut into folders.
 #![cfg(target_family = "wasm")]
 
+use std::collections::hash_map::RandomState;
 use std::fs;
+use std::hash::{BuildHasher, Hasher};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -45,8 +47,10 @@ impl Guest for Plain {
             if let Some(dir) = path.parent() {
                 fs::create_dir_all(dir)?;
             }
-            let temporary = path.with_extension("new");
-            let mut file = fs::File::create(&temporary)?;
+            // Other instances may be storing the same key right now.
+            let random = RandomState::new().build_hasher().finish();
+            let temporary = path.with_extension(format!("{random:x}"));
+            let mut file = fs::File::create_new(&temporary)?;
             file.write_all(&data)?;
             file.sync_all()?;
             fs::rename(&temporary, &path)
