@@ -60,6 +60,24 @@ fn another_world_and_another_version_say_what_is_missing() {
 }
 
 #[test]
+fn the_right_name_with_other_types_is_named() {
+    match refusal(Backend::from_file(guest("wrong_types"))) {
+        LoadError::WrongInterface { interface, .. } => {
+            assert_eq!(interface, "artifact:storage/artifact-store@0.1.0");
+        }
+        error => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn an_import_that_nothing_grants_is_refused_by_name() {
+    match refusal(Backend::from_file(guest("asks_for_more"))) {
+        LoadError::UnexpectedImports(names) => assert_eq!(names, ["test:spy/microphone"]),
+        error => panic!("{error:?}"),
+    }
+}
+
+#[test]
 fn an_absent_file_and_an_absent_directory_are_named() {
     let absent = refusal(Backend::from_file("no/such/file.wasm"));
     assert!(matches!(absent, LoadError::Read(_)), "{absent:?}");

@@ -100,8 +100,9 @@ impl Pool {
             let outcome = store
                 .run_concurrent(async |accessor| {
                     let outcome = body(accessor, exports).await;
+                    // What the backend still does after its answer is part of the call.
+                    deadline.restart();
                     if outcome.is_ok() {
-                        // What the backend still does after its answer is part of the call.
                         std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
                     }
                     outcome

@@ -101,7 +101,10 @@ where
                 self.deadline.restart();
                 Poll::Ready(Ok(StreamResult::Dropped))
             }
-            Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
+            Poll::Pending if finish => {
+                self.deadline.restart();
+                Poll::Ready(Ok(StreamResult::Cancelled))
+            }
             Poll::Pending => {
                 self.deadline.pause();
                 Poll::Pending
