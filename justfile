@@ -3,18 +3,24 @@
 default:
     @just --list
 
-# Store and read back this project's README.
-demo:
-    cargo run -- put readme README.md
-    cargo run -- get readme
+# The command line: `just run put readme README.md`.
+[positional-arguments]
+run *arguments:
+    @cargo run -- "$@"
 
 test:
     cargo test --workspace
 
-# What a change must pass.
+# Formatting, lints and documentation.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# All that a change must pass.
 ci:
     .ci/run
 
 # The built-in backend as a file.
-extract:
+fs:
     cargo run -- extract fs -o fs.wasm
