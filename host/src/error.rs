@@ -3,6 +3,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The result of a call on a store.
+///
+/// ```
+/// fn size(store: &artifact_store::blocking::ArtifactStore) -> artifact_store::Result<u64> {
+///     Ok(store.stat("k")?.size)
+/// }
+/// # let _ = size;
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -92,6 +99,14 @@ pub enum ErrorKind {
 }
 
 /// Why a component cannot serve as a backend.
+///
+/// ```
+/// use artifact_store::{Backend, ErrorKind, LoadError, blocking::ArtifactStore};
+///
+/// let page = Backend::from_bytes("download", *b"<html>404</html>");
+/// let error = ArtifactStore::open(page).err().expect("this is no component");
+/// assert!(matches!(error.kind(), ErrorKind::Load(LoadError::NotAComponent(_))));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -133,6 +148,12 @@ pub enum LoadError {
         #[source]
         source: Cause,
     },
+}
+
+/// The error of an interface that wasmtime found to differ.
+pub(crate) fn wrong_interface(interface: &str) -> impl FnOnce(wasmtime::Error) -> LoadError {
+    let interface = interface.to_owned();
+    move |source| LoadError::WrongInterface { interface, source: source.into() }
 }
 
 fn found_instead(found: &[String]) -> String {

@@ -24,6 +24,17 @@ pub struct Info {
 }
 
 /// One artifact of a listing.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let store = artifact_store::blocking::ArtifactStore::open_dir(dir.path())?;
+/// store.put("k", "12345")?;
+/// for entry in store.list("") {
+///     let artifact_store::Entry { key, size, .. } = entry?;
+///     assert_eq!((key.as_str(), size), ("k", 5));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {

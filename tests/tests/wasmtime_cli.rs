@@ -51,6 +51,21 @@ fn share(wasmtime: &Path) {
     store.put("from the host", vec![4, 5]).unwrap();
     assert_eq!(invoke(r#"get("from the host")"#), "ok([4, 5])");
 
+    // The limits of a page, which this host never asks for, and a cursor that outlives its artifact.
+    let all = invoke(r#"list-artifacts("", none, 4294967295)"#);
+    assert!(all.contains(r#"key: "k""#) && all.contains("from the host") && !all.contains("next"));
+    let first = invoke(r#"list-artifacts("", none, 1)"#);
+    let (key, rest) =
+        if first.contains(r#"key: "k""#) { ("k", "from the host") } else { ("from the host", "k") };
+    let cursor = first.split("next: some(\"").nth(1).and_then(|rest| rest.split('"').next());
+    let cursor = cursor.expect("a page of one of two has a next");
+    let removed = store.get(key).unwrap();
+    store.delete(key).unwrap();
+    let second = invoke(&format!(r#"list-artifacts("", some("{cursor}"), 1)"#));
+    assert!(second.contains(rest) && !second.contains(&format!("key: \"{key}\"")), "{second}");
+    store.put(key, removed).unwrap();
+    assert!(invoke(r#"list-artifacts("", some("no cursor"), 1)"#).starts_with("err(other("));
+
     assert_eq!(invoke(r#"delete("k")"#), "ok");
     assert_eq!(invoke(r#"delete("k")"#), "ok");
     assert_eq!(invoke(r#"get("k")"#), "err(not-found)");

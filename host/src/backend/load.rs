@@ -7,14 +7,11 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::{Backend, Loaded};
-use crate::bindings::{artifact_store, inventory, streams};
-use crate::error::{Error, ErrorKind, LoadError, Operation};
+use crate::bindings::{INVENTORY, STORE, STREAMS, artifact_store, inventory, streams};
+use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::instance::{HostState, Offered, Pool, engine};
 
 const PACKAGE: &str = "artifact:storage/";
-const STORE: &str = "artifact:storage/artifact-store@0.1.0";
-const STREAMS: &str = "artifact:storage/streams@0.1.0";
-const INVENTORY: &str = "artifact:storage/inventory@0.1.0";
 
 /// What a component may import: WASI without HTTP, as far as its grants give it a meaning,
 /// and the contract's own types, which carry no function.
@@ -57,19 +54,17 @@ fn prepare(bytes: &[u8]) -> Result<(InstancePre<HostState>, Offered), LoadError>
     wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(invalid)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker).map_err(invalid)?;
     let component = linker.instantiate_pre(&component).map_err(invalid)?;
-    let wrong = |interface: &str| {
-        let interface = interface.to_owned();
-        move |e: wasmtime::Error| LoadError::WrongInterface { interface, source: e.into() }
-    };
     let has = |name| component.component().get_export_index(None, name).is_some();
     let offered = Offered {
-        store: artifact_store::GuestIndices::new(&component).map_err(wrong(STORE))?,
+        store: artifact_store::GuestIndices::new(&component).map_err(wrong_interface(STORE))?,
         streams: match has(STREAMS) {
-            true => Some(streams::GuestIndices::new(&component).map_err(wrong(STREAMS))?),
+            true => Some(streams::GuestIndices::new(&component).map_err(wrong_interface(STREAMS))?),
             false => None,
         },
         inventory: match has(INVENTORY) {
-            true => Some(inventory::GuestIndices::new(&component).map_err(wrong(INVENTORY))?),
+            true => {
+                Some(inventory::GuestIndices::new(&component).map_err(wrong_interface(INVENTORY))?)
+            }
             false => None,
         },
     };

@@ -10,8 +10,8 @@ use wasmtime::component::{Accessor, InstancePre};
 
 use super::Deadline;
 use super::state::{HostState, new_store};
-use crate::bindings::{artifact_store, inventory, streams, types};
-use crate::error::{ErrorKind, LoadError};
+use crate::bindings::{INVENTORY, STORE, STREAMS, artifact_store, inventory, streams, types};
+use crate::error::{ErrorKind, wrong_interface};
 use crate::{Grants, Limits};
 
 /// After so many calls an instance is dropped, since its linear memory never shrinks.
@@ -133,16 +133,22 @@ impl Pool {
             true => ErrorKind::Timeout(deadline.budget()),
             false => ErrorKind::Trap(trap.into()),
         })?;
-        let invalid = |e: wasmtime::Error| LoadError::Invalid(e.into());
         let offered = &self.offered;
+        // Here the functions' types are compared with the contract's.
         let exports = Exports {
-            store: offered.store.load(&mut store, &instance).map_err(invalid)?,
+            store: offered.store.load(&mut store, &instance).map_err(wrong_interface(STORE))?,
             streams: match &offered.streams {
-                Some(indices) => Some(indices.load(&mut store, &instance).map_err(invalid)?),
+                Some(streams) => {
+                    let loaded = streams.load(&mut store, &instance);
+                    Some(loaded.map_err(wrong_interface(STREAMS))?)
+                }
                 None => None,
             },
             inventory: match &offered.inventory {
-                Some(indices) => Some(indices.load(&mut store, &instance).map_err(invalid)?),
+                Some(inventory) => {
+                    let loaded = inventory.load(&mut store, &instance);
+                    Some(loaded.map_err(wrong_interface(INVENTORY))?)
+                }
                 None => None,
             },
         };
