@@ -38,7 +38,7 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
         }
         ErrorKind::Unsupported(_) => "another --backend may offer this; `fs` does",
         ErrorKind::Trap(_) | ErrorKind::Protocol(_) => {
-            "this is a fault of the backend, for its author; `artifact-store list` shows what is stored"
+            "this is a fault of the backend; its author should see this message"
         }
         ErrorKind::Load(error) => return of_load(error),
         _ => return None,
