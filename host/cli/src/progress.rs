@@ -11,7 +11,7 @@ const KNOWN: &str =
 const UNKNOWN: &str = "{msg} {spinner} {binary_bytes} {binary_bytes_per_sec}";
 
 /// Bytes, rate and remaining time on standard error, if that is a terminal. The bar
-/// disappears when it is dropped.
+/// disappears when it is dropped, as indicatif does by default.
 pub struct Progress {
     bar: ProgressBar,
     /// When the bar is due; none where it is there already or never comes.
@@ -40,11 +40,5 @@ impl Progress {
             self.due = None;
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
     }
 }
