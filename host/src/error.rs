@@ -228,7 +228,8 @@ impl fmt::Display for Error {
             Operation::Stat => ("stat", "in"),
             Operation::List => ("list", "in"),
         };
-        match key {
+        match key.as_deref() {
+            Some("") if *operation == Operation::List => write!(f, "cannot list all in")?,
             Some(key) => write!(f, "cannot {verb} `{}` {place}", key.escape_debug())?,
             None => write!(f, "cannot {verb} {place}")?,
         }

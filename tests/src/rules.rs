@@ -82,7 +82,7 @@ pub const RULES: &[Rule] = rules![
     Nothing concurrent_writers_never_mix,
     Streams create_does_not_replace,
     Streams of_many_creators_one_wins,
-    Streams an_announced_size_is_kept,
+    Nothing an_announced_size_is_kept,
     Streams a_reader_that_is_dropped_harms_nothing,
     Inventory listing_goes_by_the_bytes_of_the_prefix,
     Inventory listing_names_each_artifact_once,

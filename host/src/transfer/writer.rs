@@ -58,7 +58,7 @@ enum Way {
         call: JoinHandle<std::result::Result<types::Info, ErrorKind>>,
     },
     /// For a backend without streams: all of it is kept until the commit.
-    Buffered,
+    Buffered { size: Option<u64> },
     /// The backend's end came before the caller's.
     Failed,
 }
@@ -80,7 +80,7 @@ impl ArtifactWriter {
             let text = "the backend has no streams, and only they can create without replacing";
             return Err(backend.error(ErrorKind::Unsupported(text.into()), Operation::Put, &key));
         } else {
-            Way::Buffered
+            Way::Buffered { size: options.size }
         };
         Ok(Self { backend, key, buffer: BytesMut::new(), written: Checksum::new(), way })
     }
@@ -93,7 +93,11 @@ impl ArtifactWriter {
     /// All that [`ArtifactStore::put`](crate::ArtifactStore::put) names; then nothing was stored,
     /// except after [`ErrorKind::Timeout`], which leaves open whether it was.
     pub async fn commit(mut self) -> Result<Info> {
-        if let Way::Buffered = self.way {
+        if let Way::Buffered { size } = self.way {
+            if let Some(size) = size.filter(|size| *size != self.written.size()) {
+                let text = format!("{} bytes came, {size} were announced", self.written.size());
+                return Err(self.error(ErrorKind::Other(text)));
+            }
             let (pool, key) = (Arc::clone(&self.backend.pool), self.key.clone());
             let data = self.buffer.split().freeze();
             let put = on_worker(async move || buffered::put(&pool, key, data).await).await;
@@ -178,7 +182,7 @@ impl AsyncWrite for ArtifactWriter {
     ) -> Poll<io::Result<usize>> {
         let me = &mut *self;
         let room = match me.way {
-            Way::Buffered => {
+            Way::Buffered { .. } => {
                 let size = (me.buffer.len() + bytes.len()) as u64;
                 buffered::check_size(&me.backend.pool, size).map_err(|kind| me.error(kind))?;
                 bytes.len()
@@ -199,7 +203,7 @@ impl AsyncWrite for ArtifactWriter {
     /// Hands what is buffered to the backend. It commits nothing.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.way {
-            Way::Buffered => Poll::Ready(Ok(())),
+            Way::Buffered { .. } => Poll::Ready(Ok(())),
             _ => Poll::Ready(Ok(ready!(self.poll_send(cx))?)),
         }
     }
