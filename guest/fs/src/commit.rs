@@ -1,146 +1,155 @@
 //! How an artifact becomes visible, and goes: never half, and never lost once acknowledged.
 //!
 //! Bytes go into a new file in `tmp`, which is synced, then renamed over the artifact (or
-//! linked, where it must not replace one); then the shard's directory is synced. Whatever
-//! fails before the rename leaves the old artifact; whatever fails after it reports an error
-//! and leaves the new one.
+//! linked, where it must not replace one); then the shard is synced. Whatever fails before the
+//! rename leaves the old artifact; whatever fails after it leaves the outcome open.
 
-use wasip3::filesystem::types::PathFlags;
+use alloc::format;
+use alloc::string::String;
 
-use crate::component::{Error, Info, Instant, Mode};
+use crate::component::{Error, Info, Mode};
 use crate::header::{self, Header};
-use crate::name::{self, Named, Place};
-use crate::read;
-use crate::wasi::{self, Descriptor, DescriptorType, ErrorCode, Result};
+use crate::name::{self, Holder, Place};
+use crate::wasi::{self, Access, Called, Dir, ErrorCode, Failure, File, Kind, Result};
+use crate::{read, shard};
 
-/// An unfinished write: a file in `tmp` that goes when the write ends.
-pub struct Temporary {
-    dir: Descriptor,
+/// Publishes at `place` what `fill` writes into a new file, header included. Whatever goes
+/// wrong on the way, the file is removed.
+pub async fn store(
+    place: &Place,
+    mode: Mode,
+    fill: impl AsyncFnOnce(&File) -> Result<Header>,
+) -> Result<Info> {
+    let durable = wasi::is_durable()?;
+    let temporary = Temporary::create().await?;
+    let stored = match fill(&temporary.file).await {
+        Ok(header) => temporary.publish(place, &header, mode, durable).await,
+        Err(error) => Err(error),
+    };
+    // A rename took the name along; a link is a second one.
+    if stored.is_err() || mode == Mode::Create {
+        temporary.discard().await;
+    }
+    stored
+}
+
+/// An unfinished write: a file in `tmp`.
+struct Temporary {
+    dir: Dir,
     name: String,
-    pub file: Descriptor,
+    file: File,
 }
 
 impl Temporary {
-    pub async fn create() -> Result<Self> {
-        let (dir, made) = wasi::make_dir(name::TEMPORARIES).await?;
-        if made {
-            wasi::sync_dir(wasi::root()?, "/").await?;
-        }
+    /// `tmp` itself need not be durable: nothing in it is to outlive a crash.
+    async fn create() -> Result<Self> {
+        let dir = shard::make(name::TEMPORARIES).await?;
         loop {
             let name = wasi::temporary();
-            match wasi::create_file(&dir, &name).await {
+            match dir.create_file(&name).await {
                 Ok(file) => return Ok(Self { dir, name, file }),
-                Err(ErrorCode::Exist) => {}
-                Err(error) => return Err(wasi::explain("create", &name, error)),
+                Err(failure) if failure.is_taken() => {}
+                Err(failure) => return Err(failure.into()),
             }
         }
     }
 
-    /// Publishes the payload that lies in the file behind the header's place, then removes
-    /// the temporary name, whatever came of it.
-    pub async fn publish(self, place: &Place, header: &Header, mode: Mode) -> Result<Info> {
-        let published = self.try_publish(place, header, mode).await;
-        // A rename took the name along; then there is nothing to remove.
-        if published.is_err() || mode == Mode::Create {
-            self.discard().await;
-        }
-        published
+    /// Where this fails the file is litter for the next sweep, and the reason why the write
+    /// failed is the one to tell.
+    async fn discard(self) {
+        let _ = self.dir.unlink(&self.name).await;
     }
 
-    /// Removes the file. Where that fails it is litter for the next sweep, and the reason why
-    /// the write failed is the one to tell.
-    pub async fn discard(self) {
-        let _ = self.dir.unlink_file_at(self.name).await;
-    }
-
-    async fn try_publish(&self, place: &Place, header: &Header, mode: Mode) -> Result<Info> {
-        let bytes = header.encode();
-        let expected = header.size.saturating_add(bytes.len() as u64);
-        self.write(bytes, 0).await?;
-        wasi::sync_file(&self.file, &self.name).await?;
-        let stat = self.file.stat().await.map_err(|e| wasi::explain("look at", &self.name, e))?;
-        if stat.size != expected {
-            let text = format!("{} bytes lie on disk of {expected}", stat.size);
+    async fn publish(
+        &self,
+        place: &Place,
+        header: &Header,
+        mode: Mode,
+        durable: bool,
+    ) -> Result<Info> {
+        let stat = self.file.stat().await?;
+        let before = header::len(&header.key) as u64;
+        // A stream that was cut looks like one that ended: only the size tells.
+        if header.size.checked_add(before) != Some(stat.size) {
+            let arrived = stat.size.saturating_sub(before);
+            let text = format!("{arrived} bytes arrived, but {} were sealed", header.size);
             return Err(Error::Other(text));
         }
-        let (shard, made) = wasi::make_dir(&place.shard).await?;
-        if made {
-            wasi::sync_dir(wasi::root()?, "/").await?;
+        if durable {
+            self.file.sync().await?;
+        }
+        let shard = shard::make(&place.shard).await?;
+        if durable {
+            shard::settle(&place.shard).await?;
         }
         check_owner(&shard, place, &header.key).await?;
-        let (from, to) = (self.name.clone(), place.file.clone());
-        let done = match mode {
-            Mode::Overwrite => self.dir.rename_at(from, &shard, to).await,
-            Mode::Create => self.dir.link_at(PathFlags::empty(), from, &shard, to).await,
-        };
-        match done {
-            Ok(()) => {}
-            Err(ErrorCode::Exist) if mode == Mode::Create => return Err(Error::AlreadyExists),
-            // A sweep took the unfinished file, or its directory went.
-            Err(ErrorCode::NoEntry) => {
-                let text = format!("cannot publish `{}`: the file was removed", place.file);
-                return Err(Error::Unavailable(text));
+        match mode {
+            Mode::Overwrite => {
+                self.dir.rename(&self.name, &shard, &place.file).await.map_err(refused)?;
             }
-            Err(error) => return Err(wasi::explain("publish", &place.file, error)),
+            Mode::Create => {
+                self.dir.link(&self.name, &shard, &place.file).await.map_err(refused_create)?;
+            }
         }
-        settle(&shard, place).await?;
-        let modified = stat.data_modification_timestamp;
-        Ok(Info {
-            size: header.size,
-            checksum: Some(header.checksum),
-            modified: modified
-                .map(|at| Instant { seconds: at.seconds, nanoseconds: at.nanoseconds }),
-        })
-    }
-
-    /// Writes all of `bytes` at `offset`.
-    pub async fn write(&self, bytes: Vec<u8>, offset: u64) -> Result<()> {
-        let (mut writer, reader) = wasip3::wit_stream::new();
-        let outcome = self.file.write_via_stream(reader, offset);
-        let rest = writer.write_all(bytes).await;
-        drop(writer);
-        outcome.await.map_err(|e| wasi::explain("write", &self.name, e))?;
-        if rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Other(format!("cannot write `{}`: it takes no more", self.name)))
-        }
-    }
-
-    /// How many payload bytes lie behind a header for `key`.
-    pub async fn payload(&self, key: &str) -> Result<u64> {
-        let stat = self.file.stat().await.map_err(|e| wasi::explain("look at", &self.name, e))?;
-        Ok(stat.size.saturating_sub(header::len(key) as u64))
+        settle(&shard, durable).await?;
+        let checksum = Some(header.checksum);
+        Ok(Info { size: header.size, checksum, modified: stat.modified })
     }
 }
 
-/// Whether something lies at `place`; what does not settle who wins, but saves the way.
+/// Why a file could not be published.
+fn refused(failure: Failure) -> Error {
+    match failure.code {
+        ErrorCode::NoEntry => {
+            Error::Unavailable(format!("cannot publish `{}`: a sweep took the file", failure.path))
+        }
+        _ => failure.into(),
+    }
+}
+
+/// As [`refused`], for a file that must not replace another one.
+fn refused_create(failure: Failure) -> Error {
+    match failure.code {
+        ErrorCode::Exist => Error::AlreadyExists,
+        // What Linux answers on a filesystem without hard links; the right to change the
+        // directory has shown before.
+        ErrorCode::NotPermitted | ErrorCode::Unsupported => Error::Unsupported(format!(
+            "cannot create `{}` and replace nothing: the filesystem has no hard links",
+            failure.path
+        )),
+        _ => refused(failure),
+    }
+}
+
+/// Whether something lies at `place`; this settles no race, but can save a transfer.
 pub async fn exists(place: &Place) -> Result<bool> {
-    match wasi::open_shard(place).await? {
-        Some(shard) => Ok(wasi::look(&shard, &place.file).await?.is_some()),
+    match shard::open(&place.shard, Access::Read).await? {
+        Some(shard) => Ok(shard.look(&place.file).await?.is_some()),
         None => Ok(false),
     }
 }
 
 /// Removes the artifact `key`, durably.
 pub async fn delete(key: &str, place: &Place) -> Result<()> {
-    let Some(shard) = wasi::open_shard(place).await? else { return Ok(()) };
+    let durable = wasi::is_durable()?;
+    let Some(shard) = shard::open(&place.shard, Access::Change).await? else { return Ok(()) };
     check_owner(&shard, place, key).await?;
-    match shard.unlink_file_at(place.file.clone()).await {
+    match shard.unlink(&place.file).await {
+        Err(failure) if !failure.is_absent() => Err(failure.into()),
         // Where there is none, a deletion before this one may not be durable yet.
-        Ok(()) | Err(ErrorCode::NoEntry) => settle(&shard, place).await,
-        Err(error) => Err(wasi::explain("delete", &place.file, error)),
+        _ => settle(&shard, durable).await,
     }
 }
 
 /// Makes a change durable that can be seen already. Where that fails, the outcome is open:
 /// a crash may still undo the change.
-async fn settle(shard: &Descriptor, place: &Place) -> Result<()> {
-    let synced = wasi::sync_dir(shard, &place.shard).await;
-    synced.map_err(|error| match error {
+async fn settle(shard: &Dir, durable: bool) -> Result<()> {
+    let synced: Called<()> = if durable { shard.sync().await } else { Ok(()) };
+    synced.map_err(|failure| match failure.into() {
         Error::NoSpace(why)
         | Error::AccessDenied(why)
         | Error::Corrupt(why)
+        | Error::Unsupported(why)
         | Error::Other(why) => Error::Unavailable(format!("the change may not be durable: {why}")),
         error => error,
     })
@@ -148,17 +157,17 @@ async fn settle(shard: &Descriptor, place: &Place) -> Result<()> {
 
 /// Where only a hash names the file, it may hold another key's artifact, which is then not
 /// to be touched. A damaged one may be replaced.
-async fn check_owner(shard: &Descriptor, place: &Place, key: &str) -> Result<()> {
-    if name::parse(&place.file) != Named::Hashed {
+async fn check_owner(shard: &Dir, place: &Place, key: &str) -> Result<()> {
+    if !place.is_hashed() {
         return Ok(());
     }
-    match wasi::look(shard, &place.file).await? {
-        Some(stat) if matches!(stat.type_, DescriptorType::RegularFile) => {}
+    match shard.look(&place.file).await? {
+        Some(stat) if stat.kind == Kind::File => {}
         _ => return Ok(()),
     }
     match read::open_in(shard, &place.file, header::len(key)).await {
-        Ok(Some(found)) if found.header.key != key => {
-            Err(Error::Other(format!("the name `{}` is taken by another key", place.file)))
+        Ok(Some(found)) if place.holder(key, &found.header.key) != Holder::Asked => {
+            Err(Error::Other(format!("`{place}` holds the artifact of another key")))
         }
         Ok(_) | Err(Error::Corrupt(_)) => Ok(()),
         Err(error) => Err(error),

@@ -1,23 +1,40 @@
 //! The component's exports: the contract in terms of the other modules.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use futures_util::future::try_join;
+use wit_bindgen::{FutureReader, StreamReader};
+
 wit_bindgen::generate!({
     path: "../../wit",
-    world: "full-backend",
+    inline: "
+        package artifact:fs;
+        world fs {
+            include artifact:storage/full-backend@0.1.0;
+            export artifact:storage/maintenance@0.1.0;
+        }
+    ",
+    world: "artifact:fs/fs",
+    generate_all,
 });
 
-use exports::artifact::storage::{artifact_store, inventory, streams};
-use wit_bindgen::{FutureReader, StreamReader};
+use exports::artifact::storage::{artifact_store, inventory, maintenance, streams};
 
 pub use artifact::storage::types::{Error, Info, Instant};
 pub use inventory::{Entry, Page};
+pub use maintenance::{Finding, FindingKind, Findings, SweepReport};
 pub use streams::Mode;
 use streams::{Seal, WriteOptions};
 
-use crate::commit::{self, Temporary};
 use crate::header::{self, Header, checksum};
 use crate::name::{self, Place};
-use crate::wasi::{self, Result};
-use crate::{read, walk};
+use crate::wasi::{File, Result};
+use crate::{commit, read, walk};
+
+/// The largest artifact that `put` and `get` carry, in bytes; larger ones take streams.
+const IN_MEMORY: u64 = 256 << 20;
 
 struct Component;
 
@@ -31,27 +48,30 @@ fn place(key: &str) -> Result<Place> {
 impl artifact_store::Guest for Component {
     async fn put(key: String, data: Vec<u8>) -> Result<()> {
         let place = place(&key)?;
-        let header = Header { size: data.len() as u64, checksum: checksum(&data), key };
-        let temporary = Temporary::create().await?;
-        let written = temporary.write(data, header::len(&header.key) as u64).await;
-        match written {
-            Ok(()) => temporary.publish(&place, &header, Mode::Overwrite).await.map(|_| ()),
-            Err(error) => {
-                temporary.discard().await;
-                Err(error)
-            }
+        if data.len() as u64 > IN_MEMORY {
+            return Err(Error::TooLarge(IN_MEMORY));
         }
+        let fill = async |file: &File| {
+            let header = Header { size: data.len() as u64, checksum: checksum(&data), key };
+            file.write(0, [header.encode(), data]).await?;
+            Ok(header)
+        };
+        commit::store(&place, Mode::Overwrite, fill).await?;
+        Ok(())
     }
 
     async fn get(key: String) -> Result<Vec<u8>> {
         let place = place(&key)?;
         let found = read::open(&key, &place).await?.ok_or(Error::NotFound)?;
-        let size =
-            usize::try_from(found.header.size).map_err(|_| Error::TooLarge(u64::from(u32::MAX)))?;
-        let offset = header::len(&key) as u64;
-        let data = read::read_exactly(&found.file, offset, size, &place.file).await?;
+        let size = usize::try_from(found.header.size).ok();
+        let size = size.filter(|_| found.header.size <= IN_MEMORY);
+        let size = size.ok_or(Error::TooLarge(IN_MEMORY))?;
+        let mut data = Vec::new();
+        let room = data.try_reserve_exact(size);
+        room.map_err(|_| Error::Other(format!("no memory for {size} bytes; `read` needs none")))?;
+        let data = found.file.read(found.start(), data).await?;
         if data.len() != size || checksum(&data) != found.header.checksum {
-            return Err(Error::Corrupt(format!("`{}` does not match its checksum", place.file)));
+            return Err(Error::Corrupt(format!("`{place}` does not match its checksum")));
         }
         Ok(data)
     }
@@ -66,24 +86,23 @@ impl streams::Guest for Component {
     async fn write(
         key: String,
         data: StreamReader<u8>,
-        end: FutureReader<std::result::Result<Seal, String>>,
+        end: FutureReader<core::result::Result<Seal, String>>,
         options: WriteOptions,
     ) -> Result<Info> {
         let place = place(&key)?;
         if options.mode == Mode::Create && commit::exists(&place).await? {
             return Err(Error::AlreadyExists);
         }
-        let temporary = Temporary::create().await?;
-        match receive(&temporary, &key, data, end, &options).await {
-            Ok(seal) => {
-                let header = Header { key, size: seal.size, checksum: seal.checksum };
-                temporary.publish(&place, &header, options.mode).await
-            }
-            Err(error) => {
-                temporary.discard().await;
-                Err(error)
-            }
-        }
+        let fill = async |file: &File| {
+            // The payload goes where the header will end, unread.
+            let written = async { Ok(file.write_stream(header::len(&key) as u64, data).await?) };
+            // Both at once: the caller may be waiting for either to be taken.
+            let ((), seal) = try_join(written, sealed(end, options.size)).await?;
+            let header = Header { key, size: seal.size, checksum: seal.checksum };
+            file.write(0, [header.encode()]).await?;
+            Ok(header)
+        };
+        commit::store(&place, options.mode, fill).await
     }
 
     async fn read(
@@ -96,6 +115,7 @@ impl streams::Guest for Component {
         if offset > found.header.size {
             return Err(Error::InvalidRange);
         }
+        let info = found.info;
         let (report, outcome) =
             wit_future::new(|| Err(Error::Other("the read was dropped".into())));
         if offset == found.header.size || length == Some(0) {
@@ -103,37 +123,34 @@ impl streams::Guest for Component {
             wit_bindgen::spawn_local(async move {
                 let _ = report.write(Ok(())).await;
             });
-            return Ok((found.info, nothing, outcome));
+            return Ok((info, nothing, outcome));
         }
-        let start = header::len(&key) as u64 + offset;
-        let (bytes, ended) = found.file.read_via_stream(start);
+        let (bytes, ended) = found.file.stream(found.start() + offset);
         wit_bindgen::spawn_local(async move {
-            let ended = ended.await.map_err(|e| wasi::explain("read", &place.file, e));
+            // A file that was cut meanwhile ends without an error.
+            let ended = async {
+                found.file.end(ended).await?;
+                found.check_size().await
+            };
+            let ended = ended.await;
             let _ = report.write(ended).await;
         });
-        Ok((found.info, bytes, outcome))
+        Ok((info, bytes, outcome))
     }
 }
 
-/// Stores the payload behind the place of the header, unread, and says what seals it.
-async fn receive(
-    temporary: &Temporary,
-    key: &str,
-    data: StreamReader<u8>,
-    end: FutureReader<std::result::Result<Seal, String>>,
-    options: &WriteOptions,
+/// Waits for the seal. The end of a stream is none of an artifact: that is what it says.
+async fn sealed(
+    end: FutureReader<core::result::Result<Seal, String>>,
+    announced: Option<u64>,
 ) -> Result<Seal> {
-    let written = temporary.file.write_via_stream(data, header::len(key) as u64);
-    written.await.map_err(|e| wasi::explain("write", key, e))?;
-    // The end of a stream is none of an artifact: that is what the seal says.
     let seal = end.await.map_err(|why| Error::Other(format!("the write was given up: {why}")))?;
-    let stored = temporary.payload(key).await?;
-    if stored != seal.size || options.size.is_some_and(|size| size != seal.size) {
-        let stated = options.size.map(|size| format!(", and {size} announced")).unwrap_or_default();
-        let text = format!("{stored} bytes came, {} are sealed{stated}", seal.size);
-        return Err(Error::Other(text));
+    match announced {
+        Some(size) if size != seal.size => {
+            Err(Error::Other(format!("{size} bytes were announced, but {} sealed", seal.size)))
+        }
+        _ => Ok(seal),
     }
-    Ok(seal)
 }
 
 impl inventory::Guest for Component {
@@ -145,5 +162,15 @@ impl inventory::Guest for Component {
 
     async fn list_artifacts(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page> {
         walk::list(&prefix, cursor.as_deref(), limit).await
+    }
+}
+
+impl maintenance::Guest for Component {
+    async fn audit(cursor: Option<String>, limit: u32) -> Result<Findings> {
+        walk::audit(cursor.as_deref(), limit).await
+    }
+
+    async fn sweep(older_than_seconds: u64) -> Result<SweepReport> {
+        walk::sweep(older_than_seconds).await
     }
 }

@@ -4,6 +4,12 @@
 //! [`name`] and [`header`] define what lies on disk, as `docs/format.md` describes it, and
 //! build for any target; the component around them exists for WebAssembly only.
 
+// A panic's message alone would import seven interfaces and take a quarter of the component.
+#![cfg_attr(target_family = "wasm", no_std)]
+
+extern crate alloc;
+
+pub mod age;
 pub mod header;
 pub mod name;
 
@@ -13,6 +19,10 @@ mod commit;
 mod component;
 #[cfg(target_family = "wasm")]
 mod read;
+#[cfg(target_family = "wasm")]
+mod runtime;
+#[cfg(target_family = "wasm")]
+mod shard;
 #[cfg(target_family = "wasm")]
 mod walk;
 #[cfg(target_family = "wasm")]

@@ -1,110 +1,128 @@
 //! Opening artifacts: everything that is checked before a byte is believed.
 
-use wit_bindgen::StreamResult;
+use alloc::format;
+use alloc::vec::Vec;
 
-use crate::component::{Error, Info, Instant};
+use crate::component::{Error, Info};
 use crate::header::{self, Fault, Header};
-use crate::name::{self, Named, Place};
-use crate::wasi::{self, Descriptor, DescriptorStat, DescriptorType, ErrorCode, Result};
+use crate::name::{Holder, Place};
+use crate::shard;
+use crate::wasi::{Access, Dir, ErrorCode, Failure, File, Kind, Result};
 
 /// An artifact's open file: info and bytes come from it alone, so that they belong together
 /// whatever is put meanwhile.
 pub struct Artifact {
-    pub file: Descriptor,
+    pub file: File,
     pub header: Header,
     pub info: Info,
 }
 
+impl Artifact {
+    /// Where the payload begins.
+    pub fn start(&self) -> u64 {
+        header::len(&self.header.key) as u64
+    }
+
+    /// Whether the file still has the size that it states.
+    pub async fn check_size(&self) -> Result<()> {
+        check_size(self.file.stat().await?.size, &self.header, &self.file)
+    }
+}
+
 /// Opens the artifact `key` at `place`; none where there is none.
 pub async fn open(key: &str, place: &Place) -> Result<Option<Artifact>> {
-    let Some(shard) = wasi::open_shard(place).await? else { return Ok(None) };
+    let Some(shard) = shard::open(&place.shard, Access::Read).await? else { return Ok(None) };
     let Some(artifact) = open_in(&shard, &place.file, header::len(key)).await? else {
         return Ok(None);
     };
-    match name::parse(&place.file) {
-        _ if artifact.header.key == key => Ok(Some(artifact)),
-        // The file is another key's by chance; this key has no artifact.
-        Named::Hashed => Ok(None),
-        _ => Err(Error::Corrupt(format!("`{}/{}` holds another key", place.shard, place.file))),
+    match place.holder(key, &artifact.header.key) {
+        Holder::Asked => Ok(Some(artifact)),
+        Holder::Twin => Ok(None),
+        Holder::Stray => Err(Error::Corrupt(format!("`{place}` holds another key"))),
     }
 }
 
 /// Opens the file `name` and checks its header, of which `likely` bytes are asked for at
 /// first; none where there is no such file.
-pub async fn open_in(shard: &Descriptor, name: &str, likely: usize) -> Result<Option<Artifact>> {
-    // A file server forgets a handle when the file is replaced; the second try has the new one.
-    for _ in 0..2 {
-        match wasi::look(shard, name).await? {
-            None => return Ok(None),
-            Some(stat) => check_type(&stat, name)?,
+pub async fn open_in(shard: &Dir, name: &str, likely: usize) -> Result<Option<Artifact>> {
+    let first = try_open(shard, name, likely).await;
+    let last = match first {
+        // The file was replaced on the way. A file server may say so with an error that WASI
+        // has no name for; the name leads to the new file.
+        Err(Trouble::Call(Failure { code: ErrorCode::NoEntry | ErrorCode::Io, .. })) => {
+            try_open(shard, name, likely).await
         }
-        let file = match wasi::open_file(shard, name).await {
-            Ok(file) => file,
-            Err(ErrorCode::NoEntry) => continue,
-            Err(error) => return Err(wasi::explain("open", name, error)),
-        };
-        let stat = file.stat().await.map_err(|e| wasi::explain("look at", name, e))?;
-        let bytes = read_exactly(&file, 0, likely, name).await?;
-        let header = match Header::decode(&bytes) {
-            Err(Fault::Damaged(_)) if bytes.len() == likely && likely < header::MAX_LEN => {
-                // The file may hold a longer key than the one that was asked for.
-                Header::decode(&read_exactly(&file, 0, header::MAX_LEN, name).await?)
-            }
-            decoded => decoded,
-        };
-        let header = header.map_err(|fault| match fault {
-            Fault::Damaged(why) => Error::Corrupt(format!("`{name}`: {why}")),
-            Fault::Newer(version) => {
-                Error::Unsupported(format!("`{name}` has format version {version}, known is 1"))
-            }
-        })?;
-        let expected = header.size.checked_add(header::len(&header.key) as u64);
-        if expected != Some(stat.size) {
-            let text = format!("`{name}` has {} bytes, which is not what it states", stat.size);
-            return Err(Error::Corrupt(text));
-        }
-        let modified = stat.data_modification_timestamp;
-        let info = Info {
-            size: header.size,
-            checksum: Some(header.checksum),
-            modified: modified
-                .map(|at| Instant { seconds: at.seconds, nanoseconds: at.nanoseconds }),
-        };
-        return Ok(Some(Artifact { file, header, info }));
-    }
-    Ok(None)
-}
-
-/// Only a regular file is opened: a pipe would wait for a writer, a link lead elsewhere.
-fn check_type(stat: &DescriptorStat, name: &str) -> Result<()> {
-    match stat.type_ {
-        DescriptorType::RegularFile => Ok(()),
-        _ => Err(Error::Corrupt(format!("`{name}` is no regular file"))),
+        first => first,
+    };
+    match last {
+        Ok(artifact) => Ok(artifact),
+        Err(Trouble::Call(Failure { code: ErrorCode::NoEntry, .. })) => Ok(None),
+        Err(Trouble::Call(failure)) => Err(failure.into()),
+        Err(Trouble::Content(error)) => Err(error),
     }
 }
 
-/// Up to `count` bytes from `offset`; fewer where the file ends before.
-pub async fn read_exactly(
-    file: &Descriptor,
-    offset: u64,
-    count: usize,
+/// Why an artifact cannot be opened: the system refuses, or it is none.
+enum Trouble {
+    Call(Failure),
+    Content(Error),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Call(failure)
+    }
+}
+
+async fn try_open(
+    shard: &Dir,
     name: &str,
-) -> Result<Vec<u8>> {
-    let (mut stream, outcome) = file.read_via_stream(offset);
-    let mut bytes = Vec::with_capacity(count);
-    while bytes.len() < count {
-        // The stream fills what is free, which may be more than is wanted.
-        let part = Vec::with_capacity(count - bytes.len());
-        let (how, part) = stream.read(part).await;
-        bytes.extend(part);
-        if let StreamResult::Dropped | StreamResult::Cancelled = how {
-            break;
+    likely: usize,
+) -> core::result::Result<Option<Artifact>, Trouble> {
+    // Only a regular file is opened: a pipe would wait for a writer.
+    match shard.look(name).await? {
+        None => return Ok(None),
+        Some(stat) if stat.kind == Kind::File => {}
+        Some(_) => {
+            let text = format!("`{}` is no regular file", shard.join(name));
+            return Err(Trouble::Content(Error::Corrupt(text)));
         }
     }
-    drop(stream);
-    if bytes.len() < count {
-        outcome.await.map_err(|e| wasi::explain("read", name, e))?;
+    let file = shard.open_file(name).await?;
+    let stat = file.stat().await?;
+    let bytes = file.read(0, Vec::with_capacity(likely)).await?;
+    let header = match Header::decode(&bytes) {
+        // The file may hold a longer key than the one that was asked for.
+        Err(Fault::Damaged(_)) if bytes.len() >= likely && likely < header::MAX_LEN => {
+            Header::decode(&file.read(0, Vec::with_capacity(header::MAX_LEN)).await?)
+        }
+        decoded => decoded,
+    };
+    let header = header.map_err(|fault| Trouble::Content(unreadable(&file, fault)))?;
+    check_size(stat.size, &header, &file).map_err(Trouble::Content)?;
+    let checksum = Some(header.checksum);
+    let info = Info { size: header.size, checksum, modified: stat.modified };
+    Ok(Some(Artifact { file, header, info }))
+}
+
+fn unreadable(file: &File, fault: Fault) -> Error {
+    match fault {
+        Fault::Damaged(why) => Error::Corrupt(format!("`{}`: {why}", file.path)),
+        Fault::Newer(version) => Error::Unsupported(format!(
+            "`{}` has format version {version}, and {} is the newest known here",
+            file.path,
+            header::VERSION
+        )),
     }
-    bytes.truncate(count);
-    Ok(bytes)
+}
+
+/// Bytes that are missing, or that nobody wrote, show in the size.
+fn check_size(size: u64, header: &Header, file: &File) -> Result<()> {
+    match header.size.checked_add(header::len(&header.key) as u64) {
+        Some(stated) if stated == size => Ok(()),
+        _ => Err(Error::Corrupt(format!(
+            "`{}` has {size} bytes, which is not what it states",
+            file.path
+        ))),
+    }
 }

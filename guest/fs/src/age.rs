@@ -1,0 +1,32 @@
+//! How long ago something was written, by clocks that jump and files that lie.
+
+/// A point in time: seconds since 1970 and nanoseconds to add to them.
+pub type Time = (i64, u32);
+
+/// The whole seconds from `written` to `now`; 0 where `written` lies in the future.
+pub fn seconds(written: Time, now: Time) -> u64 {
+    let begun = now.0.saturating_sub(written.0);
+    let whole = if now.1 < written.1 { begun.saturating_sub(1) } else { begun };
+    u64::try_from(whole).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn an_age_counts_whole_seconds_and_is_never_negative() {
+        assert_eq!(seconds((10, 0), (10, 0)), 0);
+        assert_eq!(seconds((10, 500_000_000), (12, 499_999_999)), 1);
+        assert_eq!(seconds((10, 500_000_000), (12, 500_000_000)), 2);
+        assert_eq!(seconds((-1, 500_000_000), (0, 500_000_000)), 1);
+        assert_eq!(seconds((11, 0), (10, 999_999_999)), 0);
+    }
+
+    #[test]
+    fn absurd_times_do_no_harm() {
+        assert_eq!(seconds((i64::MAX, u32::MAX), (i64::MIN, 0)), 0);
+        assert_eq!(seconds((i64::MIN, 0), (i64::MAX, u32::MAX)), i64::MAX as u64);
+        assert_eq!(seconds((0, 0), (i64::MAX, 0)), i64::MAX as u64);
+    }
+}

@@ -1,0 +1,171 @@
+//! Keys and the files that hold them: an injective mapping to names that every common
+//! filesystem keeps as they are.
+
+mod escape;
+#[cfg(test)]
+mod tests;
+
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+
+use sha2::{Digest, Sha256};
+
+use escape::{beginning, decode, encode};
+
+/// The longest key in bytes.
+pub const MAX_KEY: usize = 1024;
+
+/// The longest file name in bytes: what eCryptfs leaves of the usual 255.
+pub const MAX_NAME: usize = 143;
+
+/// The directory of unfinished writes. Shards have three letters too, but hexadecimal ones.
+pub const TEMPORARIES: &str = "tmp";
+
+/// Begins a name from which the key can be read.
+const PLAIN: char = '_';
+
+/// Begins the name of a key that is too long to be spelled out.
+const HASHED: char = '@';
+
+/// How much of a long key its name spells out, in bytes of the encoding.
+const READABLE: usize = 60;
+
+/// Where an artifact lies, below the root of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The directory: three hexadecimal digits, one of 4096.
+    pub shard: String,
+    /// The file in it.
+    pub file: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.shard, self.file)
+    }
+}
+
+/// Whose artifact lies at the place of a key, by the key in its header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// The key that was asked for.
+    Asked,
+    /// Another key with the same hash. The one that was asked for has no artifact.
+    Twin,
+    /// A key that belongs elsewhere: somebody moved or changed the file.
+    Stray,
+}
+
+impl Place {
+    /// Whether the name of the file leaves open which key it is.
+    pub fn is_hashed(&self) -> bool {
+        self.file.starts_with(HASHED)
+    }
+
+    /// Whose artifact this is, being at the place of `asked` with `found` in its header.
+    pub fn holder(&self, asked: &str, found: &str) -> Holder {
+        self.holder_by(asked, found, sha256)
+    }
+
+    /// As [`holder`](Self::holder), with the hash that [`place_by`] was given.
+    pub fn holder_by(&self, asked: &str, found: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Holder {
+        if asked == found {
+            Holder::Asked
+        } else if place_by(found, hash) == *self {
+            Holder::Twin
+        } else {
+            Holder::Stray
+        }
+    }
+}
+
+/// Checks a key against the contract; the error says what is wrong with it.
+pub fn check(key: &str) -> Result<(), &'static str> {
+    match key {
+        "" => Err("it is empty"),
+        _ if key.len() > MAX_KEY => Err("it has more than 1024 bytes"),
+        _ if key.chars().any(char::is_control) => Err("it holds a control character"),
+        _ => Ok(()),
+    }
+}
+
+/// The place of `key`.
+pub fn place(key: &str) -> Place {
+    place_by(key, sha256)
+}
+
+/// As [`place`], with the hash that names keys too long to be spelled out.
+pub fn place_by(key: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Place {
+    let shard = crate::header::checksum(key.as_bytes()) >> 52;
+    let encoded = encode(key);
+    let file = if encoded.len() < MAX_NAME {
+        format!("{PLAIN}{encoded}")
+    } else {
+        let digest = hash(key.as_bytes());
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{HASHED}{}{HASHED}{hex}", beginning(&encoded, READABLE))
+    };
+    Place { shard: format!("{shard:03x}"), file }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// What the name of a file says about its key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Named {
+    /// The name spells out the key.
+    Plain(String),
+    /// The key stands in the file's header only.
+    Hashed,
+    /// No name that this store gives, or not in this shard.
+    Foreign,
+}
+
+/// The inverse of [`place`].
+pub fn parse(shard: &str, file: &str) -> Named {
+    if let Some(encoded) = file.strip_prefix(PLAIN) {
+        // Only the one spelling in the one shard: two files never stand for one key.
+        let key = decode(encoded).filter(|key| check(key).is_ok());
+        let own = key.filter(|key| {
+            let place = place(key);
+            place.shard == shard && place.file == file
+        });
+        own.map_or(Named::Foreign, Named::Plain)
+    } else if file.starts_with(HASHED) && file.len() <= MAX_NAME && has_digest(file) {
+        Named::Hashed
+    } else {
+        Named::Foreign
+    }
+}
+
+/// Whether this is the name of a shard.
+pub fn is_shard(name: &str) -> bool {
+    name.len() == 3 && name.bytes().all(is_lower_hex)
+}
+
+/// The names of all shards, sorted.
+pub fn shards() -> impl Iterator<Item = String> {
+    (0..4096).map(|number| format!("{number:03x}"))
+}
+
+/// The name of an unfinished write with this random number.
+pub fn temporary(random: u128) -> String {
+    format!("{random:032x}")
+}
+
+/// Whether this is the name of an unfinished write.
+pub fn is_temporary(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(is_lower_hex)
+}
+
+fn has_digest(file: &str) -> bool {
+    file.rsplit_once(HASHED)
+        .is_some_and(|(_, hex)| hex.len() == 64 && hex.bytes().all(is_lower_hex))
+}
+
+fn is_lower_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}

@@ -1,0 +1,83 @@
+//! The directories of the store: opening them without a trap, making them durably.
+
+use alloc::format;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::component::Error;
+use crate::name;
+use crate::wasi::{self, Access, Dir, Kind, Result};
+
+/// Directories that this instance knows something about, which stays true as they are never
+/// removed: one bit for each shard, and one for `tmp`. Forgetting costs a call, no more.
+struct Known([AtomicU64; 65]);
+
+impl Known {
+    const fn new() -> Self {
+        Self([const { AtomicU64::new(0) }; 65])
+    }
+
+    fn has(&self, name: &str) -> bool {
+        bit(name).is_some_and(|(at, bit)| self.0[at].load(Ordering::Relaxed) & bit != 0)
+    }
+
+    fn add(&self, name: &str) {
+        if let Some((at, bit)) = bit(name) {
+            self.0[at].fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+}
+
+fn bit(name: &str) -> Option<(usize, u64)> {
+    let number = match name {
+        name::TEMPORARIES => 4096,
+        name if name::is_shard(name) => usize::from_str_radix(name, 16).ok()?,
+        _ => return None,
+    };
+    Some((number / 64, 1 << (number % 64)))
+}
+
+/// Opens a directory of the store; none where it was not made yet.
+pub async fn open(name: &str, access: Access) -> Result<Option<Dir>> {
+    static DIRECTORIES: Known = Known::new();
+    let root = wasi::root()?;
+    // WASI asks the system to open whatever has the name, and to open a pipe takes for ever.
+    if !DIRECTORIES.has(name) {
+        match root.look(name).await? {
+            None => return Ok(None),
+            Some(stat) if stat.kind == Kind::Directory => {}
+            Some(_) => return Err(Error::Corrupt(format!("`{name}` is no directory"))),
+        }
+    }
+    match root.open_dir(name, access).await {
+        Ok(dir) => {
+            DIRECTORIES.add(name);
+            Ok(Some(dir))
+        }
+        Err(failure) if failure.is_absent() => Ok(None),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Opens a directory of the store and makes it where it is absent.
+pub async fn make(name: &str) -> Result<Dir> {
+    if let Some(dir) = open(name, Access::Change).await? {
+        return Ok(dir);
+    }
+    let root = wasi::root()?;
+    match root.create_dir(name).await {
+        Err(failure) if !failure.is_taken() => Err(failure.into()),
+        // Where somebody else was faster, theirs is as good.
+        _ => Ok(root.open_dir(name, Access::Change).await?),
+    }
+}
+
+/// Makes sure that the shard `name`, which exists, is there after a crash. Whoever made it may
+/// not have come to this point, so each instance sees to it once.
+pub async fn settle(name: &str) -> Result<()> {
+    static DURABLE: Known = Known::new();
+    if !DURABLE.has(name) {
+        wasi::root()?.sync().await?;
+        DURABLE.add(name);
+    }
+    Ok(())
+}

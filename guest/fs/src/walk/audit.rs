@@ -1,0 +1,99 @@
+//! Looking for everything in the store that is not a sound artifact.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+
+use super::{Page, ROOT, Visit, page};
+use crate::component::{Error, Finding, FindingKind, Findings};
+use crate::header;
+use crate::name::{self, Named};
+use crate::read;
+use crate::wasi::{self, Kind, Result, Stat};
+
+/// One page of what is no sound artifact. Headers are verified, payloads are not.
+pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
+    let mut dirs = vec![ROOT.to_owned()];
+    dirs.extend(wasi::root()?.names(is_own_dir).await?);
+    let every_name = |_: &str, _: &str| true;
+    let look = async |visit: Visit<'_>| examine(visit).await;
+    let Page { items, next } = page(dirs, cursor, limit, every_name, look).await?;
+    Ok(Findings { items, next })
+}
+
+fn is_own_dir(name: &str) -> bool {
+    name == name::TEMPORARIES || name::is_shard(name)
+}
+
+/// What is to be said about a name; nothing where it has gone meanwhile.
+async fn examine(visit: Visit<'_>) -> Result<Option<Finding>> {
+    let Some(stat) = visit.dir.look(visit.file).await? else { return Ok(None) };
+    let said = match visit.dir_name {
+        ROOT => in_root(visit.file, &stat),
+        name::TEMPORARIES => in_temporaries(visit.file, &stat),
+        _ => in_shard(&visit, &stat).await?,
+    };
+    Ok(said.map(|(kind, detail)| Finding {
+        kind,
+        name: match visit.dir_name {
+            ROOT => visit.file.into(),
+            dir => format!("{dir}/{}", visit.file),
+        },
+        size: (stat.kind == Kind::File).then_some(stat.size),
+        modified: stat.modified,
+        detail,
+    }))
+}
+
+type Said = Option<(FindingKind, String)>;
+
+fn in_root(file: &str, stat: &Stat) -> Said {
+    match (is_own_dir(file), stat.kind) {
+        (true, Kind::Directory) => None,
+        (true, _) => foreign("stands in the place of a directory of this store"),
+        (false, _) => foreign("nothing that this store makes"),
+    }
+}
+
+fn in_temporaries(file: &str, stat: &Stat) -> Said {
+    if name::is_temporary(file) && stat.kind == Kind::File {
+        Some((FindingKind::Temporary, "an unfinished write".into()))
+    } else {
+        foreign("no unfinished write of this store")
+    }
+}
+
+async fn in_shard(visit: &Visit<'_>, stat: &Stat) -> Result<Said> {
+    let named = name::parse(visit.dir_name, visit.file);
+    if named == Named::Foreign {
+        return Ok(foreign("no name that this store gives to a file in this directory"));
+    }
+    let damaged = |why: &str| match &named {
+        Named::Plain(key) => Some((FindingKind::Damaged, format!("the artifact `{key}`: {why}"))),
+        _ => Some((FindingKind::Damaged, format!("an artifact with a long key: {why}"))),
+    };
+    if stat.kind != Kind::File {
+        return Ok(damaged("it is no regular file"));
+    }
+    match read::open_in(visit.dir, visit.file, header::MAX_LEN).await {
+        Ok(Some(found)) => {
+            let key = &found.header.key;
+            let place = name::place(key);
+            let is_own = place.shard == visit.dir_name && place.file == visit.file;
+            Ok(match &named {
+                _ if is_own => None,
+                Named::Plain(_) => damaged(&format!("the file says that it is `{key}`")),
+                _ => foreign(&format!("the artifact `{key}`, whose place is `{place}`")),
+            })
+        }
+        // A newer version's artifact is whole, as far as can be told here.
+        Ok(None) | Err(Error::Unsupported(_)) => Ok(None),
+        Err(Error::Corrupt(why)) => Ok(damaged(&why)),
+        Err(error) => Err(error),
+    }
+}
+
+fn foreign(detail: &str) -> Said {
+    Some((FindingKind::Foreign, detail.into()))
+}

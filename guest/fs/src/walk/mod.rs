@@ -1,0 +1,95 @@
+//! Going through the store page by page: directory after directory, and within each by name,
+//! so that a cursor is a place, and stays one when what lay there is gone.
+
+mod audit;
+mod list;
+mod sweep;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::Cell;
+
+pub use audit::audit;
+pub use list::list;
+pub use sweep::sweep;
+
+use crate::component::Error;
+use crate::name;
+use crate::shard;
+use crate::wasi::{Access, Dir, Result};
+
+/// Items of a page where the caller names no number, and the most of any page.
+const PAGE: usize = 1000;
+
+/// After how many names a call ends its page at the next directory. Who looks for a rare
+/// prefix among millions must not run into the caller's deadline.
+const NAMES: usize = 20_000;
+
+/// The granted directory itself, as a directory of the store.
+const ROOT: &str = ".";
+
+/// What one call found, and where the next one goes on.
+struct Page<T> {
+    items: Vec<T>,
+    next: Option<String>,
+}
+
+/// A name that is being visited.
+struct Visit<'a> {
+    dir: &'a Dir,
+    dir_name: &'a str,
+    file: &'a str,
+}
+
+/// One page of what `look` finds in the names of `dirs`, sorted, that are to be kept. The
+/// cursor is `directory/name`, and what follows that name comes next.
+async fn page<T>(
+    dirs: Vec<String>,
+    cursor: Option<&str>,
+    limit: u32,
+    keep: impl Fn(&str, &str) -> bool,
+    look: impl AsyncFn(Visit<'_>) -> Result<Option<T>>,
+) -> Result<Page<T>> {
+    let limit = match usize::try_from(limit) {
+        Ok(limit @ 1..PAGE) => limit,
+        _ => PAGE,
+    };
+    let (from, last) = match cursor {
+        Some(cursor) => position(cursor).ok_or_else(|| Error::Other("no such cursor".into()))?,
+        None => ("", ""),
+    };
+    let mut items = Vec::new();
+    let seen = Cell::new(0);
+    for dir_name in dirs.iter().map(String::as_str).filter(|name| *name >= from) {
+        if seen.get() >= NAMES {
+            return Ok(Page { items, next: Some(format!("{dir_name}/")) });
+        }
+        let after = if dir_name == from { last } else { "" };
+        let dir = match shard::open(dir_name, Access::Read).await {
+            Ok(Some(dir)) => dir,
+            // What stands in the place of a directory holds no artifacts; an audit reports it.
+            Ok(None) | Err(Error::Corrupt(_)) => continue,
+            Err(error) => return Err(error),
+        };
+        let is_next = |name: &str| {
+            seen.set(seen.get() + 1);
+            name > after && keep(dir_name, name)
+        };
+        for file in dir.names(is_next).await? {
+            let visit = Visit { dir: &dir, dir_name, file: &file };
+            items.extend(look(visit).await?);
+            if items.len() == limit {
+                return Ok(Page { items, next: Some(format!("{dir_name}/{file}")) });
+            }
+        }
+    }
+    Ok(Page { items, next: None })
+}
+
+/// The directory and the name of a cursor.
+fn position(cursor: &str) -> Option<(&str, &str)> {
+    let (dir, file) = cursor.split_once('/')?;
+    let is_ours = dir == ROOT || dir == name::TEMPORARIES || name::is_shard(dir);
+    (is_ours && !file.contains('/')).then_some((dir, file))
+}

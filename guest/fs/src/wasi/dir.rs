@@ -1,0 +1,159 @@
+//! Directories. No call here follows a link in the last place of a name, and every name is a
+//! single component, so that none is followed at all.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use wasip3::filesystem::types::{Descriptor, DescriptorFlags, OpenFlags, PathFlags};
+use wit_bindgen::StreamResult;
+
+use super::{Called, ErrorCode, Failure, File, Stat};
+
+/// How often a directory is read again where a name vanished while it was read.
+const ATTEMPTS: usize = 16;
+
+/// An open directory, and its path in the store for error messages.
+pub struct Dir {
+    handle: Descriptor,
+    path: String,
+}
+
+/// What a directory is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    /// To make, rename and remove entries, too.
+    Change,
+}
+
+impl Dir {
+    /// The granted directory.
+    pub fn root(handle: Descriptor) -> Self {
+        Self { handle, path: String::new() }
+    }
+
+    /// Opens the directory `name`.
+    pub async fn open_dir(&self, name: &str, access: Access) -> Called<Self> {
+        let flags = match access {
+            Access::Read => DescriptorFlags::READ,
+            Access::Change => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
+        };
+        let opened = self.open(name, OpenFlags::DIRECTORY, flags).await;
+        let handle = opened.map_err(self.failed("open", name))?;
+        Ok(Self { handle, path: self.join(name) })
+    }
+
+    /// Opens the file `name` for reading. Call [`look`](Self::look) before: to open a pipe
+    /// waits for its writer.
+    pub async fn open_file(&self, name: &str) -> Called<File> {
+        let opened = self.open(name, OpenFlags::empty(), DescriptorFlags::READ).await;
+        Ok(File::new(opened.map_err(self.failed("open", name))?, self.join(name)))
+    }
+
+    /// Creates the file `name`, which must not exist, for writing.
+    pub async fn create_file(&self, name: &str) -> Called<File> {
+        let how = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
+        let opened = self.open(name, how, DescriptorFlags::READ | DescriptorFlags::WRITE).await;
+        Ok(File::new(opened.map_err(self.failed("create", name))?, self.join(name)))
+    }
+
+    /// Creates the directory `name`.
+    pub async fn create_dir(&self, name: &str) -> Called<()> {
+        let created = self.handle.create_directory_at(name.into()).await;
+        created.map_err(self.failed("create", name))
+    }
+
+    /// What lies under `name`; none where nothing does.
+    pub async fn look(&self, name: &str) -> Called<Option<Stat>> {
+        match self.handle.stat_at(PathFlags::empty(), name.into()).await {
+            Ok(stat) => Ok(Some(stat.into())),
+            Err(ErrorCode::NoEntry) => Ok(None),
+            Err(code) => Err(self.failed("look at", name)(code)),
+        }
+    }
+
+    /// Moves `name` to `new` in the directory `to`, in place of a file that is there.
+    pub async fn rename(&self, name: &str, to: &Self, new: &str) -> Called<()> {
+        let renamed = self.handle.rename_at(name.into(), &to.handle, new.into()).await;
+        renamed.map_err(to.failed("publish", new))
+    }
+
+    /// Makes `new` in the directory `to` a second name of the file `name`; fails with
+    /// `exist` where there is something.
+    pub async fn link(&self, name: &str, to: &Self, new: &str) -> Called<()> {
+        let (name, new_name) = (name.into(), new.into());
+        let linked = self.handle.link_at(PathFlags::empty(), name, &to.handle, new_name).await;
+        linked.map_err(to.failed("publish", new))
+    }
+
+    /// Removes the file or link `name`.
+    pub async fn unlink(&self, name: &str) -> Called<()> {
+        self.handle.unlink_file_at(name.into()).await.map_err(self.failed("remove", name))
+    }
+
+    /// Makes the entries of this directory durable. Where the system cannot sync a directory
+    /// it keeps the entries in order by itself, and that is no failure. Windows is one of
+    /// them and says `access`; elsewhere that comes when a directory is opened.
+    pub async fn sync(&self) -> Called<()> {
+        use ErrorCode as Code;
+        match self.handle.sync().await {
+            Err(Code::Unsupported | Code::Invalid | Code::NotPermitted | Code::Access) => Ok(()),
+            synced => synced.map_err(|code| self.failed("sync", "")(code)),
+        }
+    }
+
+    /// The names in this directory that are to be kept, sorted.
+    pub async fn names(&self, keep: impl Fn(&str) -> bool) -> Called<Vec<String>> {
+        let mut attempt = 1;
+        loop {
+            match self.read_names(&keep).await {
+                // The host looks at each name that it finds, and one has just been removed.
+                Err(ErrorCode::NoEntry) if attempt < ATTEMPTS => attempt += 1,
+                names => return names.map_err(self.failed("list", "")),
+            }
+        }
+    }
+
+    async fn read_names(
+        &self,
+        keep: &impl Fn(&str) -> bool,
+    ) -> core::result::Result<Vec<String>, ErrorCode> {
+        let (mut stream, outcome) = self.handle.read_directory();
+        let mut names = Vec::new();
+        let mut batch = Vec::with_capacity(256);
+        loop {
+            let how;
+            (how, batch) = stream.read(batch).await;
+            names.extend(batch.drain(..).map(|entry| entry.name).filter(|name| keep(name)));
+            if let StreamResult::Dropped | StreamResult::Cancelled = how {
+                break;
+            }
+        }
+        outcome.await?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    async fn open(
+        &self,
+        name: &str,
+        how: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> core::result::Result<Descriptor, ErrorCode> {
+        self.handle.open_at(PathFlags::empty(), name.into(), how, flags).await
+    }
+
+    /// The path of `name` in the store, or of the directory itself where it is empty.
+    pub fn join(&self, name: &str) -> String {
+        match (&*self.path, name) {
+            ("", "") => "/".into(),
+            ("", name) => name.into(),
+            (path, "") => path.into(),
+            (path, name) => [path, "/", name].concat(),
+        }
+    }
+
+    fn failed(&self, doing: &'static str, name: &str) -> impl FnOnce(ErrorCode) -> Failure {
+        move |code| Failure { doing, path: self.join(name), code }
+    }
+}

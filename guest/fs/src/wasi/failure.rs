@@ -1,0 +1,74 @@
+//! What a system error means to the caller of the contract: the one place that decides it.
+
+use alloc::format;
+use alloc::string::String;
+
+use wasip3::filesystem::types::ErrorCode;
+
+use crate::component::Error;
+
+/// A call that the system refused: what was being done, on which name, and its answer.
+pub struct Failure {
+    pub doing: &'static str,
+    pub path: String,
+    pub code: ErrorCode,
+}
+
+impl Failure {
+    /// Whether there was nothing under the name.
+    pub fn is_absent(&self) -> bool {
+        matches!(self.code, ErrorCode::NoEntry)
+    }
+
+    /// Whether a directory holds a name that is not UTF-8, so that it cannot be listed.
+    pub fn is_not_unicode(&self) -> bool {
+        matches!(self.code, ErrorCode::IllegalByteSequence)
+    }
+
+    /// Whether there was something under the name.
+    pub fn is_taken(&self) -> bool {
+        matches!(self.code, ErrorCode::Exist)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        use ErrorCode as Code;
+        let Failure { doing, path, code } = failure;
+        let text = |why: &str| format!("cannot {doing} `{path}`: {why}");
+        match code {
+            Code::InsufficientSpace => Error::NoSpace(text("no space left on the device")),
+            Code::Quota => Error::NoSpace(text("the quota is used up")),
+            Code::FileTooLarge => Error::NoSpace(text("the filesystem takes no file so large")),
+            Code::TooManyLinks => Error::NoSpace(text("the directory takes no more entries")),
+            Code::Access | Code::NotPermitted => Error::AccessDenied(text("permission denied")),
+            Code::ReadOnly => Error::AccessDenied(text("the filesystem is read-only")),
+            Code::Busy | Code::TextFileBusy => Error::Unavailable(text("it is in use")),
+            Code::Deadlock | Code::NoLock => Error::Unavailable(text("it is locked")),
+            Code::InsufficientMemory => Error::Unavailable(text("the system is out of memory")),
+            Code::Interrupted | Code::InProgress | Code::Already => {
+                Error::Unavailable(text("interrupted"))
+            }
+            // Who looks for a key handles this answer; anybody else had just seen the name.
+            Code::NoEntry => Error::Unavailable(text("it has gone")),
+            Code::Loop => Error::Corrupt(text("a link stands in its place")),
+            Code::NotDirectory => Error::Corrupt(text("it is no directory")),
+            Code::IsDirectory | Code::NotEmpty => {
+                Error::Corrupt(text("a directory stands in its place"))
+            }
+            Code::IllegalByteSequence => Error::Other(text("it holds a name that is not UTF-8")),
+            Code::CrossDevice => Error::Other(text("it is on another filesystem than `tmp`")),
+            Code::NameTooLong => Error::Other(text("the filesystem takes no name so long")),
+            // Hosts fold what WASI has no code for into this one, so that nothing follows from it.
+            Code::Io => Error::Other(text(
+                "input/output error, or one without a name in WASI: too many open files, a full \
+                 quota, a read-only filesystem",
+            )),
+            Code::Unsupported => Error::Unsupported(text("the filesystem cannot do this")),
+            Code::Invalid => Error::Other(text("the system calls it invalid")),
+            Code::NoDevice | Code::NoSuchDevice => Error::Other(text("the device is gone")),
+            Code::Other(Some(why)) => Error::Other(text(&why)),
+            _ => Error::Other(text("an answer that the system should not give")),
+        }
+    }
+}

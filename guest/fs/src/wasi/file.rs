@@ -1,0 +1,83 @@
+//! Open files. Streams carry no error: what became of one, its future says.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use wasip3::filesystem::types::Descriptor;
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+
+use super::{Called, ErrorCode, Failure, Stat};
+
+/// Says how a stream of a file ended.
+pub type Ended = FutureReader<core::result::Result<(), ErrorCode>>;
+
+/// An open file, and its path in the store for error messages.
+pub struct File {
+    handle: Descriptor,
+    pub path: String,
+}
+
+impl File {
+    pub(super) fn new(handle: Descriptor, path: String) -> Self {
+        Self { handle, path }
+    }
+
+    pub async fn stat(&self) -> Called<Stat> {
+        Ok(self.handle.stat().await.map_err(self.failed("look at"))?.into())
+    }
+
+    /// Makes the file's bytes and size durable, without exception.
+    pub async fn sync(&self) -> Called<()> {
+        self.handle.sync().await.map_err(self.failed("sync"))
+    }
+
+    /// The file's bytes from `offset` to its end, and how that went; for [`end`](Self::end).
+    pub fn stream(&self, offset: u64) -> (StreamReader<u8>, Ended) {
+        self.handle.read_via_stream(offset)
+    }
+
+    /// Waits for the end of a stream of this file.
+    pub async fn end(&self, ended: Ended) -> Called<()> {
+        ended.await.map_err(self.failed("read"))
+    }
+
+    /// Fills the room that `bytes` has with the file's bytes from `offset`, or less where the
+    /// file ends before.
+    pub async fn read(&self, offset: u64, mut bytes: Vec<u8>) -> Called<Vec<u8>> {
+        let (mut stream, ended) = self.stream(offset);
+        while bytes.len() < bytes.capacity() {
+            let how;
+            (how, bytes) = stream.read(bytes).await;
+            if let StreamResult::Dropped | StreamResult::Cancelled = how {
+                drop(stream);
+                self.end(ended).await?;
+                break;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Writes `parts`, one behind the other, at `offset`. An end before the last byte shows in
+    /// the size of the file only.
+    pub async fn write(&self, offset: u64, parts: impl IntoIterator<Item = Vec<u8>>) -> Called<()> {
+        let (mut writer, reader) = wasip3::wit_stream::new();
+        let written = self.handle.write_via_stream(reader, offset);
+        for part in parts {
+            // A stream that was refused bytes must not be offered more: that is a trap.
+            if !writer.write_all(part).await.is_empty() {
+                break;
+            }
+        }
+        drop(writer);
+        written.await.map_err(self.failed("write"))
+    }
+
+    /// Writes what `data` brings at `offset`. Ok says nothing of how much that was.
+    pub async fn write_stream(&self, offset: u64, data: StreamReader<u8>) -> Called<()> {
+        self.handle.write_via_stream(data, offset).await.map_err(self.failed("write"))
+    }
+
+    fn failed(&self, doing: &'static str) -> impl FnOnce(ErrorCode) -> Failure {
+        move |code| Failure { doing, path: self.path.clone(), code }
+    }
+}

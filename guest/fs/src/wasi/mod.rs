@@ -1,0 +1,109 @@
+//! The few WASI calls that this backend makes. Each failure carries what was being done and
+//! to which name; what it means stands in one table.
+
+mod dir;
+mod failure;
+mod file;
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+
+use once_cell::race::OnceBox;
+use wasip3::cli::environment::get_environment;
+use wasip3::clocks::system_clock;
+use wasip3::filesystem::preopens::get_directories;
+pub use wasip3::filesystem::types::ErrorCode;
+use wasip3::filesystem::types::{DescriptorStat, DescriptorType};
+use wasip3::random::random::get_random_u64;
+
+pub use dir::{Access, Dir};
+pub use failure::Failure;
+pub use file::File;
+
+use crate::component::{Error, Instant};
+use crate::name;
+
+/// The result of a call of the contract.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// The result of a call of the system.
+pub type Called<T> = core::result::Result<T, Failure>;
+
+/// The directory that this component was granted. The handle is kept: it is no state.
+pub fn root() -> Result<&'static Dir> {
+    static ROOT: OnceBox<Dir> = OnceBox::new();
+    ROOT.get_or_try_init(|| {
+        let mut granted = get_directories();
+        let at = granted.iter().position(|(_, path)| path == "/");
+        let found = match (at, granted.len()) {
+            (Some(at), _) => granted.swap_remove(at).0,
+            (None, 1) => granted.remove(0).0,
+            (None, count) => {
+                let text = format!("needs one directory, granted as `/`; {count} others are");
+                return Err(Error::AccessDenied(text));
+            }
+        };
+        Ok(Box::new(Dir::root(found)))
+    })
+}
+
+/// Whether ok means durable: always, unless the user asked for less. To be called before
+/// anything is changed, since a setting that makes no sense is an error.
+pub fn is_durable() -> Result<bool> {
+    const NAME: &str = "ARTIFACT_STORE_SYNC";
+    static ASKED: OnceBox<Option<String>> = OnceBox::new();
+    let asked = ASKED.get_or_init(|| {
+        let found = get_environment().into_iter().find(|(name, _)| name == NAME);
+        Box::new(found.map(|(_, value)| value))
+    });
+    match asked.as_deref() {
+        None | Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        Some(_) => Err(Error::Other(format!("{NAME} is neither `on` nor `off`"))),
+    }
+}
+
+/// A name for a new temporary file that nobody else comes upon.
+pub fn temporary() -> String {
+    let number = u128::from(get_random_u64()) << 64 | u128::from(get_random_u64());
+    name::temporary(number)
+}
+
+/// The time by the clock of the host.
+pub fn now() -> Instant {
+    let system_clock::Instant { seconds, nanoseconds } = system_clock::now();
+    Instant { seconds, nanoseconds }
+}
+
+/// What a name or a handle stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    File,
+    Directory,
+    /// A link, a pipe, a device, a socket.
+    Other,
+}
+
+/// What the filesystem tells about a file.
+pub struct Stat {
+    pub kind: Kind,
+    pub size: u64,
+    pub modified: Option<Instant>,
+}
+
+impl From<DescriptorStat> for Stat {
+    fn from(stat: DescriptorStat) -> Self {
+        let modified = stat.data_modification_timestamp;
+        Self {
+            kind: match stat.type_ {
+                DescriptorType::RegularFile => Kind::File,
+                DescriptorType::Directory => Kind::Directory,
+                _ => Kind::Other,
+            },
+            size: stat.size,
+            modified: modified
+                .map(|at| Instant { seconds: at.seconds, nanoseconds: at.nanoseconds }),
+        }
+    }
+}
