@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::backend::{Loaded, create_dir};
+use crate::backend::{Cursor, Loaded, create_dir};
 use crate::error::{ErrorKind, Operation, Result};
 use crate::instance::on_this_thread;
 use crate::transfer::CHUNK;
@@ -111,7 +111,7 @@ impl ArtifactStore {
     pub fn list(&self, prefix: &str) -> impl Iterator<Item = Result<Entry>> + use<> {
         let (backend, prefix) = (Arc::clone(&self.backend), prefix.to_owned());
         let mut entries = Vec::new().into_iter();
-        let mut rest = Some(None);
+        let mut rest = Some(Cursor::default());
         std::iter::from_fn(move || {
             loop {
                 if let Some(entry) = entries.next() {
@@ -120,7 +120,7 @@ impl ArtifactStore {
                 match on_this_thread(backend.page(&prefix, rest.take()?)) {
                     Ok(page) => {
                         entries = page.entries.into_iter();
-                        rest = page.next.map(Some);
+                        rest = page.next;
                     }
                     Err(error) => return Some(Err(error)),
                 }

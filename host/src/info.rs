@@ -98,6 +98,9 @@ impl From<inventory::Entry> for Entry {
 
 /// None where the backend names a time that this system cannot express.
 fn time(instant: types::Instant) -> Option<SystemTime> {
+    if instant.nanoseconds >= 1_000_000_000 {
+        return None;
+    }
     let seconds = Duration::from_secs(instant.seconds.unsigned_abs());
     let time = match instant.seconds {
         0.. => UNIX_EPOCH.checked_add(seconds)?,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-use crate::backend::{Loaded, create_dir};
+use crate::backend::{Cursor, Loaded, create_dir};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::instance::on_worker;
 use crate::transfer::CHUNK;
@@ -129,7 +129,7 @@ impl ArtifactStore {
             backend: Arc::clone(&self.backend),
             prefix: prefix.to_owned(),
             entries: VecDeque::new(),
-            rest: Rest::From(None),
+            rest: Some(Cursor::default()),
         }
     }
 
@@ -217,12 +217,8 @@ pub struct Listing {
     backend: Arc<Loaded>,
     prefix: String,
     entries: VecDeque<Entry>,
-    rest: Rest,
-}
-
-enum Rest {
-    From(Option<String>),
-    Nothing,
+    /// Where it goes on; none when all pages have come.
+    rest: Option<Cursor>,
 }
 
 impl Listing {
@@ -238,15 +234,14 @@ impl Listing {
             if let Some(entry) = self.entries.pop_front() {
                 return Ok(Some(entry));
             }
-            let Rest::From(cursor) = &self.rest else { return Ok(None) };
+            let Some(cursor) = self.rest.clone() else { return Ok(None) };
             let (backend, prefix) = (Arc::clone(&self.backend), self.prefix.clone());
-            let cursor = cursor.clone();
             let page = on_worker(async move || backend.page(&prefix, cursor).await).await;
             let page = page.map_err(|e| {
                 self.backend.error(ErrorKind::Trap(e.into()), Operation::List, &self.prefix)
             })??;
             self.entries = page.entries.into();
-            self.rest = page.next.map_or(Rest::Nothing, |next| Rest::From(Some(next)));
+            self.rest = page.next;
         }
     }
 }

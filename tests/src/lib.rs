@@ -23,16 +23,23 @@ pub fn guest_on(name: &str, dir: &std::path::Path) -> Backend {
 pub fn cli() -> Command {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     let binary = BINARY.get_or_init(|| {
+        // This executable lies in `target/debug/deps`, the binary in `target/debug`.
+        let this = std::env::current_exe().expect("a test knows its own file");
+        let built = this.ancestors().nth(2).expect("it lies in a target directory");
+        let target = built.parent().expect("a profile's directory lies in the target's");
+        let profile = match built.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(profile) => profile,
+        };
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = Command::new(cargo)
-            .args(["build", "--quiet", "--package", "artifact-store-cli"])
+            .args(["build", "--quiet", "--package", "artifact-store-cli", "--profile", profile])
+            .arg("--target-dir")
+            .arg(target)
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
             .status();
         assert!(status.is_ok_and(|status| status.success()), "the command line does not build");
-        // This executable lies in `target/debug/deps`, the binary in `target/debug`.
-        let this = std::env::current_exe().expect("a test knows its own file");
-        let target = this.ancestors().nth(2).expect("it lies in a target directory");
-        target.join("artifact-store").with_extension(std::env::consts::EXE_EXTENSION)
+        built.join("artifact-store").with_extension(std::env::consts::EXE_EXTENSION)
     });
     let mut command = Command::new(binary);
     command.env_remove("ARTIFACT_STORE_DIR");

@@ -407,4 +407,8 @@ fn stat_tells_size_and_checksum(store: &ArtifactStore) {
     assert_eq!((info.size, info.checksum), (9, Some(0xAE8B_1486_0A79_9888)));
     assert_eq!(info, put);
     assert!(matches!(store.stat("absent").unwrap_err().kind(), ErrorKind::NotFound));
+    for key in ["", "a\nb", &"k".repeat(1025)] {
+        let error = store.stat(key).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidKey(_)), "{key:?}: {error}");
+    }
 }

@@ -121,6 +121,7 @@ fn a_closed_pipe_ends_it_quietly() {
         drop(stdout);
         let output = child.wait_with_output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
     }
 }
 
@@ -160,6 +161,16 @@ fn a_file_that_is_no_backend_is_refused_in_one_line() {
         let message = expect(dir, &["--backend", file.to_str().unwrap(), "get", "k"], b"", 1);
         assert!(message.contains("does not export"), "{message}");
     }
+}
+
+#[test]
+fn what_a_backend_says_cannot_drive_or_flood_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = guest("hostile");
+    let arguments = ["--backend", file.to_str().unwrap(), "get", "loud"];
+    let message = expect(dir.path(), &arguments, b"", 1);
+    assert!(!message.contains('\x1b') && message.contains("loud"), "{message:.200}");
+    assert!(message.len() < 64 << 10, "{} bytes", message.len());
 }
 
 #[test]
@@ -235,7 +246,9 @@ fn peaks(dir: &Path, size: usize) -> [i64; 2] {
 #[cfg(target_os = "linux")]
 fn memory_does_not_grow_with_the_artifact() {
     let dir = tempfile::tempdir().unwrap();
-    let small = peaks(dir.path(), 1 << 10);
+    // So short a run may be looked at too early: the highest of several counts.
+    let runs = (0..5).map(|_| peaks(dir.path(), 1 << 10));
+    let small = runs.reduce(|a, b| [a[0].max(b[0]), a[1].max(b[1])]).unwrap();
     let large = peaks(dir.path(), 256 << 20);
     for (small, large) in small.into_iter().zip(large) {
         assert!(large - small < 16 << 10, "{large} KiB for 256 MiB, {small} KiB for 1 KiB");

@@ -8,6 +8,7 @@ use futures::channel::{mpsc, oneshot};
 use futures::future::join;
 use futures::stream;
 
+use super::Cursor;
 use crate::bindings::streams::{Mode, Seal};
 use crate::bindings::{inventory, types};
 use crate::checksum::Checksum;
@@ -27,7 +28,7 @@ pub(crate) struct Loaded {
 /// Some entries of a listing, and where it goes on.
 pub(crate) struct Page {
     pub(crate) entries: Vec<Entry>,
-    pub(crate) next: Option<String>,
+    pub(crate) next: Option<Cursor>,
 }
 
 type Answer<T> = std::result::Result<T, ErrorKind>;
@@ -143,7 +144,7 @@ impl Loaded {
     }
 
     /// One page of the artifacts whose keys begin with `prefix`, checked.
-    pub(crate) async fn page(&self, prefix: &str, cursor: Option<String>) -> Result<Page> {
+    pub(crate) async fn page(&self, prefix: &str, cursor: Cursor) -> Result<Page> {
         let outcome = async {
             key::check_prefix(prefix).map_err(ErrorKind::InvalidKey)?;
             self.pool
@@ -151,11 +152,11 @@ impl Loaded {
                     let Some(inventory) = &exports.inventory else {
                         return Ok(Err(no_inventory()));
                     };
-                    let from = cursor.clone();
+                    let from = cursor.at().map(str::to_owned);
                     let answer =
                         inventory.call_list_artifacts(accessor, prefix.into(), from, PAGE).await?;
                     match answer {
-                        Ok(page) => Ok(Ok(check_page(page, prefix, cursor.as_deref())?)),
+                        Ok(page) => Ok(Ok(check_page(page, prefix, cursor)?)),
                         Err(error) => Ok(Err(error.into())),
                     }
                 })
@@ -172,14 +173,11 @@ fn no_inventory() -> ErrorKind {
 fn check_page(
     page: inventory::Page,
     prefix: &str,
-    cursor: Option<&str>,
+    cursor: Cursor,
 ) -> std::result::Result<Page, Failed> {
     let broken = |text: String| Err(Failed::Protocol(text));
     if page.entries.len() > PAGE as usize {
         return broken(format!("a page of {} entries, of {PAGE} asked for", page.entries.len()));
-    }
-    if page.next.is_some() && page.next.as_deref() == cursor {
-        return broken("a listing that stays where it is".into());
     }
     for inventory::Entry { key, .. } in &page.entries {
         if let Err(why) = key::check(key) {
@@ -189,6 +187,7 @@ fn check_page(
             return broken(format!("a listing of {prefix:?} with the key {key:?}"));
         }
     }
+    let next = page.next.map(|next| cursor.advance(next, page.entries.len())).transpose()?;
     let entries = page.entries.into_iter().map(Entry::from).collect();
-    Ok(Page { entries, next: page.next })
+    Ok(Page { entries, next })
 }

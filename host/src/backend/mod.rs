@@ -1,11 +1,13 @@
 //! A backend: the component, what it may touch and use up, and how it is made ready to serve.
 
+mod cursor;
 mod load;
 mod loaded;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use cursor::Cursor;
 pub(crate) use loaded::Loaded;
 
 use crate::error::{Error, LoadError, Operation};

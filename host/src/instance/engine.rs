@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 /// How often running WebAssembly looks at its deadline.
-const TICK: Duration = Duration::from_millis(10);
+pub(super) const TICK: Duration = Duration::from_millis(10);
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()

@@ -8,5 +8,5 @@ mod state;
 
 pub(crate) use deadline::Deadline;
 pub(crate) use engine::{engine, on_this_thread, on_worker};
-pub(crate) use pool::{Failed, Offered, Pool};
+pub(crate) use pool::{Failed, Offered, Pool, TOO_MUCH};
 pub(crate) use state::HostState;

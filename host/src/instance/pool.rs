@@ -18,7 +18,13 @@ use crate::{Grants, Limits};
 const CALLS_PER_INSTANCE: u32 = 1000;
 
 /// What wasmtime says where a component hands back more than the host takes in one call.
-const TOO_MUCH: &str = "fuel allocated for hostcalls has been exhausted";
+const OUT_OF_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// What this host makes of it.
+pub(crate) const TOO_MUCH: &str = "it handed back more than the host takes in one call";
+
+/// How much of a text of the backend is kept, in bytes: it is for people.
+const TEXT: usize = 4096;
 
 /// What the component offers, as looked up once at load.
 pub(crate) struct Offered {
@@ -116,8 +122,8 @@ impl Pool {
                 }
                 Err(_) if deadline.is_over() => Err(ErrorKind::Timeout(deadline.budget())),
                 // The error has no type of its own.
-                Err(Failed::Trap(trap)) if format!("{trap:?}").contains(TOO_MUCH) => {
-                    Err(ErrorKind::TooLarge { limit: self.limits.buffer })
+                Err(Failed::Trap(trap)) if format!("{trap:?}").contains(OUT_OF_FUEL) => {
+                    Err(ErrorKind::Protocol(TOO_MUCH.into()))
                 }
                 Err(Failed::Trap(trap)) => Err(ErrorKind::Trap(trap.into())),
                 Err(Failed::Protocol(text)) => Err(ErrorKind::Protocol(text)),
@@ -198,15 +204,25 @@ impl From<types::Error> for ErrorKind {
         match error {
             types::Error::NotFound => Self::NotFound,
             types::Error::AlreadyExists => Self::AlreadyExists,
-            types::Error::InvalidKey(text) => Self::InvalidKey(text),
+            types::Error::InvalidKey(text) => Self::InvalidKey(shortened(text)),
             types::Error::InvalidRange => Self::InvalidRange,
             types::Error::TooLarge(limit) => Self::TooLarge { limit },
-            types::Error::AccessDenied(text) => Self::AccessDenied(text),
-            types::Error::NoSpace(text) => Self::NoSpace(text),
-            types::Error::Corrupt(text) => Self::Corrupt(text),
-            types::Error::Unavailable(text) => Self::Unavailable(text),
-            types::Error::Unsupported(text) => Self::Unsupported(text),
-            types::Error::Other(text) => Self::Other(text),
+            types::Error::AccessDenied(text) => Self::AccessDenied(shortened(text)),
+            types::Error::NoSpace(text) => Self::NoSpace(shortened(text)),
+            types::Error::Corrupt(text) => Self::Corrupt(shortened(text)),
+            types::Error::Unavailable(text) => Self::Unavailable(shortened(text)),
+            types::Error::Unsupported(text) => Self::Unsupported(shortened(text)),
+            types::Error::Other(text) => Self::Other(shortened(text)),
         }
     }
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > TEXT {
+        let whole = text.len();
+        text.truncate(text.floor_char_boundary(TEXT));
+        text.push_str(&format!("… ({whole} bytes in all)"));
+        text.shrink_to_fit();
+    }
+    text
 }

@@ -6,6 +6,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use super::engine::TICK;
 use super::{Deadline, engine};
 use crate::error::LoadError;
 use crate::{Grants, Limits};
@@ -56,6 +57,7 @@ pub(crate) fn new_store(
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
         let deadline = &store.data().deadline;
+        deadline.compute(TICK);
         if deadline.is_over() {
             wasmtime::bail!("the deadline is over");
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::error::ErrorKind;
-use crate::instance::Pool;
+use crate::instance::{Pool, TOO_MUCH};
 
 pub(crate) async fn put(pool: &Pool, key: String, data: Bytes) -> Result<(), ErrorKind> {
     check_size(pool, data.len() as u64)?;
@@ -15,12 +15,18 @@ pub(crate) async fn put(pool: &Pool, key: String, data: Bytes) -> Result<(), Err
 }
 
 pub(crate) async fn get(pool: &Pool, key: String) -> Result<Bytes, ErrorKind> {
-    let data = pool
+    let got = pool
         .call(async |accessor, exports| {
             let answer = exports.store.call_get(accessor, key).await?;
             Ok(answer.map(Bytes::from).map_err(ErrorKind::from))
         })
-        .await?;
+        .await;
+    let data = got.map_err(|kind| match kind {
+        ErrorKind::Protocol(text) if text == TOO_MUCH => {
+            ErrorKind::TooLarge { limit: pool.limits().buffer }
+        }
+        kind => kind,
+    })?;
     check_size(pool, data.len() as u64)?;
     Ok(data)
 }

@@ -157,14 +157,17 @@ impl StreamConsumer<HostState> for Consumer {
                     }
                 }
                 Poll::Ready(Err(_)) => return me.end(End::Abandoned),
-                Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+                Poll::Pending if finish => {
+                    me.deadline.resume();
+                    return Poll::Ready(Ok(StreamResult::Cancelled));
+                }
                 Poll::Pending => {
                     me.deadline.pause();
                     return Poll::Pending;
                 }
             }
         }
-        me.deadline.restart();
+        me.deadline.resume();
         let mut source = source.as_direct(store);
         let bytes = source.remaining();
         let due = usize::try_from(me.due).unwrap_or(usize::MAX);
@@ -177,6 +180,9 @@ impl StreamConsumer<HostState> for Consumer {
         me.buffer.extend_from_slice(&bytes[..taken]);
         source.mark_read(taken);
         me.due -= taken as u64;
+        if taken > 0 {
+            me.deadline.restart();
+        }
         match me.due {
             0 if me.is_cut => me.end(End::Cut),
             _ => Poll::Ready(Ok(StreamResult::Completed)),

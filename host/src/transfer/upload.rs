@@ -102,7 +102,7 @@ where
                 Poll::Ready(Ok(StreamResult::Dropped))
             }
             Poll::Pending if finish => {
-                self.deadline.restart();
+                self.deadline.resume();
                 Poll::Ready(Ok(StreamResult::Cancelled))
             }
             Poll::Pending => {

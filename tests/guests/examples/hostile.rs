@@ -3,7 +3,7 @@
 
 wit_bindgen::generate!({ path: "../../wit", world: "full-backend" });
 
-use artifact::storage::types::{Error, Info, Seal};
+use artifact::storage::types::{Error, Info, Instant, Seal};
 use exports::artifact::storage::{artifact_store, inventory, streams};
 use wit_bindgen::{FutureReader, StreamReader};
 
@@ -93,13 +93,31 @@ impl streams::Guest for Hostile {
             "wrong" => (9, &b"123456780"[..], Ok(())),
             "failed" => (9, DATA, Err(Error::Unavailable("as asked".into()))),
             "huge" => (u64::MAX, DATA, Ok(())),
-            "fine" | "endless" => (9, DATA, Ok(())),
+            "fine" | "endless" | "late-trap" | "late-spin" => (9, DATA, Ok(())),
+            // More than a host takes without a reader, so that it has to wait for one.
+            "flood" | "flood-spin" => (1 << 30, DATA, Ok(())),
+            "loud" => return Err(Error::Other("\x1b[2Jloud ".repeat(1 << 20))),
             _ => return Err(Error::NotFound),
         };
+        if key == "flood-spin" {
+            wit_bindgen::spawn_local(async {
+                // The flood comes first.
+                for _ in 0..100 {
+                    wit_bindgen::yield_async().await;
+                }
+                misbehave("spin");
+            });
+        }
         wit_bindgen::spawn_local(async move {
             writer.write_all(sent.to_vec()).await;
-            if key == "endless" {
-                wait_forever().await;
+            match key.as_str() {
+                "endless" => wait_forever().await,
+                "late-trap" => misbehave("trap"),
+                "late-spin" => misbehave("spin"),
+                "flood" | "flood-spin" => {
+                    while writer.write_all(vec![0; 1 << 20]).await.is_empty() {}
+                }
+                _ => {}
             }
             drop(writer);
             let _ = report.write(how).await;
@@ -109,13 +127,23 @@ impl streams::Guest for Hostile {
 }
 
 impl inventory::Guest for Hostile {
-    async fn stat(_: String) -> Result<Info, Error> {
-        Err(Error::NotFound)
+    async fn stat(key: String) -> Result<Info, Error> {
+        misbehave(&key);
+        let seconds = match key.as_str() {
+            "end-of-time" => i64::MAX,
+            "before-time" => i64::MIN,
+            _ => return Err(Error::NotFound),
+        };
+        Ok(Info {
+            size: u64::MAX,
+            checksum: None,
+            modified: Some(Instant { seconds, nanoseconds: u32::MAX }),
+        })
     }
 
     async fn list_artifacts(
         prefix: String,
-        _: Option<String>,
+        cursor: Option<String>,
         _: u32,
     ) -> Result<inventory::Page, Error> {
         let entry = |key: &str| inventory::Entry { key: key.into(), size: 0 };
@@ -123,6 +151,10 @@ impl inventory::Guest for Hostile {
             "elsewhere" => (vec![entry("other")], None),
             "control" => (vec![entry("control\n")], None),
             "loop" => (vec![], Some("again".into())),
+            "circle" => {
+                let next = if cursor.as_deref() == Some("there") { "back" } else { "there" };
+                (vec![], Some(next.into()))
+            }
             "crowd" => ((0..100_000).map(|n| entry(&format!("crowd{n}"))).collect(), None),
             _ => (vec![], None),
         };
