@@ -37,25 +37,15 @@ impl Grants {
     /// and removed; the component sees it as `guest` (an absolute path such as `/`). Links
     /// that lead out of it are not followed.
     #[must_use]
-    pub fn read_write(mut self, host: impl AsRef<Path>, guest: impl Into<String>) -> Self {
-        self.directories.push(Directory {
-            host: host.as_ref().into(),
-            guest: guest.into(),
-            writable: true,
-        });
-        self
+    pub fn read_write(self, host: impl AsRef<Path>, guest: impl Into<String>) -> Self {
+        self.directory(host.as_ref(), guest.into(), true)
     }
 
     /// Opens the existing directory `host` and all below it for reading only; the component
     /// sees it as `guest`. Every attempt to change something fails inside the component.
     #[must_use]
-    pub fn read_only(mut self, host: impl AsRef<Path>, guest: impl Into<String>) -> Self {
-        self.directories.push(Directory {
-            host: host.as_ref().into(),
-            guest: guest.into(),
-            writable: false,
-        });
-        self
+    pub fn read_only(self, host: impl AsRef<Path>, guest: impl Into<String>) -> Self {
+        self.directory(host.as_ref(), guest.into(), false)
     }
 
     /// Sets one environment variable. The component sees these only, never the environment
@@ -63,6 +53,11 @@ impl Grants {
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    fn directory(mut self, host: &Path, guest: String, writable: bool) -> Self {
+        self.directories.push(Directory { host: host.into(), guest, writable });
         self
     }
 }

@@ -58,8 +58,7 @@ impl ArtifactStore {
     pub async fn open(backend: Backend) -> Result<Self> {
         let name = backend.name();
         let loaded = on_worker(async move || backend.load().await).await;
-        let backend = loaded
-            .map_err(|e| Error::new(ErrorKind::Trap(e.into()), Operation::Open, None, &name))??;
+        let backend = loaded.map_err(|kind| Error::new(kind, Operation::Open, None, &name))??;
         Ok(Self { backend: Arc::new(backend) })
     }
 
@@ -75,8 +74,8 @@ impl ArtifactStore {
     /// whether the old or the new artifact is there; a retry is safe.
     pub async fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         let data = data.into();
-        self.on_worker(Operation::Put, key, async move |b, key| b.put(&key, data, false).await)
-            .await
+        let call = async move |b: Arc<Loaded>, key: String| b.put(&key, data, false).await;
+        self.backend.on_worker(Operation::Put, key, call).await
     }
 
     /// Like [`put`](Self::put), but only if there is no artifact under `key`; of several at
@@ -88,7 +87,8 @@ impl ArtifactStore {
     /// backend has no streams; else as [`put`](Self::put).
     pub async fn create(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         let data = data.into();
-        self.on_worker(Operation::Put, key, async move |b, key| b.put(&key, data, true).await).await
+        let call = async move |b: Arc<Loaded>, key: String| b.put(&key, data, true).await;
+        self.backend.on_worker(Operation::Put, key, call).await
     }
 
     /// The whole artifact, compared with its checksum before it is returned.
@@ -99,7 +99,8 @@ impl ArtifactStore {
     /// [`Limits::buffer`](crate::Limits::buffer), see [`read`](Self::read) for those;
     /// [`ErrorKind::Corrupt`] where the stored bytes are not the ones that were put.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
-        self.on_worker(Operation::Get, key, async move |b, key| b.get(&key).await).await
+        let call = async move |b: Arc<Loaded>, key: String| b.get(&key).await;
+        self.backend.on_worker(Operation::Get, key, call).await
     }
 
     /// Removes the artifact, durably. It is fine if there is none.
@@ -108,7 +109,8 @@ impl ArtifactStore {
     ///
     /// As the backend reports them; the artifact is then still there.
     pub async fn delete(&self, key: &str) -> Result<()> {
-        self.on_worker(Operation::Delete, key, async move |b, key| b.delete(&key).await).await
+        let call = async move |b: Arc<Loaded>, key: String| b.delete(&key).await;
+        self.backend.on_worker(Operation::Delete, key, call).await
     }
 
     /// The artifact's size, checksum and time, without its bytes.
@@ -117,7 +119,8 @@ impl ArtifactStore {
     ///
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Unsupported`] where the backend has no inventory.
     pub async fn stat(&self, key: &str) -> Result<Info> {
-        self.on_worker(Operation::Stat, key, async move |b, key| b.stat(&key).await).await
+        let call = async move |b: Arc<Loaded>, key: String| b.stat(&key).await;
+        self.backend.on_worker(Operation::Stat, key, call).await
     }
 
     /// All artifacts whose keys begin with the bytes of `prefix` (which is no path; the empty
@@ -181,20 +184,6 @@ impl ArtifactStore {
     pub async fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
         ArtifactReader::open(Arc::clone(&self.backend), key, options).await
     }
-
-    /// Runs one call on a thread that may block.
-    async fn on_worker<T: Send + 'static>(
-        &self,
-        operation: Operation,
-        key: &str,
-        call: impl AsyncFnOnce(Arc<Loaded>, String) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let backend = Arc::clone(&self.backend);
-        let owned = key.to_owned();
-        let outcome = on_worker(async move || call(backend, owned).await).await;
-        outcome
-            .unwrap_or_else(|e| Err(self.backend.error(ErrorKind::Trap(e.into()), operation, key)))
-    }
 }
 
 /// The entries of a listing, fetched page by page. Made by [`ArtifactStore::list`].
@@ -235,11 +224,10 @@ impl Listing {
                 return Ok(Some(entry));
             }
             let Some(cursor) = self.rest.clone() else { return Ok(None) };
-            let (backend, prefix) = (Arc::clone(&self.backend), self.prefix.clone());
-            let page = on_worker(async move || backend.page(&prefix, cursor).await).await;
-            let page = page.map_err(|e| {
-                self.backend.error(ErrorKind::Trap(e.into()), Operation::List, &self.prefix)
-            })??;
+            let page = async move |backend: Arc<Loaded>, prefix: String| {
+                backend.page(&prefix, cursor).await
+            };
+            let page = self.backend.on_worker(Operation::List, &self.prefix, page).await?;
             self.entries = page.entries.into();
             self.rest = page.next;
         }

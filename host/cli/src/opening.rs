@@ -72,20 +72,20 @@ impl StoreArguments {
     /// A component of the user's is granted the directory only if there is one: it may keep
     /// its artifacts elsewhere.
     fn backend(&self, grant_dir: bool) -> Result<Backend> {
-        let mut backend = if self.is_built_in() {
-            Backend::fs(self.dir())
-        } else if grant_dir {
-            let grants = Grants::none().read_write(self.dir(), "/");
-            Backend::from_file(&self.backend).grants(grants)
-        } else {
-            Backend::from_file(&self.backend)
-        };
+        let mut grants = Grants::none();
+        if self.is_built_in() || grant_dir {
+            grants = grants.read_write(self.dir(), "/");
+        }
         // Of several with one name the last one counts.
         let variables = self.env.iter().map(|variable| variable_of(variable));
         for (name, value) in variables.collect::<Result<BTreeMap<_, _>, _>>()? {
-            backend = backend.env(name, value);
+            grants = grants.env(name, value);
         }
-        Ok(backend)
+        let backend = match self.is_built_in() {
+            true => Backend::fs(self.dir()),
+            false => Backend::from_file(&self.backend),
+        };
+        Ok(backend.grants(grants))
     }
 }
 

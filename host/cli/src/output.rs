@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use tempfile::{Builder, TempPath};
 use tokio::fs::File;
-use tokio::io::{AsyncWrite, AsyncWriteExt, BufWriter, Stdout};
+use tokio::io::{AsyncWriteExt, BufWriter, Stdout};
 
 /// The reader of standard output closed it: it has seen enough, and nothing is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -99,7 +99,7 @@ impl Output {
     pub async fn finish(self) -> Result<()> {
         match self {
             Self::Standard(mut standard) => standard.finish().await,
-            Self::Special(file) => flush(file).await.context("cannot write the output file"),
+            Self::Special(mut file) => file.flush().await.context("cannot write the output file"),
             Self::File { mut file, temporary, target } => {
                 let written = match file.flush().await {
                     Ok(()) => file.sync_all().await,
@@ -110,10 +110,6 @@ impl Output {
             }
         }
     }
-}
-
-async fn flush(mut writer: impl AsyncWrite + Unpin) -> io::Result<()> {
-    writer.flush().await
 }
 
 /// A new file has the permissions that the user's umask leaves, as any program's output.

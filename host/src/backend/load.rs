@@ -57,16 +57,14 @@ fn prepare(bytes: &[u8]) -> Result<(InstancePre<HostState>, Offered), LoadError>
     let has = |name| component.component().get_export_index(None, name).is_some();
     let offered = Offered {
         store: artifact_store::GuestIndices::new(&component).map_err(wrong_interface(STORE))?,
-        streams: match has(STREAMS) {
-            true => Some(streams::GuestIndices::new(&component).map_err(wrong_interface(STREAMS))?),
-            false => None,
-        },
-        inventory: match has(INVENTORY) {
-            true => {
-                Some(inventory::GuestIndices::new(&component).map_err(wrong_interface(INVENTORY))?)
-            }
-            false => None,
-        },
+        streams: has(STREAMS)
+            .then(|| streams::GuestIndices::new(&component))
+            .transpose()
+            .map_err(wrong_interface(STREAMS))?,
+        inventory: has(INVENTORY)
+            .then(|| inventory::GuestIndices::new(&component))
+            .transpose()
+            .map_err(wrong_interface(INVENTORY))?,
     };
     Ok((component, offered))
 }

@@ -9,13 +9,13 @@ use futures::future::join;
 use futures::stream;
 
 use super::Cursor;
-use crate::bindings::streams::{Mode, Seal};
+use crate::bindings::streams::Seal;
 use crate::bindings::{inventory, types};
 use crate::checksum::Checksum;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::{Failed, Pool};
+use crate::instance::{Failed, Pool, on_worker};
 use crate::transfer::{CHUNK, CHUNKS_WAITING, buffered, download, upload};
-use crate::{Entry, Info, key};
+use crate::{Entry, Info, WriteOptions, key};
 
 /// Entries of a listing that are asked for at once.
 const PAGE: u32 = 1000;
@@ -38,6 +38,18 @@ impl Loaded {
         Error::new(kind, operation, Some(key), &self.name)
     }
 
+    /// Runs one of the calls below on a thread that may block.
+    pub(crate) async fn on_worker<T: Send + 'static>(
+        self: &Arc<Self>,
+        operation: Operation,
+        key: &str,
+        call: impl AsyncFnOnce(Arc<Self>, String) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (backend, owned) = (Arc::clone(self), key.to_owned());
+        let outcome = on_worker(async move || call(backend, owned).await).await;
+        outcome.map_err(|kind| self.error(kind, operation, key))?
+    }
+
     /// What made a reader or writer of artifacts fail, out of the I/O error that carries it.
     pub(crate) fn io_error(&self, error: std::io::Error, operation: Operation, key: &str) -> Error {
         match error.downcast::<Error>() {
@@ -57,8 +69,7 @@ impl Loaded {
         let outcome = if self.pool.offers_streams() {
             self.put_streamed(key, data, create, &written).await
         } else if create {
-            let text = "the backend has no streams, and only they can create without replacing";
-            Err(ErrorKind::Unsupported(text.into()))
+            Err(buffered::cannot_create())
         } else {
             buffered::put(&self.pool, key.into(), data).await.map(|()| Info::of(&written))
         };
@@ -79,9 +90,9 @@ impl Loaded {
         let chunks = (0..data.len())
             .step_by(CHUNK)
             .map(move |at| data.slice(at..data.len().min(at + CHUNK)));
-        let mode = if create { Mode::Create } else { Mode::Overwrite };
         let chunks = stream::iter(chunks);
-        let stored = upload::write(&self.pool, key.into(), mode, Some(size), chunks, ended).await?;
+        let options = WriteOptions { create, size: Some(size) };
+        let stored = upload::write(&self.pool, key.into(), options, chunks, ended).await?;
         Ok(stored.into())
     }
 

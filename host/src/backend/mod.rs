@@ -94,13 +94,6 @@ impl Backend {
         self
     }
 
-    /// Adds one environment variable to the grants.
-    #[must_use]
-    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.grants = self.grants.env(name, value);
-        self
-    }
-
     pub(crate) fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
     }

@@ -1,12 +1,16 @@
 //! What the whole process shares: one wasmtime engine, and one small tokio runtime that
 //! drives timers, the sockets of backends, and the threads on which async calls run.
 
+use std::pin::Pin;
 use std::sync::{LazyLock, OnceLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use wasmtime::{Cache, CacheConfig, Config, Engine};
+
+use crate::error::ErrorKind;
 
 /// How often running WebAssembly looks at its deadline.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -28,11 +32,22 @@ pub(crate) fn on_this_thread<F: Future>(future: F) -> F::Output {
 }
 
 /// Runs `work` on a thread that may block, whatever executor the caller uses. It runs to its
-/// end even where nobody waits for the handle any more.
+/// end even where nobody waits for it any more.
 pub(crate) fn on_worker<R: Send + 'static>(
     work: impl AsyncFnOnce() -> R + Send + 'static,
-) -> JoinHandle<R> {
-    RUNTIME.spawn_blocking(move || pollster::block_on(work()))
+) -> Worker<R> {
+    Worker(RUNTIME.spawn_blocking(move || pollster::block_on(work())))
+}
+
+/// Resolves to what the work on another thread returned, or to an error where it panicked.
+pub(crate) struct Worker<R>(JoinHandle<R>);
+
+impl<R> Future for Worker<R> {
+    type Output = Result<R, ErrorKind>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_err(|panic| ErrorKind::Trap(panic.into()))
+    }
 }
 
 /// The engine of this process, made at the first use. More than one would keep compiled code

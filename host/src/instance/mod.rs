@@ -7,6 +7,6 @@ mod pool;
 mod state;
 
 pub(crate) use deadline::Deadline;
-pub(crate) use engine::{engine, on_this_thread, on_worker};
+pub(crate) use engine::{Worker, engine, on_this_thread, on_worker};
 pub(crate) use pool::{Failed, Offered, Pool, TOO_MUCH};
 pub(crate) use state::HostState;

@@ -143,20 +143,14 @@ impl Pool {
         // Here the functions' types are compared with the contract's.
         let exports = Exports {
             store: offered.store.load(&mut store, &instance).map_err(wrong_interface(STORE))?,
-            streams: match &offered.streams {
-                Some(streams) => {
-                    let loaded = streams.load(&mut store, &instance);
-                    Some(loaded.map_err(wrong_interface(STREAMS))?)
-                }
-                None => None,
-            },
-            inventory: match &offered.inventory {
-                Some(inventory) => {
-                    let loaded = inventory.load(&mut store, &instance);
-                    Some(loaded.map_err(wrong_interface(INVENTORY))?)
-                }
-                None => None,
-            },
+            streams: (offered.streams.as_ref())
+                .map(|streams| streams.load(&mut store, &instance))
+                .transpose()
+                .map_err(wrong_interface(STREAMS))?,
+            inventory: (offered.inventory.as_ref())
+                .map(|inventory| inventory.load(&mut store, &instance))
+                .transpose()
+                .map_err(wrong_interface(INVENTORY))?,
         };
         Ok(Instance { store, exports, calls: 0 })
     }

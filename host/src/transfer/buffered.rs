@@ -31,6 +31,12 @@ pub(crate) async fn get(pool: &Pool, key: String) -> Result<Bytes, ErrorKind> {
     Ok(data)
 }
 
+/// `put` has no way to leave an artifact that is there.
+pub(crate) fn cannot_create() -> ErrorKind {
+    let text = "the backend has no streams, and only they can create without replacing";
+    ErrorKind::Unsupported(text.into())
+}
+
 /// Refuses what is not to be held in memory.
 pub(crate) fn check_size(pool: &Pool, size: u64) -> Result<(), ErrorKind> {
     let limit = pool.limits().buffer;

@@ -29,7 +29,7 @@ pub(crate) async fn read(
 ) -> Result<(), ErrorKind> {
     pool.call(async |accessor, exports| {
         let Some(streams) = &exports.streams else {
-            return Ok(Err(ErrorKind::Unsupported("the backend has no streams".into())));
+            return Ok(Err(super::no_streams()));
         };
         let answer = streams.call_read(accessor, key, offset, length).await?;
         let (info, mut stream, mut outcome) = match answer {

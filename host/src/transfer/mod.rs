@@ -9,8 +9,14 @@ pub(crate) mod reader;
 pub(crate) mod upload;
 pub(crate) mod writer;
 
+use crate::error::ErrorKind;
+
 /// How many bytes move at once between the caller and the thread that runs the backend.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// How many chunks wait between the two, beside the one at work.
 pub(crate) const CHUNKS_WAITING: usize = 1;
+
+fn no_streams() -> ErrorKind {
+    ErrorKind::Unsupported("the backend has no streams".into())
+}

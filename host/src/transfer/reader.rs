@@ -7,12 +7,11 @@ use bytes::{Buf, Bytes};
 use futures::channel::{mpsc, oneshot};
 use futures::stream::{self, Stream};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::task::JoinHandle;
 
 use super::{CHUNKS_WAITING, buffered, download};
 use crate::backend::Loaded;
 use crate::error::{ErrorKind, Operation, Result};
-use crate::instance::on_worker;
+use crate::instance::{Worker, on_worker};
 use crate::{Info, ReadOptions};
 
 /// Yields an artifact's bytes as they come, in bounded memory. Made by
@@ -46,7 +45,7 @@ pub struct ArtifactReader {
     chunk: Bytes,
     chunks: Pin<Box<dyn Stream<Item = Bytes> + Send + Sync>>,
     /// Says whether the chunks were right; taken when it has been heard.
-    call: Option<JoinHandle<std::result::Result<(), ErrorKind>>>,
+    call: Option<Worker<std::result::Result<(), ErrorKind>>>,
 }
 
 impl ArtifactReader {
@@ -60,9 +59,8 @@ impl ArtifactReader {
         let pool = Arc::clone(&backend.pool);
         let owned = key.to_owned();
         if !backend.pool.offers_streams() {
-            let got = on_worker(async move || buffered::get(&pool, owned).await).await;
-            let data = got.unwrap_or_else(|e| Err(ErrorKind::Trap(e.into())));
-            let cut = data.and_then(|data| {
+            let got = on_worker(async move || buffered::get(&pool, owned).await);
+            let cut = got.await.flatten().and_then(|data| {
                 let part = buffered::range(&data, offset, length)?;
                 Ok((data.len() as u64, part))
             });
@@ -125,8 +123,9 @@ impl ArtifactReader {
         let outcome = ready!(Pin::new(call).poll(cx));
         self.call = None;
         self.chunks = Box::pin(stream::empty());
-        let outcome = outcome.unwrap_or_else(|e| Err(ErrorKind::Trap(e.into())));
-        Poll::Ready(outcome.map_err(|kind| self.backend.error(kind, Operation::Get, &self.key)))
+        Poll::Ready(
+            outcome.flatten().map_err(|kind| self.backend.error(kind, Operation::Get, &self.key)),
+        )
     }
 }
 

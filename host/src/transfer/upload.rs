@@ -10,7 +10,8 @@ use futures::channel::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, FutureReader, StreamProducer, StreamReader, StreamResult};
 
-use crate::bindings::streams::{Mode, Seal, WriteOptions};
+use crate::WriteOptions;
+use crate::bindings::streams::{self, Mode, Seal};
 use crate::bindings::types;
 use crate::error::ErrorKind;
 use crate::instance::{Deadline, HostState, Pool};
@@ -22,8 +23,7 @@ pub(crate) type End = Result<Seal, String>;
 pub(crate) async fn write(
     pool: &Pool,
     key: String,
-    mode: Mode,
-    size: Option<u64>,
+    options: WriteOptions,
     chunks: impl Stream<Item = Bytes> + Send + Unpin + 'static,
     end: oneshot::Receiver<End>,
 ) -> Result<types::Info, ErrorKind> {
@@ -31,8 +31,8 @@ pub(crate) async fn write(
     let told = Arc::new(Mutex::new(None));
     let stored = pool
         .call(async |accessor, exports| {
-            let Some(streams) = &exports.streams else {
-                return Ok(Err(ErrorKind::Unsupported("the backend has no streams".into())));
+            let Some(exported) = &exports.streams else {
+                return Ok(Err(super::no_streams()));
             };
             let (data, end) = accessor.with(|mut access| {
                 let deadline = Arc::clone(&access.data_mut().deadline);
@@ -45,8 +45,9 @@ pub(crate) async fn write(
                 })?;
                 wasmtime::error::Ok((data, end))
             })?;
-            let options = WriteOptions { mode, size };
-            let answer = streams.call_write(accessor, key, data, end, options).await?;
+            let mode = if options.create { Mode::Create } else { Mode::Overwrite };
+            let options = streams::WriteOptions { mode, size: options.size };
+            let answer = exported.call_write(accessor, key, data, end, options).await?;
             Ok(answer.map_err(ErrorKind::from))
         })
         .await?;

@@ -8,16 +8,15 @@ use bytes::{Bytes, BytesMut};
 use futures::Sink;
 use futures::channel::{mpsc, oneshot};
 use tokio::io::AsyncWrite;
-use tokio::task::JoinHandle;
 
 use super::upload::End;
 use super::{CHUNK, CHUNKS_WAITING, buffered, upload};
 use crate::backend::Loaded;
-use crate::bindings::streams::{Mode, Seal};
+use crate::bindings::streams::Seal;
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::on_worker;
+use crate::instance::{Worker, on_worker};
 use crate::{Info, WriteOptions};
 
 /// Takes an artifact's bytes as they come, in bounded memory, and stores them at
@@ -55,7 +54,7 @@ enum Way {
     Streamed {
         chunks: mpsc::Sender<Bytes>,
         end: Option<oneshot::Sender<End>>,
-        call: JoinHandle<std::result::Result<types::Info, ErrorKind>>,
+        call: Worker<std::result::Result<types::Info, ErrorKind>>,
     },
     /// For a backend without streams: all of it is kept until the commit.
     Buffered { size: Option<u64> },
@@ -70,15 +69,13 @@ impl ArtifactWriter {
         let way = if backend.pool.offers_streams() {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
             let (end, ended) = oneshot::channel();
-            let mode = if options.create { Mode::Create } else { Mode::Overwrite };
             let call = on_worker({
                 let (pool, key) = (Arc::clone(&backend.pool), key.clone());
-                async move || upload::write(&pool, key, mode, options.size, received, ended).await
+                async move || upload::write(&pool, key, options, received, ended).await
             });
             Way::Streamed { chunks, end: Some(end), call }
         } else if options.create {
-            let text = "the backend has no streams, and only they can create without replacing";
-            return Err(backend.error(ErrorKind::Unsupported(text.into()), Operation::Put, &key));
+            return Err(backend.error(buffered::cannot_create(), Operation::Put, &key));
         } else {
             Way::Buffered { size: options.size }
         };
@@ -100,9 +97,8 @@ impl ArtifactWriter {
             }
             let (pool, key) = (Arc::clone(&self.backend.pool), self.key.clone());
             let data = self.buffer.split().freeze();
-            let put = on_worker(async move || buffered::put(&pool, key, data).await).await;
-            let stored = put.unwrap_or_else(|e| Err(ErrorKind::Trap(e.into())));
-            return match stored {
+            let put = on_worker(async move || buffered::put(&pool, key, data).await);
+            return match put.await.flatten() {
                 Ok(()) => Ok(Info::of(&self.written)),
                 Err(kind) => Err(self.error(kind)),
             };
@@ -169,8 +165,7 @@ impl ArtifactWriter {
         };
         let outcome = ready!(Pin::new(call).poll(cx));
         self.way = Way::Failed;
-        let outcome = outcome.unwrap_or_else(|e| Err(ErrorKind::Trap(e.into())));
-        Poll::Ready(outcome.map_err(|kind| self.error(kind)))
+        Poll::Ready(outcome.flatten().map_err(|kind| self.error(kind)))
     }
 }
 
