@@ -4,15 +4,16 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::backend::{Cursor, Loaded, create_dir};
+use crate::backend::{Cursor, Loaded, Page, Pages, create_dir};
 use crate::error::{ErrorKind, Operation, Result};
 use crate::instance::on_this_thread;
 use crate::transfer::CHUNK;
-use crate::{Backend, Entry, Info, ReadOptions, WriteOptions};
+use crate::{Backend, Entry, Finding, Info, ReadOptions, Swept, WriteOptions};
 
 /// A store of artifacts, as [`crate::ArtifactStore`], which documents each call. Clones share
 /// the backend.
@@ -110,22 +111,23 @@ impl ArtifactStore {
     /// ```
     pub fn list(&self, prefix: &str) -> impl Iterator<Item = Result<Entry>> + use<> {
         let (backend, prefix) = (Arc::clone(&self.backend), prefix.to_owned());
-        let mut entries = Vec::new().into_iter();
-        let mut rest = Some(Cursor::default());
-        std::iter::from_fn(move || {
-            loop {
-                if let Some(entry) = entries.next() {
-                    return Some(Ok(entry));
-                }
-                match on_this_thread(backend.page(&prefix, rest.take()?)) {
-                    Ok(page) => {
-                        entries = page.entries.into_iter();
-                        rest = page.next;
-                    }
-                    Err(error) => return Some(Err(error)),
-                }
-            }
-        })
+        items(move |cursor| on_this_thread(backend.list(&prefix, cursor)))
+    }
+
+    /// Everything in the store that is no sound artifact; see [`crate::ArtifactStore::audit`].
+    /// The iterator ends after an error.
+    pub fn audit(&self) -> impl Iterator<Item = Result<Finding>> + use<> {
+        let backend = Arc::clone(&self.backend);
+        items(move |cursor| on_this_thread(backend.audit(cursor)))
+    }
+
+    /// Removes what crashed writers left behind; see [`crate::ArtifactStore::sweep`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn sweep(&self, older_than: Duration) -> Result<Swept> {
+        on_this_thread(self.backend.sweep(older_than))
     }
 
     /// Stores all that `reader` yields; see [`crate::ArtifactStore::write`].
@@ -170,6 +172,25 @@ impl ArtifactStore {
         let opening = crate::ArtifactReader::open(Arc::clone(&self.backend), key, options);
         Ok(ArtifactReader(on_this_thread(opening)?))
     }
+}
+
+/// The items of all pages, up to the first error.
+fn items<T>(mut page: impl FnMut(Cursor) -> Result<Page<T>>) -> impl Iterator<Item = Result<T>> {
+    let mut pages = Pages::new();
+    std::iter::from_fn(move || {
+        loop {
+            if let Some(item) = pages.take() {
+                return Some(Ok(item));
+            }
+            match page(pages.rest()?) {
+                Ok(page) => pages.add(page),
+                Err(error) => {
+                    pages.end();
+                    return Some(Err(error));
+                }
+            }
+        }
+    })
 }
 
 /// [`crate::ArtifactWriter`] as a [`std::io::Write`].

@@ -172,6 +172,8 @@ pub(crate) enum Operation {
     Delete,
     Stat,
     List,
+    Audit,
+    Sweep,
 }
 
 impl Error {
@@ -227,6 +229,8 @@ impl fmt::Display for Error {
             Operation::Delete => ("delete", "from"),
             Operation::Stat => ("stat", "in"),
             Operation::List => ("list", "in"),
+            Operation::Audit => return write!(f, "cannot audit backend `{backend}`: {kind}"),
+            Operation::Sweep => return write!(f, "cannot sweep backend `{backend}`: {kind}"),
         };
         match key.as_deref() {
             Some("") if *operation == Operation::List => write!(f, "cannot list all in")?,

@@ -97,7 +97,7 @@ impl From<inventory::Entry> for Entry {
 }
 
 /// None where the backend names a time that this system cannot express.
-fn time(instant: types::Instant) -> Option<SystemTime> {
+pub(crate) fn time(instant: types::Instant) -> Option<SystemTime> {
     if instant.nanoseconds >= 1_000_000_000 {
         return None;
     }

@@ -34,6 +34,7 @@ mod info;
 mod instance;
 mod key;
 mod limits;
+mod maintenance;
 mod store;
 mod transfer;
 
@@ -42,6 +43,7 @@ pub use error::{Error, ErrorKind, LoadError, Result};
 pub use grants::Grants;
 pub use info::{Entry, Info, ReadOptions, WriteOptions};
 pub use limits::Limits;
+pub use maintenance::{Audit, Finding, FindingKind, Swept};
 pub use store::{ArtifactStore, Listing};
 pub use transfer::reader::ArtifactReader;
 pub use transfer::writer::ArtifactWriter;

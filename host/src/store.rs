@@ -1,15 +1,17 @@
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-use crate::backend::{Cursor, Loaded, create_dir};
+use crate::backend::{Loaded, Pages, create_dir};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::instance::on_worker;
 use crate::transfer::CHUNK;
-use crate::{ArtifactReader, ArtifactWriter, Backend, Entry, Info, ReadOptions, WriteOptions};
+use crate::{
+    ArtifactReader, ArtifactWriter, Audit, Backend, Entry, Info, ReadOptions, Swept, WriteOptions,
+};
 
 /// A store of artifacts, served by a sandboxed backend. Clones share the backend.
 ///
@@ -131,9 +133,27 @@ impl ArtifactStore {
         Listing {
             backend: Arc::clone(&self.backend),
             prefix: prefix.to_owned(),
-            entries: VecDeque::new(),
-            rest: Some(Cursor::default()),
+            pages: Pages::new(),
         }
+    }
+
+    /// Everything in the store that is no sound artifact, as the backend sees it without
+    /// reading all payloads. Errors come from [`Audit::next`].
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        Audit::new(Arc::clone(&self.backend))
+    }
+
+    /// Removes what crashed writers left behind, where nobody has written to it for
+    /// `older_than`, in whole seconds. It touches nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] where the backend has no `maintenance`;
+    /// [`ErrorKind::AccessDenied`] where the store is read-only. Some may be removed by then.
+    pub async fn sweep(&self, older_than: Duration) -> Result<Swept> {
+        let call = async move |backend: Arc<Loaded>| backend.sweep(older_than).await;
+        self.backend.on_worker_for_all(Operation::Sweep, call).await
     }
 
     /// Stores all that `reader` yields, in bounded memory. Nothing is stored if it fails.
@@ -205,9 +225,7 @@ impl ArtifactStore {
 pub struct Listing {
     backend: Arc<Loaded>,
     prefix: String,
-    entries: VecDeque<Entry>,
-    /// Where it goes on; none when all pages have come.
-    rest: Option<Cursor>,
+    pages: Pages<Entry>,
 }
 
 impl Listing {
@@ -220,16 +238,12 @@ impl Listing {
     /// start when it is asked again.
     pub async fn next(&mut self) -> Result<Option<Entry>> {
         loop {
-            if let Some(entry) = self.entries.pop_front() {
+            if let Some(entry) = self.pages.take() {
                 return Ok(Some(entry));
             }
-            let Some(cursor) = self.rest.clone() else { return Ok(None) };
-            let page = async move |backend: Arc<Loaded>, prefix: String| {
-                backend.page(&prefix, cursor).await
-            };
-            let page = self.backend.on_worker(Operation::List, &self.prefix, page).await?;
-            self.entries = page.entries.into();
-            self.rest = page.next;
+            let Some(cursor) = self.pages.rest() else { return Ok(None) };
+            let page = async move |b: Arc<Loaded>, prefix: String| b.list(&prefix, cursor).await;
+            self.pages.add(self.backend.on_worker(Operation::List, &self.prefix, page).await?);
         }
     }
 }

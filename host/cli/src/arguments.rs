@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
 
-use crate::commands::{delete, extract, get, list, put, shell, stat};
+use crate::commands::{delete, extract, get, list, put, shell, stat, verify};
 
 /// Stores artifacts (large opaque files) through a backend that is a WebAssembly component.
 ///
@@ -30,7 +30,7 @@ Exit codes:
   2    wrong usage
   3    not found
   4    there is an artifact under the key already (put --create)
-  5    corrupt: the stored bytes are not the ones that were put
+  5    corrupt: the stored bytes are not the ones that were put (get, verify)
   6    unavailable or too slow: trying again later can help
   130  interrupted; a put has then stored nothing, a get -o has left the file as it was
 
@@ -105,6 +105,7 @@ pub enum Command {
     Delete(delete::Arguments),
     List(list::Arguments),
     Stat(stat::Arguments),
+    Verify(verify::Arguments),
     Extract(extract::Arguments),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -121,7 +122,9 @@ mod tests {
 
     #[test]
     fn store_options_are_taken_before_and_after_the_command() {
-        for command in ["put k", "get k", "delete k", "list", "stat k", "extract fs -o f", "man"] {
+        for command in
+            ["put k", "get k", "delete k", "list", "stat k", "verify", "extract fs -o f", "man"]
+        {
             let line = format!("artifact-store --env A=1 {command} --env B=2 --backend b --dir d");
             let arguments =
                 Arguments::try_from(line.split(' ')).map_err(|e| e.to_string()).unwrap();

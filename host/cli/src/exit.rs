@@ -44,7 +44,8 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
-fn code(error: &anyhow::Error) -> u8 {
+/// The exit code of a failure.
+pub fn code(error: &anyhow::Error) -> u8 {
     if find::<Interrupted>(error).is_some() {
         return INTERRUPTED;
     }

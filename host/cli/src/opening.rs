@@ -36,12 +36,21 @@ impl StoreArguments {
     /// Opens the store that is there; none where the built-in backend's directory is absent,
     /// which is an empty store.
     pub async fn open(&self) -> Result<Option<ArtifactStore>> {
+        self.open_as(|backend| backend).await
+    }
+
+    /// The same for a command that is to see the store as it is.
+    pub async fn open_unswept(&self) -> Result<Option<ArtifactStore>> {
+        self.open_as(|backend| backend.sweep_older_than(None)).await
+    }
+
+    async fn open_as(&self, how: impl FnOnce(Backend) -> Backend) -> Result<Option<ArtifactStore>> {
         let absent = self.is_absent();
         let backend = self.backend(self.dir.is_some() || !absent)?;
         if absent && self.is_built_in() {
             return Ok(None);
         }
-        Ok(Some(ArtifactStore::open(backend).await?))
+        Ok(Some(ArtifactStore::open(how(backend)).await?))
     }
 
     /// What [`open`](Self::open) does, where an empty store has not what is asked for.

@@ -34,8 +34,8 @@ impl Progress {
         Self { bar: ProgressBar::hidden(), due: None }
     }
 
-    pub fn add(&mut self, bytes: usize) {
-        self.bar.inc(bytes as u64);
+    pub fn add(&mut self, bytes: u64) {
+        self.bar.inc(bytes);
         if self.due.is_some_and(|due| due <= Instant::now()) {
             self.due = None;
             self.bar.set_draw_target(ProgressDrawTarget::stderr());

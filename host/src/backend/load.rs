@@ -7,7 +7,9 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::{Backend, Loaded};
-use crate::bindings::{INVENTORY, STORE, STREAMS, artifact_store, inventory, streams};
+use crate::bindings::{
+    INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
+};
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::instance::{HostState, Offered, Pool, engine};
 
@@ -28,11 +30,14 @@ const IMPORTABLE: [&str; 7] = [
 impl Backend {
     /// Compiles, links and tries the component.
     pub(crate) async fn load(self) -> Result<Loaded, Error> {
-        let name = Arc::clone(&self.name);
-        match self.pool().await {
-            Ok(pool) => Ok(Loaded { name, pool: Arc::new(pool) }),
-            Err(kind) => Err(Error::new(kind, Operation::Open, None, &name)),
+        let (name, sweep) = (Arc::clone(&self.name), self.sweep);
+        let pool = self.pool().await;
+        let pool = pool.map_err(|kind| Error::new(kind, Operation::Open, None, &name))?;
+        let loaded = Loaded { name, pool: Arc::new(pool) };
+        if let Some(older_than) = sweep {
+            loaded.sweep_in_background(older_than);
         }
+        Ok(loaded)
     }
 
     async fn pool(self) -> Result<Pool, ErrorKind> {
@@ -65,6 +70,10 @@ fn prepare(bytes: &[u8]) -> Result<(InstancePre<HostState>, Offered), LoadError>
             .then(|| inventory::GuestIndices::new(&component))
             .transpose()
             .map_err(wrong_interface(INVENTORY))?,
+        maintenance: has(MAINTENANCE)
+            .then(|| maintenance::GuestIndices::new(&component))
+            .transpose()
+            .map_err(wrong_interface(MAINTENANCE))?,
     };
     Ok((component, offered))
 }

@@ -1,34 +1,27 @@
 //! A backend that serves: one method per verb of the contract, run on the calling thread.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
 use futures::future::join;
 use futures::stream;
+use wasmtime::component::Accessor;
 
-use super::Cursor;
+use super::paging::{no_inventory, no_maintenance};
 use crate::bindings::streams::Seal;
-use crate::bindings::{inventory, types};
+use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::{Failed, Pool, on_worker};
+use crate::instance::{Exports, HostState, Outcome, Pool, on_worker};
 use crate::transfer::{CHUNK, CHUNKS_WAITING, buffered, download, upload};
-use crate::{Entry, Info, WriteOptions, key};
-
-/// Entries of a listing that are asked for at once.
-const PAGE: u32 = 1000;
+use crate::{Info, Swept, WriteOptions, key};
 
 pub(crate) struct Loaded {
     pub(crate) name: Arc<str>,
     pub(crate) pool: Arc<Pool>,
-}
-
-/// Some entries of a listing, and where it goes on.
-pub(crate) struct Page {
-    pub(crate) entries: Vec<Entry>,
-    pub(crate) next: Option<Cursor>,
 }
 
 type Answer<T> = std::result::Result<T, ErrorKind>;
@@ -36,6 +29,11 @@ type Answer<T> = std::result::Result<T, ErrorKind>;
 impl Loaded {
     pub(crate) fn error(&self, kind: ErrorKind, operation: Operation, key: &str) -> Error {
         Error::new(kind, operation, Some(key), &self.name)
+    }
+
+    /// An error of the store as a whole.
+    pub(crate) fn failure(&self, kind: ErrorKind, operation: Operation) -> Error {
+        Error::new(kind, operation, None, &self.name)
     }
 
     /// Runs one of the calls below on a thread that may block.
@@ -48,6 +46,17 @@ impl Loaded {
         let (backend, owned) = (Arc::clone(self), key.to_owned());
         let outcome = on_worker(async move || call(backend, owned).await).await;
         outcome.map_err(|kind| self.error(kind, operation, key))?
+    }
+
+    /// The same for a call that is about no single key.
+    pub(crate) async fn on_worker_for_all<T: Send + 'static>(
+        self: &Arc<Self>,
+        operation: Operation,
+        call: impl AsyncFnOnce(Arc<Self>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let backend = Arc::clone(self);
+        let outcome = on_worker(async move || call(backend).await).await;
+        outcome.map_err(|kind| self.failure(kind, operation))?
     }
 
     /// What made a reader or writer of artifacts fail, out of the I/O error that carries it.
@@ -154,51 +163,33 @@ impl Loaded {
         outcome.await.map_err(|kind| self.error(kind, Operation::Stat, key))
     }
 
-    /// One page of the artifacts whose keys begin with `prefix`, checked.
-    pub(crate) async fn page(&self, prefix: &str, cursor: Cursor) -> Result<Page> {
-        let outcome = async {
-            key::check_prefix(prefix).map_err(ErrorKind::InvalidKey)?;
-            self.pool
-                .call(async |accessor, exports| {
-                    let Some(inventory) = &exports.inventory else {
-                        return Ok(Err(no_inventory()));
-                    };
-                    let from = cursor.at().map(str::to_owned);
-                    let answer =
-                        inventory.call_list_artifacts(accessor, prefix.into(), from, PAGE).await?;
-                    match answer {
-                        Ok(page) => Ok(Ok(check_page(page, prefix, cursor)?)),
-                        Err(error) => Ok(Err(error.into())),
-                    }
-                })
-                .await
-        };
-        outcome.await.map_err(|kind| self.error(kind, Operation::List, prefix))
+    /// Removes the temporaries that nobody has written to for `older_than`.
+    pub(crate) async fn sweep(&self, older_than: Duration) -> Result<Swept> {
+        let outcome = self.pool.call(sweep(older_than));
+        outcome.await.map_err(|kind| self.failure(kind, Operation::Sweep))
+    }
+
+    /// The same beside all calls and on a thread of its own, where the backend offers it.
+    /// Nobody waits for it; the next one comes when the store is opened again.
+    pub(super) fn sweep_in_background(&self, older_than: Duration) {
+        if !self.pool.offers_maintenance() {
+            return;
+        }
+        let (name, pool) = (Arc::clone(&self.name), Arc::clone(&self.pool));
+        drop(on_worker(async move || match pool.call_aside(sweep(older_than)).await {
+            Ok(Swept { removed: 0, .. }) => {}
+            Ok(swept) => tracing::info!(backend = &*name, ?swept, "swept stale temporaries"),
+            Err(error) => tracing::debug!(backend = &*name, %error, "no sweep"),
+        }));
     }
 }
 
-fn no_inventory() -> ErrorKind {
-    ErrorKind::Unsupported("the backend cannot list or stat (no `inventory`)".into())
-}
-
-fn check_page(
-    page: inventory::Page,
-    prefix: &str,
-    cursor: Cursor,
-) -> std::result::Result<Page, Failed> {
-    let broken = |text: String| Err(Failed::Protocol(text));
-    if page.entries.len() > PAGE as usize {
-        return broken(format!("a page of {} entries, of {PAGE} asked for", page.entries.len()));
+fn sweep(
+    older_than: Duration,
+) -> impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<Swept> {
+    async move |accessor, exports| {
+        let Some(maintenance) = &exports.maintenance else { return Ok(Err(no_maintenance())) };
+        let answer = maintenance.call_sweep(accessor, older_than.as_secs()).await?;
+        Ok(answer.map(Swept::from).map_err(ErrorKind::from))
     }
-    for inventory::Entry { key, .. } in &page.entries {
-        if let Err(why) = key::check(key) {
-            return broken(format!("a listing with the key {key:?}: {why}"));
-        }
-        if !key.starts_with(prefix) {
-            return broken(format!("a listing of {prefix:?} with the key {key:?}"));
-        }
-    }
-    let next = page.next.map(|next| cursor.advance(next, page.entries.len())).transpose()?;
-    let entries = page.entries.into_iter().map(Entry::from).collect();
-    Ok(Page { entries, next })
 }

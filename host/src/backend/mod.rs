@@ -3,18 +3,24 @@
 mod cursor;
 mod load;
 mod loaded;
+mod paging;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use cursor::Cursor;
 pub(crate) use loaded::Loaded;
+pub(crate) use paging::{Page, Pages};
 
 use crate::error::{Error, LoadError, Operation};
 use crate::{Grants, Limits};
 
 /// The component behind [`Backend::fs`], built from `guest/fs`.
 const FS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fs.wasm"));
+
+/// A writer that pauses for longer is taken for gone.
+const SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which component serves a store, what it may touch and what it may use up.
 ///
@@ -34,6 +40,7 @@ pub struct Backend {
     source: Source,
     grants: Grants,
     limits: Limits,
+    sweep: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -94,12 +101,24 @@ impl Backend {
         self
     }
 
+    /// How old a temporary has to be, counted from its last write, for the sweep that begins when
+    /// the store is opened; none sweeps nothing then. The default is one day.
+    ///
+    /// No call waits for that sweep, and a backend without `maintenance` is not asked. It should
+    /// be well above the longest pause of any writer.
+    #[must_use]
+    pub fn sweep_older_than(mut self, age: Option<Duration>) -> Self {
+        self.sweep = age;
+        self
+    }
+
     pub(crate) fn name(&self) -> Arc<str> {
         Arc::clone(&self.name)
     }
 
     fn new(name: &str, source: Source) -> Self {
-        Self { name: name.into(), source, grants: Grants::none(), limits: Limits::default() }
+        let (grants, limits) = (Grants::none(), Limits::default());
+        Self { name: name.into(), source, grants, limits, sweep: Some(SWEEP) }
     }
 
     fn bytes(&self) -> Result<std::borrow::Cow<'_, [u8]>, LoadError> {

@@ -8,5 +8,5 @@ mod state;
 
 pub(crate) use deadline::Deadline;
 pub(crate) use engine::{Worker, engine, on_this_thread, on_worker};
-pub(crate) use pool::{Failed, Offered, Pool, TOO_MUCH};
+pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool, TOO_MUCH, shortened};
 pub(crate) use state::HostState;

@@ -10,7 +10,9 @@ use wasmtime::component::{Accessor, InstancePre};
 
 use super::Deadline;
 use super::state::{HostState, new_store};
-use crate::bindings::{INVENTORY, STORE, STREAMS, artifact_store, inventory, streams, types};
+use crate::bindings::{
+    INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
+};
 use crate::error::{ErrorKind, wrong_interface};
 use crate::{Grants, Limits};
 
@@ -31,6 +33,7 @@ pub(crate) struct Offered {
     pub(crate) store: artifact_store::GuestIndices,
     pub(crate) streams: Option<streams::GuestIndices>,
     pub(crate) inventory: Option<inventory::GuestIndices>,
+    pub(crate) maintenance: Option<maintenance::GuestIndices>,
 }
 
 /// The functions of one instance.
@@ -38,6 +41,7 @@ pub(crate) struct Exports {
     pub(crate) store: artifact_store::Guest,
     pub(crate) streams: Option<streams::Guest>,
     pub(crate) inventory: Option<inventory::Guest>,
+    pub(crate) maintenance: Option<maintenance::Guest>,
 }
 
 struct Instance {
@@ -74,6 +78,10 @@ impl Pool {
         self.offered.streams.is_some()
     }
 
+    pub(crate) fn offers_maintenance(&self) -> bool {
+        self.offered.maintenance.is_some()
+    }
+
     /// Makes sure that an instance can be had, and keeps it for the first call.
     pub(crate) async fn probe(&self) -> Result<(), ErrorKind> {
         let deadline = Arc::new(Deadline::new(self.limits.call_timeout));
@@ -100,34 +108,22 @@ impl Pool {
                 Some(instance) => instance,
                 None => self.instantiate(&deadline).await?,
             };
-            let Instance { store, exports, .. } = &mut instance;
-            store.data_mut().deadline = Arc::clone(&deadline);
-            store.set_epoch_deadline(1);
-            let outcome = store
-                .run_concurrent(async |accessor| {
-                    let outcome = body(accessor, exports).await;
-                    // What the backend still does after its answer is part of the call.
-                    deadline.restart();
-                    if outcome.is_ok() {
-                        std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
-                    }
-                    outcome
-                })
-                .await
-                .unwrap_or_else(|trap| Err(Failed::Trap(trap)));
-            match outcome {
-                Ok(answer) => {
-                    self.keep(instance);
-                    answer
-                }
-                Err(_) if deadline.is_over() => Err(ErrorKind::Timeout(deadline.budget())),
-                // The error has no type of its own.
-                Err(Failed::Trap(trap)) if format!("{trap:?}").contains(OUT_OF_FUEL) => {
-                    Err(ErrorKind::Protocol(TOO_MUCH.into()))
-                }
-                Err(Failed::Trap(trap)) => Err(ErrorKind::Trap(trap.into())),
-                Err(Failed::Protocol(text)) => Err(ErrorKind::Protocol(text)),
-            }
+            let answer = instance.call(&deadline, body).await?;
+            self.keep(instance);
+            answer
+        })
+        .await
+    }
+
+    /// Runs one call beside all others: it takes neither their turn nor their instances.
+    pub(crate) async fn call_aside<R>(
+        &self,
+        body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
+    ) -> Result<R, ErrorKind> {
+        let deadline = Arc::new(Deadline::new(self.limits.call_timeout));
+        within(&deadline, async {
+            let mut instance = self.instantiate(&deadline).await?;
+            instance.call(&deadline, body).await?
         })
         .await
     }
@@ -151,6 +147,10 @@ impl Pool {
                 .map(|inventory| inventory.load(&mut store, &instance))
                 .transpose()
                 .map_err(wrong_interface(INVENTORY))?,
+            maintenance: (offered.maintenance.as_ref())
+                .map(|maintenance| maintenance.load(&mut store, &instance))
+                .transpose()
+                .map_err(wrong_interface(MAINTENANCE))?,
         };
         Ok(Instance { store, exports, calls: 0 })
     }
@@ -164,6 +164,40 @@ impl Pool {
         if instance.calls < CALLS_PER_INSTANCE {
             self.idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
         }
+    }
+}
+
+impl Instance {
+    /// The outer result is an error where the instance is of no more use.
+    async fn call<R>(
+        &mut self,
+        deadline: &Arc<Deadline>,
+        body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
+    ) -> Result<Result<R, ErrorKind>, ErrorKind> {
+        let Self { store, exports, .. } = self;
+        store.data_mut().deadline = Arc::clone(deadline);
+        store.set_epoch_deadline(1);
+        let outcome = store
+            .run_concurrent(async |accessor| {
+                let outcome = body(accessor, exports).await;
+                // What the backend still does after its answer is part of the call.
+                deadline.restart();
+                if outcome.is_ok() {
+                    std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+                }
+                outcome
+            })
+            .await
+            .unwrap_or_else(|trap| Err(Failed::Trap(trap)));
+        outcome.map_err(|failed| match failed {
+            _ if deadline.is_over() => ErrorKind::Timeout(deadline.budget()),
+            // The error has no type of its own.
+            Failed::Trap(trap) if format!("{trap:?}").contains(OUT_OF_FUEL) => {
+                ErrorKind::Protocol(TOO_MUCH.into())
+            }
+            Failed::Trap(trap) => ErrorKind::Trap(trap.into()),
+            Failed::Protocol(text) => ErrorKind::Protocol(text),
+        })
     }
 }
 
@@ -211,7 +245,7 @@ impl From<types::Error> for ErrorKind {
     }
 }
 
-fn shortened(mut text: String) -> String {
+pub(crate) fn shortened(mut text: String) -> String {
     if text.len() > TEXT {
         let whole = text.len();
         text.truncate(text.floor_char_boundary(TEXT));

@@ -52,7 +52,7 @@ pub async fn run(store: &StoreArguments, arguments: Arguments) -> Result<()> {
     };
     while let Some(chunk) = reader.next_chunk().await? {
         output.write(&chunk).await?;
-        progress.add(chunk.len());
+        progress.add(chunk.len() as u64);
     }
     output.finish().await
 }

@@ -7,6 +7,7 @@ pub mod list;
 pub mod put;
 pub mod shell;
 pub mod stat;
+pub mod verify;
 
 use anyhow::{Context, Result};
 
@@ -23,6 +24,7 @@ pub async fn run(Arguments { store, command }: Arguments) -> Result<u8> {
         Command::Get(arguments) => interrupt.or(get::run(&store, arguments)).await?,
         Command::List(arguments) => interrupt.or(list::run(&store, arguments)).await?,
         Command::Stat(arguments) => interrupt.or(stat::run(&store, arguments)).await?,
+        Command::Verify(arguments) => return interrupt.or(verify::run(&store, arguments)).await,
         Command::Extract(arguments) => interrupt.or(extract::run(arguments)).await?,
         Command::Completions(arguments) => arguments.run().await?,
         Command::Man(arguments) => arguments.run().await?,

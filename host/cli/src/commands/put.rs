@@ -120,7 +120,7 @@ impl Source {
                 _ if read == 0 => return Ok(()),
                 _ => writer.write_all(&buffer[..read]).await?,
             }
-            progress.add(read);
+            progress.add(read as u64);
         }
     }
 }

@@ -64,7 +64,7 @@ impl Shown<'_> {
 }
 
 /// None outside the years 1970 to 9999, which the format and the formatter end at.
-fn rfc3339(time: SystemTime) -> Option<String> {
+pub fn rfc3339(time: SystemTime) -> Option<String> {
     const YEAR_10000: u64 = 253_402_300_800;
     let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
     (seconds < YEAR_10000).then(|| humantime::format_rfc3339(time).to_string())

@@ -1,0 +1,129 @@
+//! What comes page by page: listings and audits. A page is checked before any of it is passed on.
+
+use std::collections::VecDeque;
+
+use super::{Cursor, Loaded};
+use crate::bindings::{inventory, maintenance};
+use crate::error::{ErrorKind, Operation, Result};
+use crate::instance::Failed;
+use crate::{Entry, Finding, key};
+
+/// Items that are asked for at once.
+const PAGE: u32 = 1000;
+
+/// Some items, and where it goes on.
+pub(crate) struct Page<T> {
+    items: Vec<T>,
+    next: Option<Cursor>,
+}
+
+/// The items that have come and were not taken yet.
+pub(crate) struct Pages<T> {
+    items: VecDeque<T>,
+    rest: Option<Cursor>,
+}
+
+impl<T> Pages<T> {
+    pub(crate) fn new() -> Self {
+        Self { items: VecDeque::new(), rest: Some(Cursor::default()) }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<T> {
+        self.items.pop_front()
+    }
+
+    /// What to ask for when all items are taken; none at the end.
+    pub(crate) fn rest(&self) -> Option<Cursor> {
+        self.rest.clone()
+    }
+
+    /// Ends it: whatever follows is not asked for.
+    pub(crate) fn end(&mut self) {
+        self.rest = None;
+    }
+
+    pub(crate) fn add(&mut self, page: Page<T>) {
+        self.items = page.items.into();
+        self.rest = page.next;
+    }
+}
+
+impl Loaded {
+    /// One page of the artifacts whose keys begin with `prefix`.
+    pub(crate) async fn list(&self, prefix: &str, cursor: Cursor) -> Result<Page<Entry>> {
+        let outcome = async {
+            key::check_prefix(prefix).map_err(ErrorKind::InvalidKey)?;
+            let call = self.pool.call(async |accessor, exports| {
+                let Some(inventory) = &exports.inventory else { return Ok(Err(no_inventory())) };
+                let from = cursor.at().map(str::to_owned);
+                let answer =
+                    inventory.call_list_artifacts(accessor, prefix.into(), from, PAGE).await?;
+                match answer {
+                    Ok(page) => Ok(Ok(entries(page, prefix, cursor)?)),
+                    Err(error) => Ok(Err(error.into())),
+                }
+            });
+            call.await
+        };
+        outcome.await.map_err(|kind| self.error(kind, Operation::List, prefix))
+    }
+
+    /// One page of what in the store is no sound artifact.
+    pub(crate) async fn audit(&self, cursor: Cursor) -> Result<Page<Finding>> {
+        let outcome = self.pool.call(async |accessor, exports| {
+            let Some(maintenance) = &exports.maintenance else { return Ok(Err(no_maintenance())) };
+            let from = cursor.at().map(str::to_owned);
+            match maintenance.call_audit(accessor, from, PAGE).await? {
+                Ok(found) => Ok(Ok(findings(found, cursor)?)),
+                Err(error) => Ok(Err(error.into())),
+            }
+        });
+        outcome.await.map_err(|kind| self.failure(kind, Operation::Audit))
+    }
+}
+
+pub(super) fn no_inventory() -> ErrorKind {
+    ErrorKind::Unsupported("the backend cannot list or stat (no `inventory`)".into())
+}
+
+pub(super) fn no_maintenance() -> ErrorKind {
+    ErrorKind::Unsupported("the backend cannot audit or sweep (no `maintenance`)".into())
+}
+
+fn entries(
+    page: inventory::Page,
+    prefix: &str,
+    cursor: Cursor,
+) -> std::result::Result<Page<Entry>, Failed> {
+    check_count(page.entries.len())?;
+    for inventory::Entry { key, .. } in &page.entries {
+        if let Err(why) = key::check(key) {
+            return broken(format!("a listing with the key {key:?}: {why}"));
+        }
+        if !key.starts_with(prefix) {
+            return broken(format!("a listing of {prefix:?} with the key {key:?}"));
+        }
+    }
+    let next = page.next.map(|next| cursor.advance(next, page.entries.len())).transpose()?;
+    Ok(Page { items: page.entries.into_iter().map(Entry::from).collect(), next })
+}
+
+fn findings(
+    page: maintenance::Findings,
+    cursor: Cursor,
+) -> std::result::Result<Page<Finding>, Failed> {
+    check_count(page.items.len())?;
+    let next = page.next.map(|next| cursor.advance(next, page.items.len())).transpose()?;
+    Ok(Page { items: page.items.into_iter().map(Finding::from).collect(), next })
+}
+
+fn check_count(items: usize) -> std::result::Result<(), Failed> {
+    match items > PAGE as usize {
+        true => broken(format!("a page of {items} items, of {PAGE} asked for")),
+        false => Ok(()),
+    }
+}
+
+fn broken<T>(text: String) -> std::result::Result<T, Failed> {
+    Err(Failed::Protocol(text))
+}

@@ -1,0 +1,143 @@
+//! What only a backend can know about its own storage, for operators.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::backend::{Loaded, Pages};
+use crate::bindings::maintenance;
+use crate::error::{Operation, Result};
+use crate::info::time;
+use crate::instance::shortened;
+
+/// One item of the store that is no sound artifact.
+///
+/// ```
+/// use artifact_store::FindingKind;
+///
+/// # let dir = tempfile::tempdir()?;
+/// let store = artifact_store::blocking::ArtifactStore::open_dir(dir.path())?;
+/// std::fs::write(dir.path().join("notes.txt"), "mine")?;
+/// for finding in store.audit() {
+///     let finding = finding?;
+///     assert_eq!((finding.kind, finding.name.as_str()), (FindingKind::Foreign, "notes.txt"));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What kind of thing it is.
+    pub kind: FindingKind,
+    /// Its name in the storage itself, such as a path below the granted directory; for people.
+    pub name: String,
+    /// The bytes that it takes up; none where that is unknown.
+    pub size: Option<u64>,
+    /// When it was last written to; none where that is unknown.
+    pub modified: Option<SystemTime>,
+    /// What is wrong with it; for people.
+    pub detail: String,
+}
+
+/// The kinds of [`Finding`].
+///
+/// ```
+/// # let finding = artifact_store::FindingKind::Temporary;
+/// let can_be_swept = matches!(finding, artifact_store::FindingKind::Temporary);
+/// # assert!(can_be_swept);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// Neither an artifact nor a temporary of this backend. Nothing removes it.
+    Foreign,
+    /// An unfinished write, of a writer that is gone or still at work. A sweep removes it when
+    /// it is old.
+    Temporary,
+    /// What should be an artifact and is not sound. Storing or deleting it by its key repairs it.
+    Damaged,
+}
+
+/// What a sweep did.
+///
+/// ```
+/// # let dir = tempfile::tempdir()?;
+/// # let store = artifact_store::blocking::ArtifactStore::open_dir(dir.path())?;
+/// let swept = store.sweep(std::time::Duration::from_secs(86_400))?;
+/// assert_eq!((swept.removed, swept.kept), (0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Swept {
+    /// How many temporaries were removed.
+    pub removed: u64,
+    /// The bytes that they took up, as far as the storage told.
+    pub bytes: u64,
+    /// How many were left, being too young or of unknown age.
+    pub kept: u64,
+}
+
+/// The findings of an audit, fetched page by page. Made by
+/// [`ArtifactStore::audit`](crate::ArtifactStore::audit).
+///
+/// ```
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let store = artifact_store::ArtifactStore::open_dir(dir.path()).await?;
+/// let mut audit = store.audit();
+/// while let Some(finding) = audit.next().await? {
+///     println!("{}: {}", finding.name, finding.detail);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Audit {
+    backend: Arc<Loaded>,
+    pages: Pages<Finding>,
+}
+
+impl Audit {
+    pub(crate) fn new(backend: Arc<Loaded>) -> Self {
+        Self { backend, pages: Pages::new() }
+    }
+
+    /// The next finding; none at the end.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the backend has no
+    /// `maintenance`; [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied) where a part
+    /// of the store cannot be looked at. The audit goes on at the failed page when it is asked
+    /// again.
+    pub async fn next(&mut self) -> Result<Option<Finding>> {
+        loop {
+            if let Some(finding) = self.pages.take() {
+                return Ok(Some(finding));
+            }
+            let Some(cursor) = self.pages.rest() else { return Ok(None) };
+            let page = async move |backend: Arc<Loaded>| backend.audit(cursor).await;
+            self.pages.add(self.backend.on_worker_for_all(Operation::Audit, page).await?);
+        }
+    }
+}
+
+impl From<maintenance::Finding> for Finding {
+    fn from(finding: maintenance::Finding) -> Self {
+        let maintenance::Finding { kind, name, size, modified, detail } = finding;
+        let kind = match kind {
+            maintenance::FindingKind::Foreign => FindingKind::Foreign,
+            maintenance::FindingKind::Temporary => FindingKind::Temporary,
+            maintenance::FindingKind::Damaged => FindingKind::Damaged,
+        };
+        let (name, detail) = (shortened(name), shortened(detail));
+        Self { kind, name, size, modified: modified.and_then(time), detail }
+    }
+}
+
+impl From<maintenance::SweepReport> for Swept {
+    fn from(report: maintenance::SweepReport) -> Self {
+        let maintenance::SweepReport { removed, bytes, kept } = report;
+        Self { removed, bytes, kept }
+    }
+}
