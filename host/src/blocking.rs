@@ -9,11 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::backend::{Cursor, Loaded, Page, Pages, create_dir};
+use crate::backend::{Cursor, Page, Pages, create_dir};
 use crate::error::{ErrorKind, Operation, Result};
 use crate::instance::on_this_thread;
+use crate::swap::Serving;
 use crate::transfer::CHUNK;
-use crate::{Backend, Entry, Finding, Info, ReadOptions, Swept, WriteOptions};
+use crate::{
+    Backend, Entry, Finding, Info, LoadedBackend, ReadOptions, SwapOptions, Swept, WriteOptions,
+};
 
 /// A store of artifacts, as [`crate::ArtifactStore`], which documents each call. Clones share
 /// the backend.
@@ -29,7 +32,14 @@ use crate::{Backend, Entry, Finding, Info, ReadOptions, Swept, WriteOptions};
 /// ```
 #[derive(Clone)]
 pub struct ArtifactStore {
-    backend: Arc<Loaded>,
+    serving: Arc<Serving>,
+}
+
+/// The same store, its backend shared: a swap of either is one of both.
+impl From<crate::ArtifactStore> for ArtifactStore {
+    fn from(store: crate::ArtifactStore) -> Self {
+        Self { serving: store.serving }
+    }
 }
 
 impl ArtifactStore {
@@ -49,7 +59,28 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn open(backend: Backend) -> Result<Self> {
-        Ok(Self { backend: Arc::new(on_this_thread(backend.load())?) })
+        Ok(Self { serving: Serving::new(on_this_thread(backend.load())?) })
+    }
+
+    /// Replaces the backend while it serves; see [`crate::ArtifactStore::swap`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn swap(&self, backend: Backend, options: SwapOptions) -> Result<LoadedBackend> {
+        Ok(self.put_back(on_this_thread(backend.load())?, options))
+    }
+
+    /// Puts a loaded backend in the place of the present one; see
+    /// [`crate::ArtifactStore::put_back`].
+    pub fn put_back(&self, backend: LoadedBackend, options: SwapOptions) -> LoadedBackend {
+        self.serving.exchange(backend, options)
+    }
+
+    /// The backend that serves now.
+    #[must_use]
+    pub fn backend(&self) -> LoadedBackend {
+        LoadedBackend(self.serving.backend())
     }
 
     /// Stores `data`, replacing what was there; see [`crate::ArtifactStore::put`].
@@ -58,7 +89,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
-        on_this_thread(self.backend.put(key, data.into(), false))
+        on_this_thread(self.serving.begin(Operation::Put, key).put(data.into(), false))
     }
 
     /// Stores `data` only if there is nothing yet; see [`crate::ArtifactStore::create`].
@@ -67,7 +98,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn create(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
-        on_this_thread(self.backend.put(key, data.into(), true))
+        on_this_thread(self.serving.begin(Operation::Put, key).put(data.into(), true))
     }
 
     /// The whole artifact; see [`crate::ArtifactStore::get`].
@@ -76,7 +107,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn get(&self, key: &str) -> Result<Bytes> {
-        on_this_thread(self.backend.get(key))
+        on_this_thread(self.serving.begin(Operation::Get, key).get())
     }
 
     /// Removes the artifact; see [`crate::ArtifactStore::delete`].
@@ -85,7 +116,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn delete(&self, key: &str) -> Result<()> {
-        on_this_thread(self.backend.delete(key))
+        on_this_thread(self.serving.begin(Operation::Delete, key).delete())
     }
 
     /// The artifact's size, checksum and time; see [`crate::ArtifactStore::stat`].
@@ -94,7 +125,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn stat(&self, key: &str) -> Result<Info> {
-        on_this_thread(self.backend.stat(key))
+        on_this_thread(self.serving.begin(Operation::Stat, key).stat())
     }
 
     /// All artifacts whose keys begin with `prefix`; see [`crate::ArtifactStore::list`]. The
@@ -110,15 +141,15 @@ impl ArtifactStore {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn list(&self, prefix: &str) -> impl Iterator<Item = Result<Entry>> + use<> {
-        let (backend, prefix) = (Arc::clone(&self.backend), prefix.to_owned());
-        items(move |cursor| on_this_thread(backend.list(&prefix, cursor)))
+        let (backend, prefix) = (self.serving.backend(), prefix.to_owned());
+        items(move |cursor| on_this_thread(backend.begin(Operation::List, &prefix).list(cursor)))
     }
 
     /// Everything in the store that is no sound artifact; see [`crate::ArtifactStore::audit`].
     /// The iterator ends after an error.
     pub fn audit(&self) -> impl Iterator<Item = Result<Finding>> + use<> {
-        let backend = Arc::clone(&self.backend);
-        items(move |cursor| on_this_thread(backend.audit(cursor)))
+        let backend = self.serving.backend();
+        items(move |cursor| on_this_thread(backend.begin(Operation::Audit, "").audit(cursor)))
     }
 
     /// Removes what crashed writers left behind; see [`crate::ArtifactStore::sweep`].
@@ -127,7 +158,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn sweep(&self, older_than: Duration) -> Result<Swept> {
-        on_this_thread(self.backend.sweep(older_than))
+        on_this_thread(self.serving.begin(Operation::Sweep, "").sweep(older_than))
     }
 
     /// Stores all that `reader` yields; see [`crate::ArtifactStore::write`].
@@ -144,12 +175,13 @@ impl ArtifactStore {
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
+                    let error = writer.0.error(ErrorKind::Io(error));
                     writer.abort();
-                    return Err(self.backend.error(ErrorKind::Io(error), Operation::Put, key));
+                    return Err(error);
                 }
             };
             let written = writer.write_all(&buffer[..read]);
-            written.map_err(|e| self.backend.io_error(e, Operation::Put, key))?;
+            written.map_err(|e| writer.0.io_error(e))?;
         }
     }
 
@@ -159,8 +191,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
-        let backend = Arc::clone(&self.backend);
-        Ok(ArtifactWriter(crate::ArtifactWriter::new(backend, key, options)?))
+        Ok(ArtifactWriter(crate::ArtifactWriter::new(self.serving.backend(), key, options)?))
     }
 
     /// Begins to read an artifact or a part of it; see [`crate::ArtifactStore::read`].
@@ -169,7 +200,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
-        let opening = crate::ArtifactReader::open(Arc::clone(&self.backend), key, options);
+        let opening = crate::ArtifactReader::open(self.serving.backend(), key, options);
         Ok(ArtifactReader(on_this_thread(opening)?))
     }
 }

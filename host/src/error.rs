@@ -83,9 +83,21 @@ pub enum ErrorKind {
     /// The component could not be made a backend.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The component trapped, or used more than its limits allow; the instance is discarded.
+    /// The component trapped; the instance is discarded.
     #[error("the backend trapped")]
     Trap(#[source] Cause),
+    /// The backend asked for more than its limits allow, and trapped when it was refused; the
+    /// instance is discarded.
+    #[error("the backend needs more than {limit} {what}")]
+    Exhausted {
+        /// What it ran out of, such as `bytes of memory`.
+        what: &'static str,
+        /// How much of it there is: see [`Limits`](crate::Limits).
+        limit: u64,
+        /// How it ended.
+        #[source]
+        source: Cause,
+    },
     /// The backend took longer than [`Limits::call_timeout`](crate::Limits::call_timeout).
     /// Whether a put or delete took effect is unknown.
     #[error("the backend took longer than {} s", .0.as_secs_f64())]
@@ -139,6 +151,14 @@ pub enum LoadError {
     /// WebAssembly that does not validate, or cannot be compiled or linked.
     #[error("the component cannot be compiled or linked")]
     Invalid(#[source] Cause),
+    /// The component is not the one that was pinned.
+    #[error("the component's SHA-256 is {found}, not {expected} as pinned")]
+    WrongDigest {
+        /// The digest that [`Backend::pin`](crate::Backend::pin) named.
+        expected: String,
+        /// The digest of the component, in hexadecimal digits.
+        found: String,
+    },
     /// A granted directory cannot be opened.
     #[error("cannot open the granted directory `{path}`")]
     Directory {
@@ -174,6 +194,54 @@ pub(crate) enum Operation {
     List,
     Audit,
     Sweep,
+}
+
+impl Operation {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Put => "put",
+            Self::Get => "get",
+            Self::Delete => "delete",
+            Self::Stat => "stat",
+            Self::List => "list",
+            Self::Audit => "audit",
+            Self::Sweep => "sweep",
+        }
+    }
+}
+
+impl ErrorKind {
+    /// The case in a word, as metrics and logs name it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not-found",
+            Self::AlreadyExists => "already-exists",
+            Self::InvalidKey(_) => "invalid-key",
+            Self::InvalidRange => "invalid-range",
+            Self::TooLarge { .. } => "too-large",
+            Self::AccessDenied(_) => "access-denied",
+            Self::NoSpace(_) => "no-space",
+            Self::Corrupt(_) => "corrupt",
+            Self::Unavailable(_) => "unavailable",
+            Self::Unsupported(_) => "unsupported",
+            Self::Other(_) => "other",
+            Self::Load(_) => "load",
+            Self::Trap(_) => "trap",
+            Self::Exhausted { .. } => "exhausted",
+            Self::Timeout(_) => "timeout",
+            Self::Protocol(_) => "protocol",
+            Self::Io(_) => "io",
+        }
+    }
+
+    /// Whether the backend itself failed, rather than the storage, the caller or the artifact.
+    pub(crate) fn is_fault(&self) -> bool {
+        matches!(
+            self,
+            Self::Trap(_) | Self::Exhausted { .. } | Self::Timeout(_) | Self::Protocol(_)
+        )
+    }
 }
 
 impl Error {

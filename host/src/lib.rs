@@ -36,6 +36,8 @@ mod key;
 mod limits;
 mod maintenance;
 mod store;
+mod swap;
+mod telemetry;
 mod transfer;
 
 pub use backend::Backend;
@@ -45,5 +47,6 @@ pub use info::{Entry, Info, ReadOptions, WriteOptions};
 pub use limits::Limits;
 pub use maintenance::{Audit, Finding, FindingKind, Swept};
 pub use store::{ArtifactStore, Listing};
+pub use swap::{LoadedBackend, SwapOptions};
 pub use transfer::reader::ArtifactReader;
 pub use transfer::writer::ArtifactWriter;

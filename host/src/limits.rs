@@ -15,9 +15,16 @@ pub struct Limits {
     /// chunk of a transfer. Time in which it waits for the caller (a slow reader or writer)
     /// does not count. Default: 30 seconds. Beyond it: [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
     pub call_timeout: Duration,
-    /// The most linear memory, in bytes, that one instance may grow to; a growth beyond it
-    /// fails inside the component. Default: 256 MiB.
+    /// The most linear memory, in bytes, that one instance may grow to, all its memories taken
+    /// together; a growth beyond it fails inside the component, which mostly ends it. Default:
+    /// 256 MiB. Beyond it: [`ErrorKind::Exhausted`](crate::ErrorKind::Exhausted).
     pub memory: usize,
+    /// How many files, streams and other handles one instance may hold. Each open file is one of
+    /// the process, so that `handles` times `concurrency` should stay below what the system
+    /// permits (`ulimit -n`). Default: 256. Beyond it:
+    /// [`ErrorKind::Exhausted`](crate::ErrorKind::Exhausted), or an error of the system inside
+    /// the component.
+    pub handles: usize,
     /// The largest artifact, in bytes, that [`get`](crate::ArtifactStore::get) returns in
     /// memory, and that can be stored in or read from a backend without streams.
     /// Default: 64 MiB. Beyond it: [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
@@ -32,6 +39,7 @@ impl Default for Limits {
         Self {
             call_timeout: Duration::from_secs(30),
             memory: 256 << 20,
+            handles: 256,
             buffer: 64 << 20,
             concurrency: 64,
         }

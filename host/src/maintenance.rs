@@ -116,8 +116,8 @@ impl Audit {
                 return Ok(Some(finding));
             }
             let Some(cursor) = self.pages.rest() else { return Ok(None) };
-            let page = async move |backend: Arc<Loaded>| backend.audit(cursor).await;
-            self.pages.add(self.backend.on_worker_for_all(Operation::Audit, page).await?);
+            let call = self.backend.begin(Operation::Audit, "");
+            self.pages.add(call.on_worker(async move |call| call.audit(cursor).await).await?);
         }
     }
 }

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::backend::{Loaded, Pages, create_dir};
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::on_worker;
+use crate::error::{ErrorKind, Operation, Result};
+use crate::swap::Serving;
 use crate::transfer::CHUNK;
 use crate::{
-    ArtifactReader, ArtifactWriter, Audit, Backend, Entry, Info, ReadOptions, Swept, WriteOptions,
+    ArtifactReader, ArtifactWriter, Audit, Backend, Entry, Info, LoadedBackend, ReadOptions,
+    SwapOptions, Swept, WriteOptions,
 };
 
 /// A store of artifacts, served by a sandboxed backend. Clones share the backend.
@@ -36,7 +37,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct ArtifactStore {
-    backend: Arc<Loaded>,
+    pub(crate) serving: Arc<Serving>,
 }
 
 impl ArtifactStore {
@@ -58,10 +59,33 @@ impl ArtifactStore {
     /// [`ErrorKind::Load`] says why the component is no backend, or which granted directory
     /// cannot be opened; [`ErrorKind::Trap`] and [`ErrorKind::Timeout`] how it failed to start.
     pub async fn open(backend: Backend) -> Result<Self> {
-        let name = backend.name();
-        let loaded = on_worker(async move || backend.load().await).await;
-        let backend = loaded.map_err(|kind| Error::new(kind, Operation::Open, None, &name))??;
-        Ok(Self { backend: Arc::new(backend) })
+        Ok(Self { serving: Serving::new(backend.load().await?) })
+    }
+
+    /// Loads `backend`, as [`open`](Self::open) does, while the present one goes on to serve, and
+    /// puts it in its place: calls that begin afterwards, on this store and all its clones, are
+    /// its own, and those in flight finish with the old one. So do readers, writers and listings
+    /// that are open.
+    ///
+    /// What it returns is the backend that served before, which can be
+    /// [put back](Self::put_back) at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open); then nothing has changed.
+    pub async fn swap(&self, backend: Backend, options: SwapOptions) -> Result<LoadedBackend> {
+        Ok(self.put_back(backend.load().await?, options))
+    }
+
+    /// Puts a loaded backend in the place of the present one, which is returned.
+    pub fn put_back(&self, backend: LoadedBackend, options: SwapOptions) -> LoadedBackend {
+        self.serving.exchange(backend, options)
+    }
+
+    /// The backend that serves now.
+    #[must_use]
+    pub fn backend(&self) -> LoadedBackend {
+        LoadedBackend(self.serving.backend())
     }
 
     /// Stores `data` under `key` and replaces what was there, atomically. When this returns
@@ -76,8 +100,8 @@ impl ArtifactStore {
     /// whether the old or the new artifact is there; a retry is safe.
     pub async fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         let data = data.into();
-        let call = async move |b: Arc<Loaded>, key: String| b.put(&key, data, false).await;
-        self.backend.on_worker(Operation::Put, key, call).await
+        let call = self.serving.begin(Operation::Put, key);
+        call.on_worker(async move |call| call.put(data, false).await).await
     }
 
     /// Like [`put`](Self::put), but only if there is no artifact under `key`; of several at
@@ -89,8 +113,8 @@ impl ArtifactStore {
     /// backend has no streams; else as [`put`](Self::put).
     pub async fn create(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         let data = data.into();
-        let call = async move |b: Arc<Loaded>, key: String| b.put(&key, data, true).await;
-        self.backend.on_worker(Operation::Put, key, call).await
+        let call = self.serving.begin(Operation::Put, key);
+        call.on_worker(async move |call| call.put(data, true).await).await
     }
 
     /// The whole artifact, compared with its checksum before it is returned.
@@ -101,8 +125,8 @@ impl ArtifactStore {
     /// [`Limits::buffer`](crate::Limits::buffer), see [`read`](Self::read) for those;
     /// [`ErrorKind::Corrupt`] where the stored bytes are not the ones that were put.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
-        let call = async move |b: Arc<Loaded>, key: String| b.get(&key).await;
-        self.backend.on_worker(Operation::Get, key, call).await
+        let call = self.serving.begin(Operation::Get, key);
+        call.on_worker(async |call| call.get().await).await
     }
 
     /// Removes the artifact, durably. It is fine if there is none.
@@ -111,8 +135,8 @@ impl ArtifactStore {
     ///
     /// As the backend reports them; the artifact is then still there.
     pub async fn delete(&self, key: &str) -> Result<()> {
-        let call = async move |b: Arc<Loaded>, key: String| b.delete(&key).await;
-        self.backend.on_worker(Operation::Delete, key, call).await
+        let call = self.serving.begin(Operation::Delete, key);
+        call.on_worker(async |call| call.delete().await).await
     }
 
     /// The artifact's size, checksum and time, without its bytes.
@@ -121,8 +145,8 @@ impl ArtifactStore {
     ///
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Unsupported`] where the backend has no inventory.
     pub async fn stat(&self, key: &str) -> Result<Info> {
-        let call = async move |b: Arc<Loaded>, key: String| b.stat(&key).await;
-        self.backend.on_worker(Operation::Stat, key, call).await
+        let call = self.serving.begin(Operation::Stat, key);
+        call.on_worker(async |call| call.stat().await).await
     }
 
     /// All artifacts whose keys begin with the bytes of `prefix` (which is no path; the empty
@@ -130,18 +154,14 @@ impl ArtifactStore {
     /// exactly once. Errors come from [`Listing::next`].
     #[must_use]
     pub fn list(&self, prefix: &str) -> Listing {
-        Listing {
-            backend: Arc::clone(&self.backend),
-            prefix: prefix.to_owned(),
-            pages: Pages::new(),
-        }
+        Listing { backend: self.serving.backend(), prefix: prefix.to_owned(), pages: Pages::new() }
     }
 
     /// Everything in the store that is no sound artifact, as the backend sees it without
     /// reading all payloads. Errors come from [`Audit::next`].
     #[must_use]
     pub fn audit(&self) -> Audit {
-        Audit::new(Arc::clone(&self.backend))
+        Audit::new(self.serving.backend())
     }
 
     /// Removes what crashed writers left behind, where nobody has written to it for
@@ -152,8 +172,8 @@ impl ArtifactStore {
     /// [`ErrorKind::Unsupported`] where the backend has no `maintenance`;
     /// [`ErrorKind::AccessDenied`] where the store is read-only. Some may be removed by then.
     pub async fn sweep(&self, older_than: Duration) -> Result<Swept> {
-        let call = async move |backend: Arc<Loaded>| backend.sweep(older_than).await;
-        self.backend.on_worker_for_all(Operation::Sweep, call).await
+        let call = self.serving.begin(Operation::Sweep, "");
+        call.on_worker(async move |call| call.sweep(older_than).await).await
     }
 
     /// Stores all that `reader` yields, in bounded memory. Nothing is stored if it fails.
@@ -175,12 +195,13 @@ impl ArtifactStore {
                 Ok(0) => return writer.commit().await,
                 Ok(read) => read,
                 Err(error) => {
+                    let error = writer.error(ErrorKind::Io(error));
                     writer.abort().await;
-                    return Err(self.backend.error(ErrorKind::Io(error), Operation::Put, key));
+                    return Err(error);
                 }
             };
             let written = writer.write_all(&buffer[..read]).await;
-            written.map_err(|e| self.backend.io_error(e, Operation::Put, key))?;
+            written.map_err(|e| writer.io_error(e))?;
         }
     }
 
@@ -191,7 +212,7 @@ impl ArtifactStore {
     /// [`ErrorKind::InvalidKey`], and [`ErrorKind::Unsupported`] as for [`create`](Self::create);
     /// all others come with the bytes.
     pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
-        ArtifactWriter::new(Arc::clone(&self.backend), key, options)
+        ArtifactWriter::new(self.serving.backend(), key, options)
     }
 
     /// Begins to read an artifact, or the part of it that `options` name.
@@ -202,7 +223,7 @@ impl ArtifactStore {
     /// end; [`ErrorKind::TooLarge`] where the backend has no streams and the artifact exceeds
     /// [`Limits::buffer`](crate::Limits::buffer). Others come from the reader.
     pub async fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
-        ArtifactReader::open(Arc::clone(&self.backend), key, options).await
+        ArtifactReader::open(self.serving.backend(), key, options).await
     }
 }
 
@@ -242,8 +263,8 @@ impl Listing {
                 return Ok(Some(entry));
             }
             let Some(cursor) = self.pages.rest() else { return Ok(None) };
-            let page = async move |b: Arc<Loaded>, prefix: String| b.list(&prefix, cursor).await;
-            self.pages.add(self.backend.on_worker(Operation::List, &self.prefix, page).await?);
+            let call = self.backend.begin(Operation::List, &self.prefix);
+            self.pages.add(call.on_worker(async move |call| call.list(cursor).await).await?);
         }
     }
 }

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, ErrorKind, Limits, ReadOptions, WriteOptions};
-use artifact_store_tests::guest;
+use artifact_store::{Backend, ErrorKind, Grants, Limits, ReadOptions, WriteOptions};
+use artifact_store_tests::{bare, guest, guest_on};
 
 fn hostile() -> ArtifactStore {
     open(Limits::default())
@@ -28,17 +28,128 @@ fn serves(store: &ArtifactStore) {
 #[test]
 fn a_trap_is_an_error_of_one_call() {
     let store = hostile();
-    for key in ["trap", "exhaust"] {
-        let error = store.get(key).unwrap_err();
+    for error in [
+        store.get("trap").unwrap_err(),
+        store.delete("trap").unwrap_err(),
+        store.put("trap", "x").unwrap_err(),
+        store.stat("trap").unwrap_err(),
+        store.get("overflow").unwrap_err(),
+    ] {
         assert!(matches!(error.kind(), ErrorKind::Trap(_)), "{error:?}");
-        assert!(matches!(store.delete(key).unwrap_err().kind(), ErrorKind::Trap(_)));
-        assert!(matches!(store.put(key, "x").unwrap_err().kind(), ErrorKind::Trap(_)));
-        assert!(matches!(store.stat(key).unwrap_err().kind(), ErrorKind::Trap(_)));
         serves(&store);
     }
     // What has come before is no artifact.
     assert!(matches!(store.get("late-trap").unwrap_err().kind(), ErrorKind::Trap(_)));
     serves(&store);
+}
+
+/// Each limit names itself.
+#[test]
+fn what_is_used_up_is_told() {
+    let store = hostile();
+    for (key, expected) in
+        [("exhaust", "bytes of memory"), ("hoard-streams", "handles"), ("hoard-futures", "handles")]
+    {
+        let error = store.delete(key).unwrap_err();
+        let ErrorKind::Exhausted { what, limit, .. } = error.kind() else {
+            panic!("{key}: {error:?}")
+        };
+        assert_eq!(*what, expected, "{key}");
+        let limits = Limits::default();
+        let bound = if key == "exhaust" { limits.memory } else { limits.handles };
+        assert_eq!(*limit, bound as u64);
+        serves(&store);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("k"), "").unwrap();
+    let store = ArtifactStore::open(guest_on("hostile", dir.path())).unwrap();
+    let error = store.delete("hoard-files").unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Exhausted { what: "handles", .. }), "{error:?}");
+    serves(&store);
+}
+
+/// What it says to nobody costs nobody's memory.
+#[test]
+fn a_backend_that_talks_all_the_time_is_not_listened_to() {
+    let store = hostile();
+    store.delete("chatter").unwrap();
+    serves(&store);
+}
+
+const SPIN: &str = "(loop $again (br $again))";
+
+#[test]
+fn one_that_misbehaves_at_its_start_is_refused() {
+    let start = |code: &str| {
+        let module = format!("(func $start {code}) (start $start)");
+        let limits = Limits { call_timeout: Duration::from_secs(1), ..Limits::default() };
+        ArtifactStore::open(bare(&[("MODULE", &module)]).limits(limits)).map_err(|e| e.into_kind())
+    };
+    assert_eq!(start("").unwrap().get("k").unwrap(), "");
+    let error = start("unreachable").err().unwrap();
+    assert!(matches!(error, ErrorKind::Trap(_)), "{error:?}");
+    let error = start(SPIN).err().unwrap();
+    assert!(matches!(error, ErrorKind::Timeout(_)), "{error:?}");
+    let grow = "(if (i32.lt_s (memory.grow (i32.const 1000)) (i32.const 0)) (then unreachable))";
+    let error = start(&format!("(loop $again {grow} (br $again))")).err().unwrap();
+    assert!(matches!(error, ErrorKind::Exhausted { what: "bytes of memory", .. }), "{error:?}");
+}
+
+#[test]
+fn a_loop_where_the_host_asks_for_memory_is_ended() {
+    let limits = Limits { call_timeout: Duration::from_millis(500), ..Limits::default() };
+    let store = ArtifactStore::open(bare(&[("REALLOC", SPIN)]).limits(limits)).unwrap();
+    let error = store.get("k").unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error:?}");
+}
+
+/// What a component only declares counts, too.
+#[test]
+fn one_that_declares_more_than_it_may_have_is_refused() {
+    let grow = |what: &str| format!("(if (i32.lt_s ({what}) (i32.const 0)) (then unreachable))");
+    let tables = format!(
+        "(table $t 1 funcref) (func $start (loop $again {} (br $again))) (start $start)",
+        grow("table.grow $t (ref.null func) (i32.const 100000)")
+    );
+    for (module, expected) in [
+        ("(memory 5000)".to_owned(), "bytes of memory"),
+        // No one of them is above the limit.
+        ("(memory 1500)".repeat(3), "bytes of memory"),
+        ("(table 2000000 funcref)".to_owned(), "table elements"),
+        ("(table 400000 funcref)".repeat(3), "table elements"),
+        (tables, "table elements"),
+    ] {
+        let error = ArtifactStore::open(bare(&[("MODULE", &module)])).err().expect(&module);
+        match error.kind() {
+            ErrorKind::Exhausted { what, .. } => assert_eq!(*what, expected, "{module:.60}"),
+            kind => panic!("{module:.60}: {kind:?}"),
+        }
+    }
+}
+
+/// A backend that does not start any more is left alone for a while, and then tried again.
+#[test]
+fn one_that_does_not_start_is_not_started_over_and_over() {
+    // Each instance lives for one call, and a start needs a directory that can be away.
+    let dir = tempfile::tempdir().unwrap();
+    let granted = dir.path().join("granted");
+    std::fs::create_dir(&granted).unwrap();
+    let grants = Grants::none().read_only(&granted, "/");
+    let store = ArtifactStore::open(bare(&[("PUT", "unreachable")]).grants(grants)).unwrap();
+    std::fs::remove_dir(&granted).unwrap();
+    store.put("k", "").unwrap_err();
+    let errors: Vec<_> = (0..1000).map(|_| store.get("k").unwrap_err().into_kind()).collect();
+    let attempts = errors.iter().filter(|kind| matches!(kind, ErrorKind::Load(_))).count();
+    let refused = errors.iter().filter(|kind| matches!(kind, ErrorKind::Unavailable(_))).count();
+    assert_eq!(attempts + refused, 1000);
+    assert!((1..10).contains(&attempts), "{attempts}");
+
+    std::fs::create_dir(&granted).unwrap();
+    let patience = Instant::now() + Duration::from_secs(60);
+    while store.get("k").is_err() {
+        assert!(Instant::now() < patience, "it starts again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// One that traps beside others ends none of theirs.

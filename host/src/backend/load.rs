@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -11,7 +12,8 @@ use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
-use crate::instance::{HostState, Offered, Pool, engine};
+use crate::instance::{Deadline, HostState, Offered, Pool, engine, on_worker};
+use crate::swap::LoadedBackend;
 
 const PACKAGE: &str = "artifact:storage/";
 
@@ -28,23 +30,42 @@ const IMPORTABLE: [&str; 7] = [
 ];
 
 impl Backend {
-    /// Compiles, links and tries the component.
-    pub(crate) async fn load(self) -> Result<Loaded, Error> {
+    /// Compiles, links and tries the component, on a thread that may block.
+    pub(crate) async fn load(self) -> Result<LoadedBackend, Error> {
         let (name, sweep) = (Arc::clone(&self.name), self.sweep);
-        let pool = self.pool().await;
-        let pool = pool.map_err(|kind| Error::new(kind, Operation::Open, None, &name))?;
-        let loaded = Loaded { name, pool: Arc::new(pool) };
+        // The clock runs when the component itself does.
+        let deadline = Arc::new(Deadline::new(self.limits.call_timeout, Arc::default()));
+        deadline.pause();
+        let watched = Arc::clone(&deadline);
+        let tried = on_worker(watched, async move || self.try_out(&deadline).await).await;
+        let (digest, pool) =
+            tried.flatten().map_err(|kind| Error::new(kind, Operation::Open, None, &name))?;
+        let loaded = Arc::new(Loaded::new(name, digest, pool));
         if let Some(older_than) = sweep {
             loaded.sweep_in_background(older_than);
         }
-        Ok(loaded)
+        Ok(LoadedBackend(loaded))
     }
 
-    async fn pool(self) -> Result<Pool, ErrorKind> {
-        let (component, offered) = prepare(&self.bytes()?)?;
+    async fn try_out(self, deadline: &Arc<Deadline>) -> Result<(Arc<str>, Pool), ErrorKind> {
+        let bytes = self.bytes()?;
+        let digest = self.digest(&bytes)?;
+        let (component, offered) = prepare(&bytes)?;
+        drop(bytes);
         let pool = Pool::new(component, offered, self.grants, self.limits);
-        pool.probe().await?;
-        Ok(pool)
+        pool.probe(deadline).await?;
+        Ok((digest, pool))
+    }
+
+    /// The component's SHA-256, which has to be the pinned one.
+    fn digest(&self, bytes: &[u8]) -> Result<Arc<str>, LoadError> {
+        let found: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        match &self.pin {
+            Some(expected) if !found.eq_ignore_ascii_case(expected) => {
+                Err(LoadError::WrongDigest { expected: expected.clone(), found })
+            }
+            _ => Ok(found.into()),
+        }
     }
 }
 

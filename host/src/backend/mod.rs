@@ -1,5 +1,6 @@
 //! A backend: the component, what it may touch and use up, and how it is made ready to serve.
 
+mod call;
 mod cursor;
 mod load;
 mod loaded;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use call::Call;
 pub(crate) use cursor::Cursor;
 pub(crate) use loaded::Loaded;
 pub(crate) use paging::{Page, Pages};
@@ -41,6 +43,7 @@ pub struct Backend {
     grants: Grants,
     limits: Limits,
     sweep: Option<Duration>,
+    pin: Option<String>,
 }
 
 #[derive(Clone)]
@@ -101,6 +104,14 @@ impl Backend {
         self
     }
 
+    /// Refuses to load any other component than the one whose SHA-256 this is, in 64 hexadecimal
+    /// digits: [`LoadError::WrongDigest`].
+    #[must_use]
+    pub fn pin(mut self, sha256: impl Into<String>) -> Self {
+        self.pin = Some(sha256.into());
+        self
+    }
+
     /// How old a temporary has to be, counted from its last write, for the sweep that begins when
     /// the store is opened; none sweeps nothing then. The default is one day.
     ///
@@ -112,13 +123,9 @@ impl Backend {
         self
     }
 
-    pub(crate) fn name(&self) -> Arc<str> {
-        Arc::clone(&self.name)
-    }
-
     fn new(name: &str, source: Source) -> Self {
         let (grants, limits) = (Grants::none(), Limits::default());
-        Self { name: name.into(), source, grants, limits, sweep: Some(SWEEP) }
+        Self { name: name.into(), source, grants, limits, sweep: Some(SWEEP), pin: None }
     }
 
     fn bytes(&self) -> Result<std::borrow::Cow<'_, [u8]>, LoadError> {

@@ -1,10 +1,10 @@
 //! What comes page by page: listings and audits. A page is checked before any of it is passed on.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
-use super::{Cursor, Loaded};
+use super::{Call, Cursor};
 use crate::bindings::{inventory, maintenance};
-use crate::error::{ErrorKind, Operation, Result};
+use crate::error::{ErrorKind, Result};
 use crate::instance::Failed;
 use crate::{Entry, Finding, key};
 
@@ -48,16 +48,17 @@ impl<T> Pages<T> {
     }
 }
 
-impl Loaded {
-    /// One page of the artifacts whose keys begin with `prefix`.
-    pub(crate) async fn list(&self, prefix: &str, cursor: Cursor) -> Result<Page<Entry>> {
+impl Call {
+    /// One page of the artifacts whose keys begin with the prefix.
+    pub(crate) async fn list(&self, cursor: Cursor) -> Result<Page<Entry>> {
+        let prefix = &self.key;
         let outcome = async {
             key::check_prefix(prefix).map_err(ErrorKind::InvalidKey)?;
-            let call = self.pool.call(async |accessor, exports| {
+            let call = self.run(async |accessor, exports| {
                 let Some(inventory) = &exports.inventory else { return Ok(Err(no_inventory())) };
                 let from = cursor.at().map(str::to_owned);
                 let answer =
-                    inventory.call_list_artifacts(accessor, prefix.into(), from, PAGE).await?;
+                    inventory.call_list_artifacts(accessor, prefix.clone(), from, PAGE).await?;
                 match answer {
                     Ok(page) => Ok(Ok(entries(page, prefix, cursor)?)),
                     Err(error) => Ok(Err(error.into())),
@@ -65,12 +66,12 @@ impl Loaded {
             });
             call.await
         };
-        outcome.await.map_err(|kind| self.error(kind, Operation::List, prefix))
+        self.end(0, outcome.await)
     }
 
     /// One page of what in the store is no sound artifact.
     pub(crate) async fn audit(&self, cursor: Cursor) -> Result<Page<Finding>> {
-        let outcome = self.pool.call(async |accessor, exports| {
+        let outcome = self.run(async |accessor, exports| {
             let Some(maintenance) = &exports.maintenance else { return Ok(Err(no_maintenance())) };
             let from = cursor.at().map(str::to_owned);
             match maintenance.call_audit(accessor, from, PAGE).await? {
@@ -78,7 +79,7 @@ impl Loaded {
                 Err(error) => Ok(Err(error.into())),
             }
         });
-        outcome.await.map_err(|kind| self.failure(kind, Operation::Audit))
+        self.end(0, outcome.await)
     }
 }
 
@@ -96,7 +97,11 @@ fn entries(
     cursor: Cursor,
 ) -> std::result::Result<Page<Entry>, Failed> {
     check_count(page.entries.len())?;
+    let mut seen = HashSet::with_capacity(page.entries.len());
     for inventory::Entry { key, .. } in &page.entries {
+        if !seen.insert(key.as_str()) {
+            return broken(format!("a listing with the key {key:?} twice"));
+        }
         if let Err(why) = key::check(key) {
             return broken(format!("a listing with the key {key:?}: {why}"));
         }

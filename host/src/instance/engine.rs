@@ -2,7 +2,7 @@
 //! drives timers, the sockets of backends, and the threads on which async calls run.
 
 use std::pin::Pin;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,10 +10,15 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
+use super::Deadline;
 use crate::error::ErrorKind;
 
 /// How often running WebAssembly looks at its deadline.
 pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// How long after its deadline a call that does not end is left to itself. All that is not stuck in
+/// the system ends much sooner.
+const GRACE: Duration = Duration::from_secs(1);
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
@@ -34,19 +39,45 @@ pub(crate) fn on_this_thread<F: Future>(future: F) -> F::Output {
 /// Runs `work` on a thread that may block, whatever executor the caller uses. It runs to its
 /// end even where nobody waits for it any more.
 pub(crate) fn on_worker<R: Send + 'static>(
+    deadline: Arc<Deadline>,
     work: impl AsyncFnOnce() -> R + Send + 'static,
 ) -> Worker<R> {
-    Worker(RUNTIME.spawn_blocking(move || pollster::block_on(work())))
+    let work = RUNTIME.spawn_blocking(move || pollster::block_on(work()));
+    let overdue = async move {
+        loop {
+            deadline.over().await;
+            tokio::time::sleep(GRACE).await;
+            // Bytes may have moved again.
+            if deadline.is_over() {
+                return deadline.failure();
+            }
+        }
+    };
+    Worker { work, overdue: Box::pin(overdue) }
 }
 
-/// Resolves to what the work on another thread returned, or to an error where it panicked.
-pub(crate) struct Worker<R>(JoinHandle<R>);
+/// Runs `task` beside everything else.
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    RUNTIME.spawn(task)
+}
+
+/// Resolves to what the work on another thread returned, or to an error where it panicked. Where
+/// that thread hangs in the system, so that it cannot see its deadline, it is left to itself.
+pub(crate) struct Worker<R> {
+    work: JoinHandle<R>,
+    overdue: Pin<Box<dyn Future<Output = ErrorKind> + Send + Sync>>,
+}
 
 impl<R> Future for Worker<R> {
     type Output = Result<R, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map_err(|panic| ErrorKind::Trap(panic.into()))
+        if let Poll::Ready(done) = Pin::new(&mut self.work).poll(cx) {
+            return Poll::Ready(done.map_err(|panic| ErrorKind::Trap(panic.into())));
+        }
+        // The timer belongs to this runtime, whichever one polls.
+        let _entered = RUNTIME.enter();
+        self.overdue.as_mut().poll(cx).map(Err)
     }
 }
 

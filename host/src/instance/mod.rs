@@ -1,12 +1,15 @@
 //! Running a component: the engine, what an instance sees, the pool of instances, and a
 //! call on one of them.
 
+mod backoff;
 mod deadline;
 mod engine;
+mod limiter;
 mod pool;
 mod state;
 
 pub(crate) use deadline::Deadline;
-pub(crate) use engine::{Worker, engine, on_this_thread, on_worker};
-pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool, TOO_MUCH, shortened};
+pub(crate) use engine::{Worker, engine, on_this_thread, on_worker, spawn};
+pub(crate) use limiter::HANDED_BACK;
+pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool, shortened};
 pub(crate) use state::HostState;

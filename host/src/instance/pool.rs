@@ -9,6 +9,8 @@ use wasmtime::Store;
 use wasmtime::component::{Accessor, InstancePre};
 
 use super::Deadline;
+use super::backoff::Backoff;
+use super::deadline::Closing;
 use super::state::{HostState, new_store};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
@@ -18,12 +20,6 @@ use crate::{Grants, Limits};
 
 /// After so many calls an instance is dropped, since its linear memory never shrinks.
 const CALLS_PER_INSTANCE: u32 = 1000;
-
-/// What wasmtime says where a component hands back more than the host takes in one call.
-const OUT_OF_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
-
-/// What this host makes of it.
-pub(crate) const TOO_MUCH: &str = "it handed back more than the host takes in one call";
 
 /// How much of a text of the backend is kept, in bytes: it is for people.
 const TEXT: usize = 4096;
@@ -57,6 +53,8 @@ pub(crate) struct Pool {
     limits: Limits,
     idle: Mutex<Vec<Instance>>,
     free: Semaphore,
+    backoff: Backoff,
+    closing: Arc<Closing>,
 }
 
 impl Pool {
@@ -66,8 +64,16 @@ impl Pool {
         grants: Grants,
         limits: Limits,
     ) -> Self {
-        let free = Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS));
-        Self { component, offered, grants, limits, idle: Mutex::default(), free }
+        Self {
+            component,
+            offered,
+            grants,
+            idle: Mutex::default(),
+            free: Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            limits,
+            backoff: Backoff::default(),
+            closing: Arc::default(),
+        }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -82,10 +88,15 @@ impl Pool {
         self.offered.maintenance.is_some()
     }
 
+    /// A deadline for a call that begins now.
+    pub(crate) fn deadline(&self) -> Arc<Deadline> {
+        Arc::new(Deadline::new(self.limits.call_timeout, Arc::clone(&self.closing)))
+    }
+
     /// Makes sure that an instance can be had, and keeps it for the first call.
-    pub(crate) async fn probe(&self) -> Result<(), ErrorKind> {
-        let deadline = Arc::new(Deadline::new(self.limits.call_timeout));
-        let instance = within(&deadline, self.instantiate(&deadline)).await?;
+    pub(crate) async fn probe(&self, deadline: &Arc<Deadline>) -> Result<(), ErrorKind> {
+        deadline.restart();
+        let instance = within(deadline, self.instantiate(deadline)).await?;
         self.keep(instance);
         Ok(())
     }
@@ -98,17 +109,17 @@ impl Pool {
     /// returns: it does nothing more.
     pub(crate) async fn call<R>(
         &self,
+        deadline: &Arc<Deadline>,
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Result<R, ErrorKind> {
-        let deadline = Arc::new(Deadline::new(self.limits.call_timeout));
-        within(&deadline, async {
+        within(deadline, async {
             let _permit = self.free.acquire().await.map_err(|e| ErrorKind::Trap(e.into()))?;
             deadline.restart();
             let mut instance = match self.take() {
                 Some(instance) => instance,
-                None => self.instantiate(&deadline).await?,
+                None => self.start(deadline).await?,
             };
-            let answer = instance.call(&deadline, body).await?;
+            let answer = instance.call(deadline, body).await?;
             self.keep(instance);
             answer
         })
@@ -118,22 +129,33 @@ impl Pool {
     /// Runs one call beside all others: it takes neither their turn nor their instances.
     pub(crate) async fn call_aside<R>(
         &self,
+        deadline: &Arc<Deadline>,
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Result<R, ErrorKind> {
-        let deadline = Arc::new(Deadline::new(self.limits.call_timeout));
-        within(&deadline, async {
-            let mut instance = self.instantiate(&deadline).await?;
-            instance.call(&deadline, body).await?
+        within(deadline, async {
+            let mut instance = self.start(deadline).await?;
+            instance.call(deadline, body).await?
         })
         .await
+    }
+
+    /// An instance, unless the last ones failed to start a moment ago.
+    async fn start(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
+        self.backoff.attempt()?;
+        let started = within(deadline, self.instantiate(deadline)).await;
+        match &started {
+            Ok(_) => self.backoff.succeeded(),
+            Err(why) => self.backoff.failed(why),
+        }
+        started
     }
 
     async fn instantiate(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
         let mut store = new_store(&self.grants, &self.limits, Arc::clone(deadline))?;
         let made = self.component.instantiate_async(&mut store).await;
         let instance = made.map_err(|trap| match deadline.is_over() {
-            true => ErrorKind::Timeout(deadline.budget()),
-            false => ErrorKind::Trap(trap.into()),
+            true => deadline.failure(),
+            false => store.data().limiter.explain(trap),
         })?;
         let offered = &self.offered;
         // Here the functions' types are compared with the contract's.
@@ -153,6 +175,21 @@ impl Pool {
                 .map_err(wrong_interface(MAINTENANCE))?,
         };
         Ok(Instance { store, exports, calls: 0 })
+    }
+
+    /// Lets go of the instances that wait for a call.
+    pub(crate) fn forget_idle(&self) {
+        self.idle.lock().unwrap_or_else(|e| e.into_inner()).clear();
+    }
+
+    /// Ends all calls, and each that is still begun.
+    pub(crate) fn close(&self) {
+        self.closing.close();
+        self.forget_idle();
+    }
+
+    pub(crate) fn reopen(&self) {
+        self.closing.reopen();
     }
 
     fn take(&self) -> Option<Instance> {
@@ -176,6 +213,7 @@ impl Instance {
     ) -> Result<Result<R, ErrorKind>, ErrorKind> {
         let Self { store, exports, .. } = self;
         store.data_mut().deadline = Arc::clone(deadline);
+        store.data_mut().limiter.begin();
         store.set_epoch_deadline(1);
         let outcome = store
             .run_concurrent(async |accessor| {
@@ -190,12 +228,8 @@ impl Instance {
             .await
             .unwrap_or_else(|trap| Err(Failed::Trap(trap)));
         outcome.map_err(|failed| match failed {
-            _ if deadline.is_over() => ErrorKind::Timeout(deadline.budget()),
-            // The error has no type of its own.
-            Failed::Trap(trap) if format!("{trap:?}").contains(OUT_OF_FUEL) => {
-                ErrorKind::Protocol(TOO_MUCH.into())
-            }
-            Failed::Trap(trap) => ErrorKind::Trap(trap.into()),
+            _ if deadline.is_over() => deadline.failure(),
+            Failed::Trap(trap) => store.data().limiter.explain(trap),
             Failed::Protocol(text) => ErrorKind::Protocol(text),
         })
     }
@@ -223,7 +257,7 @@ async fn within<R>(
     tokio::select! {
         biased;
         result = pin!(call) => result,
-        () = deadline.over() => Err(ErrorKind::Timeout(deadline.budget())),
+        () = deadline.over() => Err(deadline.failure()),
     }
 }
 

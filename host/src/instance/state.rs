@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::engine::TICK;
+use super::limiter::Limiter;
 use super::{Deadline, engine};
 use crate::error::LoadError;
 use crate::{Grants, Limits};
@@ -14,7 +15,7 @@ use crate::{Grants, Limits};
 pub(crate) struct HostState {
     wasi: WasiCtx,
     table: ResourceTable,
-    limits: StoreLimits,
+    pub(super) limiter: Limiter,
     /// The deadline of the call that runs now.
     pub(crate) deadline: Arc<Deadline>,
 }
@@ -42,18 +43,17 @@ pub(crate) fn new_store(
         })?;
     }
     wasi.envs(&grants.env);
-    let state = HostState {
-        wasi: wasi.build(),
-        table: ResourceTable::new(),
-        limits: StoreLimitsBuilder::new().memory_size(limits.memory).build(),
-        deadline,
-    };
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(limits.handles);
+    let state = HostState { wasi: wasi.build(), table, limiter: Limiter::new(limits), deadline };
     let engine = engine().map_err(|e| LoadError::Invalid(e.into()))?;
     let mut store = Store::new(engine, state);
-    store.limiter(|state| &mut state.limits);
-    // One list of bytes may cross in a call, with room for its key or error text.
-    let fuel = usize::try_from(limits.buffer).unwrap_or(usize::MAX).saturating_add(1 << 20);
-    store.set_hostcall_fuel(fuel);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(Limiter::handed_back(limits));
+    store.set_max_component_handles(limits.handles);
+    if let Some(table) = store.concurrent_resource_table() {
+        table.set_max_capacity(limits.handles);
+    }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
         let deadline = &store.data().deadline;

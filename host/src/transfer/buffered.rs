@@ -2,32 +2,33 @@
 
 use bytes::Bytes;
 
+use crate::backend::Call;
 use crate::error::ErrorKind;
-use crate::instance::{Pool, TOO_MUCH};
+use crate::instance::HANDED_BACK;
+use crate::{Limits, ReadOptions};
 
-pub(crate) async fn put(pool: &Pool, key: String, data: Bytes) -> Result<(), ErrorKind> {
-    check_size(pool, data.len() as u64)?;
-    pool.call(async |accessor, exports| {
-        let answer = exports.store.call_put(accessor, key, data.into()).await?;
+pub(crate) async fn put(call: &Call, data: Bytes) -> Result<(), ErrorKind> {
+    check_size(call.limits(), data.len() as u64)?;
+    call.run(async |accessor, exports| {
+        let answer = exports.store.call_put(accessor, call.key.clone(), data.into()).await?;
         Ok(answer.map_err(ErrorKind::from))
     })
     .await
 }
 
-pub(crate) async fn get(pool: &Pool, key: String) -> Result<Bytes, ErrorKind> {
-    let got = pool
-        .call(async |accessor, exports| {
-            let answer = exports.store.call_get(accessor, key).await?;
+pub(crate) async fn get(call: &Call) -> Result<Bytes, ErrorKind> {
+    let limit = call.limits().buffer;
+    let got = call
+        .run(async |accessor, exports| {
+            let answer = exports.store.call_get(accessor, call.key.clone()).await?;
             Ok(answer.map(Bytes::from).map_err(ErrorKind::from))
         })
         .await;
     let data = got.map_err(|kind| match kind {
-        ErrorKind::Protocol(text) if text == TOO_MUCH => {
-            ErrorKind::TooLarge { limit: pool.limits().buffer }
-        }
+        ErrorKind::Exhausted { what: HANDED_BACK, .. } => ErrorKind::TooLarge { limit },
         kind => kind,
     })?;
-    check_size(pool, data.len() as u64)?;
+    check_size(call.limits(), data.len() as u64)?;
     Ok(data)
 }
 
@@ -38,13 +39,14 @@ pub(crate) fn cannot_create() -> ErrorKind {
 }
 
 /// Refuses what is not to be held in memory.
-pub(crate) fn check_size(pool: &Pool, size: u64) -> Result<(), ErrorKind> {
-    let limit = pool.limits().buffer;
+pub(crate) fn check_size(limits: &Limits, size: u64) -> Result<(), ErrorKind> {
+    let limit = limits.buffer;
     if size > limit { Err(ErrorKind::TooLarge { limit }) } else { Ok(()) }
 }
 
 /// The part of `data` that a range names, as the contract defines it.
-pub(crate) fn range(data: &Bytes, offset: u64, length: Option<u64>) -> Result<Bytes, ErrorKind> {
+pub(crate) fn range(data: &Bytes, options: ReadOptions) -> Result<Bytes, ErrorKind> {
+    let ReadOptions { offset, length } = options;
     let size = data.len() as u64;
     if offset > size {
         return Err(ErrorKind::InvalidRange);
@@ -74,9 +76,9 @@ mod tests {
             (0, Some(0), Some(b"")),
         ];
         for (offset, length, expected) in cases {
-            let seen = range(&data, offset, length).ok();
+            let seen = range(&data, ReadOptions { offset, length }).ok();
             assert_eq!(seen.as_deref(), expected, "{offset} {length:?}");
         }
-        assert!(range(&Bytes::new(), 1, None).is_err());
+        assert!(range(&Bytes::new(), ReadOptions { offset: 1, length: None }).is_err());
     }
 }

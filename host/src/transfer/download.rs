@@ -12,26 +12,26 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{FutureConsumer, Lift, Source, StreamConsumer, StreamResult};
 
 use super::CHUNK;
+use crate::ReadOptions;
+use crate::backend::Call;
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
-use crate::instance::{Deadline, Failed, HostState, Pool};
+use crate::instance::{Deadline, Failed, HostState};
 
-/// Sends the artifact's info to `start`, then its bytes from `offset` (at most `length` of
-/// them) to `chunks`. Only when this returns ok were all of them right.
+/// Sends the artifact's info to `start`, then the bytes that the options name to `chunks`. Only
+/// when this returns ok were all of them right; it says how many.
 pub(crate) async fn read(
-    pool: &Pool,
-    key: String,
-    offset: u64,
-    length: Option<u64>,
+    call: &Call,
+    ReadOptions { offset, length }: ReadOptions,
     start: oneshot::Sender<types::Info>,
     mut chunks: mpsc::Sender<Bytes>,
-) -> Result<(), ErrorKind> {
-    pool.call(async |accessor, exports| {
+) -> Result<u64, ErrorKind> {
+    call.run(async |accessor, exports| {
         let Some(streams) = &exports.streams else {
             return Ok(Err(super::no_streams()));
         };
-        let answer = streams.call_read(accessor, key, offset, length).await?;
+        let answer = streams.call_read(accessor, call.key.clone(), offset, length).await?;
         let (info, mut stream, mut outcome) = match answer {
             Ok(answer) => answer,
             Err(error) => return Ok(Err(error.into())),
@@ -46,7 +46,7 @@ pub(crate) async fn read(
         if !caller_waits || (due == 0 && available > 0) {
             stream.close_with(accessor)?;
             outcome.close_with(accessor)?;
-            return Ok(Ok(()));
+            return Ok(Ok(0));
         }
         let (ended, end) = oneshot::channel();
         let (reported, report) = oneshot::channel();
@@ -70,7 +70,7 @@ pub(crate) async fn read(
             return Err(Failed::Protocol("its stream ended without an end".into()));
         };
         match how {
-            End::Abandoned => return Ok(Ok(())),
+            End::Abandoned => return Ok(Ok(received.size())),
             End::TooMany => {
                 let text =
                     format!("the artifact is longer than the {} bytes it states", due + offset);
@@ -80,7 +80,7 @@ pub(crate) async fn read(
         }
         deadline.pause();
         if !rest.is_empty() && chunks.send(rest).await.is_err() {
-            return Ok(Ok(()));
+            return Ok(Ok(received.size()));
         }
         deadline.restart();
         // After a cut the backend's outcome says nothing about the bytes that were due.
@@ -99,7 +99,7 @@ pub(crate) async fn read(
             let text = "the bytes do not match the artifact's checksum";
             return Ok(Err(ErrorKind::Corrupt(text.into())));
         }
-        Ok(Ok(()))
+        Ok(Ok(due))
     })
     .await
 }

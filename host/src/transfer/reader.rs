@@ -5,12 +5,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures::channel::{mpsc, oneshot};
+use futures::future::{Either, select};
 use futures::stream::{self, Stream};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{CHUNKS_WAITING, buffered, download};
 use crate::backend::Loaded;
-use crate::error::{ErrorKind, Operation, Result};
+use crate::error::{Error, Operation, Result};
 use crate::instance::{Worker, on_worker};
 use crate::{Info, ReadOptions};
 
@@ -45,7 +46,7 @@ pub struct ArtifactReader {
     chunk: Bytes,
     chunks: Pin<Box<dyn Stream<Item = Bytes> + Send + Sync>>,
     /// Says whether the chunks were right; taken when it has been heard.
-    call: Option<Worker<std::result::Result<(), ErrorKind>>>,
+    call: Option<Worker<Result<()>>>,
 }
 
 impl ArtifactReader {
@@ -54,25 +55,23 @@ impl ArtifactReader {
         key: &str,
         options: ReadOptions,
     ) -> Result<Self> {
-        backend.check_key(key, Operation::Get)?;
-        let ReadOptions { offset, length } = options;
-        let pool = Arc::clone(&backend.pool);
-        let owned = key.to_owned();
+        let call = backend.begin(Operation::Get, key);
+        call.check_key()?;
         if !backend.pool.offers_streams() {
-            let got = on_worker(async move || buffered::get(&pool, owned).await);
-            let cut = got.await.flatten().and_then(|data| {
-                let part = buffered::range(&data, offset, length)?;
-                Ok((data.len() as u64, part))
-            });
-            let (size, part) = cut.map_err(|kind| backend.error(kind, Operation::Get, key))?;
+            let data = call.on_worker(async |call| call.get().await).await?;
+            let part = buffered::range(&data, options)
+                .map_err(|kind| backend.error(kind, Operation::Get, key))?;
+            let size = data.len() as u64;
             let info = Info { size, checksum: None, modified: None };
             let (key, chunks) = (key.to_owned(), Box::pin(stream::empty()));
             return Ok(Self { backend, key, info, chunk: part, chunks, call: None });
         }
         let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
         let (start, started) = oneshot::channel();
-        let call = on_worker(async move || {
-            download::read(&pool, owned, offset, length, start, chunks).await
+        let call = on_worker(Arc::clone(&call.deadline), async move || {
+            let outcome = download::read(&call, options, start, chunks).await;
+            let bytes = *outcome.as_ref().unwrap_or(&0);
+            call.end(bytes, outcome).map(drop)
         });
         let mut reader = Self {
             backend,
@@ -82,10 +81,18 @@ impl ArtifactReader {
             chunks: Box::pin(received),
             call: Some(call),
         };
-        match started.await {
-            Ok(info) => reader.info = info.into(),
+        let ended = std::future::poll_fn(|cx| reader.poll_outcome(cx));
+        match select(started, ended).await {
+            Either::Left((Ok(info), _)) => reader.info = info.into(),
             // It failed before it began; the outcome says why.
-            Err(_) => std::future::poll_fn(|cx| reader.poll_outcome(cx)).await?,
+            Either::Left((Err(_), ended)) => ended.await?,
+            // It is over already, or does not answer any more.
+            Either::Right((outcome, mut started)) => {
+                outcome?;
+                if let Ok(Some(info)) = started.try_recv() {
+                    reader.info = info.into();
+                }
+            }
         }
         Ok(reader)
     }
@@ -100,7 +107,7 @@ impl ArtifactReader {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`] where the bytes so far are not the ones that were put, and
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where the bytes so far are not the ones that were put, and
     /// whatever stopped the backend.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
         std::future::poll_fn(|cx| self.poll_fill(cx)).await?;
@@ -110,9 +117,15 @@ impl ArtifactReader {
     /// Makes `chunk` hold the next bytes; it is empty at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         while self.chunk.is_empty() {
-            match ready!(self.chunks.as_mut().poll_next(cx)) {
-                Some(chunk) => self.chunk = chunk,
-                None => return self.poll_outcome(cx),
+            match self.chunks.as_mut().poll_next(cx) {
+                Poll::Ready(Some(chunk)) => self.chunk = chunk,
+                Poll::Ready(None) => return self.poll_outcome(cx),
+                // Where the backend does not answer any more, no chunk comes.
+                Poll::Pending => match ready!(self.poll_outcome(cx)) {
+                    // Its last chunk came just now.
+                    Ok(()) => {}
+                    failed => return Poll::Ready(failed),
+                },
             }
         }
         Poll::Ready(Ok(()))
@@ -122,10 +135,17 @@ impl ArtifactReader {
         let Some(call) = &mut self.call else { return Poll::Ready(Ok(())) };
         let outcome = ready!(Pin::new(call).poll(cx));
         self.call = None;
+        Poll::Ready(match outcome {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => self.fail(error),
+            Err(kind) => self.fail(self.backend.error(kind, Operation::Get, &self.key)),
+        })
+    }
+
+    /// What is still on its way is not to be believed.
+    fn fail(&mut self, error: Error) -> Result<()> {
         self.chunks = Box::pin(stream::empty());
-        Poll::Ready(
-            outcome.flatten().map_err(|kind| self.backend.error(kind, Operation::Get, &self.key)),
-        )
+        Err(error)
     }
 }
 

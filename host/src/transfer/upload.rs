@@ -11,26 +11,26 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, FutureReader, StreamProducer, StreamReader, StreamResult};
 
 use crate::WriteOptions;
+use crate::backend::Call;
 use crate::bindings::streams::{self, Mode, Seal};
 use crate::bindings::types;
 use crate::error::ErrorKind;
-use crate::instance::{Deadline, HostState, Pool};
+use crate::instance::{Deadline, HostState};
 
 /// What ends an upload: the seal, or why there is none.
 pub(crate) type End = Result<Seal, String>;
 
-/// Stores what `chunks` yields under `key`, if and when `end` says that it is complete.
+/// Stores what `chunks` yields, if and when `end` says that it is complete.
 pub(crate) async fn write(
-    pool: &Pool,
-    key: String,
+    call: &Call,
     options: WriteOptions,
     chunks: impl Stream<Item = Bytes> + Send + Unpin + 'static,
     end: oneshot::Receiver<End>,
 ) -> Result<types::Info, ErrorKind> {
     // What the backend was told; a backend that did not ask was told nothing.
     let told = Arc::new(Mutex::new(None));
-    let stored = pool
-        .call(async |accessor, exports| {
+    let stored = call
+        .run(async |accessor, exports| {
             let Some(exported) = &exports.streams else {
                 return Ok(Err(super::no_streams()));
             };
@@ -47,7 +47,8 @@ pub(crate) async fn write(
             })?;
             let mode = if options.create { Mode::Create } else { Mode::Overwrite };
             let options = streams::WriteOptions { mode, size: options.size };
-            let answer = exported.call_write(accessor, key, data, end, options).await?;
+            let answer =
+                exported.call_write(accessor, call.key.clone(), data, end, options).await?;
             Ok(answer.map_err(ErrorKind::from))
         })
         .await?;

@@ -54,7 +54,7 @@ enum Way {
     Streamed {
         chunks: mpsc::Sender<Bytes>,
         end: Option<oneshot::Sender<End>>,
-        call: Worker<std::result::Result<types::Info, ErrorKind>>,
+        call: Worker<Result<types::Info>>,
     },
     /// For a backend without streams: all of it is kept until the commit.
     Buffered { size: Option<u64> },
@@ -64,14 +64,16 @@ enum Way {
 
 impl ArtifactWriter {
     pub(crate) fn new(backend: Arc<Loaded>, key: &str, options: WriteOptions) -> Result<Self> {
-        backend.check_key(key, Operation::Put)?;
+        let call = backend.begin(Operation::Put, key);
+        call.check_key()?;
         let key = key.to_owned();
         let way = if backend.pool.offers_streams() {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
             let (end, ended) = oneshot::channel();
-            let call = on_worker({
-                let (pool, key) = (Arc::clone(&backend.pool), key.clone());
-                async move || upload::write(&pool, key, options, received, ended).await
+            let call = on_worker(Arc::clone(&call.deadline), async move || {
+                let outcome = upload::write(&call, options, received, ended).await;
+                let bytes = outcome.as_ref().map_or(0, |info| info.size);
+                call.end(bytes, outcome)
             });
             Way::Streamed { chunks, end: Some(end), call }
         } else if options.create {
@@ -95,13 +97,9 @@ impl ArtifactWriter {
                 let text = format!("{} bytes came, {size} were announced", self.written.size());
                 return Err(self.error(ErrorKind::Other(text)));
             }
-            let (pool, key) = (Arc::clone(&self.backend.pool), self.key.clone());
             let data = self.buffer.split().freeze();
-            let put = on_worker(async move || buffered::put(&pool, key, data).await);
-            return match put.await.flatten() {
-                Ok(()) => Ok(Info::of(&self.written)),
-                Err(kind) => Err(self.error(kind)),
-            };
+            let call = self.backend.begin(Operation::Put, &self.key);
+            return call.on_worker(async |call| call.put(data, false).await).await;
         }
         poll_fn(|cx| self.poll_send(cx)).await?;
         let seal = Seal { size: self.written.size(), checksum: self.written.value() };
@@ -133,8 +131,16 @@ impl ArtifactWriter {
         }
     }
 
-    fn error(&self, kind: ErrorKind) -> Error {
+    pub(crate) fn error(&self, kind: ErrorKind) -> Error {
         self.backend.error(kind, Operation::Put, &self.key)
+    }
+
+    /// What made this writer fail, out of the I/O error that carries it.
+    pub(crate) fn io_error(&self, error: io::Error) -> Error {
+        match error.downcast::<Error>() {
+            Ok(error) => error,
+            Err(error) => self.error(ErrorKind::Io(error)),
+        }
     }
 
     /// Sends the buffer, where it is not empty.
@@ -144,10 +150,15 @@ impl ArtifactWriter {
         }
         if let Way::Streamed { chunks, .. } = &mut self.way {
             let mut chunks = Pin::new(chunks);
-            if let Ok(()) = ready!(chunks.as_mut().poll_ready(cx))
-                && chunks.start_send(self.buffer.split().freeze()).is_ok()
-            {
-                return Poll::Ready(Ok(()));
+            match chunks.as_mut().poll_ready(cx) {
+                Poll::Ready(Ok(())) => {
+                    if chunks.start_send(self.buffer.split().freeze()).is_ok() {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+                Poll::Ready(Err(_)) => {}
+                // Where the backend does not answer any more, no room comes.
+                Poll::Pending => {}
             }
         }
         // The backend ended the call before it had all bytes; its answer says why.
@@ -165,7 +176,10 @@ impl ArtifactWriter {
         };
         let outcome = ready!(Pin::new(call).poll(cx));
         self.way = Way::Failed;
-        Poll::Ready(outcome.flatten().map_err(|kind| self.error(kind)))
+        Poll::Ready(match outcome {
+            Ok(outcome) => outcome,
+            Err(kind) => Err(self.error(kind)),
+        })
     }
 }
 
@@ -179,7 +193,8 @@ impl AsyncWrite for ArtifactWriter {
         let room = match me.way {
             Way::Buffered { .. } => {
                 let size = (me.buffer.len() + bytes.len()) as u64;
-                buffered::check_size(&me.backend.pool, size).map_err(|kind| me.error(kind))?;
+                buffered::check_size(me.backend.pool.limits(), size)
+                    .map_err(|kind| me.error(kind))?;
                 bytes.len()
             }
             _ => {

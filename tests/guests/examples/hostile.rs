@@ -30,8 +30,35 @@ fn misbehave(key: &str) {
                 hoard.push(vec![1u8; 1 << 20]);
             }
         }
+        "overflow" => {
+            std::hint::black_box(deep(0));
+        }
+        "hoard-streams" => {
+            std::mem::forget((0..1_000_000).map(|_| wit_stream::new::<u8>()).collect::<Vec<_>>());
+        }
+        "hoard-futures" => {
+            let future = |_| wit_future::new(|| Ok(()));
+            std::mem::forget((0..1_000_000).map(future).collect::<Vec<_>>());
+        }
+        "hoard-files" => {
+            let mut hoard = Vec::new();
+            while let Ok(file) = std::fs::File::open("/k") {
+                hoard.push(file);
+            }
+        }
+        "chatter" => {
+            for n in 0..1_000_000 {
+                eprintln!("{n} {}", "la".repeat(100));
+            }
+        }
         _ => {}
     }
+}
+
+#[allow(unconditional_recursion, reason = "that is what it is for")]
+fn deep(depth: u64) -> u64 {
+    let room = std::hint::black_box([depth; 64]);
+    deep(depth + 1) + room[0]
 }
 
 /// Waits for what never comes; a task that waits for nothing at all would trap.

@@ -1,0 +1,189 @@
+//! One call of a backend: a method per verb of the contract, run on the calling thread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use futures::channel::{mpsc, oneshot};
+use futures::future::join;
+use futures::stream;
+use tracing::Instrument;
+use wasmtime::component::Accessor;
+
+use super::Loaded;
+use super::paging::{no_inventory, no_maintenance};
+use crate::bindings::streams::Seal;
+use crate::bindings::types;
+use crate::checksum::Checksum;
+use crate::error::{ErrorKind, Operation, Result};
+use crate::instance::{Deadline, Exports, HostState, Outcome, on_worker};
+use crate::transfer::{CHUNK, CHUNKS_WAITING, buffered, download, upload};
+use crate::{Info, Limits, ReadOptions, Swept, WriteOptions, key, telemetry};
+
+pub(crate) struct Call {
+    pub(crate) backend: Arc<Loaded>,
+    pub(crate) operation: Operation,
+    /// The key of the artifact, or the prefix of a listing; empty where it is about all.
+    pub(crate) key: String,
+    pub(crate) deadline: Arc<Deadline>,
+    pub(crate) begun: Instant,
+}
+
+type Answer<T> = std::result::Result<T, ErrorKind>;
+
+impl Call {
+    pub(super) fn new(backend: Arc<Loaded>, operation: Operation, key: &str) -> Self {
+        let deadline = backend.pool.deadline();
+        Self { backend, operation, key: key.to_owned(), deadline, begun: Instant::now() }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        self.backend.pool.limits()
+    }
+
+    /// Runs `body` on an instance of the backend.
+    pub(crate) async fn run<R>(
+        &self,
+        body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
+    ) -> Answer<R> {
+        let _active = telemetry::Active::new(self);
+        let span = telemetry::span(self);
+        self.backend.pool.call(&self.deadline, body).instrument(span).await
+    }
+
+    /// Runs one of the verbs below on a thread that may block.
+    pub(crate) async fn on_worker<T: Send + 'static>(
+        self,
+        verb: impl AsyncFnOnce(Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (backend, operation) = (Arc::clone(&self.backend), self.operation);
+        let (deadline, key) = (Arc::clone(&self.deadline), self.key.clone());
+        let outcome = on_worker(deadline, async move || verb(self).await).await;
+        outcome.map_err(|kind| backend.error(kind, operation, &key))?
+    }
+
+    /// What is done at the end of each verb, `bytes` being what it moved.
+    pub(crate) fn end<T>(&self, bytes: u64, outcome: Answer<T>) -> Result<T> {
+        telemetry::called(self, bytes, outcome.as_ref().err());
+        self.backend.trial.observe(outcome.as_ref().err());
+        outcome.map_err(|kind| self.backend.error(kind, self.operation, &self.key))
+    }
+
+    /// Refuses what is no key before the backend sees it.
+    pub(crate) fn check_key(&self) -> Result<()> {
+        let invalid =
+            |why| self.backend.error(ErrorKind::InvalidKey(why), self.operation, &self.key);
+        key::check(&self.key).map_err(invalid)
+    }
+
+    pub(crate) async fn put(&self, data: Bytes, create: bool) -> Result<Info> {
+        self.check_key()?;
+        let mut written = Checksum::new();
+        written.update(&data);
+        let outcome = if self.backend.pool.offers_streams() {
+            self.put_streamed(data, create, &written).await
+        } else if create {
+            Err(buffered::cannot_create())
+        } else {
+            buffered::put(self, data).await.map(|()| Info::of(&written))
+        };
+        self.end(written.size(), outcome)
+    }
+
+    async fn put_streamed(&self, data: Bytes, create: bool, written: &Checksum) -> Answer<Info> {
+        let size = written.size();
+        let (end, ended) = oneshot::channel();
+        // The receiver is at hand, so that this cannot fail.
+        let _ = end.send(Ok(Seal { size, checksum: written.value() }));
+        let chunks = (0..data.len())
+            .step_by(CHUNK)
+            .map(move |at| data.slice(at..data.len().min(at + CHUNK)));
+        let chunks = stream::iter(chunks);
+        let options = WriteOptions { create, size: Some(size) };
+        let stored = upload::write(self, options, chunks, ended).await?;
+        Ok(stored.into())
+    }
+
+    pub(crate) async fn get(&self) -> Result<Bytes> {
+        self.check_key()?;
+        let outcome = if self.backend.pool.offers_streams() {
+            self.get_streamed().await
+        } else {
+            buffered::get(self).await
+        };
+        let bytes = outcome.as_ref().map_or(0, |data| data.len() as u64);
+        self.end(bytes, outcome)
+    }
+
+    async fn get_streamed(&self) -> Answer<Bytes> {
+        let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
+        let (start, started) = oneshot::channel();
+        let read = download::read(self, ReadOptions::default(), start, chunks);
+        let (read, collected) = join(read, self.collect(started, received)).await;
+        let data = collected?;
+        read.map(|_| data)
+    }
+
+    /// All that a read sends, as long as it is not too much; giving up ends the read.
+    async fn collect(
+        &self,
+        started: oneshot::Receiver<types::Info>,
+        mut received: mpsc::Receiver<Bytes>,
+    ) -> Answer<Bytes> {
+        if let Ok(info) = started.await {
+            buffered::check_size(self.limits(), info.size)?;
+        }
+        // The first chunk is often all there is, and is then handed on as it came.
+        let Some(first) = received.next().await else { return Ok(Bytes::new()) };
+        let Some(second) = received.next().await else { return Ok(first) };
+        let mut data = BytesMut::from(first);
+        data.extend_from_slice(&second);
+        while let Some(chunk) = received.next().await {
+            data.extend_from_slice(&chunk);
+        }
+        Ok(data.freeze())
+    }
+
+    pub(crate) async fn delete(&self) -> Result<()> {
+        self.check_key()?;
+        let outcome = self.run(async |accessor, exports| {
+            let answer = exports.store.call_delete(accessor, self.key.clone()).await?;
+            Ok(answer.map_err(ErrorKind::from))
+        });
+        self.end(0, outcome.await)
+    }
+
+    pub(crate) async fn stat(&self) -> Result<Info> {
+        self.check_key()?;
+        let outcome = self.run(async |accessor, exports| {
+            let Some(inventory) = &exports.inventory else { return Ok(Err(no_inventory())) };
+            let answer = inventory.call_stat(accessor, self.key.clone()).await?;
+            Ok(answer.map(Info::from).map_err(ErrorKind::from))
+        });
+        self.end(0, outcome.await)
+    }
+
+    /// Removes the temporaries that nobody has written to for `older_than`.
+    pub(crate) async fn sweep(&self, older_than: Duration) -> Result<Swept> {
+        let outcome = self.run(sweep(older_than)).await;
+        self.end(0, outcome)
+    }
+
+    /// The same beside all calls.
+    pub(super) async fn sweep_aside(&self, older_than: Duration) -> Result<Swept> {
+        let pool = &self.backend.pool;
+        let outcome = pool.call_aside(&self.deadline, sweep(older_than)).await;
+        self.end(0, outcome)
+    }
+}
+
+fn sweep(
+    older_than: Duration,
+) -> impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<Swept> {
+    async move |accessor, exports| {
+        let Some(maintenance) = &exports.maintenance else { return Ok(Err(no_maintenance())) };
+        let answer = maintenance.call_sweep(accessor, older_than.as_secs()).await?;
+        Ok(answer.map(Swept::from).map_err(ErrorKind::from))
+    }
+}

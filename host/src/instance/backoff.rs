@@ -1,0 +1,79 @@
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::error::ErrorKind;
+
+/// How long nobody tries again after the first failure; each further one doubles it.
+const FIRST: Duration = Duration::from_millis(100);
+
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Keeps a component that does not start from being started over and over: between two
+/// attempts all calls fail at once, and one of them at a time makes the next attempt.
+#[derive(Default)]
+pub(super) struct Backoff(Mutex<Option<Failing>>);
+
+struct Failing {
+    times: u32,
+    why: String,
+    until: Instant,
+}
+
+impl Backoff {
+    /// Whether to try now; an error says when.
+    pub(super) fn attempt(&self) -> Result<(), ErrorKind> {
+        let mut state = self.state();
+        let Some(Failing { times, why, until }) = &mut *state else { return Ok(()) };
+        let wait = until.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            // Whoever comes meanwhile waits for the outcome of this attempt.
+            *until = Instant::now() + delay(*times);
+            return Ok(());
+        }
+        Err(ErrorKind::Unavailable(format!(
+            "the backend failed to start {times} times in a row, and is left alone for {} ms; {why}",
+            wait.as_millis()
+        )))
+    }
+
+    pub(super) fn succeeded(&self) {
+        *self.state() = None;
+    }
+
+    pub(super) fn failed(&self, why: &ErrorKind) {
+        let mut state = self.state();
+        let times = state.as_ref().map_or(0, |failing| failing.times).saturating_add(1);
+        let until = Instant::now() + delay(times);
+        *state = Some(Failing { times, why: why.to_string(), until });
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, Option<Failing>> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+fn delay(times: u32) -> Duration {
+    FIRST.saturating_mul(2_u32.saturating_pow(times.saturating_sub(1))).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_is_left_alone_for_longer() {
+        assert_eq!([1, 2, 3].map(delay), [100, 200, 400].map(Duration::from_millis));
+        assert_eq!(delay(u32::MAX), LONGEST);
+    }
+
+    #[test]
+    fn a_success_ends_it() {
+        let backoff = Backoff::default();
+        backoff.attempt().unwrap();
+        backoff.failed(&ErrorKind::NotFound);
+        let error = backoff.attempt().unwrap_err();
+        assert!(matches!(&error, ErrorKind::Unavailable(_)), "{error}");
+        backoff.succeeded();
+        backoff.attempt().unwrap();
+    }
+}

@@ -1,0 +1,175 @@
+//! Replacing the backend of a store while it serves.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::backend::{Call, Loaded};
+use crate::error::{ErrorKind, Operation};
+use crate::telemetry;
+
+/// How a backend takes the place of another one.
+///
+/// ```
+/// use artifact_store::SwapOptions;
+///
+/// let careful = SwapOptions { trial_calls: 10, ..SwapOptions::default() };
+/// # let _ = careful;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwapOptions {
+    /// How long calls in flight may go on with the old backend. Those that are still there then
+    /// end with [`ErrorKind::Unavailable`]. Default: 30 seconds.
+    pub drain_timeout: Duration,
+    /// Where so many calls of the new backend fail through its own fault (a trap, a timeout, a
+    /// broken contract, exhausted limits) and none has succeeded before, the old one takes its
+    /// place again. An error of the contract is no such fault, but no success either. Default:
+    /// 0, which is no trial.
+    pub trial_calls: u32,
+}
+
+impl Default for SwapOptions {
+    fn default() -> Self {
+        Self { drain_timeout: Duration::from_secs(30), trial_calls: 0 }
+    }
+}
+
+/// A backend that was compiled, checked against the contract and started once, ready to serve.
+/// [`ArtifactStore::swap`](crate::ArtifactStore::swap) returns the one that served before, and
+/// [`ArtifactStore::put_back`](crate::ArtifactStore::put_back) takes it.
+///
+/// ```
+/// use artifact_store::{Backend, SwapOptions, blocking::ArtifactStore};
+///
+/// # let (old, new) = (tempfile::tempdir()?, tempfile::tempdir()?);
+/// let store = ArtifactStore::open_dir(old.path())?;
+/// store.put("k", "in the old one")?;
+/// let before = store.swap(Backend::fs(new.path()), SwapOptions::default())?;
+/// assert!(store.get("k").is_err());
+/// store.put_back(before, SwapOptions::default());
+/// assert_eq!(store.get("k")?, "in the old one");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct LoadedBackend(pub(crate) Arc<Loaded>);
+
+impl LoadedBackend {
+    /// Its name: `fs`, or the component's file.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The SHA-256 of the component, in hexadecimal digits.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.0.digest
+    }
+}
+
+impl std::fmt::Debug for LoadedBackend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LoadedBackend").field(&self.name()).field(&self.digest()).finish()
+    }
+}
+
+/// The backend that serves a store, and its clones, now.
+pub(crate) struct Serving(ArcSwap<Loaded>);
+
+impl Serving {
+    pub(crate) fn new(LoadedBackend(backend): LoadedBackend) -> Arc<Self> {
+        Arc::new(Self(ArcSwap::new(backend)))
+    }
+
+    pub(crate) fn backend(&self) -> Arc<Loaded> {
+        self.0.load_full()
+    }
+
+    /// A call of the backend that serves now. It stays with that one to its end.
+    pub(crate) fn begin(&self, operation: Operation, key: &str) -> Call {
+        self.backend().begin(operation, key)
+    }
+
+    /// Puts `new` in the place of the one that serves, which is returned.
+    pub(crate) fn exchange(
+        self: &Arc<Self>,
+        LoadedBackend(new): LoadedBackend,
+        options: SwapOptions,
+    ) -> LoadedBackend {
+        new.serve_again();
+        let old = self.0.swap(Arc::clone(&new));
+        if !Arc::ptr_eq(&old, &new) {
+            old.drain(options.drain_timeout);
+            let (serving, failed) = (Arc::downgrade(self), Arc::downgrade(&new));
+            let rollback = Rollback { serving, failed, before: Arc::clone(&old), options };
+            new.trial.begin(options.trial_calls, rollback);
+            telemetry::swapped(&old, &new, "swapped");
+        }
+        LoadedBackend(old)
+    }
+}
+
+/// The first calls of a backend, which decide whether it stays.
+#[derive(Default)]
+pub(crate) struct Trial {
+    is_on: AtomicBool,
+    state: Mutex<Option<(u32, Rollback)>>,
+}
+
+struct Rollback {
+    serving: Weak<Serving>,
+    failed: Weak<Loaded>,
+    before: Arc<Loaded>,
+    options: SwapOptions,
+}
+
+impl Trial {
+    fn begin(&self, calls: u32, rollback: Rollback) {
+        *self.state() = (calls > 0).then_some((calls, rollback));
+        self.is_on.store(calls > 0, Ordering::Release);
+    }
+
+    /// A call ended, well or with this error.
+    pub(crate) fn observe(&self, error: Option<&ErrorKind>) {
+        if !self.is_on.load(Ordering::Acquire) {
+            return;
+        }
+        let mut state = self.state();
+        let Some((left, _)) = &mut *state else { return };
+        match error {
+            Some(error) if error.is_fault() => *left -= 1,
+            Some(_) => return,
+            None => {}
+        }
+        if error.is_some() && *left > 0 {
+            return;
+        }
+        self.is_on.store(false, Ordering::Release);
+        let ended = state.take();
+        drop(state);
+        if let (Some(_), Some((_, rollback))) = (error, ended) {
+            rollback.run();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<(u32, Rollback)>> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Rollback {
+    /// Puts the old backend back, unless another one has come since.
+    fn run(self) {
+        let Some((serving, failed)) = self.serving.upgrade().zip(self.failed.upgrade()) else {
+            return;
+        };
+        self.before.serve_again();
+        let found = serving.0.compare_and_swap(&failed, Arc::clone(&self.before));
+        if Arc::ptr_eq(&found, &failed) {
+            failed.drain(self.options.drain_timeout);
+            telemetry::swapped(&failed, &self.before, "rolled back");
+        }
+    }
+}
