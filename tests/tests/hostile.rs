@@ -289,7 +289,7 @@ fn a_write_counts_only_as_it_was_sealed() {
 #[test]
 fn a_listing_of_what_was_not_asked_for_is_refused() {
     let store = hostile();
-    for prefix in ["elsewhere", "control", "loop", "crowd"] {
+    for prefix in ["elsewhere", "control", "twice", "loop", "crowd"] {
         let error = store.list(prefix).find_map(Result::err).expect(prefix);
         assert!(matches!(error.kind(), ErrorKind::Protocol(_)), "{prefix}: {error:?}");
     }
@@ -328,4 +328,25 @@ fn what_a_backend_without_streams_hands_back_is_bounded() {
     }
     small.put("k", vec![9; 1 << 20]).unwrap();
     assert_eq!(small.get("k").unwrap().len(), 1 << 20);
+}
+
+/// To open a pipe waits for whoever writes into it, which no deadline ends.
+#[cfg(unix)]
+#[test]
+fn a_pipe_among_the_files_makes_nobody_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    // Where this backend keeps the artifact `k`; the other one is a link to it.
+    let (pipe, link) = (dir.path().join("6b.data"), dir.path().join("6c.data"));
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    std::os::unix::fs::symlink("6b.data", &link).unwrap();
+    let (done, is_done) = std::sync::mpsc::channel();
+    let backend = guest_on("plain", dir.path());
+    std::thread::spawn(move || {
+        let store = ArtifactStore::open(backend).unwrap();
+        let _ = done.send(["k", "l"].map(|key| store.get(key).unwrap_err().into_kind()));
+    });
+    for error in is_done.recv_timeout(Duration::from_secs(60)).expect("it does not wait") {
+        assert!(matches!(error, ErrorKind::AccessDenied(_)), "{error:?}");
+    }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::component::{Component, InstancePre};
 
-use super::{Backend, Loaded};
+use super::linker::linker;
+use super::{Backend, Loaded, Source};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
@@ -50,7 +51,7 @@ impl Backend {
     async fn try_out(self, deadline: &Arc<Deadline>) -> Result<(Arc<str>, Pool), ErrorKind> {
         let bytes = self.bytes()?;
         let digest = self.digest(&bytes)?;
-        let (component, offered) = prepare(&bytes)?;
+        let (component, offered) = prepare(&bytes, matches!(self.source, Source::BuiltIn(_)))?;
         drop(bytes);
         let pool = Pool::new(component, offered, self.grants, self.limits);
         pool.probe(deadline).await?;
@@ -69,16 +70,16 @@ impl Backend {
     }
 }
 
-fn prepare(bytes: &[u8]) -> Result<(InstancePre<HostState>, Offered), LoadError> {
+fn prepare(
+    bytes: &[u8],
+    is_built_in: bool,
+) -> Result<(InstancePre<HostState>, Offered), LoadError> {
     check_kind(bytes)?;
     let engine = engine().map_err(invalid)?;
     let component = Component::from_binary(engine, bytes).map_err(invalid)?;
     check_exports(&component, engine)?;
     check_imports(&component, engine)?;
-    let mut linker = Linker::new(engine);
-    // Both generations of WASI, so that a component of any toolchain finds its own.
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(invalid)?;
-    wasmtime_wasi::p3::add_to_linker(&mut linker).map_err(invalid)?;
+    let linker = linker(engine, is_built_in).map_err(invalid)?;
     let component = linker.instantiate_pre(&component).map_err(invalid)?;
     let has = |name| component.component().get_export_index(None, name).is_some();
     let offered = Offered {

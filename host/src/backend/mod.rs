@@ -2,6 +2,7 @@
 
 mod call;
 mod cursor;
+mod linker;
 mod load;
 mod loaded;
 mod paging;

@@ -114,3 +114,21 @@ pub(crate) fn engine() -> wasmtime::Result<&'static Engine> {
     });
     Ok(engine)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn work_that_hangs_in_the_system_is_left_to_itself() {
+        let deadline = Arc::new(Deadline::new(Duration::from_millis(10), Arc::default()));
+        let begun = Instant::now();
+        let hanging = on_worker(deadline, async || std::thread::sleep(Duration::from_secs(60)));
+        let outcome = pollster::block_on(hanging);
+        assert!(matches!(outcome, Err(ErrorKind::Timeout(_))), "{outcome:?}");
+        assert!(begun.elapsed() < Duration::from_secs(50));
+        // At its end a process waits for no such thread.
+    }
+}

@@ -177,6 +177,7 @@ impl inventory::Guest for Hostile {
         let (entries, next) = match prefix.as_str() {
             "elsewhere" => (vec![entry("other")], None),
             "control" => (vec![entry("control\n")], None),
+            "twice" => (vec![entry("twice"), entry("twice")], None),
             "loop" => (vec![], Some("again".into())),
             "circle" => {
                 let next = if cursor.as_deref() == Some("there") { "back" } else { "there" };

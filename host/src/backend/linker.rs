@@ -1,0 +1,84 @@
+//! What a component is linked with: WASI, as far as its grants give it a meaning.
+
+use wasmtime::component::{Accessor, Linker, Resource};
+use wasmtime::{Engine, Result, StoreContextMut};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::{p2, p3};
+
+use crate::instance::HostState;
+
+const P2: &str = "wasi:filesystem/types@0.2.12";
+const P3: &str = "wasi:filesystem/types@0.3.0";
+const OPEN_AT: &str = "[method]descriptor.open-at";
+
+/// Both generations of WASI, so that a component of any toolchain finds its own.
+pub(super) fn linker(engine: &Engine, trusted: bool) -> Result<Linker<HostState>> {
+    let mut linker = Linker::new(engine);
+    p2::add_to_linker_async(&mut linker)?;
+    p3::add_to_linker(&mut linker)?;
+    if !trusted {
+        linker.allow_shadowing(true);
+        refuse_special_files_p2(&mut linker)?;
+        refuse_special_files_p3(&mut linker)?;
+    }
+    Ok(linker)
+}
+
+/// To open a pipe waits for its other end, a device does as it likes, and no clock ends a thread
+/// that is in the system: a backend opens files and directories only. The built-in one looks
+/// before it opens, and is spared the second look.
+fn refuse_special_files_p3(linker: &mut Linker<HostState>) -> Result<()> {
+    use p3::bindings::filesystem::types::{
+        DescriptorFlags, DescriptorType as Type, ErrorCode, HostDescriptorWithStore, OpenFlags,
+        PathFlags,
+    };
+    type Arguments = (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags);
+    linker.instance(P3)?.func_wrap_concurrent(
+        OPEN_AT,
+        |accessor: &Accessor<HostState>, (dir, follow, path, how, flags): Arguments| {
+            Box::pin(async move {
+                let accessor = accessor.with_getter::<WasiFilesystem>(HostState::filesystem);
+                let same = Resource::new_borrow(dir.rep());
+                let found = WasiFilesystem::stat_at(&accessor, same, follow, path.clone()).await;
+                let is_special = found.is_ok_and(|stat| {
+                    !matches!(stat.type_, Type::RegularFile | Type::Directory | Type::SymbolicLink)
+                });
+                if is_special {
+                    return Ok((Err(ErrorCode::NotPermitted),));
+                }
+                match WasiFilesystem::open_at(&accessor, dir, follow, path, how, flags).await {
+                    Ok(opened) => Ok((Ok(opened),)),
+                    Err(error) => Ok((Err(error.downcast()?),)),
+                }
+            })
+        },
+    )
+}
+
+/// As [`refuse_special_files_p3`].
+fn refuse_special_files_p2(linker: &mut Linker<HostState>) -> Result<()> {
+    use p2::bindings::filesystem::types::{
+        DescriptorFlags, DescriptorType as Type, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
+    };
+    type Arguments = (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags);
+    linker.instance(P2)?.func_wrap_async(
+        OPEN_AT,
+        |mut store: StoreContextMut<'_, HostState>, (dir, follow, path, how, flags): Arguments| {
+            Box::new(async move {
+                let mut files = store.data_mut().filesystem();
+                let same = Resource::new_borrow(dir.rep());
+                let found = files.stat_at(same, follow, path.clone()).await;
+                let is_special = found.is_ok_and(|stat| {
+                    !matches!(stat.type_, Type::RegularFile | Type::Directory | Type::SymbolicLink)
+                });
+                if is_special {
+                    return Ok((Err(ErrorCode::NotPermitted),));
+                }
+                match files.open_at(dir, follow, path, how, flags).await {
+                    Ok(opened) => Ok((Ok(opened),)),
+                    Err(error) => Ok((Err(error.downcast()?),)),
+                }
+            })
+        },
+    )
+}
