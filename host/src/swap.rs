@@ -101,6 +101,7 @@ impl Serving {
         new.serve_again();
         let old = self.0.swap(Arc::clone(&new));
         if !Arc::ptr_eq(&old, &new) {
+            old.trial.end();
             old.drain(options.drain_timeout);
             let (serving, failed) = (Arc::downgrade(self), Arc::downgrade(&new));
             let rollback = Rollback { serving, failed, before: Arc::clone(&old), options };
@@ -129,6 +130,12 @@ impl Trial {
     fn begin(&self, calls: u32, rollback: Rollback) {
         *self.state() = (calls > 0).then_some((calls, rollback));
         self.is_on.store(calls > 0, Ordering::Release);
+    }
+
+    /// Whoever is replaced is on trial no more, and keeps nobody in reserve.
+    fn end(&self) {
+        self.is_on.store(false, Ordering::Release);
+        *self.state() = None;
     }
 
     /// A call ended, well or with this error.
