@@ -17,7 +17,7 @@ use crate::bindings::streams::Seal;
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::{ErrorKind, Operation, Result};
-use crate::instance::{Deadline, Exports, HostState, Outcome, on_worker};
+use crate::instance::{Deadline, Exports, HostState, Outcome, Permit, Worker};
 use crate::transfer::{CHUNK, CHUNKS_WAITING, buffered, download, upload};
 use crate::{Info, Limits, ReadOptions, Swept, WriteOptions, key, telemetry};
 
@@ -26,8 +26,9 @@ pub(crate) struct Call {
     pub(crate) operation: Operation,
     /// The key of the artifact, or the prefix of a listing; empty where it is about all.
     pub(crate) key: String,
-    pub(crate) deadline: Arc<Deadline>,
+    deadline: Arc<Deadline>,
     pub(crate) begun: Instant,
+    permit: Permit,
 }
 
 type Answer<T> = std::result::Result<T, ErrorKind>;
@@ -35,7 +36,8 @@ type Answer<T> = std::result::Result<T, ErrorKind>;
 impl Call {
     pub(super) fn new(backend: Arc<Loaded>, operation: Operation, key: &str) -> Self {
         let deadline = backend.pool.deadline();
-        Self { backend, operation, key: key.to_owned(), deadline, begun: Instant::now() }
+        let (key, begun) = (key.to_owned(), Instant::now());
+        Self { backend, operation, key, deadline, begun, permit: None }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -49,18 +51,41 @@ impl Call {
     ) -> Answer<R> {
         let _active = telemetry::Active::new(self);
         let span = telemetry::span(self);
-        self.backend.pool.call(&self.deadline, body).instrument(span).await
+        let has_turn = self.permit.is_some();
+        self.backend.pool.call(&self.deadline, has_turn, body).instrument(span).await
     }
 
-    /// Runs one of the verbs below on a thread that may block.
+    /// Runs one of the verbs below on a thread that may block, when it has its turn.
+    pub(crate) fn spawn<T: Send + 'static>(
+        mut self,
+        verb: impl AsyncFnOnce(Self) -> Result<T> + Send + Sync + 'static,
+    ) -> Worker<Result<T>> {
+        let (turns, deadline) = (Arc::clone(self.backend.pool.turns()), Arc::clone(&self.deadline));
+        Worker::spawn_in_turn(&turns, deadline, async move |permit| {
+            self.permit = permit;
+            verb(self).await
+        })
+    }
+
+    /// Does so and waits for the outcome.
     pub(crate) async fn on_worker<T: Send + 'static>(
         self,
-        verb: impl AsyncFnOnce(Self) -> Result<T> + Send + 'static,
+        verb: impl AsyncFnOnce(Self) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        let (backend, operation) = (Arc::clone(&self.backend), self.operation);
-        let (deadline, key) = (Arc::clone(&self.deadline), self.key.clone());
-        let outcome = on_worker(deadline, async move || verb(self).await).await;
+        let (backend, operation, key) =
+            (Arc::clone(&self.backend), self.operation, self.key.clone());
+        let outcome = self.spawn(verb).await;
         outcome.map_err(|kind| backend.error(kind, operation, &key))?
+    }
+
+    /// Sweeps on a thread that may block, beside all calls; nobody waits for it.
+    pub(super) fn sweep_in_background(self, older_than: Duration) {
+        let deadline = Arc::clone(&self.deadline);
+        drop(Worker::spawn(deadline, async move || {
+            let pool = &self.backend.pool;
+            let outcome = pool.call_aside(&self.deadline, sweep(older_than)).await;
+            self.end(0, outcome)
+        }));
     }
 
     /// What is done at the end of each verb, `bytes` being what it moved.
@@ -167,13 +192,6 @@ impl Call {
     /// Removes the temporaries that nobody has written to for `older_than`.
     pub(crate) async fn sweep(&self, older_than: Duration) -> Result<Swept> {
         let outcome = self.run(sweep(older_than)).await;
-        self.end(0, outcome)
-    }
-
-    /// The same beside all calls.
-    pub(super) async fn sweep_aside(&self, older_than: Duration) -> Result<Swept> {
-        let pool = &self.backend.pool;
-        let outcome = pool.call_aside(&self.deadline, sweep(older_than)).await;
         self.end(0, outcome)
     }
 }

@@ -13,7 +13,7 @@ use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
-use crate::instance::{Deadline, HostState, Offered, Pool, engine, on_worker};
+use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine};
 use crate::swap::LoadedBackend;
 
 const PACKAGE: &str = "artifact:storage/";
@@ -38,7 +38,7 @@ impl Backend {
         let deadline = Arc::new(Deadline::new(self.limits.call_timeout, Arc::default()));
         deadline.pause();
         let watched = Arc::clone(&deadline);
-        let tried = on_worker(watched, async move || self.try_out(&deadline).await).await;
+        let tried = Worker::spawn(watched, async move || self.try_out(&deadline).await).await;
         let (digest, pool) =
             tried.flatten().map_err(|kind| Error::new(kind, Operation::Open, None, &name))?;
         let loaded = Arc::new(Loaded::new(name, digest, pool));

@@ -7,7 +7,7 @@ use tokio::task::AbortHandle;
 
 use super::Call;
 use crate::error::{Error, ErrorKind, Operation};
-use crate::instance::{Pool, on_worker, spawn};
+use crate::instance::{Pool, spawn};
 use crate::swap::Trial;
 
 pub(crate) struct Loaded {
@@ -65,12 +65,8 @@ impl Loaded {
     /// Removes old temporaries beside all calls and on a thread of its own, where the backend
     /// offers that. Nobody waits for it; the next one comes when the store is opened again.
     pub(crate) fn sweep_in_background(self: &Arc<Self>, older_than: Duration) {
-        if !self.pool.offers_maintenance() {
-            return;
+        if self.pool.offers_maintenance() {
+            self.begin(Operation::Sweep, "").sweep_in_background(older_than);
         }
-        let call = self.begin(Operation::Sweep, "");
-        drop(on_worker(Arc::clone(&call.deadline), async move || {
-            call.sweep_aside(older_than).await
-        }));
     }
 }

@@ -7,9 +7,11 @@ mod engine;
 mod limiter;
 mod pool;
 mod state;
+mod worker;
 
 pub(crate) use deadline::Deadline;
-pub(crate) use engine::{Worker, engine, on_this_thread, on_worker, spawn};
+pub(crate) use engine::{engine, on_this_thread, spawn};
 pub(crate) use limiter::HANDED_BACK;
 pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool, shortened};
 pub(crate) use state::HostState;
+pub(crate) use worker::{Permit, Worker};

@@ -52,7 +52,7 @@ pub(crate) struct Pool {
     grants: Grants,
     limits: Limits,
     idle: Mutex<Vec<Instance>>,
-    free: Semaphore,
+    turns: Arc<Semaphore>,
     backoff: Backoff,
     closing: Arc<Closing>,
 }
@@ -69,7 +69,7 @@ impl Pool {
             offered,
             grants,
             idle: Mutex::default(),
-            free: Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            turns: Arc::new(Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS))),
             limits,
             backoff: Backoff::default(),
             closing: Arc::default(),
@@ -101,8 +101,13 @@ impl Pool {
         Ok(())
     }
 
-    /// Runs one call of the contract on an instance. `body` must have awaited all that it
-    /// takes from the backend (streams, futures) when it returns.
+    /// What a call has to have one of while it runs.
+    pub(crate) fn turns(&self) -> &Arc<Semaphore> {
+        &self.turns
+    }
+
+    /// Runs one call of the contract on an instance, when it has its turn. `body` must have
+    /// awaited all that it takes from the backend (streams, futures) when it returns.
     ///
     /// The instance serves again when the backend answered, be it with an error of the
     /// contract. After a trap, a broken contract or a timeout it is dropped before this
@@ -110,10 +115,11 @@ impl Pool {
     pub(crate) async fn call<R>(
         &self,
         deadline: &Arc<Deadline>,
+        has_turn: bool,
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Result<R, ErrorKind> {
         within(deadline, async {
-            let _permit = self.free.acquire().await.map_err(|e| ErrorKind::Trap(e.into()))?;
+            let _turn = if has_turn { None } else { self.turns.acquire().await.ok() };
             deadline.restart();
             let mut instance = match self.take() {
                 Some(instance) => instance,

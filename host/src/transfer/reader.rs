@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::{CHUNKS_WAITING, buffered, download};
 use crate::backend::Loaded;
 use crate::error::{Error, Operation, Result};
-use crate::instance::{Worker, on_worker};
+use crate::instance::Worker;
 use crate::{Info, ReadOptions};
 
 /// Yields an artifact's bytes as they come, in bounded memory. Made by
@@ -68,7 +68,7 @@ impl ArtifactReader {
         }
         let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
         let (start, started) = oneshot::channel();
-        let call = on_worker(Arc::clone(&call.deadline), async move || {
+        let call = call.spawn(async move |call| {
             let outcome = download::read(&call, options, start, chunks).await;
             let bytes = *outcome.as_ref().unwrap_or(&0);
             call.end(bytes, outcome).map(drop)

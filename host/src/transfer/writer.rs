@@ -16,7 +16,7 @@ use crate::bindings::streams::Seal;
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::{Worker, on_worker};
+use crate::instance::Worker;
 use crate::{Info, WriteOptions};
 
 /// Takes an artifact's bytes as they come, in bounded memory, and stores them at
@@ -70,7 +70,7 @@ impl ArtifactWriter {
         let way = if backend.pool.offers_streams() {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
             let (end, ended) = oneshot::channel();
-            let call = on_worker(Arc::clone(&call.deadline), async move || {
+            let call = call.spawn(async move |call| {
                 let outcome = upload::write(&call, options, received, ended).await;
                 let bytes = outcome.as_ref().map_or(0, |info| info.size);
                 call.end(bytes, outcome)
