@@ -1,5 +1,8 @@
 //! The same store for code without an executor. Each call runs on the calling thread; inside
 //! a tokio runtime it works too, and blocks the thread as any file operation would.
+//!
+//! A system that does not answer, such as a file server that is gone, holds the calling thread
+//! beyond every deadline: a thread cannot be taken out of it. The async calls are given up then.
 
 use std::io::{self, Read, Write};
 use std::path::Path;

@@ -14,6 +14,8 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        // One for each call that runs, of all backends together.
+        .max_blocking_threads(4096)
         .thread_name("artifact-store")
         .enable_all()
         .build()
