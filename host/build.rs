@@ -1,4 +1,4 @@
-//! Builds the filesystem backend, which is embedded in the library.
+//! Builds the backends that are embedded in the library.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -7,18 +7,27 @@ use std::{env, fs};
 mod component;
 
 fn main() {
+    println!("cargo::rerun-if-changed=build");
+    embed("fs");
+    if env::var_os("CARGO_FEATURE_NETWORK").is_some() {
+        embed("s3");
+    }
+}
+
+fn embed(name: &str) {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
-    let guest = here.join("../guest/fs");
+    let guest = here.join("../guest").join(name);
+    let file = format!("{name}.wasm");
     let built = if guest.is_dir() {
         for input in ["src", "Cargo.toml", "../../wit", "../../Cargo.toml", "../../Cargo.lock"] {
             println!("cargo::rerun-if-changed={}", guest.join(input).display());
         }
-        component::build(&guest.join("Cargo.toml"), "--lib").join("artifact_store_fs.wasm")
+        let folder = component::build(&guest.join("Cargo.toml"), "--lib");
+        folder.join(format!("artifact_store_{file}"))
     } else {
         // The published crate holds the component, since its source is a crate of its own.
-        here.join("fs.wasm")
+        here.join(&file)
     };
-    println!("cargo::rerun-if-changed=build");
-    let out = Path::new(&env::var_os("OUT_DIR").expect("set by cargo")).join("fs.wasm");
+    let out = Path::new(&env::var_os("OUT_DIR").expect("set by cargo")).join(file);
     fs::copy(&built, out).unwrap_or_else(|e| panic!("cannot copy `{}`: {e}", built.display()));
 }

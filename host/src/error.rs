@@ -159,6 +159,23 @@ pub enum LoadError {
         /// The digest of the component, in hexadecimal digits.
         found: String,
     },
+    /// A setting of a built-in backend is missing or makes no sense.
+    #[error("the variable {name} is wrong: {why}")]
+    Setting {
+        /// The variable that sets it.
+        name: String,
+        /// What is wrong with it; never its value.
+        why: String,
+    },
+    /// A grant for the network makes no sense, or needs a file that cannot be read.
+    #[error("cannot use {what}")]
+    Network {
+        /// What was granted: an endpoint, the proxy, a certificate authority.
+        what: String,
+        /// What is wrong with it.
+        #[source]
+        source: Cause,
+    },
     /// A granted directory cannot be opened.
     #[error("cannot open the granted directory `{path}`")]
     Directory {

@@ -1,6 +1,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "network")]
+use crate::network::{S3Credentials, Signing};
+
 /// What a backend may touch. Nothing is granted by default: a component without grants can
 /// compute, read clocks and draw random numbers, and reach no file, no variable and no network.
 ///
@@ -17,6 +20,14 @@ use std::path::{Path, PathBuf};
 pub struct Grants {
     pub(crate) directories: Vec<Directory>,
     pub(crate) env: Vec<(String, String)>,
+    #[cfg(feature = "network")]
+    pub(crate) endpoints: Vec<String>,
+    #[cfg(feature = "network")]
+    pub(crate) signing: Vec<Signing>,
+    #[cfg(feature = "network")]
+    pub(crate) authorities: Vec<PathBuf>,
+    #[cfg(feature = "network")]
+    pub(crate) proxy: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,13 +73,82 @@ impl Grants {
     }
 }
 
+/// The network, with the cargo feature `network`, which is on by default.
+#[cfg(feature = "network")]
+impl Grants {
+    /// Opens the network to one endpoint: `https://host[:port]` or `http://host[:port]`, through
+    /// `wasi:http`. It stands for exactly this scheme, host and port; a request to any other is
+    /// refused and named in the error, and no redirect is followed. Raw sockets are never open.
+    ///
+    /// Certificates are compared with the system's authorities and those of
+    /// [`certificate_authority`](Self::certificate_authority). An endpoint that makes no sense is
+    /// reported when the backend is opened, as [`LoadError::Network`](crate::LoadError::Network).
+    ///
+    /// ```
+    /// use artifact_store::Grants;
+    ///
+    /// let grants = Grants::none().connect("https://s3.eu-west-1.amazonaws.com");
+    /// # let _ = grants;
+    /// ```
+    #[must_use]
+    pub fn connect(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoints.push(endpoint.into());
+        self
+    }
+
+    /// Opens the network to `endpoint`, as [`connect`](Self::connect) does, and signs each request
+    /// to it with these credentials (AWS Signature Version 4 for S3, with an unsigned payload).
+    /// The backend sends its requests unsigned and never sees the secret. A signature that it made
+    /// itself is replaced.
+    ///
+    /// ```
+    /// use artifact_store::{Grants, S3Credentials};
+    ///
+    /// let credentials = S3Credentials::new("AKIAEXAMPLE", "hush");
+    /// let grants = Grants::none().sign_s3("https://s3.example.org", "us-east-1", credentials);
+    /// assert!(!format!("{grants:?}").contains("hush"));
+    /// ```
+    #[must_use]
+    pub fn sign_s3(
+        mut self,
+        endpoint: impl Into<String>,
+        region: impl Into<String>,
+        credentials: S3Credentials,
+    ) -> Self {
+        let (endpoint, region) = (endpoint.into(), region.into());
+        self.signing.push(Signing { endpoint, region, credentials });
+        self
+    }
+
+    /// Trusts the certificate authorities in `file` (PEM) besides the system's own; for services
+    /// with a private one.
+    #[must_use]
+    pub fn certificate_authority(mut self, file: impl Into<PathBuf>) -> Self {
+        self.authorities.push(file.into());
+        self
+    }
+
+    /// Makes all connections through this HTTP proxy, `http://host:port`, by `CONNECT`. Without it
+    /// connections are direct: neither a variable of the process nor the backend can name a proxy.
+    #[must_use]
+    pub fn proxy(mut self, proxy: impl Into<String>) -> Self {
+        self.proxy = Some(proxy.into());
+        self
+    }
+}
+
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Grants")
-            .field("directories", &self.directories)
-            .field("env", &names)
-            .finish()
+        let mut shown = f.debug_struct("Grants");
+        shown.field("directories", &self.directories).field("env", &names);
+        #[cfg(feature = "network")]
+        shown
+            .field("endpoints", &self.endpoints.len())
+            .field("signing", &self.signing)
+            .field("authorities", &self.authorities)
+            .field("proxy", &self.proxy.is_some());
+        shown.finish()
     }
 }
 

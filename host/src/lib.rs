@@ -35,17 +35,23 @@ mod instance;
 mod key;
 mod limits;
 mod maintenance;
+#[cfg(feature = "network")]
+mod network;
 mod store;
 mod swap;
 mod telemetry;
 mod transfer;
 
 pub use backend::Backend;
+#[cfg(feature = "network")]
+pub use backend::Sign;
 pub use error::{Error, ErrorKind, LoadError, Result};
 pub use grants::Grants;
 pub use info::{Entry, Info, ReadOptions, WriteOptions};
 pub use limits::Limits;
 pub use maintenance::{Audit, Finding, FindingKind, Swept};
+#[cfg(feature = "network")]
+pub use network::S3Credentials;
 pub use store::{ArtifactStore, Listing};
 pub use swap::{LoadedBackend, SwapOptions};
 pub use transfer::reader::ArtifactReader;

@@ -11,11 +11,18 @@ const P2: &str = "wasi:filesystem/types@0.2.12";
 const P3: &str = "wasi:filesystem/types@0.3.0";
 const OPEN_AT: &str = "[method]descriptor.open-at";
 
-/// Both generations of WASI, so that a component of any toolchain finds its own.
-pub(super) fn linker(engine: &Engine, trusted: bool) -> Result<Linker<HostState>> {
+/// Both generations of WASI, so that a component of any toolchain finds its own; HTTP only for
+/// one that asks for it.
+pub(super) fn linker(engine: &Engine, trusted: bool, has_http: bool) -> Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
     p3::add_to_linker(&mut linker)?;
+    #[cfg(feature = "network")]
+    if has_http {
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    }
+    #[cfg(not(feature = "network"))]
+    let _ = has_http;
     if !trusted {
         linker.allow_shadowing(true);
         refuse_special_files_p2(&mut linker)?;

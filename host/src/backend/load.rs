@@ -18,12 +18,17 @@ use crate::swap::LoadedBackend;
 
 const PACKAGE: &str = "artifact:storage/";
 
-/// What a component may import: WASI without HTTP, as far as its grants give it a meaning,
-/// and the contract's own types, which carry no function.
-const IMPORTABLE: [&str; 7] = [
+/// What a component may import: WASI, as far as its grants give it a meaning, and the
+/// contract's own types, which carry no function.
+const IMPORTABLE: &[&str] = &[
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
+    // The client half of HTTP, in WASI 0.3 alone: what it reaches is granted by endpoint.
+    #[cfg(feature = "network")]
+    "wasi:http/client@0.3",
+    #[cfg(feature = "network")]
+    "wasi:http/types@0.3",
     "wasi:io/",
     "wasi:random/",
     "wasi:sockets/",
@@ -53,7 +58,7 @@ impl Backend {
         let digest = self.digest(&bytes)?;
         let (component, offered) = prepare(&bytes, matches!(self.source, Source::BuiltIn(_)))?;
         drop(bytes);
-        let pool = Pool::new(component, offered, self.grants, self.limits);
+        let pool = Pool::new(component, offered, self.grants, self.limits)?;
         pool.probe(deadline).await?;
         Ok((digest, pool))
     }
@@ -79,7 +84,9 @@ fn prepare(
     let component = Component::from_binary(engine, bytes).map_err(invalid)?;
     check_exports(&component, engine)?;
     check_imports(&component, engine)?;
-    let linker = linker(engine, is_built_in).map_err(invalid)?;
+    let has_http =
+        component.component_type().imports(engine).any(|(name, _)| name.starts_with("wasi:http/"));
+    let linker = linker(engine, is_built_in, has_http).map_err(invalid)?;
     let component = linker.instantiate_pre(&component).map_err(invalid)?;
     let has = |name| component.component().get_export_index(None, name).is_some();
     let offered = Offered {

@@ -6,6 +6,8 @@ mod linker;
 mod load;
 mod loaded;
 mod paging;
+#[cfg(feature = "network")]
+mod s3;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ pub(crate) use call::Call;
 pub(crate) use cursor::Cursor;
 pub(crate) use loaded::Loaded;
 pub(crate) use paging::{Page, Pages};
+#[cfg(feature = "network")]
+pub use s3::Sign;
 
 use crate::error::{Error, LoadError, Operation};
 use crate::{Grants, Limits};

@@ -15,7 +15,9 @@ use super::state::{HostState, new_store};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
 };
-use crate::error::{ErrorKind, wrong_interface};
+use crate::error::{ErrorKind, LoadError, wrong_interface};
+#[cfg(feature = "network")]
+use crate::network::Network;
 use crate::{Grants, Limits};
 
 /// After so many calls an instance is dropped, since its linear memory never shrinks.
@@ -51,6 +53,8 @@ pub(crate) struct Pool {
     offered: Offered,
     grants: Grants,
     limits: Limits,
+    #[cfg(feature = "network")]
+    network: Arc<Network>,
     idle: Mutex<Vec<Instance>>,
     turns: Arc<Semaphore>,
     backoff: Backoff,
@@ -63,8 +67,10 @@ impl Pool {
         offered: Offered,
         grants: Grants,
         limits: Limits,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, LoadError> {
+        Ok(Self {
+            #[cfg(feature = "network")]
+            network: Arc::new(Network::new(&grants)?),
             component,
             offered,
             grants,
@@ -73,7 +79,7 @@ impl Pool {
             limits,
             backoff: Backoff::default(),
             closing: Arc::default(),
-        }
+        })
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -157,7 +163,13 @@ impl Pool {
     }
 
     async fn instantiate(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
-        let mut store = new_store(&self.grants, &self.limits, Arc::clone(deadline))?;
+        let mut store = new_store(
+            &self.grants,
+            &self.limits,
+            #[cfg(feature = "network")]
+            &self.network,
+            Arc::clone(deadline),
+        )?;
         let made = self.component.instantiate_async(&mut store).await;
         let instance = made.map_err(|trap| match deadline.is_over() {
             true => deadline.failure(),
@@ -233,12 +245,26 @@ impl Instance {
             })
             .await
             .unwrap_or_else(|trap| Err(Failed::Trap(trap)));
+        let refused = store.data().take_refused();
+        let outcome = outcome.map(|answer| {
+            answer.map_err(|kind| match refused {
+                Some(endpoint) => not_granted(&endpoint, &kind),
+                None => kind,
+            })
+        });
         outcome.map_err(|failed| match failed {
             _ if deadline.is_over() => deadline.failure(),
             Failed::Trap(trap) => store.data().limiter.explain(trap),
             Failed::Protocol(text) => ErrorKind::Protocol(text),
         })
     }
+}
+
+/// What a failure means in which the backend was refused an endpoint, whatever it makes of that.
+fn not_granted(endpoint: &str, kind: &ErrorKind) -> ErrorKind {
+    ErrorKind::AccessDenied(format!(
+        "the backend asked for `{endpoint}`, which is not granted (it says: {kind})"
+    ))
 }
 
 /// How a call ended: with the backend's answer, or so that the instance is of no more use.

@@ -6,11 +6,20 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+#[cfg(feature = "network")]
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
 use super::engine::TICK;
 use super::limiter::Limiter;
 use super::{Deadline, engine};
 use crate::error::LoadError;
+#[cfg(feature = "network")]
+use crate::network::{Hooks, Network};
 use crate::{Grants, Limits};
+
+/// What the header of one request or response may take up in memory, in bytes.
+#[cfg(feature = "network")]
+const FIELDS: usize = 64 * 1024;
 
 pub(crate) struct HostState {
     wasi: WasiCtx,
@@ -18,6 +27,8 @@ pub(crate) struct HostState {
     pub(super) limiter: Limiter,
     /// The deadline of the call that runs now.
     pub(crate) deadline: Arc<Deadline>,
+    #[cfg(feature = "network")]
+    http: (WasiHttpCtx, Hooks),
 }
 
 impl WasiView for HostState {
@@ -26,10 +37,30 @@ impl WasiView for HostState {
     }
 }
 
+#[cfg(feature = "network")]
+impl WasiHttpView for HostState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let (ctx, hooks) = &mut self.http;
+        hooks.deadline = Arc::clone(&self.deadline);
+        WasiHttpCtxView { ctx, table: &mut self.table, hooks }
+    }
+}
+
+impl HostState {
+    /// The endpoint that the backend asked for without a grant, since this was last asked.
+    pub(crate) fn take_refused(&self) -> Option<String> {
+        #[cfg(feature = "network")]
+        return self.http.1.take_refused();
+        #[cfg(not(feature = "network"))]
+        None
+    }
+}
+
 /// A store for one instance with these grants and limits, its clock running.
 pub(crate) fn new_store(
     grants: &Grants,
     limits: &Limits,
+    #[cfg(feature = "network")] network: &Arc<Network>,
     deadline: Arc<Deadline>,
 ) -> Result<Store<HostState>, LoadError> {
     let mut wasi = WasiCtxBuilder::new();
@@ -45,7 +76,18 @@ pub(crate) fn new_store(
     wasi.envs(&grants.env);
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits.handles);
-    let state = HostState { wasi: wasi.build(), table, limiter: Limiter::new(limits), deadline };
+    let state = HostState {
+        wasi: wasi.build(),
+        table,
+        limiter: Limiter::new(limits),
+        #[cfg(feature = "network")]
+        http: {
+            let mut ctx = WasiHttpCtx::new();
+            ctx.set_field_size_limit(FIELDS);
+            (ctx, Hooks::new(Arc::clone(network), Arc::clone(&deadline)))
+        },
+        deadline,
+    };
     let engine = engine().map_err(|e| LoadError::Invalid(e.into()))?;
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);

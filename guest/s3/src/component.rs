@@ -1,0 +1,83 @@
+//! The component's exports: the contract in terms of the other modules.
+
+use wit_bindgen::{FutureReader, StreamReader};
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    inline: "
+        package artifact:s3;
+        world s3 {
+            include artifact:storage/full-backend@0.1.0;
+        }
+    ",
+    world: "artifact:s3/s3",
+    generate_all,
+});
+
+use exports::artifact::storage::{artifact_store, inventory, streams};
+
+pub use artifact::storage::types::{Error, Info, Instant};
+pub use inventory::{Entry, Page};
+pub use streams::{Mode, Seal, WriteOptions};
+
+use crate::{download, list, name, upload};
+
+/// The result of a call of the contract.
+pub type Result<T> = std::result::Result<T, Error>;
+
+struct Component;
+
+export!(Component);
+
+fn check(key: &str) -> Result<()> {
+    name::check(key).map_err(|why| Error::InvalidKey(why.into()))
+}
+
+impl artifact_store::Guest for Component {
+    async fn put(key: String, data: Vec<u8>) -> Result<()> {
+        check(&key)?;
+        upload::put(&key, &data).await
+    }
+
+    async fn get(key: String) -> Result<Vec<u8>> {
+        check(&key)?;
+        download::get(&key).await
+    }
+
+    async fn delete(key: String) -> Result<()> {
+        check(&key)?;
+        upload::delete(&key).await
+    }
+}
+
+impl streams::Guest for Component {
+    async fn write(
+        key: String,
+        data: StreamReader<u8>,
+        end: FutureReader<std::result::Result<Seal, String>>,
+        options: WriteOptions,
+    ) -> Result<Info> {
+        check(&key)?;
+        upload::write(&key, data, end, options).await
+    }
+
+    async fn read(
+        key: String,
+        offset: u64,
+        length: Option<u64>,
+    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<()>>)> {
+        check(&key)?;
+        download::read(&key, offset, length).await
+    }
+}
+
+impl inventory::Guest for Component {
+    async fn stat(key: String) -> Result<Info> {
+        check(&key)?;
+        download::stat(&key).await
+    }
+
+    async fn list_artifacts(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page> {
+        list::list(&prefix, cursor.as_deref(), limit).await
+    }
+}

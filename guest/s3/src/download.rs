@@ -1,0 +1,176 @@
+//! Looking at artifacts and reading them.
+
+use rusty_s3::Method;
+use wit_bindgen::{FutureReader, StreamReader};
+
+use crate::client::{Call, settings};
+use crate::component::{Error, Info, Result, wit_future, wit_stream};
+use crate::failure::Failure;
+use crate::http::{Response, Unread};
+use crate::settings::Settings;
+
+/// The largest artifact that `get` carries, in bytes; larger ones take `read`.
+const IN_MEMORY: u64 = 64 << 20;
+
+/// The greatest number that all services understand in a range.
+const GREATEST: u64 = i64::MAX as u64;
+
+type Failable<T> = std::result::Result<T, Failure>;
+
+/// An object of this store, and the key it is to hold.
+pub struct Place<'a> {
+    pub key: &'a str,
+    pub object: String,
+    pub is_hashed: bool,
+}
+
+impl<'a> Place<'a> {
+    pub fn of(settings: &Settings, key: &'a str) -> Self {
+        let object = settings.names.object(key);
+        let is_hashed = settings.names.parse(&object) == crate::name::Named::Hashed;
+        Self { key, object, is_hashed }
+    }
+
+    /// What the answer says about the artifact.
+    pub fn info(&self, response: &Response) -> Result<Info> {
+        let foreign = || {
+            let text = format!("the answer about `{}` has no ETag or no length", self.object);
+            Error::Unavailable(text)
+        };
+        let info = response.info().ok_or_else(foreign)?;
+        if self.is_hashed && response.key().as_deref() != Some(self.key) {
+            return Err(Error::Corrupt(format!("`{}` does not hold this key", self.object)));
+        }
+        Ok(info)
+    }
+}
+
+/// The head of an object; none where there is no such object.
+pub async fn head(settings: &Settings, object: &str) -> Failable<Option<Response>> {
+    let call = Call::new("look at", Method::Head, object).with_checksum(settings);
+    match call.begin(settings).await {
+        Ok(response) => Ok(Some(response)),
+        Err(failure) if failure.status() == 404 => confirm_absence(settings, object).await,
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The answer to `HEAD` does not tell an absent object from an absent bucket, or from something
+/// that knows neither. That to a `GET` says what it is that does not exist.
+async fn confirm_absence(settings: &Settings, object: &str) -> Failable<Option<Response>> {
+    let call = Call::new("look at", Method::Get, object).with_checksum(settings);
+    match call.begin(settings).await {
+        // It came into being meanwhile. Its body is left where it is.
+        Ok(response) => Ok(Some(response)),
+        Err(failure) if failure.is_absent() => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+pub async fn stat(key: &str) -> Result<Info> {
+    let settings = settings()?;
+    let place = Place::of(settings, key);
+    let response = head(settings, &place.object).await?.ok_or(Error::NotFound)?;
+    place.info(&response)
+}
+
+/// The whole artifact. Where the answer is cut, the rest is asked for, of the same generation.
+pub async fn get(key: &str) -> Result<Vec<u8>> {
+    let settings = settings()?;
+    let place = Place::of(settings, key);
+    let call = Call::new("read", Method::Get, &place.object).with_checksum(settings);
+    let mut cause = None;
+    for _ in 0..3 {
+        let response = call.begin(settings).await?;
+        let info = place.info(&response)?;
+        if info.size > IN_MEMORY {
+            return Err(Error::TooLarge(IN_MEMORY));
+        }
+        match response.body.read(IN_MEMORY as usize).await {
+            Ok(data) if data.len() as u64 == info.size => {
+                let checksum = crate::metadata::CRC.checksum(&data);
+                if info.checksum.is_some_and(|stated| stated != checksum) {
+                    let text = format!("`{}` does not match its checksum", place.object);
+                    return Err(Error::Corrupt(text));
+                }
+                return Ok(data);
+            }
+            Ok(_) | Err(Unread::TooLong) => {}
+            Err(Unread::Failed(code)) => cause = Some(code),
+        }
+    }
+    let cause = cause.map(|code| format!(" ({code:?})")).unwrap_or_default();
+    Err(Error::Unavailable(format!("the body of `{}` was cut{cause}", place.object)))
+}
+
+type Read = (Info, StreamReader<u8>, FutureReader<Result<()>>);
+
+pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<Read> {
+    let settings = settings()?;
+    let place = Place::of(settings, key);
+    if length == Some(0) || offset > GREATEST {
+        return at_end(settings, &place, |size| offset <= size, offset).await;
+    }
+    let mut call = Call::new("read", Method::Get, &place.object).with_checksum(settings);
+    let last = length.and_then(|length| offset.checked_add(length - 1)).filter(|l| *l < GREATEST);
+    match last {
+        Some(last) => call = call.header("range", format!("bytes={offset}-{last}")),
+        None if offset > 0 => call = call.header("range", format!("bytes={offset}-")),
+        None => {}
+    }
+    let response = match call.begin(settings).await {
+        Ok(response) => response,
+        // Also the answer to every range of an empty object.
+        Err(failure) if failure.status() == 416 => {
+            return at_end(settings, &place, |size| offset == size, offset).await;
+        }
+        Err(failure) => return Err(failure.into()),
+    };
+    let info = place.info(&response)?;
+    if offset > info.size {
+        return Err(Error::InvalidRange);
+    }
+    let begins_at =
+        if response.status == 206 { response.range().map_or(0, |range| range.0) } else { 0 };
+    if begins_at != offset {
+        let text =
+            format!("the answer for `{}` begins at byte {begins_at}, not {offset}", place.object);
+        return Err(Error::Other(text));
+    }
+    let (report, outcome) = wit_future::new(|| Err(Error::Other("the read was dropped".into())));
+    let (body, object) = (response.body, place.object);
+    // The bytes go from the host to the host; here it is only heard how that went.
+    wit_bindgen::spawn_local(async move {
+        let ended = body.ended.await;
+        drop(body.done);
+        let ended = ended.map(|_| ()).map_err(|code| {
+            Error::Unavailable(format!("the body of `{object}` was cut ({code:?})"))
+        });
+        let _ = report.write(ended).await;
+    });
+    Ok((info, body.stream, outcome))
+}
+
+/// A read of no bytes, if the artifact's size allows it.
+async fn at_end(
+    settings: &Settings,
+    place: &Place<'_>,
+    is_fine: impl FnOnce(u64) -> bool,
+    offset: u64,
+) -> Result<Read> {
+    let response = head(settings, &place.object).await?.ok_or(Error::NotFound)?;
+    let info = place.info(&response)?;
+    if offset > info.size {
+        return Err(Error::InvalidRange);
+    }
+    if !is_fine(info.size) {
+        let text = format!("`{}` was replaced while it was looked at", place.object);
+        return Err(Error::Unavailable(text));
+    }
+    let (_, nothing) = wit_stream::new();
+    let (report, outcome) = wit_future::new(|| Err(Error::Other("the read was dropped".into())));
+    wit_bindgen::spawn_local(async move {
+        let _ = report.write(Ok(())).await;
+    });
+    Ok((info, nothing, outcome))
+}

@@ -1,0 +1,158 @@
+//! One exchange over `wasi:http`.
+
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+use rusty_s3::Method;
+use url::Url;
+use wasip3::http::client;
+use wasip3::http::types::{self, ErrorCode, Fields, Scheme, Trailers};
+use wasip3::{wit_future, wit_stream};
+use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
+
+/// How long a connection may take to be made, in nanoseconds.
+const CONNECT: u64 = 10_000_000_000;
+
+/// How much of a body is handed to the host at once.
+const CHUNK: usize = 256 << 10;
+
+/// A request; its URL is signed already.
+pub struct Request<'a> {
+    pub method: Method,
+    pub url: &'a Url,
+    pub headers: &'a [(&'static str, String)],
+    /// None, which is not the same as an empty one.
+    pub body: Option<&'a [u8]>,
+}
+
+pub struct Response {
+    pub status: u16,
+    headers: Fields,
+    pub body: Body,
+}
+
+/// A body that has yet to be read.
+pub struct Body {
+    pub stream: StreamReader<u8>,
+    /// How the stream ended, which the stream itself cannot tell.
+    pub ended: FutureReader<Result<Option<Trailers>, ErrorCode>>,
+    /// Tells the host that we are done when it is dropped.
+    pub done: FutureWriter<Result<(), ErrorCode>>,
+}
+
+/// Why a body could not be read.
+pub enum Unread {
+    Failed(ErrorCode),
+    TooLong,
+}
+
+pub async fn send(request: &Request<'_>) -> Result<Response, ErrorCode> {
+    let (outgoing, body) = outgoing(request)?;
+    let answered = pin!(client::send(outgoing));
+    let written = pin!(body.write(request.body.unwrap_or_default()));
+    // Both at once: the body goes out while the host sends. A server may answer before it has
+    // all of it, and the rest is then of no use.
+    let response = match select(answered, written).await {
+        Either::Left((response, _)) => response,
+        Either::Right(((), answered)) => answered.await,
+    }?;
+    let status = response.get_status_code();
+    let headers = response.get_headers();
+    let (done, is_done) = wit_future::new(|| Ok(()));
+    let (stream, ended) = types::Response::consume_body(response, is_done);
+    Ok(Response { status, headers, body: Body { stream, ended, done } })
+}
+
+/// The end of a request's body at which it is written.
+struct Outgoing {
+    writer: Option<wit_bindgen::StreamWriter<u8>>,
+    trailers: FutureWriter<Result<Option<Trailers>, ErrorCode>>,
+}
+
+fn outgoing(request: &Request<'_>) -> Result<(types::Request, Outgoing), ErrorCode> {
+    let invalid = || ErrorCode::HttpRequestUriInvalid;
+    let mut headers: Vec<(String, Vec<u8>)> = request
+        .headers
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes()))
+        .collect();
+    if let Some(body) = request.body {
+        headers.push(("content-length".into(), body.len().to_string().into_bytes()));
+    }
+    let headers = Fields::from_list(&headers).map_err(|_| ErrorCode::HttpRequestDenied)?;
+    let (writer, contents) = match request.body {
+        Some(_) => {
+            let (writer, contents) = wit_stream::new();
+            (Some(writer), Some(contents))
+        }
+        None => (None, None),
+    };
+    let (trailers, no_trailers) = wit_future::new(|| Ok(None));
+    let options = types::RequestOptions::new();
+    // A host that cannot do this has a limit of its own.
+    let _ = options.set_connect_timeout(Some(CONNECT));
+    let (outgoing, _) = types::Request::new(headers, contents, no_trailers, Some(options));
+    let method = match request.method {
+        Method::Head => types::Method::Head,
+        Method::Get => types::Method::Get,
+        Method::Post => types::Method::Post,
+        Method::Put => types::Method::Put,
+        Method::Delete => types::Method::Delete,
+    };
+    let scheme = if request.url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
+    let path = match request.url.query() {
+        Some(query) => format!("{}?{query}", request.url.path()),
+        None => request.url.path().to_owned(),
+    };
+    outgoing.set_method(&method).map_err(|()| invalid())?;
+    outgoing.set_scheme(Some(&scheme)).map_err(|()| invalid())?;
+    outgoing.set_authority(Some(request.url.authority())).map_err(|()| invalid())?;
+    outgoing.set_path_with_query(Some(&path)).map_err(|()| invalid())?;
+    Ok((outgoing, Outgoing { writer, trailers }))
+}
+
+impl Outgoing {
+    async fn write(self, body: &[u8]) {
+        if let Some(mut writer) = self.writer {
+            for chunk in body.chunks(CHUNK) {
+                // A stream that was refused bytes must not be offered more: that is a trap.
+                if !writer.write_all(chunk.to_vec()).await.is_empty() {
+                    break;
+                }
+            }
+        }
+        // Where nobody takes this, the answer is on its way.
+        let _ = self.trailers.write(Ok(None)).await;
+    }
+}
+
+impl Response {
+    /// The value of a header, if it is text.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let value = self.headers.get(name).into_iter().next()?;
+        String::from_utf8(value).ok()
+    }
+}
+
+impl Body {
+    /// The whole of a body that has no reason to be long.
+    pub async fn read(mut self, limit: usize) -> Result<Vec<u8>, Unread> {
+        let mut bytes = Vec::with_capacity(4096);
+        loop {
+            let how;
+            (how, bytes) = self.stream.read(bytes).await;
+            if bytes.len() > limit {
+                return Err(Unread::TooLong);
+            }
+            if let StreamResult::Dropped | StreamResult::Cancelled = how {
+                break;
+            }
+            if bytes.len() == bytes.capacity() {
+                bytes.reserve(bytes.len());
+            }
+        }
+        drop(self.stream);
+        self.ended.await.map_err(Unread::Failed)?;
+        Ok(bytes)
+    }
+}

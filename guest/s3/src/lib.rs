@@ -1,0 +1,27 @@
+//! The S3 backend of the artifact store: each artifact is one object of a bucket.
+//!
+//! [`name`], [`settings`] and [`xml`] say what goes over the wire, as `docs/s3.md` describes it,
+//! and build for any target; the component around them exists for WebAssembly only.
+
+pub mod name;
+pub mod settings;
+pub mod xml;
+
+#[cfg(target_family = "wasm")]
+mod client;
+#[cfg(target_family = "wasm")]
+mod component;
+#[cfg(target_family = "wasm")]
+mod download;
+#[cfg(target_family = "wasm")]
+mod failure;
+#[cfg(target_family = "wasm")]
+mod http;
+#[cfg(target_family = "wasm")]
+mod list;
+#[cfg(target_family = "wasm")]
+mod metadata;
+#[cfg(target_family = "wasm")]
+mod multipart;
+#[cfg(target_family = "wasm")]
+mod upload;

@@ -1,0 +1,107 @@
+//! What the headers of an object say about the artifact in it.
+
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use crc::{CRC_64_NVME, Crc, Table};
+
+use crate::client::Call;
+use crate::component::{Info, Instant};
+use crate::http::Response;
+use crate::settings::Settings;
+
+/// The checksum of the contract, which is also S3's own.
+pub const CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME);
+
+/// S3's header for it, in base64.
+pub const CHECKSUM: &str = "x-amz-checksum-crc64nvme";
+
+/// The same in hexadecimal digits, for services that do not know that header.
+const OWN_CHECKSUM: &str = "x-amz-meta-artifact-checksum";
+
+/// The key, where the name of the object does not spell it out.
+const KEY: &str = "x-amz-meta-artifact-key";
+
+/// A random number of the write, by which it finds out that it had already succeeded.
+const WRITE: &str = "x-amz-meta-artifact-write";
+
+impl Call<'_> {
+    /// Says which artifact this is; S3 keeps it with the object.
+    pub fn artifact(self, key: &str, is_hashed: bool, write: &str) -> Self {
+        let call = self.header(WRITE, write);
+        if is_hashed { call.header(KEY, BASE64_URL_SAFE_NO_PAD.encode(key)) } else { call }
+    }
+
+    /// States the checksum of the whole artifact, to be kept with the object.
+    pub fn keep_checksum(self, checksum: u64) -> Self {
+        self.header(OWN_CHECKSUM, format!("{checksum:016x}"))
+    }
+
+    /// States the checksum of the body, or of all parts, for the service to compare.
+    pub fn checksum(self, settings: &Settings, checksum: u64) -> Self {
+        if !settings.sends_checksum {
+            return self;
+        }
+        self.header(CHECKSUM, BASE64_STANDARD.encode(checksum.to_be_bytes()))
+    }
+
+    /// Asks for the checksum that the service keeps.
+    pub fn with_checksum(self, settings: &Settings) -> Self {
+        if settings.sends_checksum { self.header("x-amz-checksum-mode", "ENABLED") } else { self }
+    }
+}
+
+impl Response {
+    /// The size and what is known of the artifact; none where this is no answer about an object.
+    pub fn info(&self) -> Option<Info> {
+        self.tag()?;
+        let size = match self.status {
+            206 => self.range()?.1,
+            _ => self.header("content-length")?.parse().ok()?,
+        };
+        let modified = self.header("last-modified");
+        let modified = modified.and_then(|date| httpdate::parse_http_date(&date).ok());
+        Some(Info { size, checksum: self.checksum(), modified: modified.and_then(instant) })
+    }
+
+    /// What the object is called in this generation.
+    pub fn tag(&self) -> Option<String> {
+        self.header("etag").filter(|tag| !tag.is_empty())
+    }
+
+    /// The first byte of a part, and the size of the whole.
+    pub fn range(&self) -> Option<(u64, u64)> {
+        let range = self.header("content-range")?;
+        let (bytes, size) = range.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, _) = bytes.split_once('-')?;
+        Some((first.parse().ok()?, size.parse().ok()?))
+    }
+
+    /// The number that the write of this generation gave it.
+    pub fn write(&self) -> Option<String> {
+        self.header(WRITE)
+    }
+
+    /// The key, where it is kept here.
+    pub fn key(&self) -> Option<String> {
+        String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(self.header(KEY)?).ok()?).ok()
+    }
+
+    fn checksum(&self) -> Option<u64> {
+        // With a part of an object comes the checksum of that part, or of nobody knows what.
+        let is_whole = self.status != 206
+            && self.header("x-amz-checksum-type").is_none_or(|kind| kind == "FULL_OBJECT");
+        let stated = self.header(CHECKSUM).filter(|_| is_whole);
+        let stated = stated.and_then(|text| BASE64_STANDARD.decode(text).ok());
+        let stated = stated.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
+        stated.or_else(|| {
+            let own = self.header(OWN_CHECKSUM).filter(|own| own.len() == 16)?;
+            u64::from_str_radix(&own, 16).ok()
+        })
+    }
+}
+
+fn instant(time: std::time::SystemTime) -> Option<Instant> {
+    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let seconds = i64::try_from(since.as_secs()).ok()?;
+    Some(Instant { seconds, nanoseconds: since.subsec_nanos() })
+}

@@ -1,0 +1,196 @@
+//! Artifacts in parts. An upload is invisible until it is completed.
+
+use std::cell::RefCell;
+use std::pin::pin;
+
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use futures_util::stream::FuturesUnordered;
+use rusty_s3::Method;
+
+use crate::client::{Call, random};
+use crate::component::{Error, Mode, Result, WriteOptions};
+use crate::download::{Place, head};
+use crate::metadata::CRC;
+use crate::settings::Settings;
+use crate::upload::{MAX_SIZE, Source, settle};
+use crate::xml;
+
+/// The most parts of an upload.
+const PARTS: usize = 10_000;
+
+/// Where the size is not known, after how many parts they double in size.
+const DOUBLE: usize = 1000;
+
+/// Parts that are in memory at once: both on the way, or one on the way while the next fills.
+const AT_ONCE: usize = 2;
+
+/// An upload that is begun when it is needed.
+pub struct Multipart<'a> {
+    settings: &'a Settings,
+    place: &'a Place<'a>,
+    options: WriteOptions,
+    write: String,
+    /// The service's name for the upload, while there is one to remove.
+    id: RefCell<Option<String>>,
+    tags: RefCell<Vec<String>>,
+}
+
+impl<'a> Multipart<'a> {
+    pub fn new(settings: &'a Settings, place: &'a Place<'a>, options: WriteOptions) -> Self {
+        let (id, tags) = Default::default();
+        Self { settings, place, options, write: random(), id, tags }
+    }
+
+    /// Sends `first` and what follows it; the size and the checksum of all.
+    pub async fn send(&self, first: Vec<u8>, source: &mut Source) -> Result<(u64, u64)> {
+        let id = self.begin().await?;
+        let mut sum = CRC.digest();
+        let mut size = 0;
+        let mut under_way = FuturesUnordered::new();
+        let (mut part, mut is_last) = (first, false);
+        for number in 0.. {
+            sum.update(&part);
+            size += part.len() as u64;
+            if number == PARTS || size > MAX_SIZE {
+                return Err(Error::TooLarge(size - part.len() as u64));
+            }
+            self.tags.borrow_mut().push(String::new());
+            under_way.push(self.send_part(&id, number, part));
+            if is_last {
+                break;
+            }
+            while under_way.len() >= AT_ONCE {
+                under_way.next().await.transpose()?;
+            }
+            let mut filled = pin!(source.fill(self.part(number + 1), self.options.size));
+            (part, is_last) = loop {
+                if under_way.is_empty() {
+                    break filled.await?;
+                }
+                match select(filled, under_way.next()).await {
+                    Either::Left((next, _)) => break next?,
+                    Either::Right((sent, waiting)) => {
+                        sent.transpose()?;
+                        filled = waiting;
+                    }
+                }
+            };
+        }
+        while let Some(sent) = under_way.next().await {
+            sent?;
+        }
+        Ok((size, sum.finalize()))
+    }
+
+    /// The size of a part: such that all of them suffice for the size that was announced, or for
+    /// any that can be.
+    pub fn part(&self, number: usize) -> usize {
+        let least = self.settings.part;
+        match self.options.size {
+            // All alike, as some services want them.
+            Some(size) => {
+                let needed = size.div_ceil(PARTS as u64).next_multiple_of(1 << 20);
+                usize::try_from(needed).unwrap_or(usize::MAX).max(least)
+            }
+            None => least << (number / DOUBLE).min(7),
+        }
+    }
+
+    async fn begin(&self) -> Result<String> {
+        let object = &self.place.object;
+        // This settles no race, but can save a transfer.
+        if self.options.mode == Mode::Create && head(self.settings, object).await?.is_some() {
+            return Err(Error::AlreadyExists);
+        }
+        let mut call = Call::new("begin to store", Method::Post, object)
+            .query("uploads", "")
+            .artifact(self.place.key, self.place.is_hashed, &self.write);
+        if self.settings.sends_checksum {
+            call = call
+                .header("x-amz-checksum-algorithm", "CRC64NVME")
+                .header("x-amz-checksum-type", "FULL_OBJECT");
+        }
+        let answer = call.run(self.settings).await?;
+        let root = answer.root.filter(|root| root.name == "InitiateMultipartUploadResult");
+        let id = root.and_then(|root| Some(root.text_of("UploadId")?.to_owned()));
+        let id = id.ok_or_else(|| call.foreign(answer.status, "it names no upload"))?;
+        *self.id.borrow_mut() = Some(id.clone());
+        Ok(id)
+    }
+
+    async fn send_part(&self, id: &str, number: usize, part: Vec<u8>) -> Result<()> {
+        let call = Call::new("store a part of", Method::Put, &self.place.object)
+            .query("partNumber", (number + 1).to_string())
+            .query("uploadId", id)
+            .checksum(self.settings, CRC.checksum(&part))
+            .body(&part);
+        let answer = call.run(self.settings).await?;
+        let tag = answer.tag.ok_or_else(|| call.foreign(answer.status, "it has no ETag"))?;
+        self.tags.borrow_mut()[number] = tag;
+        Ok(())
+    }
+
+    /// Makes one artifact of all parts, in one step.
+    pub async fn complete(&self, checksum: u64) -> Result<()> {
+        let id = self.id.borrow().clone().unwrap_or_default();
+        let body = xml::complete_upload(&self.tags.borrow());
+        let mut call = Call::new("complete", Method::Post, &self.place.object)
+            .query("uploadId", id)
+            .checksum(self.settings, checksum)
+            .body(body.as_bytes());
+        if self.settings.sends_checksum {
+            call = call.header("x-amz-checksum-type", "FULL_OBJECT");
+        }
+        if self.options.mode == Mode::Create {
+            call = call.header("if-none-match", "*");
+        }
+        let object = &self.place.object;
+        let done = match call.run(self.settings).await {
+            Ok(answer) => match answer.root {
+                Some(root) if root.name == "CompleteMultipartUploadResult" => Ok(()),
+                _ => Err(call
+                    .foreign(answer.status, "it does not say that the upload is complete")
+                    .into()),
+            },
+            // It may have been completed by an earlier try whose answer was lost.
+            Err(failure) if failure.is_code("NoSuchUpload") || failure.is_precondition() => {
+                let is_open = failure.is_open;
+                let error = failure.into();
+                if is_open {
+                    settle(self.settings, object, &self.write, error).await
+                } else {
+                    Err(error)
+                }
+            }
+            Err(failure) => Err(failure.into()),
+        };
+        if done.is_ok() {
+            self.id.borrow_mut().take();
+        }
+        done
+    }
+
+    /// Removes what was sent, if anything was. Where even that fails, the error says so: the parts
+    /// take up room until a sweep.
+    pub async fn abort(&self, error: Error) -> Error {
+        let Some(id) = self.id.borrow_mut().take() else { return error };
+        let call = Call::new("give up", Method::Delete, &self.place.object).query("uploadId", id);
+        match call.run(self.settings).await {
+            Ok(_) => error,
+            Err(failure) if failure.is_code("NoSuchUpload") => error,
+            Err(_) => left_behind(error),
+        }
+    }
+}
+
+fn left_behind(error: Error) -> Error {
+    let with = |why: String| format!("{why}; its unfinished upload is left to a sweep");
+    match error {
+        Error::Unavailable(why) => Error::Unavailable(with(why)),
+        Error::Other(why) => Error::Other(with(why)),
+        Error::AccessDenied(why) => Error::AccessDenied(with(why)),
+        Error::NoSpace(why) => Error::NoSpace(with(why)),
+        error => error,
+    }
+}

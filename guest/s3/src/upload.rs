@@ -1,0 +1,200 @@
+//! Storing artifacts: one request where they are small, parts where they are not. Either way
+//! nothing is visible before the seal was compared with what came.
+
+use rusty_s3::Method;
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+
+use futures_util::future::try_join;
+
+use crate::client::{Call, random, settings};
+use crate::component::{Error, Info, Mode, Result, Seal, WriteOptions};
+use crate::download::{Place, head};
+use crate::metadata::CRC;
+use crate::multipart::Multipart;
+use crate::settings::Settings;
+
+/// The largest artifact that S3 takes.
+pub const MAX_SIZE: u64 = 5 << 40;
+
+/// Stores all of `data` by one request.
+pub async fn put(key: &str, data: &[u8]) -> Result<()> {
+    let settings = settings()?;
+    let place = Place::of(settings, key);
+    store(settings, &place, data, CRC.checksum(data), Mode::Overwrite).await?;
+    Ok(())
+}
+
+pub async fn delete(key: &str) -> Result<()> {
+    let settings = settings()?;
+    let place = Place::of(settings, key);
+    let call = Call::new("delete", Method::Delete, &place.object);
+    match call.run(settings).await {
+        Ok(answer) if answer.is_empty => Ok(()),
+        Ok(answer) => Err(call.foreign(answer.status, "a deletion has no body").into()),
+        Err(failure) if failure.is_absent() => Ok(()),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+pub async fn write(
+    key: &str,
+    data: StreamReader<u8>,
+    end: FutureReader<std::result::Result<Seal, String>>,
+    options: WriteOptions,
+) -> Result<Info> {
+    let settings = settings()?;
+    let place = Place::of(settings, key);
+    if options.size.is_some_and(|size| size > MAX_SIZE) {
+        return Err(Error::TooLarge(MAX_SIZE));
+    }
+    let source = Source { data, carried: None };
+    let parts = Multipart::new(settings, &place, options);
+    // Both at once: the caller may be waiting for either to be taken.
+    let received = try_join(receive(source, &parts, options), sealed(end, options.size));
+    let stored = match received.await {
+        Ok((received, seal)) => publish(settings, &place, &parts, received, seal, options).await,
+        Err(error) => Err(error),
+    };
+    match stored {
+        Ok(info) => Ok(info),
+        Err(error) => Err(parts.abort(error).await),
+    }
+}
+
+/// Waits for the seal. The end of a stream is none of an artifact: that is what it says.
+async fn sealed(
+    end: FutureReader<std::result::Result<Seal, String>>,
+    announced: Option<u64>,
+) -> Result<Seal> {
+    let seal = end.await.map_err(|why| Error::Other(format!("the write was given up: {why}")))?;
+    match announced {
+        Some(size) if size != seal.size => {
+            Err(Error::Other(format!("{size} bytes were announced, but {} sealed", seal.size)))
+        }
+        _ => Ok(seal),
+    }
+}
+
+/// What came, and where it is.
+pub struct Received {
+    pub size: u64,
+    pub checksum: u64,
+    /// All of it; none where it is in parts.
+    whole: Option<Vec<u8>>,
+}
+
+async fn receive(
+    mut source: Source,
+    parts: &Multipart<'_>,
+    options: WriteOptions,
+) -> Result<Received> {
+    let (first, is_last) = source.fill(parts.part(0), options.size).await?;
+    if is_last {
+        let (size, checksum) = (first.len() as u64, CRC.checksum(&first));
+        return Ok(Received { size, checksum, whole: Some(first) });
+    }
+    let (size, checksum) = parts.send(first, &mut source).await?;
+    Ok(Received { size, checksum, whole: None })
+}
+
+async fn publish(
+    settings: &Settings,
+    place: &Place<'_>,
+    parts: &Multipart<'_>,
+    received: Received,
+    seal: Seal,
+    options: WriteOptions,
+) -> Result<Info> {
+    if received.size != seal.size {
+        let text = format!("{} bytes arrived, but {} were sealed", received.size, seal.size);
+        return Err(Error::Other(text));
+    }
+    if received.checksum != seal.checksum {
+        return Err(Error::Other("the bytes that arrived do not match the seal".into()));
+    }
+    match received.whole {
+        Some(data) => store(settings, place, &data, seal.checksum, options.mode).await?,
+        None => parts.complete(seal.checksum).await?,
+    }
+    Ok(Info { size: seal.size, checksum: Some(seal.checksum), modified: None })
+}
+
+/// One request, which can be repeated: the bytes are at hand.
+async fn store(
+    settings: &Settings,
+    place: &Place<'_>,
+    data: &[u8],
+    checksum: u64,
+    mode: Mode,
+) -> Result<()> {
+    let write = random();
+    let mut call = Call::new("store", Method::Put, &place.object)
+        .artifact(place.key, place.is_hashed, &write)
+        .keep_checksum(checksum)
+        .checksum(settings, checksum)
+        .body(data);
+    if mode == Mode::Create {
+        call = call.header("if-none-match", "*");
+    }
+    match call.run(settings).await {
+        Ok(answer) if answer.tag.is_some() => Ok(()),
+        Ok(answer) => {
+            let failure = call.foreign(answer.status, "it has no ETag");
+            Err(failure.into())
+        }
+        // It may be our own: an earlier try whose answer was lost.
+        Err(failure) if failure.is_precondition() && failure.is_open => {
+            settle(settings, &place.object, &write, Error::AlreadyExists).await
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Ok where the object is the one that this write stored; else `error`.
+pub async fn settle(settings: &Settings, object: &str, write: &str, error: Error) -> Result<()> {
+    match head(settings, object).await? {
+        Some(found) if found.write().as_deref() == Some(write) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// The caller's bytes, taken in pieces of a chosen size.
+pub struct Source {
+    data: StreamReader<u8>,
+    /// A byte that came in order to see whether there are more.
+    carried: Option<u8>,
+}
+
+impl Source {
+    /// The next `size` bytes, or fewer, and whether they are the last.
+    pub async fn fill(&mut self, size: usize, likely: Option<u64>) -> Result<(Vec<u8>, bool)> {
+        let likely = likely.map_or(64 << 10, |likely| usize::try_from(likely).unwrap_or(size));
+        // With room for one byte more, which tells a full piece from the last one.
+        let full = size + 1;
+        let mut bytes = Vec::new();
+        reserve(&mut bytes, likely.saturating_add(1).min(full))?;
+        bytes.extend(self.carried.take());
+        loop {
+            let how;
+            (how, bytes) = self.data.read(bytes).await;
+            if let StreamResult::Dropped | StreamResult::Cancelled = how {
+                return Ok((bytes, true));
+            }
+            if bytes.len() == full {
+                self.carried = bytes.pop();
+                return Ok((bytes, false));
+            }
+            if bytes.len() == bytes.capacity() {
+                let more = bytes.len().min(full - bytes.len());
+                reserve(&mut bytes, more)?;
+            }
+        }
+    }
+}
+
+fn reserve(bytes: &mut Vec<u8>, more: usize) -> Result<()> {
+    bytes.try_reserve_exact(more).map_err(|_| {
+        let text = format!("no memory for a part of {} bytes or more", bytes.len() + more);
+        Error::Other(text)
+    })
+}

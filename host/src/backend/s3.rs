@@ -1,0 +1,190 @@
+use std::collections::BTreeMap;
+
+use super::{Backend, Source};
+use crate::error::{Error, LoadError, Operation, Result};
+use crate::{Grants, S3Credentials};
+
+/// The component behind [`Backend::s3`], built from `guest/s3`.
+const S3: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/s3.wasm"));
+
+const NAME: &str = "s3";
+
+/// Who signs the requests of the S3 backend, and so who knows the secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sign {
+    /// The host, outside of the sandbox. The backend never sees the credentials.
+    #[default]
+    Host,
+    /// The backend, which is given the credentials among its variables.
+    Backend,
+}
+
+impl Backend {
+    /// The built-in backend that keeps artifacts in a bucket of an S3-compatible service.
+    ///
+    /// `variables` are those of [`Self::S3_VARIABLES`]; only `S3_BUCKET` has to be there. It is
+    /// granted these and the network to the one endpoint that they name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Load`](crate::ErrorKind::Load) with [`LoadError::Setting`] names a variable
+    /// that is missing or makes no sense. The backend itself reports the rest at its first call.
+    ///
+    /// ```no_run
+    /// use artifact_store::{ArtifactStore, Backend, Sign};
+    ///
+    /// # async fn example() -> artifact_store::Result<()> {
+    /// let variables = [
+    ///     ("AWS_ENDPOINT_URL", "https://s3.example.org"),
+    ///     ("AWS_REGION", "eu-west-1"),
+    ///     ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+    ///     ("AWS_SECRET_ACCESS_KEY", "hush"),
+    ///     ("S3_BUCKET", "artifacts"),
+    /// ];
+    /// let store = ArtifactStore::open(Backend::s3(variables, Sign::Host)?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn s3<N: Into<String>, V: Into<String>>(
+        variables: impl IntoIterator<Item = (N, V)>,
+        sign: Sign,
+    ) -> Result<Self> {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let grants = grants(variables.collect(), sign)
+            .map_err(|error| Error::new(error.into(), Operation::Open, None, &NAME.into()))?;
+        Ok(Self::new(NAME, Source::BuiltIn(S3)).grants(grants))
+    }
+
+    /// The variables of [`Backend::s3`]. The first ones are Amazon's own.
+    pub const S3_VARIABLES: [&'static str; 10] = [
+        "AWS_ENDPOINT_URL",
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "S3_BUCKET",
+        "S3_PREFIX",
+        "S3_STYLE",
+        "S3_PART_SIZE",
+        "S3_CHECKSUM",
+    ];
+
+    /// The built-in S3 backend as a component file, for the wasmtime CLI or another host.
+    #[must_use]
+    pub fn s3_component() -> &'static [u8] {
+        S3
+    }
+}
+
+fn grants(
+    mut variables: BTreeMap<String, String>,
+    sign: Sign,
+) -> std::result::Result<Grants, LoadError> {
+    // An empty variable is how many tools unset one.
+    variables.retain(|_, value| !value.is_empty());
+    let not_set =
+        |name: &str| LoadError::Setting { name: name.into(), why: "it is not set".into() };
+    let get = |name: &str| variables.get(name).cloned();
+    let bucket = get("S3_BUCKET").ok_or_else(|| not_set("S3_BUCKET"))?;
+    let region = get("AWS_REGION").unwrap_or_else(|| "us-east-1".into());
+    let url =
+        get("AWS_ENDPOINT_URL").unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+    let endpoint = endpoint(&url).ok_or_else(|| LoadError::Setting {
+        name: "AWS_ENDPOINT_URL".into(),
+        why: "it has the form `https://host[:port]` or `http://host[:port]`".into(),
+    })?;
+    let endpoint = match get("S3_STYLE").as_deref() {
+        Some("virtual") => endpoint.replacen("://", &format!("://{bucket}."), 1),
+        _ => endpoint,
+    };
+    let credentials = match (get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY")) {
+        (Some(key), Some(secret)) => {
+            let credentials = S3Credentials::new(key, secret);
+            Some(match get("AWS_SESSION_TOKEN") {
+                Some(token) => credentials.session_token(token),
+                None => credentials,
+            })
+        }
+        (Some(_), None) => return Err(not_set("AWS_SECRET_ACCESS_KEY")),
+        (None, Some(_)) => return Err(not_set("AWS_ACCESS_KEY_ID")),
+        // Nobody signs: a bucket that is open to all.
+        (None, None) => None,
+    };
+    let mut grants = Grants::none();
+    match credentials.filter(|_| sign == Sign::Host) {
+        Some(credentials) => {
+            variables.retain(|name, _| {
+                !matches!(
+                    name.as_str(),
+                    "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN"
+                )
+            });
+            grants = grants.sign_s3(endpoint, region, credentials);
+        }
+        None => grants = grants.connect(endpoint),
+    }
+    Ok(variables.into_iter().fold(grants, |grants, (name, value)| grants.env(name, value)))
+}
+
+/// Scheme, host and port of a URL.
+fn endpoint(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok().filter(|url| url.username().is_empty())?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let is_web = matches!(url.scheme(), "http" | "https") && url.password().is_none();
+    is_web.then(|| Some(format!("{}://{}{port}", url.scheme(), url.host_str()?)))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: [(&str, &str); 3] =
+        [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "hush"), ("S3_BUCKET", "bucket")];
+
+    fn of(variables: &[(&str, &str)], sign: Sign) -> std::result::Result<Grants, LoadError> {
+        let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        grants(variables.collect(), sign)
+    }
+
+    #[test]
+    fn the_secret_goes_to_the_one_who_signs() {
+        let host = of(&SECRET, Sign::Host).unwrap();
+        assert_eq!(host.env, [("S3_BUCKET".into(), "bucket".into())]);
+        assert_eq!(host.signing[0].endpoint, "https://s3.us-east-1.amazonaws.com");
+        let backend = of(&SECRET, Sign::Backend).unwrap();
+        assert_eq!((backend.env.len(), backend.signing.len()), (3, 0));
+        assert_eq!(backend.endpoints, ["https://s3.us-east-1.amazonaws.com"]);
+        for grants in [host, backend] {
+            assert!(!format!("{grants:?}").contains("hush"));
+        }
+    }
+
+    #[test]
+    fn one_endpoint_is_granted() {
+        for (url, style, endpoint) in [
+            ("http://127.0.0.1:8333", "path", "http://127.0.0.1:8333"),
+            ("https://S3.example.org/s3/", "", "https://s3.example.org"),
+            ("https://s3.example.org", "virtual", "https://bucket.s3.example.org"),
+        ] {
+            let variables =
+                [("S3_BUCKET", "bucket"), ("AWS_ENDPOINT_URL", url), ("S3_STYLE", style)];
+            assert_eq!(of(&variables, Sign::Host).unwrap().endpoints, [endpoint]);
+        }
+    }
+
+    #[test]
+    fn a_wrong_variable_is_named_and_no_secret_is_shown() {
+        for (name, variables) in [
+            ("S3_BUCKET", &SECRET[..2]),
+            ("AWS_ACCESS_KEY_ID", &SECRET[1..]),
+            ("AWS_SECRET_ACCESS_KEY", &[SECRET[0], SECRET[2]][..]),
+            ("AWS_ENDPOINT_URL", &[SECRET[2], ("AWS_ENDPOINT_URL", "hush")][..]),
+            ("AWS_ENDPOINT_URL", &[SECRET[2], ("AWS_ENDPOINT_URL", "http://u:hush@h")][..]),
+            ("AWS_ENDPOINT_URL", &[SECRET[2], ("AWS_ENDPOINT_URL", "ftp://hush")][..]),
+        ] {
+            let error = of(variables, Sign::Host).unwrap_err();
+            assert!(matches!(&error, LoadError::Setting { name: found, .. } if found == name));
+            assert!(!format!("{error} {error:?}").contains("hush"));
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Connections: TCP, TLS and the operator's proxy below, the pool above.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use wasmtime_wasi_http::WasiBody;
+
+use crate::error::LoadError;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an idle connection is kept. Many servers close theirs after a minute.
+const IDLE: Duration = Duration::from_secs(50);
+
+/// What a response's header may take up at most, in bytes and lines.
+const HEADER: usize = 256 * 1024;
+const HEADER_LINES: usize = 200;
+
+/// Makes connections, and keeps them for the next request.
+pub(super) enum Client {
+    Direct(legacy::Client<HttpsConnector<HttpConnector>, WasiBody>),
+    Proxied(legacy::Client<HttpsConnector<Tunnel<HttpConnector>>, WasiBody>),
+}
+
+impl Client {
+    pub(super) fn new(authorities: &[PathBuf], proxy: Option<&str>) -> Result<Self, LoadError> {
+        let tls = tls(authorities)?;
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT));
+        let https =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let mut pool = legacy::Client::builder(TokioExecutor::new());
+        pool.pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .http1_max_headers(HEADER_LINES)
+            .http1_max_buf_size(HEADER);
+        Ok(match proxy {
+            None => Self::Direct(pool.build(https.wrap_connector(tcp))),
+            Some(proxy) => {
+                let tunnel = Tunnel::new(proxy_uri(proxy)?, tcp);
+                Self::Proxied(pool.build(https.wrap_connector(tunnel)))
+            }
+        })
+    }
+
+    /// Follows no redirect: where one leads, was not granted.
+    pub(super) async fn send(
+        &self,
+        request: Request<WasiBody>,
+    ) -> Result<Response<Incoming>, legacy::Error> {
+        match self {
+            Self::Direct(client) => client.request(request).await,
+            Self::Proxied(client) => client.request(request).await,
+        }
+    }
+}
+
+fn proxy_uri(proxy: &str) -> Result<Uri, LoadError> {
+    let uri = proxy.parse::<Uri>().ok();
+    let is_plain = |uri: &Uri| {
+        uri.scheme_str() == Some("http")
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+    };
+    uri.filter(is_plain).ok_or_else(|| LoadError::Network {
+        what: "the proxy".into(),
+        source: "it has the form `http://host:port`, without a user".into(),
+    })
+}
+
+/// The system's authorities, and those of the operator.
+fn tls(authorities: &[PathBuf]) -> Result<ClientConfig, LoadError> {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    for error in &native.errors {
+        tracing::debug!("a certificate of the system is left out: {error}");
+    }
+    roots.add_parsable_certificates(native.certs);
+    for file in authorities {
+        let wrong = |source: Box<dyn std::error::Error + Send + Sync>| LoadError::Network {
+            what: format!("the certificate authority in `{}`", file.display()),
+            source,
+        };
+        let found = CertificateDer::pem_file_iter(file).map_err(|e| wrong(e.into()))?;
+        let mut count = 0;
+        for certificate in found {
+            let certificate = certificate.map_err(|e| wrong(e.into()))?;
+            roots.add(certificate).map_err(|e| wrong(e.into()))?;
+            count += 1;
+        }
+        if count == 0 {
+            return Err(wrong("it holds no PEM certificate".into()));
+        }
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions =
+        versions.map_err(|e| LoadError::Network { what: "TLS".into(), source: e.into() })?;
+    Ok(versions.with_root_certificates(roots).with_no_client_auth())
+}

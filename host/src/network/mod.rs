@@ -1,0 +1,70 @@
+//! The network as a backend sees it: `wasi:http` to the granted endpoints, and nothing else.
+//!
+//! Connections belong to the host. They are shared by all instances of a backend and outlive
+//! each of them.
+
+mod address;
+mod body;
+mod client;
+mod credentials;
+mod failure;
+mod hooks;
+mod sign;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+pub(crate) use address::Address;
+pub use credentials::S3Credentials;
+pub(crate) use credentials::Signing;
+pub(crate) use hooks::Hooks;
+
+use crate::Grants;
+use crate::error::LoadError;
+use client::Client;
+
+/// Requests of one backend that are under way at once; more wait. It bounds what a hostile one
+/// can make the host hold in sockets and buffers.
+const REQUESTS: usize = 256;
+
+/// What the grants of one backend open, and the connections made so far.
+pub(crate) struct Network {
+    granted: Vec<Address>,
+    signing: Vec<(Address, Signing)>,
+    client: Option<Client>,
+    free: Arc<Semaphore>,
+}
+
+impl Network {
+    /// # Errors
+    ///
+    /// [`LoadError::Network`] where an endpoint or proxy makes no sense, or a certificate cannot
+    /// be read.
+    pub(crate) fn new(grants: &Grants) -> Result<Self, LoadError> {
+        let mut granted = Vec::new();
+        for endpoint in &grants.endpoints {
+            granted.push(Address::parse(endpoint)?);
+        }
+        let mut signing = Vec::new();
+        for signed in &grants.signing {
+            let address = Address::parse(&signed.endpoint)?;
+            granted.push(address.clone());
+            signing.push((address, signed.clone()));
+        }
+        // Without an endpoint no request ever gets as far as a connection.
+        let client = match granted.is_empty() {
+            true => None,
+            false => Some(Client::new(&grants.authorities, grants.proxy.as_deref())?),
+        };
+        Ok(Self { granted, signing, client, free: Arc::new(Semaphore::new(REQUESTS)) })
+    }
+
+    fn client_for(&self, address: &Address) -> Option<&Client> {
+        self.client.as_ref().filter(|_| self.granted.contains(address))
+    }
+
+    fn signing_for(&self, address: &Address) -> Option<&Signing> {
+        self.signing.iter().find(|(signed, _)| signed == address).map(|(_, signing)| signing)
+    }
+}

@@ -1,0 +1,140 @@
+//! A real S3 service for tests: SeaweedFS, from the file that the variable `WEED` names.
+
+use std::ffi::OsString;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use artifact_store::{Backend, Sign};
+
+pub const KEY: &str = "AKIATEST";
+pub const SECRET: &str = "secretsecretsecret";
+
+/// The bucket that is there from the start.
+pub const BUCKET: &str = "artifacts";
+
+/// Which SeaweedFS to use; none where the tests have to do without.
+pub fn binary() -> Option<OsString> {
+    let named = std::env::var_os("WEED").filter(|file| !file.is_empty());
+    assert!(
+        named.is_some() || std::env::var_os("CI").is_none(),
+        "CI needs a SeaweedFS, named by WEED"
+    );
+    named
+}
+
+/// A server of its own, with a directory of its own; both end with this value.
+pub struct Weed {
+    process: Mutex<Child>,
+    port: u16,
+    dir: tempfile::TempDir,
+}
+
+impl Weed {
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory for the server");
+        let ports: Vec<_> = free_ports(14);
+        let process = spawn(&ports, &dir);
+        let weed = Self { process: Mutex::new(process), port: ports[0], dir };
+        weed.wait();
+        weed
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The variables of a store of its own on this server.
+    pub fn variables(&self, prefix: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", self.endpoint()),
+            ("AWS_ACCESS_KEY_ID", KEY.into()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET.into()),
+            ("S3_BUCKET", BUCKET.into()),
+            ("S3_PREFIX", prefix.into()),
+        ]
+    }
+
+    pub fn backend(&self, prefix: &str, sign: Sign) -> Backend {
+        Backend::s3(self.variables(prefix), sign).expect("the variables are right")
+    }
+
+    /// Ends the server at once, as a power cut would.
+    pub fn end(&self) {
+        let mut process = self.process.lock().unwrap_or_else(|e| e.into_inner());
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+
+    /// The directory of its data, for a look at what it takes up.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    fn wait(&self) {
+        let begin = Instant::now();
+        // The bucket is made last.
+        let probe = self.backend("probe", Sign::Host);
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(60), "SeaweedFS does not start");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let store = artifact_store::blocking::ArtifactStore::open(probe).expect("it is built in");
+        while let Err(error) = store.put("ready", "") {
+            assert!(begin.elapsed() < Duration::from_secs(120), "SeaweedFS is not ready: {error}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for Weed {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn spawn(ports: &[u16], dir: &tempfile::TempDir) -> Child {
+    const PORTS: [&str; 14] = [
+        "s3.port",
+        "s3.port.grpc",
+        "s3.port.iceberg",
+        "s3.port.lance",
+        "master.port",
+        "master.port.grpc",
+        "filer.port",
+        "filer.port.grpc",
+        "volume.port",
+        "volume.port.grpc",
+        "admin.port",
+        "admin.port.grpc",
+        "webdav.port",
+        "debug.port",
+    ];
+    let mut weed = Command::new(binary().expect("looked at before"));
+    weed.arg("mini")
+        .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-webdav=false"])
+        .args(["-admin.ui=false", "-s3.autoCreateBucket=false"])
+        .arg(format!("-bucket={BUCKET}"))
+        .arg(format!("-dir={}", dir.path().display()));
+    for (name, port) in PORTS.iter().zip(ports) {
+        weed.arg(format!("-{name}={port}"));
+    }
+    weed.env("AWS_ACCESS_KEY_ID", KEY)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET)
+        .current_dir(dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("WEED names a program")
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    // All are held until each has its number.
+    let held: Vec<_> = (0..count)
+        .map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports"))
+        .collect();
+    held.iter().map(|held| held.local_addr().expect("it is bound").port()).collect()
+}
