@@ -160,7 +160,7 @@ pub enum LoadError {
         found: String,
     },
     /// A setting of a built-in backend is missing or makes no sense.
-    #[error("the variable {name} is wrong: {why}")]
+    #[error("the variable {name}: {why}")]
     Setting {
         /// The variable that sets it.
         name: String,

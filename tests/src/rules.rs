@@ -405,7 +405,9 @@ fn stat_tells_size_and_checksum(store: &ArtifactStore) {
     let put = store.put("k", "123456789").unwrap();
     let info = store.stat("k").unwrap();
     assert_eq!((info.size, info.checksum), (9, Some(0xAE8B_1486_0A79_9888)));
-    assert_eq!(info, put);
+    assert_eq!((put.size, put.checksum), (info.size, info.checksum));
+    // Some services tell the time of a write only to those who look.
+    assert!(put.modified.is_none() || put.modified == info.modified);
     assert!(matches!(store.stat("absent").unwrap_err().kind(), ErrorKind::NotFound));
     for key in ["", "a\nb", &"k".repeat(1025)] {
         let error = store.stat(key).unwrap_err();

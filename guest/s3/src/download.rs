@@ -50,14 +50,14 @@ pub async fn head(settings: &Settings, object: &str) -> Failable<Option<Response
     let call = Call::new("look at", Method::Head, object).with_checksum(settings);
     match call.begin(settings).await {
         Ok(response) => Ok(Some(response)),
-        Err(failure) if failure.status() == 404 => confirm_absence(settings, object).await,
+        Err(failure) if matches!(failure.status(), 400..=499) => explain(settings, object).await,
         Err(failure) => Err(failure),
     }
 }
 
-/// The answer to `HEAD` does not tell an absent object from an absent bucket, or from something
-/// that knows neither. That to a `GET` says what it is that does not exist.
-async fn confirm_absence(settings: &Settings, object: &str) -> Failable<Option<Response>> {
+/// The answer to `HEAD` has no body, and so does not tell an absent object from an absent bucket,
+/// or from something that knows neither. That to a `GET` says why.
+async fn explain(settings: &Settings, object: &str) -> Failable<Option<Response>> {
     let call = Call::new("look at", Method::Get, object).with_checksum(settings);
     match call.begin(settings).await {
         // It came into being meanwhile. Its body is left where it is.

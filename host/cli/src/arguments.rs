@@ -1,15 +1,18 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint};
+use clap::{
+    Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+};
 
 use crate::commands::{delete, extract, get, list, put, shell, stat, verify};
 
 /// Stores artifacts (large opaque files) through a backend that is a WebAssembly component.
 ///
-/// The built-in backend, `fs`, keeps them in one directory. Any other component that exports
-/// the package `artifact:storage` takes its place with `--backend FILE.wasm`; it runs in a
-/// sandbox and reaches that directory and the variables of `--env`, nothing else.
+/// The built-in backend `fs` keeps them in one directory, `s3` in a bucket. Any other component
+/// that exports the package `artifact:storage` takes their place with `--backend FILE.wasm`; it
+/// runs in a sandbox and reaches that directory, the variables of `--env` and the endpoints of
+/// `--allow-net`, nothing else.
 #[derive(Parser)]
 #[command(name = "artifact-store", version, after_help = AFTER_HELP)]
 pub struct Arguments {
@@ -38,7 +41,12 @@ Examples:
   artifact-store put builds/app-1.2 app.tar
   tar c src | artifact-store put snapshots/src
   artifact-store get builds/app-1.2 -o app.tar
-  artifact-store --backend my-backend.wasm --dir /srv/artifacts list builds/";
+  artifact-store --backend my-backend.wasm --dir /srv/artifacts list builds/
+  S3_BUCKET=artifacts artifact-store --backend s3 put builds/app-1.2 app.tar
+
+Variables of --backend s3, from --env or else the environment:
+  S3_BUCKET (needed), S3_PREFIX, S3_STYLE (path or virtual), S3_PART_SIZE, S3_CHECKSUM,
+  AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN";
 
 /// Which store the commands work on. Accepted before and after the command.
 #[derive(Args)]
@@ -51,10 +59,29 @@ pub struct StoreArguments {
     #[arg(env = "ARTIFACT_STORE_DIR", hide_env_values = true)]
     pub dir: Option<PathBuf>,
 
-    /// `fs`, the built-in backend, or the file of a component (`./fs` for a file of that name)
-    #[arg(long, value_name = "fs|FILE.wasm", global = true, default_value = "fs")]
+    /// `fs` or `s3`, which are built in, or the file of a component (`./fs` for one of that name)
+    #[arg(long, value_name = "fs|s3|FILE.wasm", global = true, default_value = "fs")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub backend: PathBuf,
+
+    /// Opens the network to one endpoint, `https://HOST[:PORT]` or `http://…`; may be repeated
+    ///
+    /// The backend reaches these only, and no redirect is followed. `s3` needs none: it reaches
+    /// the one of AWS_ENDPOINT_URL.
+    #[arg(long, value_name = "URL", global = true)]
+    pub allow_net: Vec<String>,
+
+    /// Who signs the requests of `s3`: the host, outside of the sandbox, or the backend
+    #[arg(long, value_enum, value_name = "WHO", global = true, default_value_t = Signer::Host)]
+    pub sign: Signer,
+
+    /// Trusts these certificate authorities (a PEM file) besides the system's
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    pub ca: Option<PathBuf>,
+
+    /// Reaches all endpoints through this HTTP proxy, `http://HOST:PORT`
+    #[arg(long, value_name = "URL", global = true)]
+    pub proxy: Option<String>,
 
     /// Sets an environment variable that the backend sees; may be repeated
     ///
@@ -62,6 +89,13 @@ pub struct StoreArguments {
     /// process: a secret then shows in no list of processes.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<String>,
+}
+
+/// Who knows the secret.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Signer {
+    Host,
+    Backend,
 }
 
 /// The `--env` behind the command. Were it the same global option, clap would drop those before

@@ -26,7 +26,7 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
             "a backend that exports `streams` takes artifacts of any size; nothing was changed"
         }
         ErrorKind::AccessDenied(_) => {
-            "check the --dir (the first put creates it) and the credentials in --env"
+            "check the --dir (the first put creates it), the --allow-net, and the credentials"
         }
         ErrorKind::NoSpace(_) => {
             "nothing was changed; make space, or name another place with --dir, and try again"
@@ -47,7 +47,11 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
 
 fn of_load(error: &LoadError) -> Option<&'static str> {
     Some(match error {
-        LoadError::Read(_) => "--backend takes `fs` or the path of a component file",
+        LoadError::Read(_) => "--backend takes `fs`, `s3` or the path of a component file",
+        LoadError::Setting { .. } => {
+            "set it in the environment or with --env; `artifact-store --help` lists them all"
+        }
+        LoadError::Network { .. } => "see --allow-net, --ca and --proxy",
         LoadError::NotAComponent(_) => {
             "`artifact-store extract fs -o fs.wasm` writes a backend that works, to compare with"
         }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use artifact_store::{ArtifactStore, Backend, Grants};
+use artifact_store::{ArtifactStore, Backend, Grants, Sign};
 
-use crate::arguments::StoreArguments;
+use crate::arguments::{Signer, StoreArguments};
 use crate::exit::Usage;
 
+const FS: &str = "fs";
+const S3: &str = "s3";
 const DEFAULT_DIR: &str = "artifacts";
 
 /// What a command names in an empty store.
@@ -26,7 +28,7 @@ impl StoreArguments {
     /// Opens the store to put something in: its directory is created if it is absent.
     pub async fn create(&self) -> Result<ArtifactStore> {
         let backend = self.backend(true)?;
-        if self.is_absent() {
+        if self.is_absent() && !self.is(S3) {
             // It creates the directory durably, whatever backend will use it.
             ArtifactStore::open_dir(self.dir()).await?;
         }
@@ -47,7 +49,7 @@ impl StoreArguments {
     async fn open_as(&self, how: impl FnOnce(Backend) -> Backend) -> Result<Option<ArtifactStore>> {
         let absent = self.is_absent();
         let backend = self.backend(self.dir.is_some() || !absent)?;
-        if absent && self.is_built_in() {
+        if absent && self.is(FS) {
             return Ok(None);
         }
         Ok(Some(ArtifactStore::open(how(backend)).await?))
@@ -74,27 +76,56 @@ impl StoreArguments {
         self.dir().try_exists().is_ok_and(|exists| !exists)
     }
 
-    fn is_built_in(&self) -> bool {
-        self.backend == Path::new("fs")
+    /// Whether this built-in backend is asked for.
+    fn is(&self, name: &str) -> bool {
+        self.backend == Path::new(name)
     }
 
     /// A component of the user's is granted the directory only if there is one: it may keep
     /// its artifacts elsewhere.
     fn backend(&self, grant_dir: bool) -> Result<Backend> {
-        let mut grants = Grants::none();
-        if self.is_built_in() || grant_dir {
-            grants = grants.read_write(self.dir(), "/");
-        }
         // Of several with one name the last one counts.
         let variables = self.env.iter().map(|variable| variable_of(variable));
-        for (name, value) in variables.collect::<Result<BTreeMap<_, _>, _>>()? {
+        let mut variables = variables.collect::<Result<BTreeMap<_, _>, _>>()?;
+        if self.is(S3) {
+            for name in Backend::S3_VARIABLES {
+                if !variables.contains_key(name) && std::env::var_os(name).is_some() {
+                    let (name, value) = variable_of(name)?;
+                    variables.insert(name, value);
+                }
+            }
+            let sign = match self.sign {
+                Signer::Host => Sign::Host,
+                Signer::Backend => Sign::Backend,
+            };
+            let backend = Backend::s3(variables, sign)?;
+            return Ok(backend.map_grants(|grants| self.network(grants)));
+        }
+        let mut grants = self.network(Grants::none());
+        if self.is(FS) || grant_dir {
+            grants = grants.read_write(self.dir(), "/");
+        }
+        for (name, value) in variables {
             grants = grants.env(name, value);
         }
-        let backend = match self.is_built_in() {
+        let backend = match self.is(FS) {
             true => Backend::fs(self.dir()),
             false => Backend::from_file(&self.backend),
         };
         Ok(backend.grants(grants))
+    }
+
+    fn network(&self, mut grants: Grants) -> Grants {
+        for endpoint in &self.allow_net {
+            grants = grants.connect(endpoint);
+        }
+        if let Some(file) = &self.ca {
+            grants = grants.certificate_authority(file);
+        }
+        if let Some(proxy) = &self.proxy {
+            grants = grants.proxy(proxy);
+        }
+        grants
     }
 }
 

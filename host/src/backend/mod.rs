@@ -102,6 +102,20 @@ impl Backend {
         self
     }
 
+    /// Adds to what the component may touch: for a backend that comes with grants of its own.
+    ///
+    /// ```
+    /// use artifact_store::Backend;
+    ///
+    /// let backend = Backend::fs("artifacts").map_grants(|grants| grants.read_only("/etc", "/etc"));
+    /// # let _ = backend;
+    /// ```
+    #[must_use]
+    pub fn map_grants(mut self, change: impl FnOnce(Grants) -> Grants) -> Self {
+        self.grants = change(self.grants);
+        self
+    }
+
     /// Replaces what the component may use up.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {

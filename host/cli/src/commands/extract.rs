@@ -12,7 +12,8 @@ use crate::output::Output;
 Examples:
   artifact-store extract fs -o fs.wasm
   wasmtime run --dir ./artifacts::/ --invoke 'put(\"k\", [1, 2, 3])' fs.wasm
-  artifact-store --backend fs.wasm get k")]
+  artifact-store --backend fs.wasm get k
+  artifact-store extract s3 -o s3.wasm")]
 pub struct Arguments {
     /// The backend
     #[arg(id = "built_in", value_name = "BACKEND")]
@@ -27,11 +28,16 @@ pub struct Arguments {
 enum BuiltIn {
     /// Keeps artifacts in the directory that it sees as `/`
     Fs,
+    /// Keeps artifacts in a bucket of an S3-compatible service
+    S3,
 }
 
 pub async fn run(Arguments { backend, output }: Arguments) -> Result<()> {
-    let BuiltIn::Fs = backend;
+    let component = match backend {
+        BuiltIn::Fs => Backend::fs_component(),
+        BuiltIn::S3 => Backend::s3_component(),
+    };
     let mut output = Output::open(Some(&output)).await?;
-    output.write(Backend::fs_component()).await?;
+    output.write(component).await?;
     output.finish().await
 }
