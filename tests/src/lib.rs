@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use artifact_store::{Backend, Grants};
 
 pub mod rules;
+pub mod scripted;
 pub mod weed;
 
 /// The file of a backend in `guests/examples`.

@@ -1,0 +1,145 @@
+//! What a backend reaches over the network: what was granted, by name, and nothing else.
+
+use std::time::Duration;
+
+use artifact_store::blocking::ArtifactStore;
+use artifact_store::{Backend, ErrorKind, Grants, Limits, LoadError, S3Credentials};
+use artifact_store_tests::guest;
+use artifact_store_tests::scripted::{Answer, Scripted, answer};
+
+fn fetches(grants: Grants) -> ArtifactStore {
+    ArtifactStore::open(Backend::from_file(guest("fetches")).grants(grants)).unwrap()
+}
+
+fn hello() -> Scripted {
+    Scripted::start(|_, _| Answer::Send(answer(200, "", "hello")))
+}
+
+#[test]
+fn a_granted_endpoint_is_reached_and_its_connection_is_kept() {
+    let server = hello();
+    let store = fetches(Grants::none().connect(server.endpoint()));
+    for _ in 0..3 {
+        assert_eq!(store.get(&format!("{}/path?q=1", server.endpoint())).unwrap(), "200 hello");
+    }
+    let seen = &server.requests()[0];
+    assert_eq!((seen.path.as_str(), seen.query.as_str()), ("/path", "q=1"));
+    assert_eq!(seen.header("host"), server.endpoint().strip_prefix("http://"));
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn everything_else_is_refused_by_name() {
+    let (granted, other) = (hello(), hello());
+    let port = granted.endpoint().rsplit_once(':').unwrap().1.to_owned();
+    let store = fetches(Grants::none().connect(granted.endpoint()));
+    for asked in [
+        other.endpoint(),
+        format!("https://127.0.0.1:{port}"),
+        format!("http://localhost:{port}"),
+        format!("http://127.0.0.2:{port}"),
+        "http://127.0.0.1".into(),
+        "http://169.254.169.254".into(),
+    ] {
+        let error = store.get(&format!("{asked}/latest/meta-data")).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::AccessDenied(_)), "{asked}: {error}");
+        assert!(error.to_string().contains(&format!("`{asked}`")), "{asked}: {error}");
+    }
+    assert!(granted.requests().is_empty() && other.requests().is_empty());
+    // And the instance is none the worse for it.
+    assert_eq!(store.get(&granted.endpoint()).unwrap(), "200 hello");
+}
+
+#[test]
+fn without_a_grant_nothing_is_reached() {
+    let server = hello();
+    let error = fetches(Grants::none()).get(&server.endpoint()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::AccessDenied(_)), "{error}");
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn no_redirect_is_followed() {
+    let other = hello();
+    let to = format!("location: {}/\r\n", other.endpoint());
+    let server = Scripted::start(move |_, _| Answer::Send(answer(307, &to, "there")));
+    let grants = Grants::none().connect(server.endpoint()).connect(other.endpoint());
+    assert_eq!(fetches(grants).get(&server.endpoint()).unwrap(), "307 there");
+    assert!(other.requests().is_empty());
+}
+
+#[test]
+fn only_requests_to_the_signed_endpoint_are_signed() {
+    let (signed, plain) = (hello(), hello());
+    let credentials = S3Credentials::new("AKIATEST", "hush").session_token("token");
+    let grants = Grants::none()
+        .sign_s3(signed.endpoint(), "eu-west-1", credentials)
+        .connect(plain.endpoint());
+    let store = fetches(grants);
+    for server in [&signed, &plain] {
+        store.get(&format!("{}/k?X-Amz-Signature=00", server.endpoint())).unwrap();
+    }
+    let query = &signed.requests()[0].query;
+    assert!(query.contains("X-Amz-Credential=AKIATEST%2F") && query.contains("eu-west-1%2Fs3"));
+    assert!(query.contains("SignedHeaders=host%3Bx-amz-meta-a") && !query.contains("hush"));
+    assert_eq!(query.matches("X-Amz-Signature=").count(), 1);
+    assert_eq!(plain.requests()[0].query, "X-Amz-Signature=00");
+}
+
+#[test]
+fn timeouts_of_zero_harm_nobody() {
+    let server = hello();
+    let store = fetches(Grants::none().connect(server.endpoint()));
+    // Whether the answer comes in no time at all is anybody's guess.
+    let _ = store.put(&server.endpoint(), "x");
+    assert_eq!(store.get(&server.endpoint()).unwrap(), "200 hello");
+}
+
+#[test]
+fn a_server_that_says_nothing_meets_the_deadline() {
+    let server = Scripted::start(|_, _| Answer::Hang);
+    let limits = Limits { call_timeout: Duration::from_secs(1), ..Limits::default() };
+    let grants = Grants::none().connect(server.endpoint());
+    let backend = Backend::from_file(guest("fetches")).grants(grants).limits(limits);
+    let error = ArtifactStore::open(backend).unwrap().get(&server.endpoint()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
+}
+
+#[test]
+fn headers_are_bounded() {
+    for lines in ["x: y\r\n".repeat(10_000), format!("x: {}\r\n", "y".repeat(1 << 20))] {
+        let server = Scripted::start(move |_, _| Answer::Send(answer(200, &lines, "hello")));
+        let store = fetches(Grants::none().connect(server.endpoint()));
+        let error = store.get(&server.endpoint()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Other(_)), "{error}");
+    }
+}
+
+#[test]
+fn a_proxy_is_the_operators_and_is_asked_for_the_granted_endpoint() {
+    let proxy = Scripted::start(|request, _| match request.method.as_str() {
+        "CONNECT" => Answer::Send(b"HTTP/1.1 200 Connected\r\n\r\n".to_vec()),
+        _ => Answer::Send(answer(200, "", "by way of the proxy")),
+    });
+    let grants = Grants::none().connect("http://example.invalid:81").proxy(proxy.endpoint());
+    let got = fetches(grants).get("http://example.invalid:81/k").unwrap();
+    assert_eq!(got, "200 by way of the proxy");
+    assert_eq!(proxy.requests()[0].path, "example.invalid:81");
+}
+
+#[test]
+fn a_grant_that_makes_no_sense_is_an_error_at_load() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for grants in [
+        Grants::none().connect("s3.example.org"),
+        Grants::none().connect("https://u:hush@s3.example.org"),
+        Grants::none().connect("https://h").proxy("https://u:hush@p"),
+        Grants::none().connect("https://h").certificate_authority(file.path()),
+        Grants::none().connect("https://h").certificate_authority("/no/such/file"),
+    ] {
+        let opened = ArtifactStore::open(Backend::from_file(guest("fetches")).grants(grants));
+        let error = opened.err().expect("it makes no sense");
+        assert!(matches!(error.kind(), ErrorKind::Load(LoadError::Network { .. })), "{error}");
+        assert!(!format!("{error:?} {error}").contains("hush"), "{error:?}");
+    }
+}
