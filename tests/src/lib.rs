@@ -34,6 +34,18 @@ pub fn bare(code: &[(&str, &str)]) -> Backend {
     Backend::from_bytes("bare", component)
 }
 
+/// The stock wasmtime CLI, from the path or named by `WASMTIME`; none where there is none, which in
+/// CI is a failure.
+pub fn wasmtime_cli() -> Option<PathBuf> {
+    let wasmtime = std::env::var_os("WASMTIME").unwrap_or_else(|| "wasmtime".into());
+    let found = Command::new(&wasmtime).arg("--version").output().is_ok_and(|o| o.status.success());
+    assert!(
+        found || std::env::var_os("CI").is_none(),
+        "CI needs a wasmtime CLI on the path or named by WASMTIME"
+    );
+    found.then(|| wasmtime.into())
+}
+
 /// The command line's binary, built when it is first asked for, so that it is never stale.
 pub fn cli() -> Command {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();

@@ -1,6 +1,7 @@
 //! A real S3 service for tests: SeaweedFS, from the file that the variable `WEED` names.
 
 use std::ffi::OsString;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -28,7 +29,8 @@ pub fn binary() -> Option<OsString> {
 pub struct Weed {
     process: Mutex<Child>,
     port: u16,
-    dir: tempfile::TempDir,
+    filer: u16,
+    _dir: tempfile::TempDir,
 }
 
 impl Weed {
@@ -36,7 +38,8 @@ impl Weed {
         let dir = tempfile::tempdir().expect("a directory for the server");
         let ports: Vec<_> = free_ports(14);
         let process = spawn(&ports, &dir);
-        let weed = Self { process: Mutex::new(process), port: ports[0], dir };
+        let weed =
+            Self { process: Mutex::new(process), port: ports[0], filer: ports[6], _dir: dir };
         weed.wait();
         weed
     }
@@ -68,9 +71,15 @@ impl Weed {
         let _ = process.wait();
     }
 
-    /// The directory of its data, for a look at what it takes up.
-    pub fn dir(&self) -> &std::path::Path {
-        self.dir.path()
+    /// Puts an object into the bucket that no store made.
+    pub fn put_foreign(&self, name: &str) {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.filer)).expect("it listens");
+        let path = format!("/buckets/{BUCKET}/{name}");
+        let head = "Host: filer\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx";
+        write!(connection, "PUT {path} HTTP/1.1\r\n{head}").expect("it reads");
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");
     }
 
     fn wait(&self) {

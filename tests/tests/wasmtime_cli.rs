@@ -1,23 +1,18 @@
 //! The built-in backend under the stock wasmtime CLI, on the same directory as this host. Where
 //! there is no such CLI the tests are reported as ignored; in CI that is a failure.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store_tests::cli;
+use artifact_store_tests::{cli, wasmtime_cli};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
-    let wasmtime = std::env::var_os("WASMTIME").unwrap_or_else(|| "wasmtime".into());
-    let found = Command::new(&wasmtime).arg("--version").output().is_ok_and(|o| o.status.success());
-    assert!(
-        found || std::env::var_os("CI").is_none(),
-        "CI needs a wasmtime CLI on the path or named by WASMTIME"
-    );
-    let wasmtime = PathBuf::from(wasmtime);
+    let wasmtime = wasmtime_cli();
+    let found = wasmtime.is_some();
     let test = Trial::test("the_cli_and_this_host_share_a_store", move || {
-        share(&wasmtime);
+        share(&wasmtime.expect("else it is ignored"));
         Ok(())
     });
     let trials = vec![test.with_ignored_flag(!found)];

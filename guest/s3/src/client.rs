@@ -48,19 +48,25 @@ pub fn random() -> String {
 
 /// A request to the bucket.
 pub struct Call<'a> {
-    pub doing: &'static str,
-    pub method: Method,
+    doing: &'static str,
+    method: Method,
     /// None for the bucket itself.
-    pub object: Option<&'a str>,
-    pub query: Vec<(&'static str, String)>,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: Option<&'a [u8]>,
+    object: Option<&'a str>,
+    query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+    body: Option<&'a [u8]>,
 }
 
 impl<'a> Call<'a> {
     pub fn new(doing: &'static str, method: Method, object: &'a str) -> Self {
         let (query, headers) = (Vec::new(), Vec::new());
         Self { doing, method, object: Some(object), query, headers, body: None }
+    }
+
+    /// A request to the bucket itself.
+    pub fn bucket(doing: &'static str) -> Self {
+        let (query, headers) = (Vec::new(), Vec::new());
+        Self { doing, method: Method::Get, object: None, query, headers, body: None }
     }
 
     pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {

@@ -8,16 +8,18 @@ wit_bindgen::generate!({
         package artifact:s3;
         world s3 {
             include artifact:storage/full-backend@0.1.0;
+            export artifact:storage/maintenance@0.1.0;
         }
     ",
     world: "artifact:s3/s3",
     generate_all,
 });
 
-use exports::artifact::storage::{artifact_store, inventory, streams};
+use exports::artifact::storage::{artifact_store, inventory, maintenance, streams};
 
 pub use artifact::storage::types::{Error, Info, Instant};
 pub use inventory::{Entry, Page};
+pub use maintenance::{Finding, FindingKind, Findings, SweepReport};
 pub use streams::{Mode, Seal, WriteOptions};
 
 use crate::{download, list, name, upload};
@@ -79,5 +81,15 @@ impl inventory::Guest for Component {
 
     async fn list_artifacts(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page> {
         list::list(&prefix, cursor.as_deref(), limit).await
+    }
+}
+
+impl maintenance::Guest for Component {
+    async fn audit(cursor: Option<String>, limit: u32) -> Result<Findings> {
+        crate::maintenance::audit(cursor.as_deref(), limit).await
+    }
+
+    async fn sweep(older_than_seconds: u64) -> Result<SweepReport> {
+        crate::maintenance::sweep(older_than_seconds).await
     }
 }

@@ -20,6 +20,8 @@ mod http;
 #[cfg(target_family = "wasm")]
 mod list;
 #[cfg(target_family = "wasm")]
+mod maintenance;
+#[cfg(target_family = "wasm")]
 mod metadata;
 #[cfg(target_family = "wasm")]
 mod multipart;

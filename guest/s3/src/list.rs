@@ -3,7 +3,6 @@
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use percent_encoding::percent_decode_str;
-use rusty_s3::Method;
 
 use crate::client::{Call, settings};
 use crate::component::{Entry, Error, Page, Result};
@@ -24,49 +23,51 @@ const CURSOR: &str = "s3:";
 pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page> {
     let settings = settings()?;
     let limit = if limit == 0 { PAGE } else { limit.min(PAGE) };
-    let mut call = Call {
-        doing: "list",
-        method: Method::Get,
-        object: None,
-        query: Vec::new(),
-        headers: Vec::new(),
-        body: None,
-    }
-    .query("list-type", "2")
-    .query("encoding-type", "url")
-    .query("max-keys", limit.to_string())
-    .query("prefix", settings.names.listing(prefix));
-    if let Some(cursor) = cursor {
-        let token = cursor.strip_prefix(CURSOR).ok_or_else(no_cursor)?;
-        call = call.query("continuation-token", token);
-    }
-    let answer =
-        call.run(settings).await.map_err(|failure| match failure.is_code("InvalidArgument") {
-            true if cursor.is_some() => no_cursor(),
-            _ => failure.into(),
-        })?;
-    let root = answer.root.filter(|root| root.name == "ListBucketResult");
-    let root = root.ok_or_else(|| call.foreign(answer.status, "it is no whole listing"))?;
-    let found = root.all("Contents").take(limit as usize);
-    let entries = iter(found.map(|item| entry(settings, prefix, item)))
+    let token =
+        cursor.map(|cursor| cursor.strip_prefix(CURSOR).ok_or_else(no_cursor)).transpose()?;
+    let begin = settings.names.listing(prefix);
+    let (found, next) = listing(settings, &begin, token, limit).await?;
+    let entries = iter(found.iter().map(|object| entry(settings, prefix, object)))
         .buffered(AT_ONCE)
         .collect::<Vec<Result<Option<Entry>>>>();
     let entries = entries.await.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
+    Ok(Page { entries, next: next.map(|token| format!("{CURSOR}{token}")) })
+}
+
+/// Some of the objects whose names begin with `begin`, and the token with which to go on.
+pub async fn listing(
+    settings: &Settings,
+    begin: &str,
+    token: Option<&str>,
+    limit: u32,
+) -> Result<(Vec<Element>, Option<String>)> {
+    let mut call = Call::bucket("list")
+        .query("list-type", "2")
+        .query("encoding-type", "url")
+        .query("max-keys", limit.to_string())
+        .query("prefix", begin);
+    if let Some(token) = token {
+        call = call.query("continuation-token", token);
+    }
+    let answer = call.run(settings).await.map_err(|failure| match token {
+        Some(_) if failure.is_code("InvalidArgument") => no_cursor(),
+        _ => failure.into(),
+    })?;
+    let broken = |why| Error::from(call.foreign(answer.status, why));
+    let root = answer.root.filter(|root| root.name == "ListBucketResult");
+    let mut root = root.ok_or_else(|| broken("it is no whole listing"))?;
     let next = match root.text_of("IsTruncated") {
-        Some("true") => {
-            let token = root.text_of("NextContinuationToken").filter(|token| !token.is_empty());
-            let token = token
-                .ok_or_else(|| call.foreign(answer.status, "it is cut and goes on nowhere"))?;
-            Some(format!("{CURSOR}{token}"))
-        }
         Some("false") => None,
-        _ => {
-            return Err(call
-                .foreign(answer.status, "it does not say whether it is complete")
-                .into());
-        }
+        Some("true") => match root.text_of("NextContinuationToken") {
+            None | Some("") => return Err(broken("it is cut and goes on nowhere")),
+            Some(next) => Some(next.to_owned()),
+        },
+        _ => return Err(broken("it does not say whether it is complete")),
     };
-    Ok(Page { entries, next })
+    root.children.retain(|child| child.name == "Contents");
+    // No more than was asked for, whatever came.
+    root.children.truncate(limit as usize);
+    Ok((root.children, next))
 }
 
 fn no_cursor() -> Error {

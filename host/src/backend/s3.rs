@@ -23,7 +23,8 @@ impl Backend {
     /// The built-in backend that keeps artifacts in a bucket of an S3-compatible service.
     ///
     /// `variables` are those of [`Self::S3_VARIABLES`]; only `S3_BUCKET` has to be there. It is
-    /// granted these and the network to the one endpoint that they name.
+    /// granted these and the network to the one endpoint that they name. It is not swept when it is
+    /// opened, which would cost requests each time: a rule of the bucket can do that.
     ///
     /// # Errors
     ///
@@ -52,7 +53,8 @@ impl Backend {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
         let grants = grants(variables.collect(), sign)
             .map_err(|error| Error::new(error.into(), Operation::Open, None, &NAME.into()))?;
-        Ok(Self::new(NAME, Source::BuiltIn(S3)).grants(grants))
+        let backend = Self::new(NAME, Source::BuiltIn(S3)).grants(grants);
+        Ok(backend.sweep_older_than(None))
     }
 
     /// The variables of [`Backend::s3`]. The first ones are Amazon's own.
