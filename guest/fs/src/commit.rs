@@ -155,8 +155,8 @@ async fn settle(shard: &Dir, durable: bool) -> Result<()> {
     })
 }
 
-/// Where only a hash names the file, it may hold another key's artifact, which is then not
-/// to be touched. A damaged one may be replaced.
+/// Where only a hash names the file, it may hold the artifact of another key with that hash, which
+/// is then not to be touched. A damaged one, or one that somebody moved here, may be replaced.
 async fn check_owner(shard: &Dir, place: &Place, key: &str) -> Result<()> {
     if !place.is_hashed() {
         return Ok(());
@@ -166,7 +166,7 @@ async fn check_owner(shard: &Dir, place: &Place, key: &str) -> Result<()> {
         _ => return Ok(()),
     }
     match read::open_in(shard, &place.file, header::len(key)).await {
-        Ok(Some(found)) if place.holder(key, &found.header.key) != Holder::Asked => {
+        Ok(Some(found)) if place.holder(key, &found.header.key) == Holder::Twin => {
             Err(Error::Other(format!("`{place}` holds the artifact of another key")))
         }
         Ok(_) | Err(Error::Corrupt(_)) => Ok(()),

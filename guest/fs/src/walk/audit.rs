@@ -10,20 +10,36 @@ use crate::component::{Error, Finding, FindingKind, Findings};
 use crate::header;
 use crate::name::{self, Named};
 use crate::read;
-use crate::wasi::{self, Kind, Result, Stat};
+use crate::wasi::{self, Failure, Kind, Result, Stat};
 
 /// One page of what is no sound artifact. Headers are verified, payloads are not.
 pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     let mut dirs = vec![ROOT.to_owned()];
-    dirs.extend(wasi::root()?.names(is_own_dir).await?);
+    match wasi::root()?.names(is_own_dir).await {
+        // All that this store makes is known by name.
+        Err(failure) if failure.is_not_unicode() => {
+            dirs.extend(name::shards().chain([name::TEMPORARIES.into()]));
+        }
+        names => dirs.extend(names?),
+    }
     let every_name = |_: &str, _: &str| true;
     let look = async |visit: Visit<'_>| examine(visit).await;
-    let Page { items, next } = page(dirs, cursor, limit, every_name, look).await?;
+    let Page { items, next } = page(dirs, cursor, limit, every_name, look, unlisted).await?;
     Ok(Findings { items, next })
 }
 
 fn is_own_dir(name: &str) -> bool {
     name == name::TEMPORARIES || name::is_shard(name)
+}
+
+/// A directory with a name in it that is not UTF-8, which keeps all of it from being listed.
+fn unlisted(dir: &str, failure: Failure) -> Result<Finding> {
+    if !failure.is_not_unicode() {
+        return Err(failure.into());
+    }
+    let (kind, detail) =
+        (FindingKind::Foreign, "holds a name that is not UTF-8, and is not listed");
+    Ok(Finding { kind, name: dir.into(), size: None, modified: None, detail: detail.into() })
 }
 
 /// What is to be said about a name; nothing where it has gone meanwhile.

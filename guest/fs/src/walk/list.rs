@@ -7,7 +7,7 @@ use crate::component::{self, Entry, Error};
 use crate::header;
 use crate::name::{self, Named};
 use crate::read;
-use crate::wasi::{self, Kind, Result};
+use crate::wasi::{self, Failure, Kind, Result};
 
 /// One page of the artifacts whose keys begin with `prefix`. What is damaged is left out, so
 /// that the listing goes on; reading it by its key says what is wrong.
@@ -23,7 +23,9 @@ pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<comp
         Named::Foreign => false,
     };
     let entry = async |visit: Visit<'_>| entry(visit, prefix).await;
-    let Page { items, next } = page(shards, cursor, limit, is_candidate, entry).await?;
+    // What lies behind a name that cannot be read must not be left out in silence.
+    let unlisted = |_: &str, failure: Failure| Err(failure.into());
+    let Page { items, next } = page(shards, cursor, limit, is_candidate, entry, unlisted).await?;
     Ok(component::Page { entries: items, next })
 }
 

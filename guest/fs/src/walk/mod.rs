@@ -17,7 +17,7 @@ pub use sweep::sweep;
 use crate::component::Error;
 use crate::name;
 use crate::shard;
-use crate::wasi::{Access, Dir, Result};
+use crate::wasi::{Access, Dir, Failure, Result};
 
 /// Items of a page where the caller names no number, and the most of any page.
 const PAGE: usize = 1000;
@@ -43,13 +43,15 @@ struct Visit<'a> {
 }
 
 /// One page of what `look` finds in the names of `dirs`, sorted, that are to be kept. The
-/// cursor is `directory/name`, and what follows that name comes next.
+/// cursor is `directory/name`, and what follows that name comes next. What a directory that cannot
+/// be listed means, `unlisted` says.
 async fn page<T>(
     dirs: Vec<String>,
     cursor: Option<&str>,
     limit: u32,
     keep: impl Fn(&str, &str) -> bool,
     look: impl AsyncFn(Visit<'_>) -> Result<Option<T>>,
+    unlisted: impl Fn(&str, Failure) -> Result<T>,
 ) -> Result<Page<T>> {
     let limit = match usize::try_from(limit) {
         Ok(limit @ 1..PAGE) => limit,
@@ -62,7 +64,7 @@ async fn page<T>(
     let mut items = Vec::new();
     let seen = Cell::new(0);
     for dir_name in dirs.iter().map(String::as_str).filter(|name| *name >= from) {
-        if seen.get() >= NAMES {
+        if seen.get() >= NAMES || items.len() == limit {
             return Ok(Page { items, next: Some(format!("{dir_name}/")) });
         }
         let after = if dir_name == from { last } else { "" };
@@ -76,7 +78,14 @@ async fn page<T>(
             seen.set(seen.get() + 1);
             name > after && keep(dir_name, name)
         };
-        for file in dir.names(is_next).await? {
+        let names = match dir.names(is_next).await {
+            Ok(names) => names,
+            Err(failure) => {
+                items.push(unlisted(dir_name, failure)?);
+                continue;
+            }
+        };
+        for file in names {
             let visit = Visit { dir: &dir, dir_name, file: &file };
             items.extend(look(visit).await?);
             if items.len() == limit {
