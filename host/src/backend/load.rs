@@ -13,7 +13,7 @@ use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
-use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine};
+use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine, runtime};
 use crate::swap::LoadedBackend;
 
 const PACKAGE: &str = "artifact:storage/";
@@ -39,13 +39,15 @@ impl Backend {
     /// Compiles, links and tries the component, on a thread that may block.
     pub(crate) async fn load(self) -> Result<LoadedBackend, Error> {
         let (name, sweep) = (Arc::clone(&self.name), self.sweep);
+        let failed = |kind| Error::new(kind, Operation::Open, None, &name);
+        let no_thread = |error| ErrorKind::Unavailable(format!("cannot start a thread: {error}"));
+        runtime().map_err(|error| failed(no_thread(error)))?;
         // The clock runs when the component itself does.
         let deadline = Arc::new(Deadline::new(self.limits.call_timeout, Arc::default()));
         deadline.pause();
         let watched = Arc::clone(&deadline);
         let tried = Worker::spawn(watched, async move || self.try_out(&deadline).await).await;
-        let (digest, pool) =
-            tried.flatten().map_err(|kind| Error::new(kind, Operation::Open, None, &name))?;
+        let (digest, pool) = tried.flatten().map_err(failed)?;
         let loaded = Arc::new(Loaded::new(name, digest, pool));
         if let Some(older_than) = sweep {
             loaded.sweep_in_background(older_than);

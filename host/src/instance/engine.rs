@@ -1,7 +1,8 @@
 //! What the whole process shares: one wasmtime engine, and one small tokio runtime that
 //! drives timers, the sockets of backends, and the threads on which async calls run.
 
-use std::sync::{LazyLock, OnceLock};
+use std::io;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -11,27 +12,47 @@ use wasmtime::{Cache, CacheConfig, Config, Engine};
 /// How often running WebAssembly looks at its deadline.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
-pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    tokio::runtime::Builder::new_multi_thread()
+static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+
+/// The runtime of this process, made at the first use.
+///
+/// # Errors
+///
+/// When the process may have no more threads or open files.
+pub(crate) fn runtime() -> io::Result<&'static Runtime> {
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let made = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         // One for each call that runs, of all backends together.
         .max_blocking_threads(4096)
         .thread_name("artifact-store")
         .enable_all()
-        .build()
-        .expect("the system can start a thread")
-});
+        .build()?;
+    // Where another thread was faster, theirs is as good.
+    if let Err(surplus) = RUNTIME.set(made) {
+        surplus.shutdown_background();
+    }
+    runtime()
+}
+
+/// The runtime, which is there when a store is open.
+pub(super) fn running() -> &'static Runtime {
+    runtime().expect("no store is opened without a runtime")
+}
 
 /// Runs `future` on the calling thread, which may block: file operations of a backend then
 /// need no thread of their own. Inside another runtime this works too, and blocks it.
 pub(crate) fn on_this_thread<F: Future>(future: F) -> F::Output {
-    let _entered = RUNTIME.enter();
+    // Where there can be none, no store is opened, and that says why.
+    let _entered = runtime().map(Runtime::enter);
     pollster::block_on(future)
 }
 
 /// Runs `task` beside everything else.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-    RUNTIME.spawn(task)
+    running().spawn(task)
 }
 
 /// The engine of this process, made at the first use. More than one would keep compiled code
@@ -57,7 +78,7 @@ pub(crate) fn engine() -> wasmtime::Result<&'static Engine> {
     let engine = ENGINE.get_or_init(|| made);
     static TICKER: OnceLock<JoinHandle<()>> = OnceLock::new();
     TICKER.get_or_init(|| {
-        RUNTIME.spawn(async move {
+        running().spawn(async move {
             let mut interval = tokio::time::interval(TICK);
             loop {
                 interval.tick().await;

@@ -10,7 +10,7 @@ mod state;
 mod worker;
 
 pub(crate) use deadline::Deadline;
-pub(crate) use engine::{engine, on_this_thread, spawn};
+pub(crate) use engine::{engine, on_this_thread, runtime, spawn};
 pub(crate) use limiter::HANDED_BACK;
 pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool, shortened};
 pub(crate) use state::HostState;

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::Deadline;
-use super::engine::RUNTIME;
+use super::engine::running;
 use crate::error::ErrorKind;
 
 /// The right to be one of the calls that run at once; none for what needs no such right.
@@ -44,7 +44,7 @@ impl<R: Send + 'static> Worker<R> {
         deadline: Arc<Deadline>,
         work: impl AsyncFnOnce() -> R + Send + 'static,
     ) -> Self {
-        let work = RUNTIME.spawn_blocking(move || pollster::block_on(work()));
+        let work = running().spawn_blocking(move || pollster::block_on(work()));
         Self::new(deadline, State::Running(work))
     }
 
@@ -54,7 +54,8 @@ impl<R: Send + 'static> Worker<R> {
         deadline: Arc<Deadline>,
         work: impl AsyncFnOnce(Permit) -> R + Send + Sync + 'static,
     ) -> Self {
-        let start = move |permit| RUNTIME.spawn_blocking(move || pollster::block_on(work(permit)));
+        let start =
+            move |permit| running().spawn_blocking(move || pollster::block_on(work(permit)));
         let state = match Arc::clone(turns).try_acquire_owned() {
             Ok(permit) => State::Running(start(Some(permit))),
             Err(_) => {
@@ -109,7 +110,7 @@ impl<R> Future for Worker<R> {
             return Poll::Ready(done);
         }
         // The timer belongs to this runtime, whichever one polls.
-        let _entered = RUNTIME.enter();
+        let _entered = running().enter();
         if let Poll::Ready(failure) = self.overdue.as_mut().poll(cx) {
             return Poll::Ready(Err(failure));
         }
