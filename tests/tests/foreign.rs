@@ -1,0 +1,408 @@
+//! Things in the store's directory that are not of this store: they are skipped or reported,
+//! never followed, never waited for, and nothing outside is touched.
+#![cfg(unix)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use artifact_store::blocking::ArtifactStore;
+use artifact_store::{Error, ErrorKind, FindingKind, ReadOptions, WriteOptions};
+use artifact_store_tests::cli;
+use tempfile::TempDir;
+
+/// What the outside holds before and after.
+const SECRET: &str = "outside of the store";
+
+/// A store with the artifact `k`, and a place beside it that the store has no business in.
+struct Scene {
+    /// Removed with all that is in it.
+    _dir: TempDir,
+    root: PathBuf,
+    outside: PathBuf,
+    store: ArtifactStore,
+    /// The file of `k`.
+    file: PathBuf,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, outside) = (dir.path().join("store"), dir.path().join("outside"));
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("file"), SECRET).unwrap();
+        let store = ArtifactStore::open_dir(&root).unwrap();
+        store.put("k", "inside").unwrap();
+        // As `docs/format.md` names it.
+        let file = root.join("d4e/_k");
+        assert!(file.is_file());
+        Self { _dir: dir, root, outside, store, file }
+    }
+
+    fn outside_is_untouched(&self, what: &str) {
+        let names: Vec<_> =
+            fs::read_dir(&self.outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["file"], "{what}");
+        assert_eq!(fs::read_to_string(self.outside.join("file")).unwrap(), SECRET, "{what}");
+    }
+
+    fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<_> = self.store.list("").map(|entry| entry.unwrap().key).collect();
+        keys.sort();
+        keys
+    }
+
+    /// The names of what is no sound artifact.
+    fn findings(&self, kind: FindingKind) -> Vec<String> {
+        let findings = self.store.audit().map(Result::unwrap);
+        findings.filter(|finding| finding.kind == kind).map(|finding| finding.name).collect()
+    }
+
+    /// The artifact `k` can be read, replaced and deleted, and others come and go.
+    fn serves(&self, what: &str) {
+        assert_eq!(self.store.get("k").unwrap(), "inside", "{what}");
+        self.store.put("other", "more").unwrap();
+        assert_eq!(self.keys(), ["k", "other"], "{what}");
+        self.store.delete("other").unwrap();
+        self.store.put("k", "inside").unwrap();
+        assert_eq!(self.store.sweep(Duration::ZERO).unwrap().kept, 0, "{what}");
+        assert_eq!(self.keys(), ["k"], "{what}");
+        self.outside_is_untouched(what);
+    }
+}
+
+/// The kinds of foreign things, and how to make one at a path that is free.
+type Make = fn(&Scene, &Path);
+const KINDS: [(&str, Make); 9] = [
+    ("a dangling link", |_, path| symlink("nowhere", path).unwrap()),
+    ("a link to itself", |_, path| symlink(path.file_name().unwrap(), path).unwrap()),
+    ("a link to a file outside", |scene, path| symlink(scene.outside.join("file"), path).unwrap()),
+    ("a link to a directory outside", |scene, path| symlink(&scene.outside, path).unwrap()),
+    ("a link to an artifact", |scene, path| symlink(&scene.file, path).unwrap()),
+    ("a pipe", |_, path| {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }),
+    ("a socket", |scene, path| {
+        // A path of a socket is short: it is made elsewhere.
+        let made = scene.root.with_file_name("s");
+        drop(UnixListener::bind(&made).unwrap());
+        fs::rename(made, path).unwrap();
+    }),
+    ("an empty directory", |_, path| fs::create_dir(path).unwrap()),
+    ("a directory that holds something", |_, path| {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("kept"), "").unwrap();
+    }),
+];
+
+/// Runs `test` with a watch on it: whatever waits for a pipe waits for ever.
+fn in_time(test: impl FnOnce() + Send + 'static) {
+    let (ended, has_ended) = mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let _ended = ended;
+        test();
+    });
+    let waited = has_ended.recv_timeout(Duration::from_secs(240));
+    assert_eq!(waited, Err(mpsc::RecvTimeoutError::Disconnected), "it waits for something");
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+#[test]
+fn foreign_things_beside_what_is_ours_are_reported_and_left() {
+    in_time(|| {
+        for (what, make) in KINDS {
+            let scene = Scene::new();
+            let temporary = "0123456789abcdef".repeat(2);
+            let mut places: Vec<_> = ["foreign", "_x", "TMP", "D4E"]
+                .map(|name| (name.to_owned(), FindingKind::Foreign))
+                .into();
+            // Our own temporary's name where none belongs, and where one does, which it is not.
+            places.extend([
+                (temporary.clone(), FindingKind::Foreign),
+                (format!("d4e/{temporary}"), FindingKind::Foreign),
+                ("d4e/foreign".into(), FindingKind::Foreign),
+                // The name of another artifact, in a shard that is not its own.
+                ("d4e/_readme".into(), FindingKind::Foreign),
+                (format!("tmp/{temporary}"), FindingKind::Foreign),
+                ("tmp/foreign".into(), FindingKind::Foreign),
+            ]);
+            for (name, _) in &places {
+                make(&scene, &scene.root.join(name));
+            }
+            scene.serves(what);
+            for (name, kind) in places {
+                assert!(scene.findings(kind).contains(&name), "{what} as {name}");
+                fs::symlink_metadata(scene.root.join(&name)).expect(what);
+            }
+            assert_eq!(scene.findings(FindingKind::Damaged), [""; 0], "{what}");
+        }
+    });
+}
+
+#[test]
+fn files_of_others_are_reported_and_left() {
+    let scene = Scene::new();
+    let temporary = "0123456789abcdef".repeat(2);
+    let names = ["notes", "d4e/notes", "d4e/_readme", "tmp/notes", &format!("d4e/{temporary}")];
+    for name in names {
+        fs::copy(&scene.file, scene.root.join(name)).unwrap();
+    }
+    scene.serves("a copy of an artifact");
+    let mut foreign = scene.findings(FindingKind::Foreign);
+    foreign.sort();
+    let mut expected = names.map(str::to_owned);
+    expected.sort();
+    assert_eq!(foreign, expected);
+}
+
+fn is_corrupt<T>(outcome: artifact_store::Result<T>, what: &str) {
+    match outcome.map(drop) {
+        Err(error) => assert!(matches!(error.kind(), ErrorKind::Corrupt(_)), "{what}: {error}"),
+        Ok(()) => panic!("{what}: ok"),
+    }
+}
+
+#[test]
+fn what_stands_in_the_place_of_an_artifact_is_damage() {
+    in_time(|| {
+        for (what, make) in KINDS {
+            for name in ["d4e/_k", "514/_readme"] {
+                let scene = Scene::new();
+                scene.store.put("readme", "inside").unwrap();
+                let (key, path) = match name {
+                    "d4e/_k" => ("k", scene.root.join(name)),
+                    _ => ("readme", scene.root.join(name)),
+                };
+                if what == "a link to an artifact" && key == "k" {
+                    continue;
+                }
+                let other = if key == "k" { "readme" } else { "k" };
+                fs::remove_file(&path).unwrap();
+                make(&scene, &path);
+                is_corrupt(scene.store.get(key), what);
+                is_corrupt(scene.store.stat(key), what);
+                is_corrupt(scene.store.read(key, ReadOptions::default()), what);
+                let taken = scene.store.create(key, "new").unwrap_err();
+                assert!(matches!(taken.kind(), ErrorKind::AlreadyExists), "{what}: {taken}");
+                assert_eq!(scene.keys(), [other], "{what}");
+                assert_eq!(scene.findings(FindingKind::Damaged), [name], "{what}");
+                if what.contains("directory that") || what.contains("empty directory") {
+                    // It may hold what somebody wants: it is not removed, and that is said.
+                    is_corrupt(scene.store.put(key, "new"), what);
+                    is_corrupt(scene.store.delete(key), what);
+                    assert!(path.is_dir(), "{what}");
+                } else {
+                    scene.store.put(key, "new").unwrap();
+                    assert_eq!(scene.store.get(key).unwrap(), "new", "{what}");
+                    fs::remove_file(&path).unwrap();
+                    make(&scene, &path);
+                    scene.store.delete(key).unwrap();
+                    let absent = scene.store.get(key).unwrap_err();
+                    assert!(matches!(absent.kind(), ErrorKind::NotFound), "{what}: {absent}");
+                }
+                assert_eq!(scene.store.get(other).unwrap(), "inside", "{what}");
+                scene.outside_is_untouched(what);
+                assert_eq!(fs::read_dir(scene.root.join("tmp")).unwrap().count(), 0, "{what}");
+            }
+        }
+    });
+}
+
+/// Every change fails, with an error that names the place, and leaves nothing.
+fn nothing_can_be_changed(scene: &Scene, key: &str, place: &str, what: &str) {
+    let says = |error: Error| {
+        let text = error.to_string();
+        assert!(matches!(error.kind(), ErrorKind::Corrupt(_)), "{what}: {text}");
+        assert!(text.contains(&format!("`{place}`")), "{what}: {text}");
+    };
+    says(scene.store.put(key, "new").unwrap_err());
+    says(scene.store.create(key, "new").unwrap_err());
+    says(scene.store.write(key, &[7; 1_000_000][..], WriteOptions::default()).unwrap_err());
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_shard_is_not_followed() {
+    in_time(|| {
+        // An instance that has never seen the shard, and one that has worked with it.
+        for seen in [false, true] {
+            for (what, make) in KINDS
+                .into_iter()
+                .filter(|(what, _)| !what.contains("n empty") && !what.contains("holds"))
+            {
+                let scene = Scene::new();
+                scene.store.put("readme", "inside").unwrap();
+                let shard = scene.root.join("514");
+                fs::rename(&shard, scene.root.with_file_name("moved")).unwrap();
+                make(&scene, &shard);
+                let fresh = ArtifactStore::open_dir(&scene.root).unwrap();
+                let scene = if seen { scene } else { Scene { store: fresh, ..scene } };
+                nothing_can_be_changed(&scene, "readme", "514", what);
+                is_corrupt(scene.store.get("readme"), what);
+                is_corrupt(scene.store.stat("readme"), what);
+                is_corrupt(scene.store.delete("readme"), what);
+                assert_eq!(scene.findings(FindingKind::Foreign), ["514"], "{what}");
+                scene.serves(what);
+                assert_eq!(fs::read_dir(scene.root.join("tmp")).unwrap().count(), 0, "{what}");
+                let moved = scene.root.with_file_name("moved");
+                assert_eq!(fs::read_dir(moved).unwrap().count(), 1, "{what}");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_stands_in_the_place_of_the_temporaries_is_not_followed() {
+    in_time(|| {
+        for seen in [false, true] {
+            for (what, make) in KINDS
+                .into_iter()
+                .filter(|(what, _)| !what.contains("n empty") && !what.contains("holds"))
+            {
+                let scene = Scene::new();
+                let temporaries = scene.root.join("tmp");
+                fs::remove_dir(&temporaries).unwrap();
+                make(&scene, &temporaries);
+                let fresh = ArtifactStore::open_dir(&scene.root).unwrap();
+                let scene = if seen { scene } else { Scene { store: fresh, ..scene } };
+                nothing_can_be_changed(&scene, "new", "tmp", what);
+                assert_eq!(scene.store.get("k").unwrap(), "inside", "{what}");
+                assert_eq!(scene.keys(), ["k"], "{what}");
+                is_corrupt(scene.store.sweep(Duration::ZERO), what);
+                assert_eq!(scene.findings(FindingKind::Foreign), ["tmp"], "{what}");
+                scene.store.delete("k").unwrap();
+                assert_eq!(scene.keys(), [""; 0], "{what}");
+                scene.outside_is_untouched(what);
+            }
+        }
+    });
+}
+
+/// A directory of the temporaries that is removed is made again.
+#[test]
+fn a_directory_that_is_gone_is_made_again() {
+    let scene = Scene::new();
+    fs::remove_dir(scene.root.join("tmp")).unwrap();
+    scene.serves("no `tmp`");
+    fs::remove_dir_all(scene.root.join("d4e")).unwrap();
+    assert!(matches!(scene.store.get("k").unwrap_err().kind(), ErrorKind::NotFound));
+    scene.store.delete("k").unwrap();
+    scene.store.put("k", "inside").unwrap();
+    scene.serves("no shard");
+}
+
+/// macOS takes no such name.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_name_that_is_not_utf_8_hides_nothing() {
+    let name = OsStr::from_bytes(b"not\xffutf-8");
+    let scene = Scene::new();
+    fs::write(scene.root.join(name), "").unwrap();
+    scene.serves("in the root");
+    assert_eq!(scene.findings(FindingKind::Foreign), ["."]);
+    fs::remove_file(scene.root.join(name)).unwrap();
+
+    // In a shard it keeps the shard from being listed, which is said rather than left out.
+    fs::write(scene.root.join("d4e").join(name), "").unwrap();
+    let error = scene.store.list("").find_map(Result::err).expect("a listing cannot be whole");
+    assert!(error.to_string().contains("`d4e`"), "{error}");
+    assert_eq!(scene.store.get("k").unwrap(), "inside");
+    scene.store.put("k", "inside").unwrap();
+    fs::write(scene.root.join("notes"), "").unwrap();
+    assert_eq!(scene.findings(FindingKind::Foreign), ["notes", "d4e"], "the audit goes on");
+    fs::remove_file(scene.root.join("d4e").join(name)).unwrap();
+    fs::remove_file(scene.root.join("notes")).unwrap();
+
+    fs::write(scene.root.join("tmp").join(name), "").unwrap();
+    assert_eq!(scene.store.get("k").unwrap(), "inside");
+    scene.store.put("k", "inside").unwrap();
+    assert_eq!(scene.keys(), ["k"]);
+    assert_eq!(scene.findings(FindingKind::Foreign), ["tmp"]);
+}
+
+/// The command line as somebody without the rights of an administrator, for whom permissions
+/// count. `at` is a directory that everybody can reach.
+fn unprivileged(at: &Path) -> impl Fn(&[&str]) -> (Option<i32>, String) {
+    let is_root = rustix::process::geteuid().is_root();
+    let mut program = PathBuf::from(cli().get_program());
+    if is_root {
+        let copy = at.join("artifact-store");
+        fs::copy(program, &copy).unwrap();
+        program = copy;
+    }
+    let at = at.to_owned();
+    move |arguments| {
+        let mut command = Command::new(&program);
+        if is_root {
+            command.uid(65_534).gid(65_534);
+        }
+        command.env_remove("ARTIFACT_STORE_DIR").env("HOME", &at).current_dir(&at);
+        let output = command.arg("--dir").arg(at.join("store")).args(arguments).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+fn permit(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn what_may_not_be_looked_at_is_denied_and_never_absent() {
+    let scene = Scene::new();
+    permit(scene.root.parent().unwrap(), 0o777);
+    permit(&scene.root, 0o777);
+    for entry in fs::read_dir(&scene.root).unwrap() {
+        permit(&entry.unwrap().path(), 0o777);
+    }
+    permit(&scene.file, 0o644);
+    let run = unprivileged(scene.root.parent().unwrap());
+    assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
+    let is_denied = |arguments: &[&str]| {
+        let (code, text) = run(arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {text}");
+        assert!(text.contains("permission denied"), "{arguments:?}: {text}");
+    };
+    // The directory of the shard.
+    permit(&scene.root.join("d4e"), 0o000);
+    for arguments in [
+        &["get", "k"][..],
+        &["stat", "k"],
+        &["delete", "k"],
+        &["put", "k"],
+        &["put", "k", "--create"],
+        &["list"],
+        &["verify"],
+    ] {
+        is_denied(arguments);
+    }
+    permit(&scene.root.join("d4e"), 0o777);
+    assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
+
+    // The artifact's file.
+    permit(&scene.file, 0o000);
+    is_denied(&["get", "k"]);
+    is_denied(&["stat", "k"]);
+    assert_eq!(run(&["put", "k", "--create"]).0, Some(4), "there is something");
+    assert_eq!(run(&["list"]), (Some(0), "k\n".into()));
+    let (code, text) = run(&["verify"]);
+    assert!(code == Some(1) && text.contains("permission denied"), "{code:?}: {text}");
+    permit(&scene.file, 0o644);
+
+    // A directory that can be read and not changed: the old artifact stays.
+    permit(&scene.root.join("d4e"), 0o555);
+    is_denied(&["put", "k"]);
+    is_denied(&["delete", "k"]);
+    assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
+    assert_eq!(fs::read_dir(scene.root.join("tmp")).unwrap().count(), 0);
+    permit(&scene.root.join("d4e"), 0o777);
+    scene.serves("permissions");
+}

@@ -1,0 +1,389 @@
+//! Many processes on one directory, and processes that are killed: this executable runs itself
+//! in a role, and the parent judges by what the roles report and by what lies in the directory.
+
+mod roles;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use artifact_store::blocking::ArtifactStore;
+use artifact_store::{ErrorKind, ReadOptions, WriteOptions};
+use libtest_mimic::{Arguments, Trial};
+use std::io::{Read, Write};
+
+use roles::{Role, payload};
+
+fn main() {
+    if roles::play() {
+        return;
+    }
+    let trials: &[(&str, fn())] = &[
+        ("readers_see_whole_generations_of_all_writers", readers_see_whole_generations),
+        ("of_many_creating_processes_one_wins", of_many_creators_one_wins),
+        ("deletes_and_puts_in_one_shard_do_not_disturb_each_other", deletes_against_puts),
+        ("a_listing_names_once_what_was_there_throughout", a_listing_among_writers),
+        ("a_read_stays_with_its_generation", a_read_stays_with_its_generation),
+        ("a_sweep_spares_a_slow_upload", a_sweep_spares_a_slow_upload),
+        ("absurd_times_cost_no_artifact", absurd_times_cost_no_artifact),
+        ("an_exit_in_mid_write_stores_nothing", an_exit_in_mid_write_stores_nothing),
+        ("a_killed_writer_loses_nothing_that_it_acknowledged", a_killed_writer),
+    ];
+    let trials = trials.iter().map(|(name, test)| {
+        Trial::test(*name, move || {
+            test();
+            Ok(())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
+}
+
+fn temporaries(dir: &Path) -> Vec<std::path::PathBuf> {
+    let Ok(found) = fs::read_dir(dir.join("tmp")) else { return Vec::new() };
+    found.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// Nothing is left of what was under way, and all that is there is sound.
+fn is_tidy(store: &ArtifactStore, dir: &Path) {
+    store.sweep(Duration::ZERO).unwrap();
+    assert_eq!(temporaries(dir), [] as [std::path::PathBuf; 0]);
+    let findings: Vec<_> = store.audit().map(Result::unwrap).collect();
+    assert!(findings.is_empty(), "{findings:?}");
+}
+
+fn readers_see_whole_generations() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    store.put("k", payload("first", 0)).unwrap();
+    let readers = [(); 2].map(|()| Role::start("read", dir.path(), &["k"]));
+    let writers = ["a", "b", "c"].map(|who| Role::start("write", dir.path(), &["k", who, "40"]));
+    for mut role in writers {
+        role.go();
+        assert_eq!(role.finish(), ["40"]);
+    }
+    let mut seen = BTreeSet::new();
+    for mut reader in readers {
+        // It reads until its input ends, and would have failed over a mixture.
+        reader.go();
+        let generations = reader.finish();
+        assert!(!generations.is_empty());
+        seen.extend(generations);
+    }
+    assert!(seen.len() > 1, "nobody read while somebody wrote: {seen:?}");
+    is_tidy(&store, dir.path());
+}
+
+fn of_many_creators_one_wins() {
+    const KEYS: usize = 60;
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    let count = KEYS.to_string();
+    let mut roles =
+        ["a", "b", "c", "d"].map(|who| Role::start("create", dir.path(), &[who, &count]));
+    roles.iter_mut().for_each(Role::go);
+    let mut winners = BTreeMap::new();
+    for (role, who) in roles.into_iter().zip(["a", "b", "c", "d"]) {
+        for key in role.finish() {
+            assert_eq!(winners.insert(key, who), None, "two have created one key");
+        }
+    }
+    assert_eq!(winners.len(), KEYS);
+    for (key, who) in winners {
+        assert_eq!(store.get(&key).unwrap(), payload(who, 0));
+    }
+    is_tidy(&store, dir.path());
+}
+
+/// Keys that lie in one shard, as `docs/format.md` names it.
+fn keys_of_one_shard(count: usize) -> Vec<String> {
+    let shard =
+        |key: &String| crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, key.as_bytes()) >> 52;
+    let first = shard(&"key-0".into());
+    (0..).map(|n| format!("key-{n}")).filter(|key| shard(key) == first).take(count).collect()
+}
+
+fn deletes_against_puts() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    let keys = keys_of_one_shard(6);
+    let [stays, goes, contested @ ..] = &keys[..] else { unreachable!() };
+    store.put(stays, "stays").unwrap();
+    store.put(goes, "goes").unwrap();
+    let shards = fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(shards, 2, "one shard beside `tmp`");
+    let mut with_all = vec!["25"];
+    with_all.extend(contested.iter().map(String::as_str));
+    let mut roles = ["put-all", "put-all", "delete-all", "delete-all"]
+        .map(|role| Role::start(role, dir.path(), &with_all));
+    roles.iter_mut().for_each(Role::go);
+    store.delete(goes).unwrap();
+    for role in roles {
+        role.finish();
+        assert_eq!(store.get(stays).unwrap(), "stays");
+        assert!(matches!(store.get(goes).unwrap_err().kind(), ErrorKind::NotFound));
+    }
+    for key in contested {
+        match store.get(key) {
+            Ok(data) => assert_eq!(data, key),
+            Err(error) => assert!(matches!(error.kind(), ErrorKind::NotFound), "{error}"),
+        }
+    }
+    is_tidy(&store, dir.path());
+}
+
+fn a_listing_among_writers() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    // Two shards are full of them, so that pages end within one.
+    let stable: Vec<_> = (0..1100)
+        .map(|n| format!("stable/{n}"))
+        .chain(keys_of_one_shard(40))
+        .chain([format!("stable/{}", "long".repeat(60))])
+        .collect();
+    let mut filler = Role::start("fill", dir.path(), &[]);
+    filler.go();
+    for key in &stable {
+        filler.tell(key);
+    }
+    filler.finish();
+    let mut others: Vec<_> = [(); 2].map(|()| Role::start("churn", dir.path(), &["churn"])).into();
+    // The listing's own shards are changed, too.
+    others.push(Role::start("churn", dir.path(), &["key-x"]));
+    for role in &mut others {
+        assert_eq!(role.hear().as_deref(), Some("ready"));
+        role.go();
+    }
+    let mut listed_churn = 0;
+    for _ in 0..15 {
+        let mut times = BTreeMap::new();
+        for entry in store.list("") {
+            *times.entry(entry.unwrap().key).or_insert(0) += 1;
+        }
+        for key in &stable {
+            assert_eq!(times.remove(key), Some(1), "{key}");
+        }
+        assert!(times.keys().all(|key| key.starts_with("churn") || key.starts_with("key-x")));
+        listed_churn += times.len();
+    }
+    for role in others {
+        role.finish();
+    }
+    assert!(listed_churn > 0, "nobody wrote while somebody listed");
+    is_tidy(&store, dir.path());
+}
+
+fn a_read_stays_with_its_generation() {
+    const SIZE: usize = 8 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    for (change, after) in [("put", Some(vec![2; SIZE])), ("delete", None)] {
+        let old = store.put("k", vec![1; SIZE]).unwrap();
+        let mut reader = store.read("k", ReadOptions::default()).unwrap();
+        assert_eq!(reader.info().checksum, old.checksum);
+        let mut bytes = vec![0; 100_000];
+        reader.read_exact(&mut bytes).unwrap();
+        let mut role = Role::start("change", dir.path(), &["k", change, &SIZE.to_string()]);
+        role.go();
+        role.finish();
+        reader.read_to_end(&mut bytes).unwrap();
+        assert!(bytes == vec![1; SIZE], "after a {change}");
+        assert_eq!(store.get("k").ok().map(|data| data.to_vec()), after);
+    }
+}
+
+/// Waits for what another thread or process is about to do.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..60_000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    panic!("{what} did not come about");
+}
+
+fn set_time(file: &Path, time: SystemTime) {
+    fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+}
+
+/// Begins to write `k` and waits until the first bytes are in the file, which is returned.
+fn begin(
+    store: &ArtifactStore,
+    dir: &Path,
+) -> (artifact_store::blocking::ArtifactWriter, std::path::PathBuf) {
+    let mut writer = store.writer("k", WriteOptions::default()).unwrap();
+    go_on(&mut writer);
+    let is_there = || {
+        let found = temporaries(dir);
+        found.len() == 1 && fs::metadata(&found[0]).is_ok_and(|file| file.len() == SENT + HEADER)
+    };
+    wait_until("the first bytes", is_there);
+    let file = temporaries(dir).remove(0);
+    (writer, file)
+}
+
+const PART: usize = 1 << 20;
+
+/// Bytes that [`go_on`] sends.
+const SENT: u64 = PART as u64 + 1;
+
+/// Bytes before the payload of `k`, as `docs/format.md` counts them.
+const HEADER: u64 = 41;
+
+fn go_on(writer: &mut impl Write) {
+    writer.write_all(&vec![7; PART + 1]).unwrap();
+    writer.flush().unwrap();
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What another process sweeps: how many were removed and kept.
+fn swept_elsewhere(dir: &Path, age: Duration) -> String {
+    let mut role = Role::start("sweep", dir, &[&age.as_secs().to_string()]);
+    role.go();
+    role.finish().remove(0)
+}
+
+fn a_sweep_spares_a_slow_upload() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    store.put("k", "old").unwrap();
+    let (mut writer, file) = begin(&store, dir.path());
+    // It began long ago, but its last bytes are fresh.
+    let long_ago = SystemTime::now() - 3 * HOUR;
+    set_time(&file, long_ago);
+    go_on(&mut writer);
+    wait_until("a later write", || {
+        fs::metadata(&file).unwrap().modified().unwrap() > long_ago + HOUR
+    });
+    assert_eq!(swept_elsewhere(dir.path(), HOUR), "0 removed, 1 kept");
+    writer.commit().unwrap();
+    assert_eq!(store.get("k").unwrap(), vec![7; 2 * (PART + 1)]);
+    is_tidy(&store, dir.path());
+}
+
+fn absurd_times_cost_no_artifact() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    let future = SystemTime::now() + 24 * 365 * 200 * HOUR;
+    for (time, is_swept) in [(SystemTime::UNIX_EPOCH, true), (future, false)] {
+        for file in ["a", "long/".repeat(50).as_str()] {
+            store.put(file, "has an absurd time").unwrap();
+        }
+        store.put("k", "old").unwrap();
+        for shard in fs::read_dir(dir.path()).unwrap() {
+            for file in fs::read_dir(shard.unwrap().path()).unwrap() {
+                set_time(&file.unwrap().path(), time);
+            }
+        }
+        let (writer, file) = begin(&store, dir.path());
+        set_time(&file, time);
+        let expected = if is_swept { "1 removed, 0 kept" } else { "0 removed, 1 kept" };
+        assert_eq!(swept_elsewhere(dir.path(), 24 * HOUR), expected);
+        match writer.commit() {
+            Ok(_) => assert_eq!(store.get("k").unwrap(), vec![7; PART + 1]),
+            Err(error) => {
+                assert!(is_swept && error.is_retryable(), "{error}");
+                assert_eq!(store.get("k").unwrap(), "old");
+            }
+        }
+        for key in ["a", "long/".repeat(50).as_str()] {
+            assert_eq!(store.get(key).unwrap(), "has an absurd time");
+            store.stat(key).unwrap();
+        }
+        assert_eq!(store.list("").map(Result::unwrap).count(), 3);
+        is_tidy(&store, dir.path());
+    }
+}
+
+fn an_exit_in_mid_write_stores_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    store.put("k", "old").unwrap();
+    for key in ["k", "new"] {
+        let mut role = Role::start("abandon", dir.path(), &[key]);
+        role.go();
+        role.finish();
+        assert_eq!(store.get("k").unwrap(), "old");
+        assert!(matches!(store.get("new").unwrap_err().kind(), ErrorKind::NotFound));
+        assert_eq!(temporaries(dir.path()).len(), 1, "it ended with the write under way");
+        is_tidy(&store, dir.path());
+        assert_eq!(store.list("").count(), 1);
+    }
+}
+
+/// What a key may hold: the generations that were tried since the last one acknowledged.
+type Tries = BTreeMap<String, Vec<Option<u64>>>;
+
+fn a_killed_writer() {
+    const ROUNDS: u64 = 200;
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    let mut possible = Tries::new();
+    let (mut next, mut acknowledged, mut cut) = (0, 0, 0);
+    for round in 0..ROUNDS {
+        let mut role = Role::start("acknowledge", dir.path(), &[&next.to_string()]);
+        role.go();
+        // Other rounds end sooner or later, and at another point of a write.
+        let mut acks = 0;
+        while acks <= round % 7 {
+            assert_eq!(role.hear(), Some(next.to_string()), "round {round}");
+            settle(&mut possible, next);
+            (next, acks) = (next + 1, acks + 1);
+        }
+        std::thread::sleep(Duration::from_micros(round * 331 % 4000));
+        for line in role.kill() {
+            assert_eq!(line, next.to_string(), "round {round}");
+            settle(&mut possible, next);
+            (next, acks) = (next + 1, acks + 1);
+        }
+        acknowledged += acks;
+        // One was under way, and it may have taken effect or not.
+        let (key, _, after) = roles::step(next);
+        let before = possible.get(&key).map_or(vec![None], Vec::clone);
+        possible.insert(key.clone(), [before, vec![after]].concat());
+        next += 1;
+        cut += temporaries(dir.path()).len().min(1);
+        check_all(&store, &mut possible, round);
+        if round % 20 == 19 {
+            is_tidy(&store, dir.path());
+        }
+    }
+    is_tidy(&store, dir.path());
+    let listed: BTreeSet<_> = store.list("").map(|entry| entry.unwrap().key).collect();
+    let there = possible.iter().filter(|(_, states)| states[0].is_some());
+    assert_eq!(listed, there.map(|(key, _)| key.clone()).collect());
+    assert!(cut > 0, "no writer was killed in the midst of a write");
+    println!(
+        "{ROUNDS} writers killed, {acknowledged} changes acknowledged, {cut} cut in mid-write"
+    );
+}
+
+fn settle(possible: &mut Tries, generation: u64) {
+    let (key, _, after) = roles::step(generation);
+    possible.insert(key, vec![after]);
+}
+
+/// Every key holds one of the generations that it may, whole; that one stays.
+fn check_all(store: &ArtifactStore, possible: &mut Tries, round: u64) {
+    for (key, states) in possible {
+        let found = match store.get(key) {
+            Ok(data) => {
+                let is_it = |state: &&Option<u64>| state.is_some_and(|n| payload(key, n) == data);
+                *states.iter().find(is_it).unwrap_or_else(|| {
+                    panic!(
+                        "round {round}: `{key}` holds {} bytes of none of {states:?}",
+                        data.len()
+                    )
+                })
+            }
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::NotFound), "{error}");
+                assert!(states.contains(&None), "round {round}: `{key}` is lost: {states:?}");
+                None
+            }
+        };
+        *states = vec![found];
+    }
+}
