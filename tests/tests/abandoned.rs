@@ -79,7 +79,9 @@ fn a_writer_that_is_dropped_at_any_chunk_is_no_rival_of_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let store = unswept(dir.path());
     for chunks in 0..12_usize {
-        for options in [WriteOptions::default(), WriteOptions { create: false, size: Some(4 << 20) }] {
+        for options in
+            [WriteOptions::default(), WriteOptions { create: false, size: Some(4 << 20) }]
+        {
             let mut writer = store.writer("k", options).unwrap();
             writer.write_all(&vec![7; chunks * 100_000]).unwrap();
             if chunks % 2 == 0 {

@@ -152,6 +152,52 @@ fn check_portable(file: &str) {
     assert!(file.starts_with([PLAIN, HASHED]) && !file.ends_with('.'), "{file}");
 }
 
+/// Keys of any length up to the longest, of letters that encode to one, two, three and up to
+/// twelve bytes.
+fn any_key() -> impl Strategy<Value = String> {
+    let letters = prop_oneof!["[a-z0-9._-]", "[A-Z]", "[/%+,@~ :*]", "\\PC"];
+    let long =
+        (1..=40_usize, prop::collection::vec(letters, 1..60)).prop_map(|(times, letters)| {
+            let mut key = letters.concat().repeat(times);
+            let end = (0..=MAX_KEY.min(key.len())).rev().find(|end| key.is_char_boundary(*end));
+            key.truncate(end.unwrap_or_default());
+            key
+        });
+    prop_oneof!["\\PC{1,60}", long].prop_filter("a key", |key| check(key).is_ok())
+}
+
+/// Two keys that differ as little as keys can.
+fn near_keys() -> impl Strategy<Value = (String, String)> {
+    let change = (any::<prop::sample::Index>(), 0..8_u8, "\\PC");
+    (any_key(), change).prop_filter_map("two keys", |(key, (at, how, letter))| {
+        let at = at.index(key.chars().count());
+        let (before, rest) = key.split_at(key.char_indices().nth(at)?.0);
+        let here = rest.chars().next()?;
+        let behind = &rest[here.len_utf8()..];
+        let mut bytes = [0; 4];
+        let here = &*here.encode_utf8(&mut bytes);
+        let changed = match how {
+            0 => here.to_lowercase(),
+            1 => here.to_uppercase(),
+            2 => String::new(),
+            3 => here.repeat(2),
+            4 => here.bytes().map(|byte| format!("%{byte:02x}")).collect(),
+            5 => here.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+            6 => format!("+{here}"),
+            _ => letter,
+        };
+        let other = [before, &changed, behind].concat();
+        (other != key && check(&other).is_ok()).then_some((key, other))
+    })
+}
+
+/// What a filesystem makes of a name that folds case, drops last dots and spaces and takes a
+/// `+` for a space, as some do. None of it may bring two names together. (Names are ASCII, so that
+/// no normal form of Unicode changes any.)
+fn folded(place: &Place) -> String {
+    format!("{place}").to_ascii_uppercase().trim_end_matches(['.', ' ']).to_owned()
+}
+
 proptest! {
     #[test]
     fn any_key_comes_back_from_its_name(key in "\\PC{1,60}") {
@@ -193,5 +239,31 @@ proptest! {
         if let Some(other) = decode(&changed[1..]) && encode(&other) == changed[1..] {
             prop_assert_eq!(other == key, changed == file);
         }
+    }
+
+    #[test]
+    fn any_two_keys_are_two_files(a in any_key(), b in any_key()) {
+        prop_assume!(a != b);
+        prop_assert_ne!(folded(&place(&a)), folded(&place(&b)));
+    }
+
+    #[test]
+    fn keys_that_hardly_differ_are_two_files((a, b) in near_keys()) {
+        prop_assert_ne!(folded(&place(&a)), folded(&place(&b)));
+    }
+
+    #[test]
+    fn any_name_is_safe_and_says_what_it_is(key in any_key()) {
+        let place = place(&key);
+        check_portable(&place.file);
+        prop_assert!(is_shard(&place.shard));
+        prop_assert!(!is_temporary(&place.file) && !is_shard(&place.file));
+        prop_assert_ne!(&place.file, TEMPORARIES);
+        let expected = if place.is_hashed() { Named::Hashed } else { Named::Plain(key.clone()) };
+        prop_assert_eq!(parse(&place.shard, &place.file), expected);
+        // Windows looks for a device in what stands before the first dot.
+        let stem = place.file.split('.').next().unwrap_or_default();
+        prop_assert!(stem.starts_with([PLAIN, HASHED]));
+        prop_assert_eq!(place.holder(&key, &key), Holder::Asked);
     }
 }
