@@ -22,7 +22,7 @@ fn embed(name: &str) {
         for input in ["src", "Cargo.toml", "../../wit", "../../Cargo.toml", "../../Cargo.lock"] {
             println!("cargo::rerun-if-changed={}", guest.join(input).display());
         }
-        let folder = component::build(&guest.join("Cargo.toml"), "--lib");
+        let folder = component::build(&guest.join("Cargo.toml"), &["--lib"]);
         folder.join(format!("artifact_store_{file}"))
     } else {
         // The published crate holds the component, since its source is a crate of its own.

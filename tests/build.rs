@@ -6,9 +6,15 @@ use std::path::Path;
 mod component;
 
 fn main() {
-    for input in ["guests", "../wit", "../Cargo.toml", "../Cargo.lock", "../host/build"] {
+    for input in
+        ["guests", "../guest/fs", "../wit", "../Cargo.toml", "../Cargo.lock", "../host/build"]
+    {
         println!("cargo::rerun-if-changed={input}");
     }
-    let built = component::build(Path::new("guests/Cargo.toml"), "--examples");
+    let built = component::build(Path::new("guests/Cargo.toml"), &["--examples"]);
     println!("cargo::rustc-env=TEST_GUESTS={}", built.join("examples").display());
+    // The built-in backend, but with a hash under which keys collide.
+    let with_weak_hash = ["--lib", "--features", "weak-hash"];
+    let built = component::build(Path::new("../guest/fs/Cargo.toml"), &with_weak_hash);
+    println!("cargo::rustc-env=FS_WITH_WEAK_HASH={}/artifact_store_fs.wasm", built.display());
 }

@@ -6,14 +6,14 @@ use std::process::Command;
 const TARGET: &str = "wasm32-wasip2";
 
 /// Builds a package of this workspace for `wasm32-wasip2` and returns the folder of its
-/// components. `selection` says what of the package: `--lib`, `--examples`.
-pub fn build(manifest: &Path, selection: &str) -> PathBuf {
+/// components. `selection` says what of the package: `--lib`, `--examples`, with which features.
+pub fn build(manifest: &Path, selection: &[&str]) -> PathBuf {
     ensure_target();
     // A target directory of its own: the outer one is locked by the cargo that runs us.
     let target_dir =
         PathBuf::from(std::env::var_os("OUT_DIR").expect("set by cargo")).join("target");
     let mut cargo = cargo();
-    cargo.args(["build", "--quiet", selection, "--target", TARGET, "--profile", "component"]);
+    cargo.args(["build", "--quiet", "--target", TARGET, "--profile", "component"]).args(selection);
     cargo.arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target_dir);
     let status = cargo.status().unwrap_or_else(|e| panic!("cannot run cargo: {e}"));
     assert!(status.success(), "the component `{}` does not build", manifest.display());

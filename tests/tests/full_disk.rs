@@ -42,7 +42,9 @@ mod linux {
     const CLI: &str = "ARTIFACT_STORE_TEST_CLI";
     const DIR: &str = "ARTIFACT_STORE_TEST_MOUNT";
 
-    pub const SCENES: [(&str, fn(&Disk)); 5] = [
+    type Scene = (&'static str, fn(&Disk));
+
+    pub const SCENES: [Scene; 5] = [
         ("too_large_for_the_room_left_leaves_the_old_artifact", too_large),
         ("a_full_disk_takes_deletes_and_then_puts_again", full),
         ("no_inodes_left_is_no_space", no_inodes),

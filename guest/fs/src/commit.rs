@@ -82,7 +82,9 @@ impl Temporary {
         if durable {
             shard::settle(&place.shard).await?;
         }
-        check_owner(&shard, place, &header.key).await?;
+        if holder(&shard, place, &header.key).await? == Holder::Twin {
+            return Err(Error::Other(format!("`{place}` holds the artifact of another key")));
+        }
         match mode {
             Mode::Overwrite => {
                 self.dir.rename(&self.name, &shard, &place.file).await.map_err(refused)?;
@@ -121,19 +123,20 @@ fn refused_create(failure: Failure) -> Error {
     }
 }
 
-/// Whether something lies at `place`; this settles no race, but can save a transfer.
-pub async fn exists(place: &Place) -> Result<bool> {
-    match shard::open(&place.shard, Access::Read).await? {
-        Some(shard) => Ok(shard.look(&place.file).await?.is_some()),
-        None => Ok(false),
-    }
+/// Whether the artifact `key` exists; this settles no race, but can save a transfer.
+pub async fn exists(key: &str, place: &Place) -> Result<bool> {
+    let Some(shard) = shard::open(&place.shard, Access::Read).await? else { return Ok(false) };
+    Ok(shard.look(&place.file).await?.is_some()
+        && holder(&shard, place, key).await? != Holder::Twin)
 }
 
 /// Removes the artifact `key`, durably.
 pub async fn delete(key: &str, place: &Place) -> Result<()> {
     let durable = wasi::is_durable()?;
     let Some(shard) = shard::open(&place.shard, Access::Change).await? else { return Ok(()) };
-    check_owner(&shard, place, key).await?;
+    if holder(&shard, place, key).await? == Holder::Twin {
+        return settle(&shard, durable).await;
+    }
     match shard.unlink(&place.file).await {
         Err(failure) if !failure.is_absent() => Err(failure.into()),
         // Where there is none, a deletion before this one may not be durable yet.
@@ -155,21 +158,20 @@ async fn settle(shard: &Dir, durable: bool) -> Result<()> {
     })
 }
 
-/// Where only a hash names the file, it may hold the artifact of another key with that hash, which
-/// is then not to be touched. A damaged one, or one that somebody moved here, may be replaced.
-async fn check_owner(shard: &Dir, place: &Place, key: &str) -> Result<()> {
+/// Whose artifact lies at `place`, where only a hash names the file. That of another key with the
+/// same hash is not to be touched; nothing, a damaged one, or one that somebody moved here, is as
+/// good as the one that was asked for.
+async fn holder(shard: &Dir, place: &Place, key: &str) -> Result<Holder> {
     if !place.is_hashed() {
-        return Ok(());
+        return Ok(Holder::Asked);
     }
     match shard.look(&place.file).await? {
         Some(stat) if stat.kind == Kind::File => {}
-        _ => return Ok(()),
+        _ => return Ok(Holder::Asked),
     }
     match read::open_in(shard, &place.file, header::len(key)).await {
-        Ok(Some(found)) if place.holder(key, &found.header.key) == Holder::Twin => {
-            Err(Error::Other(format!("`{place}` holds the artifact of another key")))
-        }
-        Ok(_) | Err(Error::Corrupt(_)) => Ok(()),
+        Ok(Some(found)) => Ok(place.holder(key, &found.header.key)),
+        Ok(None) | Err(Error::Corrupt(_)) => Ok(Holder::Asked),
         Err(error) => Err(error),
     }
 }

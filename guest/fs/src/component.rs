@@ -90,7 +90,7 @@ impl streams::Guest for Component {
         options: WriteOptions,
     ) -> Result<Info> {
         let place = place(&key)?;
-        if options.mode == Mode::Create && commit::exists(&place).await? {
+        if options.mode == Mode::Create && commit::exists(&key, &place).await? {
             return Err(Error::AlreadyExists);
         }
         let fill = async |file: &File| {

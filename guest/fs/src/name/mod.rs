@@ -110,6 +110,9 @@ pub fn place_by(key: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Place {
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
+    if cfg!(feature = "weak-hash") {
+        return [7; 32];
+    }
     Sha256::digest(bytes).into()
 }
 
