@@ -27,6 +27,7 @@ mod bindings {
             package artifact:tests;
             world backend {
                 export artifact:storage/streams@0.1.0;
+                export artifact:storage/inventory@0.1.0;
                 export artifact:storage/maintenance@0.1.0;
             }
         ",
@@ -265,6 +266,20 @@ impl Instance {
         self.store.run_concurrent(call).await.flatten()
     }
 
+    /// A page's keys, and where it goes on.
+    async fn list(
+        &mut self,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<(Vec<String>, Option<String>), Error> {
+        let inventory = self.exports.artifact_storage_inventory();
+        let call = async |accessor: &Accessor<State>| {
+            inventory.call_list_artifacts(accessor, String::new(), cursor, limit).await
+        };
+        let page = self.store.run_concurrent(call).await.flatten().unwrap()?;
+        Ok((page.entries.into_iter().map(|entry| entry.key).collect(), page.next))
+    }
+
     async fn sweep(&mut self, age: Duration) -> (u64, u64) {
         let maintenance = self.exports.artifact_storage_maintenance();
         let call = async |accessor: &Accessor<State>| {
@@ -353,4 +368,42 @@ fn a_host_whose_clock_is_wrong_sweeps_no_upload() {
     writer.commit().unwrap();
     assert_eq!(store.get("k").unwrap(), vec![7; MIB]);
     assert_eq!(temporaries(dir.path()).len(), 0);
+}
+
+/// A limit is the caller's wish: none, too much and one are all served, in bounded pages.
+#[test]
+fn a_page_is_never_larger_than_its_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = unswept(dir.path());
+    let keys: Vec<_> = (0..50).map(|n| format!("key-{n}")).collect();
+    for key in &keys {
+        store.put(key, "").unwrap();
+    }
+    block_on(async {
+        let mut instance = Instance::new(dir.path(), Duration::ZERO).await;
+        for limit in [0, 1, 2, 49, 50, 51, u32::MAX] {
+            let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let (keys, next) = instance.list(cursor, limit).await.unwrap();
+                assert!(limit == 0 || keys.len() as u64 <= u64::from(limit), "{limit}");
+                found.extend(keys);
+                pages += 1;
+                cursor = next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            found.sort();
+            let mut expected = keys.clone();
+            expected.sort();
+            assert_eq!(found, expected, "{limit}");
+            assert!(pages <= 51, "{limit}: {pages} pages");
+        }
+        // A cursor passes through the caller, who may send anything.
+        for cursor in ["", "nonsense", "/", "d4e/a/b", "../d4e/_k", "fff/\u{ff}", "zzz/", "\0"] {
+            if let Ok((keys, _)) = instance.list(Some(cursor.to_owned()), 10).await {
+                assert!(keys.iter().all(|key| key.starts_with("key-")), "{cursor}");
+            }
+        }
+    });
 }

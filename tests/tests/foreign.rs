@@ -403,6 +403,15 @@ fn what_may_not_be_looked_at_is_denied_and_never_absent() {
     is_denied(&["delete", "k"]);
     assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
     assert_eq!(fs::read_dir(scene.root.join("tmp")).unwrap().count(), 0);
+
+    // One in which nobody may replace the file of another user: it is not removed to make room.
+    if rustix::process::geteuid().is_root() {
+        permit(&scene.root.join("d4e"), 0o1777);
+        is_denied(&["put", "k"]);
+        is_denied(&["delete", "k"]);
+        assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
+        assert_eq!(fs::read_dir(scene.root.join("tmp")).unwrap().count(), 0);
+    }
     permit(&scene.root.join("d4e"), 0o777);
     scene.serves("permissions");
 }

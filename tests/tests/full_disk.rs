@@ -44,12 +44,13 @@ mod linux {
 
     type Scene = (&'static str, fn(&Disk));
 
-    pub const SCENES: [Scene; 5] = [
+    pub const SCENES: [Scene; 6] = [
         ("too_large_for_the_room_left_leaves_the_old_artifact", too_large),
         ("a_full_disk_takes_deletes_and_then_puts_again", full),
         ("no_inodes_left_is_no_space", no_inodes),
         ("too_few_files_to_open_is_an_error_and_no_litter", few_files),
         ("a_read_only_disk_is_read", read_only),
+        ("a_shard_on_another_disk_is_refused_and_nothing_is_copied", other_disk),
     ];
 
     pub fn can_mount() -> bool {
@@ -270,5 +271,23 @@ mod linux {
         disk.ok(&["put", "k"], b"small");
         assert_eq!(disk.ok(&["get", "k"], b""), b"small");
         disk.ok(&["delete", "k"], b"");
+    }
+
+    /// A file is never copied into its place: half of it could be seen.
+    fn other_disk(disk: &Disk) {
+        disk.mount("size=4m");
+        disk.ok(&["put", "k"], OLD);
+        // The shard of `k`, as `docs/format.md` names it.
+        let shard = disk.store().join("d4e");
+        assert!(shard.join("_k").is_file());
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "none"]).arg(&shard);
+        assert!(mount.status().unwrap().success());
+        for arguments in [&["put", "k"][..], &["put", "--create", "k"]] {
+            disk.fails(arguments, b"small", "`d4e/_k`");
+            assert_eq!(fs::read_dir(&shard).unwrap().count(), 0);
+        }
+        assert!(Command::new("umount").arg(&shard).status().unwrap().success());
+        assert_eq!(disk.ok(&["get", "k"], b""), OLD);
     }
 }

@@ -26,6 +26,7 @@ fn main() {
         ("a_listing_names_once_what_was_there_throughout", a_listing_among_writers),
         ("a_read_stays_with_its_generation", a_read_stays_with_its_generation),
         ("a_sweep_spares_a_slow_upload", a_sweep_spares_a_slow_upload),
+        ("sweeps_at_once_share_the_litter", sweeps_at_once),
         ("absurd_times_cost_no_artifact", absurd_times_cost_no_artifact),
         ("an_exit_in_mid_write_stores_nothing", an_exit_in_mid_write_stores_nothing),
         ("a_killed_writer_loses_nothing_that_it_acknowledged", a_killed_writer),
@@ -260,6 +261,27 @@ fn a_sweep_spares_a_slow_upload() {
     assert_eq!(swept_elsewhere(dir.path(), HOUR), "0 removed, 1 kept");
     writer.commit().unwrap();
     assert_eq!(store.get("k").unwrap(), vec![7; 2 * (PART + 1)]);
+    is_tidy(&store, dir.path());
+}
+
+fn sweeps_at_once() {
+    const LITTER: u64 = 600;
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    store.put("k", "old").unwrap();
+    for n in 0..LITTER {
+        fs::write(dir.path().join(format!("tmp/{n:032x}")), "half").unwrap();
+    }
+    let mut roles = [(); 4].map(|()| Role::start("sweep", dir.path(), &["0"]));
+    roles.iter_mut().for_each(Role::go);
+    // Who comes too late for a file takes that for no failure. One may take another's own probe.
+    let removed = roles.map(|role| {
+        let line = role.finish().remove(0);
+        line.split(' ').next().unwrap().parse::<u64>().unwrap()
+    });
+    let removed: u64 = removed.iter().sum();
+    assert!((LITTER..=LITTER + 4).contains(&removed), "{removed} removed");
+    assert_eq!(store.get("k").unwrap(), "old");
     is_tidy(&store, dir.path());
 }
 
