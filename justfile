@@ -24,3 +24,8 @@ ci:
 # The built-in backend as a file.
 fs:
     cargo run -- extract fs -o fs.wasm
+
+# The backends in other languages, built and put through the contract's rules.
+languages:
+    guest/build-languages.sh
+    ARTIFACT_STORE_LANGUAGE_BACKENDS="{{justfile_directory()}}/target/languages" cargo test --workspace --test languages

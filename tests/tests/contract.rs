@@ -3,7 +3,7 @@
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind};
 use artifact_store_tests::guest_on;
-use artifact_store_tests::rules::{Needs, RULES};
+use artifact_store_tests::rules::{Needs, RULES, stat_tells_the_checksum};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
@@ -11,6 +11,11 @@ fn main() {
     let plain = |dir: &std::path::Path| guest_on("plain", dir);
     let mut trials = trials("fs", fs, &[Needs::Nothing, Needs::Streams, Needs::Inventory]);
     trials.extend(self::trials("plain", plain, &[Needs::Nothing]));
+    trials.push(Trial::test("fs::stat_tells_the_checksum", move || {
+        let dir = tempfile::tempdir()?;
+        stat_tells_the_checksum(&ArtifactStore::open(fs(dir.path()))?);
+        Ok(())
+    }));
     trials.push(Trial::test("plain::what_it_does_not_offer_is_unsupported", || {
         let dir = tempfile::tempdir()?;
         let store = ArtifactStore::open(guest_on("plain", dir.path()))?;

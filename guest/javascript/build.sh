@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Builds the component, in a copy below `target`, where its packages go: ./build.sh [OUTPUT]
+set -euo pipefail
+cd "$(dirname "$0")"
+languages=../../target/languages
+output=$(realpath --canonicalize-missing "${1:-$languages/javascript.wasm}")
+copy=$languages/javascript
+
+mkdir -p "$copy/wit/deps/artifact-storage" "$(dirname "$output")"
+cp -R ./*.js ./*.json wit "$copy/"
+cp ../../wit/*.wit "$copy/wit/deps/artifact-storage/"
+cd "$copy"
+npm ci --silent --no-fund --no-audit
+npm run --silent build "$output"
