@@ -6,20 +6,24 @@ use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::{p2, p3};
 
 use crate::instance::HostState;
+use crate::transfer::splice;
 
 const P2: &str = "wasi:filesystem/types@0.2.12";
 const P3: &str = "wasi:filesystem/types@0.3.0";
 const OPEN_AT: &str = "[method]descriptor.open-at";
 
 /// Both generations of WASI, so that a component of any toolchain finds its own.
-pub(super) fn linker(engine: &Engine, trusted: bool) -> Result<Linker<HostState>> {
+pub(super) fn linker(engine: &Engine, trusted: bool, splice: bool) -> Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
     p3::add_to_linker(&mut linker)?;
+    linker.allow_shadowing(true);
     if !trusted {
-        linker.allow_shadowing(true);
         refuse_special_files_p2(&mut linker)?;
         refuse_special_files_p3(&mut linker)?;
+    }
+    if splice {
+        splice::link(&mut linker.instance(P3)?)?;
     }
     Ok(linker)
 }

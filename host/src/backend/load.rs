@@ -51,7 +51,8 @@ impl Backend {
     async fn try_out(self, deadline: &Arc<Deadline>) -> Result<(Arc<str>, Pool), ErrorKind> {
         let bytes = self.bytes()?;
         let digest = self.digest(&bytes)?;
-        let (component, offered) = prepare(&bytes, matches!(self.source, Source::BuiltIn(_)))?;
+        let is_built_in = matches!(self.source, Source::BuiltIn(_));
+        let (component, offered) = prepare(&bytes, is_built_in, self.splice)?;
         drop(bytes);
         let pool = Pool::new(component, offered, self.grants, self.limits);
         pool.probe(deadline).await?;
@@ -73,13 +74,14 @@ impl Backend {
 fn prepare(
     bytes: &[u8],
     is_built_in: bool,
+    splice: bool,
 ) -> Result<(InstancePre<HostState>, Offered), LoadError> {
     check_kind(bytes)?;
     let engine = engine().map_err(invalid)?;
     let component = Component::from_binary(engine, bytes).map_err(invalid)?;
     check_exports(&component, engine)?;
     check_imports(&component, engine)?;
-    let linker = linker(engine, is_built_in).map_err(invalid)?;
+    let linker = linker(engine, is_built_in, splice).map_err(invalid)?;
     let component = linker.instantiate_pre(&component).map_err(invalid)?;
     let has = |name| component.component().get_export_index(None, name).is_some();
     let offered = Offered {

@@ -9,6 +9,7 @@ use futures::future::{Either, select};
 use futures::stream::{self, Stream};
 use tokio::io::{AsyncRead, ReadBuf};
 
+use super::sink::Chunks;
 use super::{CHUNKS_WAITING, buffered, download};
 use crate::backend::Loaded;
 use crate::error::{Error, Operation, Result};
@@ -69,8 +70,8 @@ impl ArtifactReader {
         let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
         let (start, started) = oneshot::channel();
         let call = call.spawn(async move |call| {
-            let outcome = download::read(&call, options, start, chunks).await;
-            let bytes = *outcome.as_ref().unwrap_or(&0);
+            let outcome = download::read(&call, options, Chunks::new(start, chunks)).await;
+            let bytes = outcome.as_ref().map_or(0, |(_, bytes)| *bytes);
             call.end(bytes, outcome).map(drop)
         });
         let mut reader = Self {
