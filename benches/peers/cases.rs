@@ -74,8 +74,13 @@ pub const RANGE: usize = 4096;
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// All cases, or those of the operation `only`.
-pub fn all(quick: bool, listed: Option<usize>, only: Option<&str>) -> Vec<Case> {
+/// All cases, or those of the operation `only` and the size `size`.
+pub fn all(
+    quick: bool,
+    listed: Option<usize>,
+    only: Option<&str>,
+    only_size: Option<usize>,
+) -> Vec<Case> {
     let mut cases = Vec::new();
     let chosen = Op::ALL.into_iter().filter(|op| only.is_none_or(|only| only == op.name()));
     for op in chosen {
@@ -87,7 +92,7 @@ pub fn all(quick: bool, listed: Option<usize>, only: Option<&str>) -> Vec<Case> 
             Op::Stat | Op::Delete => &[KIB],
             Op::List => &[listed.unwrap_or(if quick { 1000 } else { 10_000 })],
         };
-        for &size in sizes {
+        for &size in sizes.iter().filter(|size| only_size.is_none_or(|only| only == **size)) {
             for threads in [1, 4] {
                 let is_wanted = match op {
                     Op::List => threads == 1,

@@ -3,7 +3,8 @@
 //!
 //!     cargo bench --bench peers                  some 20 minutes
 //!     cargo bench --bench peers -- --quick       at most two
-//!     cargo bench --bench peers -- --only get    one operation
+//!     cargo bench --bench peers -- --only get    one operation; also `--size 1024`,
+//!                                                `--subject native`
 //!     cargo bench --bench peers -- --list 1000000 --only list
 //!     cargo bench --bench peers -- --table       puts the results into docs/benchmarks.md
 //!
@@ -34,9 +35,10 @@ fn main() {
     if has("--table") {
         return table::write(&results);
     }
-    let listed = value("--list").map(|count| count.parse().expect("`--list` takes a number"));
-    let cases = cases::all(has("--quick"), listed, value("--only").as_deref());
-    run::all(&cases, has("--quick"), target, &results);
+    let number = |name: &str| value(name).map(|number| number.parse().expect("a number"));
+    let only = value("--only");
+    let cases = cases::all(has("--quick"), number("--list"), only.as_deref(), number("--size"));
+    run::all(&cases, has("--quick"), value("--subject").as_deref(), target, &results);
     eprintln!("the results are in {}", results.display());
 }
 

@@ -17,12 +17,12 @@ fn plan(quick: bool) -> (Duration, usize) {
     if quick { (Duration::from_millis(60), 4) } else { (Duration::from_millis(250), 8) }
 }
 
-pub fn all(cases: &[Case], quick: bool, dir: &Path, results: &Path) {
+pub fn all(cases: &[Case], quick: bool, only: Option<&str>, dir: &Path, results: &Path) {
     let mut results = File::create(results).expect("the results can be written");
     for case in cases {
         let (op, size, threads) = (case.op.name(), case.size, case.threads);
         eprintln!("{op} {size}, {threads} at once{}", if case.durable { ", durable" } else { "" });
-        for (kind, seen) in one(case, quick, dir) {
+        for (kind, seen) in one(case, quick, only, dir) {
             let line = json!({
                 "op": op,
                 "size": size,
@@ -50,10 +50,11 @@ struct Seen {
     samples: usize,
 }
 
-fn one(case: &Case, quick: bool, dir: &Path) -> Vec<(&'static Kind, Seen)> {
+fn one(case: &Case, quick: bool, only: Option<&str>, dir: &Path) -> Vec<(&'static Kind, Seen)> {
     let dir = tempfile::tempdir_in(dir).expect("a directory");
     let data = Bytes::from_iter((0..case.bytes()).map(|n| (n * 31 % 251) as u8));
-    let fitting = subjects::ALL.iter().filter(|kind| {
+    let chosen = subjects::ALL.iter().filter(|kind| only.is_none_or(|only| only == kind.name));
+    let fitting = chosen.filter(|kind| {
         let is_reader = !case.op.changes() && (!kind.durable || kind.name == "opendal");
         is_reader || (case.op.changes() && kind.durable == case.durable)
     });
@@ -152,7 +153,7 @@ fn perform(case: &Case, subject: &dyn Subject, key: &str, data: &Bytes) {
         Op::Range => {
             assert_eq!(subject.range(key, (data.len() / 2 + 1) as u64, RANGE), RANGE);
         }
-        Op::Stat => assert!(subject.stat(key) >= data.len() as u64),
+        Op::Stat => subject.stat(key),
         Op::Delete => subject.delete(key),
         Op::List => assert_eq!(subject.list(), case.size),
     }

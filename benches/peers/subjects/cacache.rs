@@ -1,5 +1,6 @@
 //! `cacache`: content-addressed, with SHA-256; its blocking API, which is the faster one.
 
+use std::hint::black_box;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -52,8 +53,8 @@ impl Subject for Peer {
         data.len()
     }
 
-    fn stat(&self, key: &str) -> u64 {
-        cacache::metadata_sync(&self.0, key).expect("stat").expect("it is there").size as u64
+    fn stat(&self, key: &str) {
+        black_box(cacache::metadata_sync(&self.0, key).expect("stat").expect("it is there"));
     }
 
     fn delete(&self, key: &str) {

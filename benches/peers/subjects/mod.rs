@@ -22,7 +22,7 @@ pub trait Subject: Send + Sync {
     fn write(&self, key: &str, data: &Bytes);
     fn read(&self, key: &str) -> usize;
     fn range(&self, key: &str, offset: u64, length: usize) -> usize;
-    fn stat(&self, key: &str) -> u64;
+    fn stat(&self, key: &str);
     fn delete(&self, key: &str);
     fn list(&self) -> usize;
 }
