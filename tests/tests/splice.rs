@@ -188,3 +188,39 @@ fn a_write_arrives_whole_whoever_moves_it() {
         }
     }
 }
+
+/// A small artifact is read when it is opened: its reader keeps no call from its turn.
+#[test]
+fn open_readers_of_small_artifacts_keep_nobody_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { concurrency: 1, ..Limits::default() };
+    let store =
+        ArtifactStore::open(artifact_store::Backend::fs(dir.path()).limits(limits)).unwrap();
+    store.put("k", "small").unwrap();
+    let readers: Vec<_> =
+        (0..3).map(|_| store.read("k", ReadOptions::default()).unwrap()).collect();
+    assert_eq!(store.get("k").unwrap(), "small");
+    for mut reader in readers {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "small");
+    }
+}
+
+/// A writer that is dropped with bytes on their way leaves nothing, and its turn to the next one.
+#[test]
+fn a_writer_that_is_dropped_leaves_nothing() {
+    use std::io::Write;
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { concurrency: 1, ..Limits::default() };
+    let store =
+        ArtifactStore::open(artifact_store::Backend::fs(dir.path()).limits(limits)).unwrap();
+    for size in [0, 1, 300_000, 3 << 20] {
+        let mut writer = store.writer("k", WriteOptions::default()).unwrap();
+        writer.write_all(&bytes(size)).unwrap();
+        drop(writer);
+        assert!(store.stat("k").is_err(), "{size}");
+    }
+    store.put("k", "x").unwrap();
+    assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
+}

@@ -42,6 +42,10 @@ impl Call {
         self.backend.pool.limits()
     }
 
+    pub(crate) fn deadline(&self) -> Arc<Deadline> {
+        Arc::clone(&self.deadline)
+    }
+
     /// Runs `body` on an instance of the backend.
     pub(crate) async fn run<R>(
         &self,

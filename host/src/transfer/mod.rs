@@ -20,6 +20,14 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 /// How many chunks wait between the two, beside the one at work.
 pub(crate) const CHUNKS_WAITING: usize = 1;
 
+/// Where the blocking part of a transfer is done: on a thread of its own, or by whoever waits for
+/// it, which is faster and blocks that thread.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    Worker,
+    Here,
+}
+
 fn no_streams() -> ErrorKind {
     ErrorKind::Unsupported("the backend has no streams".into())
 }
