@@ -16,7 +16,7 @@ use crate::backend::{Cursor, Page, Pages, create_dir};
 use crate::error::{ErrorKind, Operation, Result};
 use crate::instance::on_this_thread;
 use crate::swap::Serving;
-use crate::transfer::CHUNK;
+use crate::transfer::{CHUNK, Place};
 use crate::{
     Backend, Entry, Finding, Info, LoadedBackend, ReadOptions, SwapOptions, Swept, WriteOptions,
 };
@@ -194,7 +194,8 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
-        Ok(ArtifactWriter(crate::ArtifactWriter::new(self.serving.backend(), key, options)?))
+        let backend = self.serving.backend();
+        Ok(ArtifactWriter(crate::ArtifactWriter::new(backend, key, options, Place::Here)?))
     }
 
     /// Begins to read an artifact or a part of it; see [`crate::ArtifactStore::read`].
@@ -203,7 +204,8 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
-        let opening = crate::ArtifactReader::open(self.serving.backend(), key, options);
+        let opening =
+            crate::ArtifactReader::open(self.serving.backend(), key, options, Place::Here);
         Ok(ArtifactReader(on_this_thread(opening)?))
     }
 }
@@ -250,22 +252,34 @@ impl ArtifactWriter {
     ///
     /// As there.
     pub fn commit(self) -> Result<Info> {
+        self.0.resume();
         on_this_thread(self.0.commit())
     }
 
     /// Gives the write up; see [`crate::ArtifactWriter::abort`].
     pub fn abort(self) {
+        self.0.resume();
         on_this_thread(self.0.abort());
+    }
+}
+
+impl ArtifactWriter {
+    /// The backend's time runs while the caller is here.
+    fn here<R>(&mut self, work: impl FnOnce(&mut crate::ArtifactWriter) -> R) -> R {
+        self.0.resume();
+        let done = work(&mut self.0);
+        self.0.pause();
+        done
     }
 }
 
 impl Write for ArtifactWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        on_this_thread(self.0.write(bytes))
+        self.here(|writer| on_this_thread(writer.write(bytes)))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        on_this_thread(self.0.flush())
+        self.here(|writer| on_this_thread(writer.flush()))
     }
 }
 
@@ -297,12 +311,22 @@ impl ArtifactReader {
     ///
     /// As there.
     pub fn next_chunk(&mut self) -> Result<Option<Bytes>> {
-        on_this_thread(self.0.next_chunk())
+        self.here(|reader| on_this_thread(reader.next_chunk()))
+    }
+}
+
+impl ArtifactReader {
+    /// The backend's time runs while the caller is here.
+    fn here<R>(&mut self, work: impl FnOnce(&mut crate::ArtifactReader) -> R) -> R {
+        self.0.resume();
+        let done = work(&mut self.0);
+        self.0.pause();
+        done
     }
 }
 
 impl Read for ArtifactReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        on_this_thread(self.0.read(into))
+        self.here(|reader| on_this_thread(reader.read(into)))
     }
 }

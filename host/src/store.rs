@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use crate::backend::{Loaded, Pages, create_dir};
 use crate::error::{ErrorKind, Operation, Result};
 use crate::swap::Serving;
-use crate::transfer::CHUNK;
+use crate::transfer::{CHUNK, Place};
 use crate::{
     ArtifactReader, ArtifactWriter, Audit, Backend, Entry, Info, LoadedBackend, ReadOptions,
     SwapOptions, Swept, WriteOptions,
@@ -213,7 +213,7 @@ impl ArtifactStore {
     /// [`ErrorKind::InvalidKey`], and [`ErrorKind::Unsupported`] as for [`create`](Self::create);
     /// all others come with the bytes.
     pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
-        ArtifactWriter::new(self.serving.backend(), key, options)
+        ArtifactWriter::new(self.serving.backend(), key, options, Place::Worker)
     }
 
     /// Begins to read an artifact, or the part of it that `options` name.
@@ -224,7 +224,7 @@ impl ArtifactStore {
     /// end; [`ErrorKind::TooLarge`] where the backend has no streams and the artifact exceeds
     /// [`Limits::buffer`](crate::Limits::buffer). Others come from the reader.
     pub async fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
-        ArtifactReader::open(self.serving.backend(), key, options).await
+        ArtifactReader::open(self.serving.backend(), key, options, Place::Worker).await
     }
 }
 

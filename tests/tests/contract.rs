@@ -9,7 +9,10 @@ use libtest_mimic::{Arguments, Trial};
 fn main() {
     let fs = |dir: &std::path::Path| Backend::fs(dir);
     let plain = |dir: &std::path::Path| guest_on("plain", dir);
-    let mut trials = trials("fs", fs, &[Needs::Nothing, Needs::Streams, Needs::Inventory]);
+    let unspliced = |dir: &std::path::Path| Backend::fs(dir).splice(false);
+    let all = [Needs::Nothing, Needs::Streams, Needs::Inventory];
+    let mut trials = trials("fs", fs, &all);
+    trials.extend(self::trials("fs without splice", unspliced, &all));
     trials.extend(self::trials("plain", plain, &[Needs::Nothing]));
     trials.push(Trial::test("fs::stat_tells_the_checksum", move || {
         let dir = tempfile::tempdir()?;

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
-use futures::channel::{mpsc, oneshot};
-use futures::future::join;
+use bytes::Bytes;
+use futures::channel::oneshot;
 use futures::stream;
 use tracing::Instrument;
 use wasmtime::component::Accessor;
@@ -14,11 +12,11 @@ use wasmtime::component::Accessor;
 use super::Loaded;
 use super::paging::{no_inventory, no_maintenance};
 use crate::bindings::streams::Seal;
-use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::{ErrorKind, Operation, Result};
 use crate::instance::{Deadline, Exports, HostState, Outcome, Permit, Worker};
-use crate::transfer::{CHUNK, CHUNKS_WAITING, buffered, download, upload};
+use crate::transfer::sink::Whole;
+use crate::transfer::{CHUNK, buffered, download, upload};
 use crate::{Info, Limits, ReadOptions, Swept, WriteOptions, key, telemetry};
 
 pub(crate) struct Call {
@@ -42,6 +40,10 @@ impl Call {
 
     pub(crate) fn limits(&self) -> &Limits {
         self.backend.pool.limits()
+    }
+
+    pub(crate) fn deadline(&self) -> Arc<Deadline> {
+        Arc::clone(&self.deadline)
     }
 
     /// Runs `body` on an instance of the backend.
@@ -142,32 +144,9 @@ impl Call {
     }
 
     async fn get_streamed(&self) -> Answer<Bytes> {
-        let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
-        let (start, started) = oneshot::channel();
-        let read = download::read(self, ReadOptions::default(), start, chunks);
-        let (read, collected) = join(read, self.collect(started, received)).await;
-        let data = collected?;
-        read.map(|_| data)
-    }
-
-    /// All that a read sends, as long as it is not too much; giving up ends the read.
-    async fn collect(
-        &self,
-        started: oneshot::Receiver<types::Info>,
-        mut received: mpsc::Receiver<Bytes>,
-    ) -> Answer<Bytes> {
-        if let Ok(info) = started.await {
-            buffered::check_size(self.limits(), info.size)?;
-        }
-        // The first chunk is often all there is, and is then handed on as it came.
-        let Some(first) = received.next().await else { return Ok(Bytes::new()) };
-        let Some(second) = received.next().await else { return Ok(first) };
-        let mut data = BytesMut::from(first);
-        data.extend_from_slice(&second);
-        while let Some(chunk) = received.next().await {
-            data.extend_from_slice(&chunk);
-        }
-        Ok(data.freeze())
+        let sink = Whole::new(self.limits().buffer);
+        let (sink, _) = download::read(self, ReadOptions::default(), sink).await?;
+        Ok(sink.into_data())
     }
 
     pub(crate) async fn delete(&self) -> Result<()> {

@@ -6,27 +6,42 @@ use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::{p2, p3};
 
 use crate::instance::HostState;
+use crate::transfer::splice;
 
 const P2: &str = "wasi:filesystem/types@0.2.12";
 const P3: &str = "wasi:filesystem/types@0.3.0";
 const OPEN_AT: &str = "[method]descriptor.open-at";
 
+/// What goes beyond plain WASI, or stays behind it.
+pub(super) struct Links {
+    /// May open what is neither a file nor a directory.
+    pub(super) special_files: bool,
+    /// Bytes of a file that it hands on go past it.
+    pub(super) splice: bool,
+    /// Asks for HTTP.
+    pub(super) http: bool,
+}
+
 /// Both generations of WASI, so that a component of any toolchain finds its own; HTTP only for
 /// one that asks for it.
-pub(super) fn linker(engine: &Engine, trusted: bool, has_http: bool) -> Result<Linker<HostState>> {
+pub(super) fn linker(engine: &Engine, links: Links) -> Result<Linker<HostState>> {
+    let Links { special_files, splice, http } = links;
     let mut linker = Linker::new(engine);
     p2::add_to_linker_async(&mut linker)?;
     p3::add_to_linker(&mut linker)?;
     #[cfg(feature = "network")]
-    if has_http {
+    if http {
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
     #[cfg(not(feature = "network"))]
-    let _ = has_http;
-    if !trusted {
-        linker.allow_shadowing(true);
+    let _ = http;
+    linker.allow_shadowing(true);
+    if !special_files {
         refuse_special_files_p2(&mut linker)?;
         refuse_special_files_p3(&mut linker)?;
+    }
+    if splice {
+        splice::link(&mut linker.instance(P3)?)?;
     }
     Ok(linker)
 }

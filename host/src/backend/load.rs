@@ -7,7 +7,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre};
 
-use super::linker::linker;
+use super::linker::{Links, linker};
 use super::{Backend, Loaded, Source};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
@@ -58,7 +58,8 @@ impl Backend {
     async fn try_out(self, deadline: &Arc<Deadline>) -> Result<(Arc<str>, Pool), ErrorKind> {
         let bytes = self.bytes()?;
         let digest = self.digest(&bytes)?;
-        let (component, offered) = prepare(&bytes, matches!(self.source, Source::BuiltIn(_)))?;
+        let is_built_in = matches!(self.source, Source::BuiltIn(_));
+        let (component, offered) = prepare(&bytes, is_built_in, self.splice)?;
         drop(bytes);
         let pool = Pool::new(component, offered, self.grants, self.limits)?;
         pool.probe(deadline).await?;
@@ -80,15 +81,17 @@ impl Backend {
 fn prepare(
     bytes: &[u8],
     is_built_in: bool,
+    splice: bool,
 ) -> Result<(InstancePre<HostState>, Offered), LoadError> {
     check_kind(bytes)?;
     let engine = engine().map_err(invalid)?;
     let component = Component::from_binary(engine, bytes).map_err(invalid)?;
     check_exports(&component, engine)?;
     check_imports(&component, engine)?;
-    let has_http =
+    let imports_http =
         component.component_type().imports(engine).any(|(name, _)| name.starts_with("wasi:http/"));
-    let linker = linker(engine, is_built_in, has_http).map_err(invalid)?;
+    let links = Links { special_files: is_built_in, splice, http: imports_http };
+    let linker = linker(engine, links).map_err(invalid)?;
     let component = linker.instantiate_pre(&component).map_err(invalid)?;
     let has = |name| component.component().get_export_index(None, name).is_some();
     let offered = Offered {

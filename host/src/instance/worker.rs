@@ -1,7 +1,7 @@
-//! Work on a thread that may block, for callers that may not.
+//! Work that blocks: on a thread of its own, for callers that may not, or on the caller's.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -23,7 +23,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// that thread hangs in the system, so that it cannot see its deadline, it is left to itself.
 ///
 /// Work that has begun runs to its end even where nobody waits for it any more.
-pub(crate) struct Worker<R> {
+///
+/// Work that is done [`here`](Self::here) needs no other thread: whoever polls does it.
+pub(crate) struct Worker<R: 'static> {
     state: State<R>,
     deadline: Arc<Deadline>,
     overdue: Pin<Box<dyn Future<Output = ErrorKind> + Send + Sync>>,
@@ -34,6 +36,15 @@ enum State<R> {
     /// of other backends.
     Waiting(Pin<Box<dyn Future<Output = Permit> + Send + Sync>>, Start<R>),
     Running(JoinHandle<R>),
+    /// Never locked: only one thread at a time may have it, and a lock says so.
+    Here(Mutex<Here<R>>),
+    /// Done here; taken by the one who asks.
+    Done(Option<R>),
+}
+
+struct Here<R> {
+    work: Pin<Box<dyn Future<Output = R> + Send>>,
+    has_begun: bool,
 }
 
 type Start<R> = Option<Box<dyn FnOnce(Permit) -> JoinHandle<R> + Send + Sync>>;
@@ -67,6 +78,15 @@ impl<R: Send + 'static> Worker<R> {
         Self::new(deadline, state)
     }
 
+    /// Is done by whoever waits for it, on a thread that may block.
+    pub(crate) fn here(
+        deadline: Arc<Deadline>,
+        work: impl Future<Output = R> + Send + 'static,
+    ) -> Self {
+        let here = Here { work: Box::pin(work), has_begun: false };
+        Self::new(deadline, State::Here(Mutex::new(here)))
+    }
+
     fn new(deadline: Arc<Deadline>, state: State<R>) -> Self {
         let watched = Arc::clone(&deadline);
         let overdue = async move {
@@ -83,7 +103,33 @@ impl<R: Send + 'static> Worker<R> {
     }
 }
 
-impl<R> Worker<R> {
+impl<R: 'static> Worker<R> {
+    /// Does what can be done now of work that is done here.
+    pub(crate) fn advance(&mut self, cx: &mut Context<'_>) {
+        if let State::Here(here) = &mut self.state {
+            let here = here.get_mut().unwrap_or_else(|e| e.into_inner());
+            here.has_begun = true;
+            if let Poll::Ready(done) = here.work.as_mut().poll(cx) {
+                self.state = State::Done(Some(done));
+            }
+        }
+    }
+
+    /// The caller turns to something else, and nothing is done here meanwhile: that is not the
+    /// backend's time.
+    pub(crate) fn pause(&self) {
+        if let State::Here(_) = self.state {
+            self.deadline.pause();
+        }
+    }
+
+    /// The caller is back.
+    pub(crate) fn resume(&self) {
+        if let State::Here(_) = self.state {
+            self.deadline.resume();
+        }
+    }
+
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, ErrorKind>> {
         loop {
             match &mut self.state {
@@ -97,17 +143,30 @@ impl<R> Worker<R> {
                     let done = ready!(Pin::new(work).poll(cx));
                     return Poll::Ready(done.map_err(|panic| ErrorKind::Trap(panic.into())));
                 }
+                State::Here(_) => {
+                    self.advance(cx);
+                    if let State::Here(_) = self.state {
+                        return Poll::Pending;
+                    }
+                }
+                State::Done(done) => {
+                    let twice = || ErrorKind::Unavailable("the outcome was taken before".into());
+                    return Poll::Ready(done.take().ok_or_else(twice));
+                }
             }
         }
     }
 }
 
-impl<R> Future for Worker<R> {
+impl<R: 'static> Future for Worker<R> {
     type Output = Result<R, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Poll::Ready(done) = self.poll_work(cx) {
             return Poll::Ready(done);
+        }
+        if let State::Here(_) = self.state {
+            return Poll::Pending;
         }
         // The timer belongs to this runtime, whichever one polls.
         let _entered = running().enter();
@@ -118,6 +177,25 @@ impl<R> Future for Worker<R> {
             return Poll::Ready(Err(self.deadline.failure()));
         }
         Poll::Pending
+    }
+}
+
+/// Nothing in it is pinned but what lies in a box.
+impl<R> Unpin for Worker<R> {}
+
+/// Nobody waits for it any more: what has begun here goes on elsewhere.
+impl<R> Drop for Worker<R> {
+    fn drop(&mut self) {
+        if let State::Here(here) = &mut self.state {
+            let here = here.get_mut().unwrap_or_else(|e| e.into_inner());
+            if !here.has_begun {
+                return;
+            }
+            let nothing = Box::pin(std::future::pending());
+            let work = std::mem::replace(&mut here.work, nothing);
+            self.deadline.resume();
+            running().spawn_blocking(move || drop(pollster::block_on(work)));
+        }
     }
 }
 

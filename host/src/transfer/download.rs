@@ -1,32 +1,35 @@
 //! The host's end of `streams.read`: takes what the backend sends, counts it, cuts what was
 //! not asked for, and compares a whole artifact with its checksum.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
-use futures::SinkExt;
-use futures::channel::{mpsc, oneshot};
+use futures::channel::oneshot;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{FutureConsumer, Lift, Source, StreamConsumer, StreamResult};
+use wasmtime::component::{
+    Accessor, FutureConsumer, FutureReader, Lift, Source, StreamConsumer, StreamReader,
+    StreamResult,
+};
 
 use super::CHUNK;
+use super::sink::{Gone, Sink};
+use super::splice::{self, FileBytes};
 use crate::ReadOptions;
 use crate::backend::Call;
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
-use crate::instance::{Deadline, Failed, HostState};
+use crate::instance::{Deadline, Failed, HostState, Outcome};
 
-/// Sends the artifact's info to `start`, then the bytes that the options name to `chunks`. Only
-/// when this returns ok were all of them right; it says how many.
-pub(crate) async fn read(
+/// Sends the bytes that the options name to `sink`, and returns it with their number. Only then
+/// were all of them right.
+pub(crate) async fn read<S: Sink>(
     call: &Call,
     ReadOptions { offset, length }: ReadOptions,
-    start: oneshot::Sender<types::Info>,
-    mut chunks: mpsc::Sender<Bytes>,
-) -> Result<u64, ErrorKind> {
+    mut sink: S,
+) -> Result<(S, u64), ErrorKind> {
     call.run(async |accessor, exports| {
         let Some(streams) = &exports.streams else {
             return Ok(Err(super::no_streams()));
@@ -40,68 +43,73 @@ pub(crate) async fn read(
             return Err(Failed::Protocol("it read beyond the artifact's end".into()));
         };
         let due = length.map_or(available, |length| length.min(available));
-        let is_whole = due == info.size;
-        let checksum = info.checksum;
-        let caller_waits = start.send(info).is_ok();
-        if !caller_waits || (due == 0 && available > 0) {
+        let checksum = info.checksum.filter(|_| due == info.size);
+        let started = sink.start(info, due);
+        if !matches!(started, Ok(Ok(()))) || (due == 0 && available > 0) {
             stream.close_with(accessor)?;
             outcome.close_with(accessor)?;
-            return Ok(Ok(0));
+            return Ok(started.map(|_| (sink, 0)));
         }
-        let (ended, end) = oneshot::channel();
-        let (reported, report) = oneshot::channel();
-        let deadline = accessor.with(|mut access| {
-            let deadline = Arc::clone(&access.data_mut().deadline);
-            let consumer = Consumer {
-                chunks: chunks.clone(),
-                buffer: BytesMut::new(),
-                received: Checksum::new(),
-                due,
-                is_cut: due < available,
-                deadline: Arc::clone(&deadline),
-                ended: Some(ended),
-                how: End::Closed,
-            };
-            stream.pipe(&mut access, consumer)?;
-            outcome.pipe(&mut access, Report(Some(reported)))?;
-            wasmtime::error::Ok(deadline)
-        })?;
-        let Ok((how, rest, received)) = end.await else {
-            return Err(Failed::Protocol("its stream ended without an end".into()));
-        };
-        match how {
-            End::Abandoned => return Ok(Ok(received.size())),
-            End::TooMany => {
-                let text =
-                    format!("the artifact is longer than the {} bytes it states", due + offset);
-                return Ok(Err(ErrorKind::Corrupt(text)));
-            }
-            End::Closed | End::Cut => {}
-        }
-        deadline.pause();
-        if !rest.is_empty() && chunks.send(rest).await.is_err() {
-            return Ok(Ok(received.size()));
-        }
-        deadline.restart();
-        // After a cut the backend's outcome says nothing about the bytes that were due.
-        if !matches!(how, End::Cut) {
-            match report.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Ok(Err(error.into())),
-                Err(_) => return Err(Failed::Protocol("it did not say how a read ended".into())),
-            }
-        }
-        if received.size() != due {
-            let text = format!("{} bytes came of the {due} that are due", received.size());
-            return Ok(Err(ErrorKind::Corrupt(text)));
-        }
-        if is_whole && checksum.is_some_and(|checksum| checksum != received.value()) {
-            let text = "the bytes do not match the artifact's checksum";
-            return Ok(Err(ErrorKind::Corrupt(text.into())));
-        }
-        Ok(Ok(due))
+        let deadline = accessor.with(|mut access| Arc::clone(&access.data_mut().deadline));
+        let (received, is_cut) = (Checksum::new(), due < available);
+        let incoming = Incoming { sink, received, due, is_cut, deadline };
+        take_all(accessor, stream, outcome, incoming, due + offset, checksum).await
     })
     .await
+}
+
+/// Takes what is due from `stream` and compares it with what `outcome` and `checksum` say. An
+/// artifact is expected to have `size` bytes, as far as it is read.
+async fn take_all<S: Sink>(
+    accessor: &Accessor<HostState>,
+    stream: StreamReader<u8>,
+    outcome: FutureReader<Result<(), types::Error>>,
+    incoming: Incoming<S>,
+    size: u64,
+    checksum: Option<u64>,
+) -> Outcome<(S, u64)> {
+    let (reported, report) = oneshot::channel();
+    accessor.with(|mut access| outcome.pipe(&mut access, Report(Some(reported))))?;
+    let due = incoming.due;
+    let (how, mut incoming) = match splice::take(stream, accessor) {
+        Ok(file) => incoming.take_from(file).await,
+        Err(stream) => {
+            let (ended, end) = oneshot::channel();
+            let consumer = Consumer { incoming: Some(incoming), ended: Some(ended) };
+            accessor.with(|mut access| stream.pipe(&mut access, consumer))?;
+            let broken = |_| Failed::Protocol("its stream ended without an end".into());
+            end.await.map_err(broken)?
+        }
+    };
+    match how {
+        End::Abandoned => return incoming.so_far(),
+        End::TooMany => {
+            let text = format!("the artifact is longer than the {size} bytes it states");
+            return Ok(Err(ErrorKind::Corrupt(text)));
+        }
+        End::Closed | End::Cut => {}
+    }
+    if incoming.flush().await.is_err() {
+        return incoming.so_far();
+    }
+    // After a cut the backend's outcome says nothing about the bytes that were due.
+    if !matches!(how, End::Cut) {
+        match report.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Ok(Err(error.into())),
+            Err(_) => return Err(Failed::Protocol("it did not say how a read ended".into())),
+        }
+    }
+    let received = &incoming.received;
+    if received.size() != due {
+        let text = format!("{} bytes came of the {due} that are due", received.size());
+        return Ok(Err(ErrorKind::Corrupt(text)));
+    }
+    if checksum.is_some_and(|checksum| checksum != received.value()) {
+        let text = "the bytes do not match the artifact's checksum";
+        return Ok(Err(ErrorKind::Corrupt(text.into())));
+    }
+    incoming.so_far()
 }
 
 /// How the stream ended.
@@ -116,28 +124,95 @@ enum End {
     Abandoned,
 }
 
-/// Gathers what the backend sends into chunks for the caller.
-struct Consumer {
-    chunks: mpsc::Sender<Bytes>,
-    buffer: BytesMut,
+/// What has come, and what has yet to.
+struct Incoming<S> {
+    sink: S,
     received: Checksum,
     /// Bytes that have yet to come.
     due: u64,
     /// Whether the artifact goes on after them.
     is_cut: bool,
     deadline: Arc<Deadline>,
-    ended: Option<oneshot::Sender<(End, Bytes, Checksum)>>,
-    how: End,
 }
 
-impl Consumer {
+impl<S: Sink> Incoming<S> {
+    /// Reads a file that the backend handed over. The checksum is computed over bytes that are
+    /// still in the processor's cache.
+    async fn take_from(mut self, mut file: FileBytes) -> (End, Self) {
+        loop {
+            if self.sink.buffer().1 == 0 && self.flush().await.is_err() {
+                return (End::Abandoned, self);
+            }
+            let (buffer, room) = self.sink.buffer();
+            let before = buffer.len();
+            // One more than is due shows whether there is more.
+            let wanted = usize::try_from(self.due).unwrap_or(usize::MAX);
+            let wanted = if self.is_cut { wanted } else { wanted.saturating_add(1) };
+            let limit = wanted.min(room).min(CHUNK);
+            let read = file.read(buffer, limit);
+            if read as u64 > self.due {
+                return (End::TooMany, self);
+            }
+            self.received.update(&buffer[before..]);
+            self.due -= read as u64;
+            match self.due {
+                0 if self.is_cut => return (End::Cut, self),
+                // It was asked for one more.
+                0 if read < limit => return (End::Closed, self),
+                _ if read == 0 => return (End::Closed, self),
+                _ => self.deadline.restart(),
+            }
+        }
+    }
+
+    fn so_far(self) -> Outcome<(S, u64)> {
+        Ok(Ok((self.sink, self.received.size())))
+    }
+
+    /// Takes what there is room for. None once it has the end.
+    fn take(&mut self, bytes: &[u8]) -> (usize, Option<End>) {
+        let due = usize::try_from(self.due).unwrap_or(usize::MAX);
+        let (buffer, room) = self.sink.buffer();
+        let taken = bytes.len().min(due).min(room);
+        if taken < bytes.len() && taken == due && !self.is_cut {
+            return (0, Some(End::TooMany));
+        }
+        self.received.update(&bytes[..taken]);
+        buffer.extend_from_slice(&bytes[..taken]);
+        self.due -= taken as u64;
+        if taken > 0 {
+            self.deadline.restart();
+        }
+        (taken, (self.due == 0 && self.is_cut).then_some(End::Cut))
+    }
+
+    /// Waits for the caller to take what has come. That is not the backend's time.
+    async fn flush(&mut self) -> Result<(), Gone> {
+        self.deadline.pause();
+        let flushed = poll_fn(|cx| self.sink.poll_flush(cx)).await;
+        self.deadline.restart();
+        flushed
+    }
+}
+
+/// Takes what the backend itself, or another host function, puts into the stream.
+struct Consumer<S: Sink> {
+    /// None once it has been sent back.
+    incoming: Option<Incoming<S>>,
+    ended: Option<oneshot::Sender<(End, Incoming<S>)>>,
+}
+
+impl<S: Sink> Consumer<S> {
     fn end(&mut self, how: End) -> Poll<wasmtime::Result<StreamResult>> {
-        self.how = how;
+        if let (Some(ended), Some(incoming)) = (self.ended.take(), self.incoming.take()) {
+            // Nobody listens where the whole call is being dropped.
+            let _ = ended.send((how, incoming));
+        }
         Poll::Ready(Ok(StreamResult::Dropped))
     }
 }
 
-impl StreamConsumer<HostState> for Consumer {
+impl<S: Sink> StreamConsumer<HostState> for Consumer<S> {
     type Item = u8;
 
     fn poll_consume(
@@ -147,57 +222,38 @@ impl StreamConsumer<HostState> for Consumer {
         source: Source<'_, u8>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        let me = &mut *self;
-        if me.buffer.len() >= CHUNK {
-            match me.chunks.poll_ready(cx) {
-                Poll::Ready(Ok(())) => {
-                    let chunk = me.buffer.split().freeze();
-                    if me.chunks.start_send(chunk).is_err() {
-                        return me.end(End::Abandoned);
-                    }
-                }
-                Poll::Ready(Err(_)) => return me.end(End::Abandoned),
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(Ok(StreamResult::Dropped));
+        };
+        if incoming.sink.buffer().1 == 0 {
+            match incoming.sink.poll_flush(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(Gone)) => return self.end(End::Abandoned),
                 Poll::Pending if finish => {
-                    me.deadline.resume();
+                    incoming.deadline.resume();
                     return Poll::Ready(Ok(StreamResult::Cancelled));
                 }
                 Poll::Pending => {
-                    me.deadline.pause();
+                    incoming.deadline.pause();
                     return Poll::Pending;
                 }
             }
         }
-        me.deadline.resume();
+        incoming.deadline.resume();
         let mut source = source.as_direct(store);
-        let bytes = source.remaining();
-        let due = usize::try_from(me.due).unwrap_or(usize::MAX);
-        let room = CHUNK - me.buffer.len();
-        let taken = bytes.len().min(due).min(room);
-        if taken < bytes.len() && taken == due && !me.is_cut {
-            return me.end(End::TooMany);
-        }
-        me.received.update(&bytes[..taken]);
-        me.buffer.extend_from_slice(&bytes[..taken]);
+        let (taken, end) = incoming.take(source.remaining());
         source.mark_read(taken);
-        me.due -= taken as u64;
-        if taken > 0 {
-            me.deadline.restart();
-        }
-        match me.due {
-            0 if me.is_cut => me.end(End::Cut),
-            _ => Poll::Ready(Ok(StreamResult::Completed)),
+        match end {
+            Some(end) => self.end(end),
+            None => Poll::Ready(Ok(StreamResult::Completed)),
         }
     }
 }
 
-impl Drop for Consumer {
+/// The backend ended it.
+impl<S: Sink> Drop for Consumer<S> {
     fn drop(&mut self) {
-        if let Some(ended) = self.ended.take() {
-            let how = std::mem::replace(&mut self.how, End::Closed);
-            let received = std::mem::replace(&mut self.received, Checksum::new());
-            // Nobody listens where the whole call is being dropped.
-            let _ = ended.send((how, self.buffer.split().freeze(), received));
-        }
+        let _ = self.end(End::Closed);
     }
 }
 

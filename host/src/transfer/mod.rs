@@ -1,11 +1,14 @@
 //! Moving an artifact's bytes between the caller and a backend.
 //!
-//! `upload` and `download` carry streams of any size in bounded memory; `buffered` stands in
-//! for them where a backend offers no streams. `writer` and `reader` are the caller's ends.
+//! `upload` and `download` carry streams of any size in bounded memory, `splice` past the backend
+//! where it lets them; `buffered` stands in for them where a backend offers no streams. `writer`,
+//! `reader` and `sink` are the caller's ends.
 
 pub(crate) mod buffered;
 pub(crate) mod download;
 pub(crate) mod reader;
+pub(crate) mod sink;
+pub(crate) mod splice;
 pub(crate) mod upload;
 pub(crate) mod writer;
 
@@ -16,6 +19,14 @@ pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// How many chunks wait between the two, beside the one at work.
 pub(crate) const CHUNKS_WAITING: usize = 1;
+
+/// Where the blocking part of a transfer is done: on a thread of its own, or by whoever waits for
+/// it, which is faster and blocks that thread.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    Worker,
+    Here,
+}
 
 fn no_streams() -> ErrorKind {
     ErrorKind::Unsupported("the backend has no streams".into())

@@ -9,8 +9,9 @@ use futures::future::{Either, select};
 use futures::stream::{self, Stream};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::{CHUNKS_WAITING, buffered, download};
-use crate::backend::Loaded;
+use super::sink::Chunks;
+use super::{CHUNKS_WAITING, Place, buffered, download};
+use crate::backend::{Call, Loaded};
 use crate::error::{Error, Operation, Result};
 use crate::instance::Worker;
 use crate::{Info, ReadOptions};
@@ -54,6 +55,7 @@ impl ArtifactReader {
         backend: Arc<Loaded>,
         key: &str,
         options: ReadOptions,
+        place: Place,
     ) -> Result<Self> {
         let call = backend.begin(Operation::Get, key);
         call.check_key()?;
@@ -68,11 +70,15 @@ impl ArtifactReader {
         }
         let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
         let (start, started) = oneshot::channel();
-        let call = call.spawn(async move |call| {
-            let outcome = download::read(&call, options, start, chunks).await;
-            let bytes = *outcome.as_ref().unwrap_or(&0);
+        let read = async move |call: Call| {
+            let outcome = download::read(&call, options, Chunks::new(start, chunks)).await;
+            let bytes = outcome.as_ref().map_or(0, |(_, bytes)| *bytes);
             call.end(bytes, outcome).map(drop)
-        });
+        };
+        let call = match place {
+            Place::Worker => call.spawn(read),
+            Place::Here => Worker::here(call.deadline(), read(call)),
+        };
         let mut reader = Self {
             backend,
             key: key.to_owned(),
@@ -94,7 +100,21 @@ impl ArtifactReader {
                 }
             }
         }
+        // A small artifact is then done with: nothing waits for its reader.
+        std::future::poll_fn(|cx| Poll::Ready(reader.call.as_mut().map(|call| call.advance(cx))))
+            .await;
+        reader.pause();
         Ok(reader)
+    }
+
+    /// A caller who does the work of this reader turns to something else.
+    pub(crate) fn pause(&self) {
+        self.call.as_ref().inspect(|call| call.pause());
+    }
+
+    /// It is back.
+    pub(crate) fn resume(&self) {
+        self.call.as_ref().inspect(|call| call.resume());
     }
 
     /// The whole artifact's info, whatever range is read.

@@ -10,8 +10,8 @@ use futures::channel::{mpsc, oneshot};
 use tokio::io::AsyncWrite;
 
 use super::upload::End;
-use super::{CHUNK, CHUNKS_WAITING, buffered, upload};
-use crate::backend::Loaded;
+use super::{CHUNK, CHUNKS_WAITING, Place, buffered, upload};
+use crate::backend::{Call, Loaded};
 use crate::bindings::streams::Seal;
 use crate::bindings::types;
 use crate::checksum::Checksum;
@@ -63,18 +63,27 @@ enum Way {
 }
 
 impl ArtifactWriter {
-    pub(crate) fn new(backend: Arc<Loaded>, key: &str, options: WriteOptions) -> Result<Self> {
+    pub(crate) fn new(
+        backend: Arc<Loaded>,
+        key: &str,
+        options: WriteOptions,
+        place: Place,
+    ) -> Result<Self> {
         let call = backend.begin(Operation::Put, key);
         call.check_key()?;
         let key = key.to_owned();
         let way = if backend.pool.offers_streams() {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
             let (end, ended) = oneshot::channel();
-            let call = call.spawn(async move |call| {
+            let write = async move |call: Call| {
                 let outcome = upload::write(&call, options, received, ended).await;
                 let bytes = outcome.as_ref().map_or(0, |info| info.size);
                 call.end(bytes, outcome)
-            });
+            };
+            let call = match place {
+                Place::Worker => call.spawn(write),
+                Place::Here => Worker::here(call.deadline(), write(call)),
+            };
             Way::Streamed { chunks, end: Some(end), call }
         } else if options.create {
             return Err(backend.error(buffered::cannot_create(), Operation::Put, &key));
@@ -128,6 +137,20 @@ impl ArtifactWriter {
                 let _ = end.send(how);
             }
             chunks.close_channel();
+        }
+    }
+
+    /// A caller who does the work of this writer turns to something else.
+    pub(crate) fn pause(&self) {
+        if let Way::Streamed { call, .. } = &self.way {
+            call.pause();
+        }
+    }
+
+    /// It is back.
+    pub(crate) fn resume(&self) {
+        if let Way::Streamed { call, .. } = &self.way {
+            call.resume();
         }
     }
 

@@ -1,0 +1,113 @@
+//! What is measured: operations, sizes, threads, modes.
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    Get,
+    Put,
+    Read,
+    Write,
+    Range,
+    Stat,
+    Delete,
+    List,
+}
+
+impl Op {
+    const ALL: [Self; 8] = [
+        Self::Get,
+        Self::Read,
+        Self::Range,
+        Self::Stat,
+        Self::List,
+        Self::Put,
+        Self::Write,
+        Self::Delete,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Put => "put",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Range => "range",
+            Self::Stat => "stat",
+            Self::Delete => "delete",
+            Self::List => "list",
+        }
+    }
+
+    /// Whether it makes a difference what survives a crash.
+    pub fn changes(self) -> bool {
+        matches!(self, Self::Put | Self::Write | Self::Delete)
+    }
+}
+
+pub struct Case {
+    pub op: Op,
+    /// Bytes of an artifact, or artifacts in a listing.
+    pub size: usize,
+    pub threads: usize,
+    pub durable: bool,
+}
+
+impl Case {
+    /// How many artifacts the operations of one thread go round.
+    pub fn keys(&self) -> usize {
+        match (self.op, self.size) {
+            (Op::List, _) => self.size,
+            (_, ..=0x1_0000) => 16,
+            (_, ..=0x10_0000) => 4,
+            _ => 1,
+        }
+    }
+
+    /// Bytes of one artifact.
+    pub fn bytes(&self) -> usize {
+        if self.op == Op::List { 16 } else { self.size }
+    }
+}
+
+/// How much of a large artifact a range read takes.
+pub const RANGE: usize = 4096;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// All cases, or those of the operation `only` and the size `size`.
+pub fn all(
+    quick: bool,
+    listed: Option<usize>,
+    only: Option<&str>,
+    only_size: Option<usize>,
+) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let chosen = Op::ALL.into_iter().filter(|op| only.is_none_or(|only| only == op.name()));
+    for op in chosen {
+        let sizes: &[usize] = match op {
+            Op::Get | Op::Put => &[KIB, 64 * KIB, MIB, 64 * MIB],
+            Op::Read | Op::Write if quick => &[MIB, 64 * MIB],
+            Op::Read | Op::Write => &[KIB, 64 * KIB, MIB, 64 * MIB],
+            Op::Range => &[64 * MIB],
+            Op::Stat | Op::Delete => &[KIB],
+            Op::List => &[listed.unwrap_or(if quick { 1000 } else { 10_000 })],
+        };
+        for &size in sizes.iter().filter(|size| only_size.is_none_or(|only| only == **size)) {
+            for threads in [1, 4] {
+                let is_wanted = match op {
+                    Op::List => threads == 1,
+                    Op::Get => threads == 1 || !quick || size == KIB,
+                    _ => threads == 1 || !quick,
+                };
+                if !is_wanted {
+                    continue;
+                }
+                cases.push(Case { op, size, threads, durable: false });
+                if op.changes() {
+                    cases.push(Case { op, size, threads, durable: true });
+                }
+            }
+        }
+    }
+    cases
+}

@@ -1,0 +1,67 @@
+//! `object_store` on a local directory.
+
+use std::hint::black_box;
+use std::path::Path;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt};
+
+use super::{PIECE, Subject, runtime};
+
+pub fn open(dir: &Path, durable: bool) -> Box<dyn Subject> {
+    let store = LocalFileSystem::new_with_prefix(dir).expect("open");
+    Box::new(Peer(store.with_fsync(durable)))
+}
+
+struct Peer(LocalFileSystem);
+
+impl Subject for Peer {
+    fn put(&self, key: &str, data: &Bytes) {
+        runtime().block_on(self.0.put(&Key::from(key), data.clone().into())).expect("put");
+    }
+
+    fn get(&self, key: &str) -> usize {
+        let got = async { self.0.get(&Key::from(key)).await?.bytes().await };
+        runtime().block_on(got).expect("get").len()
+    }
+
+    fn write(&self, key: &str, data: &Bytes) {
+        runtime().block_on(async {
+            let mut upload = self.0.put_multipart(&Key::from(key)).await.expect("write");
+            for at in (0..data.len()).step_by(PIECE) {
+                let piece = data.slice(at..data.len().min(at + PIECE));
+                upload.put_part(piece.into()).await.expect("write");
+            }
+            upload.complete().await.expect("write");
+        });
+    }
+
+    fn read(&self, key: &str) -> usize {
+        let read = async {
+            let stream = self.0.get(&Key::from(key)).await?.into_stream();
+            stream.try_fold(0, |size, chunk| std::future::ready(Ok(size + chunk.len()))).await
+        };
+        runtime().block_on(read).expect("read")
+    }
+
+    fn range(&self, key: &str, offset: u64, length: usize) -> usize {
+        let range = offset..offset + length as u64;
+        runtime().block_on(self.0.get_range(&Key::from(key), range)).expect("range").len()
+    }
+
+    fn stat(&self, key: &str) {
+        black_box(runtime().block_on(self.0.head(&Key::from(key))).expect("stat"));
+    }
+
+    fn delete(&self, key: &str) {
+        runtime().block_on(self.0.delete(&Key::from(key))).expect("delete");
+    }
+
+    fn list(&self) -> usize {
+        let list = self.0.list(None).try_fold(0, |count, _| std::future::ready(Ok(count + 1)));
+        runtime().block_on(list).expect("list")
+    }
+}

@@ -1,0 +1,138 @@
+//! This project, with its built-in backend: both of its APIs.
+
+use std::hint::black_box;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use artifact_store::{ArtifactStore, Backend, Grants, ReadOptions, WriteOptions, blocking};
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+
+use super::{PIECE, Subject, runtime};
+
+fn backend(dir: &Path, durable: bool) -> Backend {
+    let mode = if durable { "on" } else { "off" };
+    let grants = Grants::none().read_write(dir, "/").env("ARTIFACT_STORE_SYNC", mode);
+    Backend::fs(dir).grants(grants)
+}
+
+pub fn blocking(dir: &Path, durable: bool) -> Box<dyn Subject> {
+    Box::new(Blocking(blocking::ArtifactStore::open(backend(dir, durable)).expect("open")))
+}
+
+pub fn asynchronous(dir: &Path, durable: bool) -> Box<dyn Subject> {
+    let opening = ArtifactStore::open(backend(dir, durable));
+    Box::new(Async(runtime().block_on(opening).expect("open")))
+}
+
+struct Blocking(blocking::ArtifactStore);
+
+impl Subject for Blocking {
+    fn put(&self, key: &str, data: &Bytes) {
+        self.0.put(key, data.clone()).expect("put");
+    }
+
+    fn get(&self, key: &str) -> usize {
+        self.0.get(key).expect("get").len()
+    }
+
+    fn write(&self, key: &str, data: &Bytes) {
+        let mut writer = self.0.writer(key, WriteOptions::default()).expect("writer");
+        for piece in data.chunks(PIECE) {
+            writer.write_all(piece).expect("write");
+        }
+        writer.commit().expect("commit");
+    }
+
+    fn read(&self, key: &str) -> usize {
+        let mut reader = self.0.read(key, ReadOptions::default()).expect("read");
+        let (mut buffer, mut size) = (vec![0; PIECE], 0);
+        loop {
+            match reader.read(&mut buffer).expect("read") {
+                0 => return size,
+                read => size += read,
+            }
+        }
+    }
+
+    fn range(&self, key: &str, offset: u64, length: usize) -> usize {
+        let options = ReadOptions { offset, length: Some(length as u64) };
+        let mut data = Vec::with_capacity(length);
+        self.0.read(key, options).expect("range").read_to_end(&mut data).expect("range")
+    }
+
+    fn stat(&self, key: &str) {
+        black_box(self.0.stat(key).expect("stat"));
+    }
+
+    fn delete(&self, key: &str) {
+        self.0.delete(key).expect("delete");
+    }
+
+    fn list(&self) -> usize {
+        self.0.list("").inspect(|entry| assert!(entry.is_ok())).count()
+    }
+}
+
+struct Async(ArtifactStore);
+
+impl Subject for Async {
+    fn put(&self, key: &str, data: &Bytes) {
+        runtime().block_on(self.0.put(key, data.clone())).expect("put");
+    }
+
+    fn get(&self, key: &str) -> usize {
+        runtime().block_on(self.0.get(key)).expect("get").len()
+    }
+
+    fn write(&self, key: &str, data: &Bytes) {
+        runtime().block_on(async {
+            let mut writer = self.0.writer(key, WriteOptions::default()).expect("writer");
+            for piece in data.chunks(PIECE) {
+                writer.write_all(piece).await.expect("write");
+            }
+            writer.commit().await.expect("commit");
+        });
+    }
+
+    fn read(&self, key: &str) -> usize {
+        runtime().block_on(async {
+            let mut reader = self.0.read(key, ReadOptions::default()).await.expect("read");
+            let mut size = 0;
+            while let Some(chunk) = reader.next_chunk().await.expect("read") {
+                size += chunk.len();
+            }
+            size
+        })
+    }
+
+    fn range(&self, key: &str, offset: u64, length: usize) -> usize {
+        runtime().block_on(async {
+            let options = ReadOptions { offset, length: Some(length as u64) };
+            let mut reader = self.0.read(key, options).await.expect("range");
+            let mut size = 0;
+            while let Some(chunk) = reader.next_chunk().await.expect("range") {
+                size += chunk.len();
+            }
+            size
+        })
+    }
+
+    fn stat(&self, key: &str) {
+        black_box(runtime().block_on(self.0.stat(key)).expect("stat"));
+    }
+
+    fn delete(&self, key: &str) {
+        runtime().block_on(self.0.delete(key)).expect("delete");
+    }
+
+    fn list(&self) -> usize {
+        runtime().block_on(async {
+            let (mut listing, mut count) = (self.0.list(""), 0);
+            while listing.next().await.expect("list").is_some() {
+                count += 1;
+            }
+            count
+        })
+    }
+}

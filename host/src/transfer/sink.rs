@@ -1,0 +1,102 @@
+//! Where the bytes of a read go: to a caller who takes them as they come, or into memory.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::channel::{mpsc, oneshot};
+
+use super::CHUNK;
+use crate::bindings::types;
+use crate::error::ErrorKind;
+
+/// The caller has gone, and takes no more bytes.
+pub(crate) struct Gone;
+
+pub(crate) trait Sink: Send + Unpin + 'static {
+    /// Learns what is being read, and how many bytes of it are due.
+    fn start(&mut self, info: types::Info, due: u64) -> Result<Result<(), Gone>, ErrorKind>;
+
+    /// Where the next bytes are appended, and how many have room.
+    fn buffer(&mut self) -> (&mut Vec<u8>, usize);
+
+    /// Hands on what has come so far, to make room.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>>;
+}
+
+/// A caller who takes chunks. One chunk waits for it while the next one is filled.
+pub(crate) struct Chunks {
+    start: Option<oneshot::Sender<types::Info>>,
+    chunks: mpsc::Sender<Bytes>,
+    buffer: Vec<u8>,
+}
+
+impl Chunks {
+    pub(crate) fn new(start: oneshot::Sender<types::Info>, chunks: mpsc::Sender<Bytes>) -> Self {
+        Self { start: Some(start), chunks, buffer: Vec::new() }
+    }
+}
+
+impl Sink for Chunks {
+    fn start(&mut self, info: types::Info, _: u64) -> Result<Result<(), Gone>, ErrorKind> {
+        Ok(match self.start.take() {
+            Some(start) => start.send(info).map_err(|_| Gone),
+            None => Err(Gone),
+        })
+    }
+
+    fn buffer(&mut self) -> (&mut Vec<u8>, usize) {
+        let room = CHUNK.saturating_sub(self.buffer.len());
+        (&mut self.buffer, room)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        if self.buffer.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.chunks.poll_ready(cx).map(|ready| {
+            ready.map_err(|_| Gone)?;
+            let chunk = std::mem::take(&mut self.buffer);
+            self.chunks.start_send(chunk.into()).map_err(|_| Gone)
+        })
+    }
+}
+
+/// Memory for a whole artifact, as long as it is not too much.
+pub(crate) struct Whole {
+    limit: u64,
+    data: Vec<u8>,
+}
+
+impl Whole {
+    /// For artifacts of at most `limit` bytes.
+    pub(crate) fn new(limit: u64) -> Self {
+        Self { limit, data: Vec::new() }
+    }
+
+    pub(crate) fn into_data(self) -> Bytes {
+        self.data.into()
+    }
+}
+
+impl Sink for Whole {
+    fn start(&mut self, _: types::Info, due: u64) -> Result<Result<(), Gone>, ErrorKind> {
+        let too_large = ErrorKind::TooLarge { limit: self.limit };
+        if due > self.limit {
+            return Err(too_large);
+        }
+        let Ok(size) = usize::try_from(due) else { return Err(too_large) };
+        // One more, which shows at the end that there is no more.
+        let reserved = self.data.try_reserve_exact(size.saturating_add(1));
+        reserved.map_err(|_| ErrorKind::Unavailable(format!("no memory for {size} bytes")))?;
+        Ok(Ok(()))
+    }
+
+    /// More than is due is never appended.
+    fn buffer(&mut self) -> (&mut Vec<u8>, usize) {
+        (&mut self.data, CHUNK)
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        Poll::Ready(Ok(()))
+    }
+}
