@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind, FindingKind, ReadOptions, Sign, WriteOptions};
-use artifact_store_tests::rules::RULES;
+use artifact_store_tests::rules::{RULES, stat_tells_the_checksum};
 use artifact_store_tests::weed::{self, Weed};
 use artifact_store_tests::{cli, wasmtime_cli};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -20,6 +20,7 @@ const MEMORY: u64 = 160 << 20;
 /// What is tried beside the rules, each in a store of its own.
 type Check = fn(&Weed, &str);
 const CHECKS: &[(&str, Check)] = &[
+    ("stat_tells_the_checksum", checksum),
     ("stores_beside_each_other_never_meet", beside),
     ("artifacts_of_several_parts_come_back", parts),
     ("of_many_creators_of_parts_one_wins", creators),
@@ -83,6 +84,10 @@ fn bytes(size: usize) -> Vec<u8> {
     let mut bytes = words.flatten().collect::<Vec<_>>();
     bytes.truncate(size);
     bytes
+}
+
+fn checksum(server: &Weed, name: &str) {
+    stat_tells_the_checksum(&ArtifactStore::open(server.backend(name, Sign::Host)).unwrap());
 }
 
 fn beside(server: &Weed, name: &str) {
