@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::linker::linker;
 use super::{Backend, Loaded, Source};
@@ -51,11 +51,16 @@ impl Backend {
     async fn try_out(self, deadline: &Arc<Deadline>) -> Result<(Arc<str>, Pool), ErrorKind> {
         let bytes = self.bytes()?;
         let digest = self.digest(&bytes)?;
-        let (component, offered) = prepare(&bytes, matches!(self.source, Source::BuiltIn(_)))?;
+        let (component, offered) = prepare(&bytes, self.linker()?)?;
         drop(bytes);
         let pool = Pool::new(component, offered, self.grants, self.limits);
         pool.probe(deadline).await?;
         Ok((digest, pool))
+    }
+
+    fn linker(&self) -> Result<Linker<HostState>, LoadError> {
+        let trusted = matches!(self.source, Source::BuiltIn(_));
+        linker(engine().map_err(invalid)?, trusted).map_err(invalid)
     }
 
     /// The component's SHA-256, which has to be the pinned one.
@@ -70,16 +75,57 @@ impl Backend {
     }
 }
 
+/// A backend that is compiled once, to be run on many directories.
+#[cfg(all(feature = "conformance", unix))]
+pub(crate) struct Prepared {
+    backend: Backend,
+    component: InstancePre<HostState>,
+    offered: Offered,
+}
+
+#[cfg(all(feature = "conformance", unix))]
+impl Prepared {
+    /// Compiles `backend` and links it with what `extend` adds to WASI or puts in its place.
+    pub(crate) fn new(
+        backend: Backend,
+        extend: impl FnOnce(&mut Linker<HostState>) -> wasmtime::Result<()>,
+    ) -> Result<Self, Error> {
+        let prepared = || {
+            let bytes = backend.bytes()?;
+            let mut linker = backend.linker()?;
+            extend(&mut linker).map_err(invalid)?;
+            prepare(&bytes, linker)
+        };
+        match prepared() {
+            Ok((component, offered)) => Ok(Self { component, offered, backend }),
+            Err(kind) => Err(Error::new(kind.into(), Operation::Open, None, &backend.name)),
+        }
+    }
+
+    /// An error that has nothing to do with an artifact.
+    pub(crate) fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(kind, Operation::Open, None, &self.backend.name)
+    }
+
+    /// The backend on `dir` in the place of every directory that it may write to. No instance of
+    /// it has run yet.
+    pub(crate) fn on(&self, dir: &std::path::Path) -> LoadedBackend {
+        let Backend { name, grants, limits, .. } = self.backend.clone();
+        let pool =
+            Pool::new(self.component.clone(), self.offered.clone(), grants.only(dir), limits);
+        LoadedBackend(Arc::new(Loaded::new(name, "".into(), pool)))
+    }
+}
+
 fn prepare(
     bytes: &[u8],
-    is_built_in: bool,
+    linker: Linker<HostState>,
 ) -> Result<(InstancePre<HostState>, Offered), LoadError> {
     check_kind(bytes)?;
     let engine = engine().map_err(invalid)?;
     let component = Component::from_binary(engine, bytes).map_err(invalid)?;
     check_exports(&component, engine)?;
     check_imports(&component, engine)?;
-    let linker = linker(engine, is_built_in).map_err(invalid)?;
     let component = linker.instantiate_pre(&component).map_err(invalid)?;
     let has = |name| component.component().get_export_index(None, name).is_some();
     let offered = Offered {

@@ -25,6 +25,7 @@ const CALLS_PER_INSTANCE: u32 = 1000;
 const TEXT: usize = 4096;
 
 /// What the component offers, as looked up once at load.
+#[derive(Clone)]
 pub(crate) struct Offered {
     pub(crate) store: artifact_store::GuestIndices,
     pub(crate) streams: Option<streams::GuestIndices>,
