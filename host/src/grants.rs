@@ -67,6 +67,13 @@ impl Grants {
         self
     }
 
+    /// The same with `dir` as the root in the place of every directory that may be written to.
+    #[cfg(all(feature = "conformance", unix))]
+    pub(crate) fn only(mut self, dir: &Path) -> Self {
+        self.directories.retain(|granted| !granted.writable);
+        self.read_write(dir, "/")
+    }
+
     fn directory(mut self, host: &Path, guest: String, writable: bool) -> Self {
         self.directories.push(Directory { host: host.into(), guest, writable });
         self

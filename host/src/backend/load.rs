@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::linker::{Links, linker};
 use super::{Backend, Loaded, Source};
@@ -58,12 +58,24 @@ impl Backend {
     async fn try_out(self, deadline: &Arc<Deadline>) -> Result<(Arc<str>, Pool), ErrorKind> {
         let bytes = self.bytes()?;
         let digest = self.digest(&bytes)?;
-        let is_built_in = matches!(self.source, Source::BuiltIn(_));
-        let (component, offered) = prepare(&bytes, is_built_in, self.splice)?;
+        let component = compile(&bytes)?;
         drop(bytes);
+        let linker = self.linker(&component, self.splice)?;
+        let (component, offered) = prepare(&component, &linker)?;
         let pool = Pool::new(component, offered, self.grants, self.limits)?;
         pool.probe(deadline).await?;
         Ok((digest, pool))
+    }
+
+    fn linker(&self, component: &Component, splice: bool) -> Result<Linker<HostState>, LoadError> {
+        let engine = engine().map_err(invalid)?;
+        let ty = component.component_type();
+        let links = Links {
+            special_files: matches!(self.source, Source::BuiltIn(_)),
+            splice,
+            http: ty.imports(engine).any(|(name, _)| name.starts_with("wasi:http/")),
+        };
+        linker(engine, links).map_err(invalid)
     }
 
     /// The component's SHA-256, which has to be the pinned one.
@@ -78,21 +90,62 @@ impl Backend {
     }
 }
 
-fn prepare(
-    bytes: &[u8],
-    is_built_in: bool,
-    splice: bool,
-) -> Result<(InstancePre<HostState>, Offered), LoadError> {
+/// A backend that is compiled once, to be run on many directories.
+#[cfg(all(feature = "conformance", unix))]
+pub(crate) struct Prepared {
+    name: Arc<str>,
+    grants: crate::Grants,
+    pool: Pool,
+}
+
+#[cfg(all(feature = "conformance", unix))]
+impl Prepared {
+    /// Compiles `backend` and links it with what `extend` adds to WASI or puts in its place.
+    pub(crate) fn new(
+        backend: Backend,
+        extend: impl FnOnce(&mut Linker<HostState>) -> wasmtime::Result<()>,
+    ) -> Result<Self, Error> {
+        let prepared = || {
+            let component = compile(&backend.bytes()?)?;
+            // Bytes that go past the backend go past whoever stands in the place of WASI, too.
+            let mut linker = backend.linker(&component, false)?;
+            extend(&mut linker).map_err(invalid)?;
+            let (component, offered) = prepare(&component, &linker)?;
+            Pool::new(component, offered, backend.grants.clone(), backend.limits.clone())
+        };
+        match prepared() {
+            Ok(pool) => Ok(Self { name: backend.name, grants: backend.grants, pool }),
+            Err(kind) => Err(Error::new(kind.into(), Operation::Open, None, &backend.name)),
+        }
+    }
+
+    /// An error that has nothing to do with an artifact.
+    pub(crate) fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(kind, Operation::Open, None, &self.name)
+    }
+
+    /// The backend on `dir` in the place of every directory that it may write to. No instance of
+    /// it has run yet.
+    pub(crate) fn on(&self, dir: &std::path::Path) -> LoadedBackend {
+        let pool = self.pool.with_grants(self.grants.clone().only(dir));
+        LoadedBackend(Arc::new(Loaded::new(Arc::clone(&self.name), "".into(), pool)))
+    }
+}
+
+fn compile(bytes: &[u8]) -> Result<Component, LoadError> {
     check_kind(bytes)?;
     let engine = engine().map_err(invalid)?;
     let component = Component::from_binary(engine, bytes).map_err(invalid)?;
     check_exports(&component, engine)?;
     check_imports(&component, engine)?;
-    let imports_http =
-        component.component_type().imports(engine).any(|(name, _)| name.starts_with("wasi:http/"));
-    let links = Links { special_files: is_built_in, splice, http: imports_http };
-    let linker = linker(engine, links).map_err(invalid)?;
-    let component = linker.instantiate_pre(&component).map_err(invalid)?;
+    Ok(component)
+}
+
+fn prepare(
+    component: &Component,
+    linker: &Linker<HostState>,
+) -> Result<(InstancePre<HostState>, Offered), LoadError> {
+    let component = linker.instantiate_pre(component).map_err(invalid)?;
     let has = |name| component.component().get_export_index(None, name).is_some();
     let offered = Offered {
         store: artifact_store::GuestIndices::new(&component).map_err(wrong_interface(STORE))?,

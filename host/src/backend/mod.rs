@@ -15,6 +15,8 @@ use std::time::Duration;
 
 pub(crate) use call::Call;
 pub(crate) use cursor::Cursor;
+#[cfg(all(feature = "conformance", unix))]
+pub(crate) use load::Prepared;
 pub(crate) use loaded::Loaded;
 pub(crate) use paging::{Page, Pages};
 #[cfg(feature = "network")]

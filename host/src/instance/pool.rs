@@ -27,6 +27,7 @@ const CALLS_PER_INSTANCE: u32 = 1000;
 const TEXT: usize = 4096;
 
 /// What the component offers, as looked up once at load.
+#[derive(Clone)]
 pub(crate) struct Offered {
     pub(crate) store: artifact_store::GuestIndices,
     pub(crate) streams: Option<streams::GuestIndices>,
@@ -80,6 +81,23 @@ impl Pool {
             backoff: Backoff::default(),
             closing: Arc::default(),
         })
+    }
+
+    /// The same without an instance, and with other directories.
+    #[cfg(all(feature = "conformance", unix))]
+    pub(crate) fn with_grants(&self, grants: Grants) -> Self {
+        Self {
+            #[cfg(feature = "network")]
+            network: Arc::clone(&self.network),
+            component: self.component.clone(),
+            offered: self.offered.clone(),
+            grants,
+            limits: self.limits.clone(),
+            idle: Mutex::default(),
+            turns: Arc::clone(&self.turns),
+            backoff: Backoff::default(),
+            closing: Arc::default(),
+        }
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -179,7 +179,8 @@ impl ArtifactWriter {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                Poll::Ready(Err(_)) => {}
+                // What it has is not all: it is not to wait for an end that cannot come.
+                Poll::Ready(Err(_)) => self.end(Err("not all bytes were taken".into())),
                 // Where the backend does not answer any more, no room comes.
                 Poll::Pending => {}
             }

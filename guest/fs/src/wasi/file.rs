@@ -57,19 +57,25 @@ impl File {
         Ok(bytes)
     }
 
-    /// Writes `parts`, one behind the other, at `offset`. An end before the last byte shows in
-    /// the size of the file only.
+    /// Writes `parts`, one behind the other, at `offset`.
     pub async fn write(&self, offset: u64, parts: impl IntoIterator<Item = Vec<u8>>) -> Called<()> {
         let (mut writer, reader) = wasip3::wit_stream::new();
         let written = self.handle.write_via_stream(reader, offset);
+        let mut is_cut = false;
         for part in parts {
             // A stream that was refused bytes must not be offered more: that is a trap.
-            if !writer.write_all(part).await.is_empty() {
+            is_cut = !writer.write_all(part).await.is_empty();
+            if is_cut {
                 break;
             }
         }
         drop(writer);
-        written.await.map_err(self.failed("write"))
+        // A write that was dropped reports ok.
+        match written.await {
+            Ok(()) if is_cut => Err(ErrorCode::Io),
+            written => written,
+        }
+        .map_err(self.failed("write"))
     }
 
     /// Writes what `data` brings at `offset`. Ok says nothing of how much that was.

@@ -1,0 +1,101 @@
+//! A backend on the bench: compiled once, opened on any number of directories.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::recorder::Recorder;
+use super::shadow;
+use crate::backend::Prepared;
+use crate::blocking::ArtifactStore;
+use crate::error::{Error, ErrorKind, Result};
+use crate::swap::Serving;
+use crate::{Backend, WriteOptions};
+
+pub(super) struct Bench {
+    prepared: Prepared,
+    pub(super) recorder: Arc<Recorder>,
+}
+
+/// One change of one key, through the contract.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Put(String, Bytes),
+    Create(String, Bytes),
+    /// In pieces, without saying how much there will be.
+    Write(String, Bytes),
+    Delete(String),
+}
+
+impl Step {
+    pub(super) fn key(&self) -> &str {
+        match self {
+            Self::Put(key, _) | Self::Create(key, _) | Self::Write(key, _) | Self::Delete(key) => {
+                key
+            }
+        }
+    }
+
+    /// What lies under the key afterwards.
+    pub(super) fn value(&self) -> Option<&Bytes> {
+        match self {
+            Self::Put(_, value) | Self::Create(_, value) | Self::Write(_, value) => Some(value),
+            Self::Delete(_) => None,
+        }
+    }
+
+    pub(super) fn run(&self, store: &ArtifactStore) -> Result<()> {
+        match self {
+            Self::Put(key, value) => store.put(key, value.clone()).map(drop),
+            Self::Create(key, value) => store.create(key, value.clone()).map(drop),
+            Self::Write(key, value) => {
+                store.write(key, &value[..], WriteOptions::default()).map(drop)
+            }
+            Self::Delete(key) => store.delete(key),
+        }
+    }
+}
+
+impl Bench {
+    pub(super) fn new(backend: &Backend) -> Result<Self> {
+        let recorder = Arc::new(Recorder::default());
+        let between = |linker: &mut _| shadow::add_to_linker(linker, &recorder);
+        Ok(Self { prepared: Prepared::new(backend.clone(), between)?, recorder })
+    }
+
+    /// The backend on `dir`, in an instance that has not run yet.
+    pub(super) fn open(&self, dir: &TempDir) -> ArtifactStore {
+        let serving = Serving::new(self.prepared.on(dir.path()));
+        crate::ArtifactStore { serving }.into()
+    }
+
+    pub(super) fn error(&self, error: io::Error) -> Error {
+        self.prepared.error(ErrorKind::Io(error))
+    }
+}
+
+/// Bytes of which no two parts are alike, and none are zero.
+pub(super) fn value(seed: u64, size: usize) -> Bytes {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let next = || {
+        // Xorshift: enough to tell the pieces apart.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3].max(1)
+    };
+    std::iter::repeat_with(next).take(size).collect::<Vec<_>>().into()
+}
+
+/// What a key holds, as short as it can be said.
+pub(super) fn describe(value: Option<&Bytes>) -> String {
+    match value {
+        None => "nothing".into(),
+        Some(value) => {
+            let start: String = value.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            format!("{} bytes ({start}…)", value.len())
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a crash of the machine may leave of a store, and what a failing filesystem does to it.
+//!
+//! [`check`] runs a backend on a directory and writes down every change that it makes there. From
+//! that log it builds each directory that a crash could leave at each moment, opens the backend on
+//! it, and holds it to the contract. [`faults`] makes each call of the filesystem fail in turn.
+//! Both work on a component as it is, of any language, as long as it keeps its artifacts in a
+//! directory. They need no special filesystem and no privileges.
+//!
+//! ```
+//! use artifact_store::{Backend, conformance::crash};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! let report = crash::faults(&Backend::fs(dir.path()), &crash::Options::default(), |_| {})?;
+//! assert!(report.violations.is_empty());
+//! println!("{} failures tried", report.injected());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod bench;
+mod check;
+mod disk;
+mod fault;
+mod faults;
+mod recorder;
+mod report;
+mod scenarios;
+mod shadow;
+mod shadow_p2;
+mod shadow_p3;
+mod states;
+mod tree;
+
+pub use fault::Fault;
+pub use report::{FaultReport, Operation, Outcome, Report, Rule, Scenario, Violation};
+
+use crate::Backend;
+use crate::error::Result;
+
+/// How a check is done.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// Other keys than the one that is written, which have to keep their artifacts. Choose some
+    /// that the backend keeps near `crash/key`, such as in the same directory.
+    pub neighbours: Vec<String>,
+    /// How many states are tried at once.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let neighbours = ["crash/key2", "crash/other", "zz"].map(str::to_owned).to_vec();
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { neighbours, threads }
+    }
+}
+
+/// Tries every directory that a crash may leave. `backend` runs on temporary directories in the
+/// place of all that it may write to; its own are not touched. `on_progress` hears the name of
+/// each scenario before it begins.
+///
+/// # Errors
+///
+/// Where the backend cannot be loaded, or no temporary directory can be had. What the backend does
+/// wrong is no error but a part of the report.
+pub fn check(
+    backend: &Backend,
+    options: &Options,
+    mut on_progress: impl FnMut(&str),
+) -> Result<Report> {
+    let bench = bench::Bench::new(backend)?;
+    let mut report = Report::default();
+    for scenario in scenarios::scenarios(&options.neighbours) {
+        on_progress(scenario.name);
+        check::run(&bench, &scenario, options, &mut report)?;
+    }
+    Ok(report)
+}
+
+/// Makes each call of the filesystem fail in each way that fits it, in each operation of the
+/// contract. Otherwise as [`check`].
+///
+/// # Errors
+///
+/// As there.
+pub fn faults(
+    backend: &Backend,
+    options: &Options,
+    mut on_progress: impl FnMut(&str),
+) -> Result<FaultReport> {
+    faults::run(&bench::Bench::new(backend)?, options, &mut on_progress)
+}

@@ -1,0 +1,79 @@
+//! What is done before a crash.
+
+use bytes::Bytes;
+
+use super::bench::{Step, value};
+use crate::transfer::CHUNK;
+
+pub(super) struct Scenario {
+    pub(super) name: &'static str,
+    /// What is there, durably, when it begins.
+    pub(super) before: Vec<(String, Bytes)>,
+    pub(super) steps: Vec<Step>,
+    /// Whether the first step's process is killed before each of its calls in turn, while the
+    /// machine goes on, and the second step is another process's.
+    pub(super) is_killed: bool,
+}
+
+/// The key that most steps are about.
+pub(super) const KEY: &str = "crash/key";
+
+pub(super) fn scenarios(neighbours: &[String]) -> Vec<Scenario> {
+    let small = |seed| value(seed, 300);
+    let large = |seed| value(seed, CHUNK + 1000);
+    let key = || KEY.to_owned();
+    let beside = || -> Vec<_> {
+        neighbours.iter().zip(100..).map(|(key, seed)| (key.clone(), small(seed))).collect()
+    };
+    let with_old = || beside().into_iter().chain([(key(), small(1))]).collect::<Vec<_>>();
+    let other = neighbours.first().cloned().unwrap_or_else(|| "crash/other".into());
+    let scenario = |name, before, steps| Scenario { name, before, steps, is_killed: false };
+    let mut all = vec![
+        scenario("first put in an empty directory", vec![], vec![Step::Put(key(), small(2))]),
+        scenario("put of a new key", beside(), vec![Step::Put(key(), small(2))]),
+        scenario("put over an artifact", with_old(), vec![Step::Put(key(), small(2))]),
+        scenario(
+            "put of nothing over an artifact",
+            with_old(),
+            vec![Step::Put(key(), Bytes::new())],
+        ),
+        scenario("put of several chunks", with_old(), vec![Step::Put(key(), large(2))]),
+        scenario("create", beside(), vec![Step::Create(key(), small(2))]),
+        scenario("streaming write of a new key", beside(), vec![Step::Write(key(), large(2))]),
+        scenario(
+            "streaming write over an artifact",
+            with_old(),
+            vec![Step::Write(key(), small(2))],
+        ),
+        scenario("delete", with_old(), vec![Step::Delete(key())]),
+        scenario("delete of the only artifact", vec![(key(), small(1))], vec![Step::Delete(key())]),
+        scenario(
+            "put, delete and put of one key",
+            vec![],
+            vec![Step::Put(key(), small(2)), Step::Delete(key()), Step::Put(key(), small(3))],
+        ),
+        scenario(
+            "put of two keys, one after the other",
+            vec![],
+            vec![Step::Put(key(), small(2)), Step::Put(other.clone(), small(3))],
+        ),
+        scenario(
+            "delete beside a put",
+            with_old(),
+            vec![Step::Delete(key()), Step::Put(other, small(3))],
+        ),
+    ];
+    all.push(Scenario {
+        name: "first put, killed, and again by another process",
+        before: vec![],
+        steps: vec![Step::Put(key(), small(2)), Step::Put(key(), small(3))],
+        is_killed: true,
+    });
+    all.push(Scenario {
+        name: "delete, killed, and again by another process",
+        before: with_old(),
+        steps: vec![Step::Delete(key()), Step::Delete(key())],
+        is_killed: true,
+    });
+    all
+}

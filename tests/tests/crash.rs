@@ -1,0 +1,125 @@
+//! What a crash of the machine leaves, in every state that it can leave; and what a failing
+//! filesystem does. The wrong backends of `guests/examples/careless.rs` are caught, each by the
+//! rule that it breaks.
+
+use artifact_store::conformance::crash::{self, FaultReport, Options, Report, Rule};
+use artifact_store::{Backend, Grants};
+use artifact_store_tests::{guest, guest_on};
+
+/// A key that the built-in backend keeps in the shard of `crash/key`, and one that it does not.
+fn options() -> Options {
+    let mut options = Options::default();
+    options.neighbours = vec![IN_SAME_SHARD.into(), "zz".into()];
+    options
+}
+
+const IN_SAME_SHARD: &str = "crash/near3077";
+
+fn careless(what: &str) -> Backend {
+    Backend::from_file(guest("careless")).grants(Grants::none().env("CARELESS", what))
+}
+
+fn crashes(backend: &Backend) -> Report {
+    let report = crash::check(backend, &options(), |_| {}).expect("the backend can be loaded");
+    for scenario in &report.scenarios {
+        println!("{}: {} changes, {} states", scenario.name, scenario.events, scenario.states);
+    }
+    println!("{} states tried", report.states());
+    report.violations.iter().for_each(|violation| println!("{violation}"));
+    report
+}
+
+fn failures(backend: &Backend) -> FaultReport {
+    let report = crash::faults(backend, &options(), |_| {}).expect("the backend can be loaded");
+    for operation in &report.operations {
+        let (name, calls) = (operation.name, operation.calls);
+        println!("{name}: {calls} calls, {} failures", operation.outcomes.len());
+    }
+    println!("{} failures tried", report.injected());
+    report.violations.iter().for_each(|violation| println!("{violation}"));
+    report
+}
+
+#[test]
+fn the_built_in_backend_survives_every_crash() {
+    let report = crashes(&Backend::fs("."));
+    assert!(report.violations.is_empty(), "{:#?}", report.violations);
+    assert!(report.unobserved.is_empty(), "{:#?}", report.unobserved);
+    assert!(report.scenarios.iter().all(|scenario| scenario.states > 1), "{report:?}");
+    assert!(report.states() > 300, "{}", report.states());
+}
+
+#[test]
+fn the_built_in_backend_survives_every_failure() {
+    let report = failures(&Backend::fs("."));
+    assert!(report.violations.is_empty(), "{:#?}", report.violations);
+    assert!(report.unobserved.is_empty(), "{:#?}", report.unobserved);
+    assert!(report.operations.iter().all(|operation| operation.calls > 3), "{report:?}");
+}
+
+#[test]
+fn the_two_keys_of_one_shard_are_in_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = artifact_store::blocking::ArtifactStore::open_dir(dir.path()).unwrap();
+    store.put("crash/key", "x").unwrap();
+    store.put(IN_SAME_SHARD, "x").unwrap();
+    let shards = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(shards, 2, "one of them is `tmp`");
+}
+
+/// What a backend that leaves out `what` does wrong after a crash.
+fn caught(what: &str) -> Vec<Rule> {
+    let report = crashes(&careless(what));
+    // It cannot create, list or sweep, and that is not passed over.
+    assert_eq!(report.unobserved.len(), 3, "{:#?}", report.unobserved);
+    report.violations.iter().map(|violation| violation.rule).collect()
+}
+
+#[test]
+fn a_careful_backend_passes() {
+    assert_eq!(caught("nothing"), []);
+    assert!(failures(&careless("nothing")).violations.is_empty());
+}
+
+#[test]
+fn each_missing_care_is_caught_by_its_rule() {
+    for (what, rule) in [
+        ("sync of the file", Rule::Acknowledged),
+        ("order", Rule::Whole),
+        ("a temporary file", Rule::Whole),
+        ("sync of the directory", Rule::Acknowledged),
+        ("sync of the parent", Rule::Acknowledged),
+        ("sync after a deletion", Rule::Acknowledged),
+    ] {
+        let caught = caught(what);
+        assert!(caught.contains(&rule), "without {what}: {caught:?}");
+    }
+}
+
+#[test]
+fn each_failure_that_is_dealt_with_wrongly_is_caught_by_its_rule() {
+    for (what, rule) in [
+        ("care for a failed sync", Rule::Ignored),
+        ("a new file after a failed sync", Rule::SyncedAgain),
+        ("removal of a temporary file", Rule::Removed),
+        ("a temporary file", Rule::Untouched),
+    ] {
+        let report = failures(&careless(what));
+        let caught: Vec<_> = report.violations.iter().map(|violation| violation.rule).collect();
+        assert!(caught.contains(&rule), "without {what}: {caught:?}");
+    }
+}
+
+/// A component of another toolchain uses WASI 0.2, and cannot sync a directory there.
+#[test]
+fn a_backend_on_the_older_wasi_is_watched_as_well() {
+    let report = crashes(&guest_on("plain", ".".as_ref()));
+    let lost = |name: &str, rule| {
+        let broken =
+            |violation: &crash::Violation| violation.scenario == name && violation.rule == rule;
+        report.violations.iter().any(broken)
+    };
+    assert!(lost("first put in an empty directory", Rule::Acknowledged), "{report:#?}");
+    assert!(lost("delete", Rule::Acknowledged), "{report:#?}");
+    assert!(report.violations.iter().all(|violation| violation.rule != Rule::Whole), "{report:#?}");
+}
