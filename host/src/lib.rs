@@ -28,6 +28,8 @@ mod backend;
 mod bindings;
 pub mod blocking;
 mod checksum;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod grants;
 mod info;
