@@ -65,6 +65,12 @@ impl ArtifactStore {
         Ok(Self { serving: Serving::new(on_this_thread(backend.load())?) })
     }
 
+    /// The store of a backend that is loaded already.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn serve(backend: Arc<crate::backend::Loaded>) -> Self {
+        Self { serving: Serving::new(LoadedBackend(backend)) }
+    }
+
     /// Replaces the backend while it serves; see [`crate::ArtifactStore::swap`].
     ///
     /// # Errors

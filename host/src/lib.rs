@@ -33,6 +33,7 @@ pub mod conformance;
 mod error;
 mod grants;
 mod info;
+mod inspect;
 mod instance;
 mod key;
 mod limits;
@@ -50,6 +51,7 @@ pub use backend::Sign;
 pub use error::{Error, ErrorKind, LoadError, Result};
 pub use grants::Grants;
 pub use info::{Entry, Info, ReadOptions, WriteOptions};
+pub use inspect::{Access, Inspection};
 pub use limits::Limits;
 pub use maintenance::{Audit, Finding, FindingKind, Swept};
 #[cfg(feature = "network")]

@@ -1,5 +1,4 @@
-//! What the end-to-end tests share: the backends under test, the real binary, and the rules
-//! that every backend follows.
+//! What the end-to-end tests share: the backends under test and the real binary.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -7,7 +6,7 @@ use std::sync::OnceLock;
 
 use artifact_store::{Backend, Grants};
 
-pub mod rules;
+pub mod contract;
 pub mod scripted;
 pub mod weed;
 

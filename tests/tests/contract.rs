@@ -1,25 +1,27 @@
-//! Every rule of the contract on every backend, through one compiled host.
+//! Every check of the contract on the backends of this repository that need no service.
+
+use std::io::Read;
+use std::path::Path;
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, ErrorKind};
+use artifact_store::conformance::{Target, Way};
+use artifact_store::{Backend, ErrorKind, Limits, WriteOptions};
+use artifact_store_tests::contract::{trials, trials_in};
 use artifact_store_tests::guest_on;
-use artifact_store_tests::rules::{Needs, RULES, stat_tells_the_checksum};
 use libtest_mimic::{Arguments, Trial};
 
+/// What the second backend does not have.
+const PLAIN: &[&str] = &["streams", "inventory", "maintenance", "a checksum"];
+
 fn main() {
-    let fs = |dir: &std::path::Path| Backend::fs(dir);
-    let plain = |dir: &std::path::Path| guest_on("plain", dir);
-    let unspliced = |dir: &std::path::Path| Backend::fs(dir).splice(false);
-    let all = [Needs::Nothing, Needs::Streams, Needs::Inventory];
-    let mut trials = trials("fs", fs, &all);
-    trials.extend(self::trials("fs without splice", unspliced, &all));
-    trials.extend(self::trials("plain", plain, &[Needs::Nothing]));
-    trials.push(Trial::test("fs::stat_tells_the_checksum", move || {
-        let dir = tempfile::tempdir()?;
-        stat_tells_the_checksum(&ArtifactStore::open(fs(dir.path()))?);
-        Ok(())
-    }));
-    trials.push(Trial::test("plain::what_it_does_not_offer_is_unsupported", || {
+    let mut all = trials("fs", Target::in_directories(|dir| Backend::fs(dir)), &[]);
+    let unspliced = Target::in_directories(|dir| Backend::fs(dir).splice(false));
+    all.extend(trials_in("fs without splice", &unspliced, &[], Way::Host));
+    // Calls wait for their turn, and only through the host none waits for a later one.
+    let single = Target::in_directories(one_at_a_time);
+    all.extend(trials_in("fs, one at a time", &single, &[], Way::Host));
+    all.extend(trials("plain", Target::in_directories(|dir| guest_on("plain", dir)), PLAIN));
+    all.push(Trial::test("plain::what_it_does_not_offer_is_unsupported", || {
         let dir = tempfile::tempdir()?;
         let store = ArtifactStore::open(guest_on("plain", dir.path()))?;
         for error in [
@@ -31,22 +33,39 @@ fn main() {
         }
         Ok(())
     }));
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    for (name, backend) in [("fs", built_in as fn(&Path) -> Backend), ("plain", plain)] {
+        all.push(Trial::test(format!("{name}::a_failing_reader_stores_nothing"), move || {
+            let dir = tempfile::tempdir()?;
+            let store = ArtifactStore::open(backend(dir.path()))?;
+            store.put("k", "old")?;
+            let error = store.write("k", Failing(5), WriteOptions::default()).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Io(_)), "{error}");
+            assert_eq!(store.get("k")?, "old");
+            Ok(())
+        }));
+    }
+    libtest_mimic::run(&Arguments::from_args(), all).exit();
 }
 
-fn trials(
-    name: &str,
-    backend: impl Fn(&std::path::Path) -> Backend + Copy + Send + 'static,
-    offered: &[Needs],
-) -> Vec<Trial> {
-    let rules = RULES.iter().filter(|rule| offered.contains(&rule.needs));
-    rules
-        .map(|rule| {
-            Trial::test(format!("{name}::{}", rule.name), move || {
-                let dir = tempfile::tempdir()?;
-                (rule.check)(&ArtifactStore::open(backend(dir.path()))?);
-                Ok(())
-            })
-        })
-        .collect()
+fn built_in(dir: &Path) -> Backend {
+    Backend::fs(dir)
+}
+
+fn plain(dir: &Path) -> Backend {
+    guest_on("plain", dir)
+}
+
+/// The built-in backend with a single instance that serves all calls.
+fn one_at_a_time(dir: &Path) -> Backend {
+    Backend::fs(dir).limits(Limits { concurrency: 1, ..Limits::default() })
+}
+
+struct Failing(u32);
+
+impl Read for Failing {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(1).ok_or_else(|| std::io::Error::other("pulled out"))?;
+        into.fill(7);
+        Ok(into.len())
+    }
 }

@@ -7,8 +7,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
+use artifact_store::conformance::Target;
 use artifact_store::{Backend, ErrorKind, FindingKind, ReadOptions, Sign, WriteOptions};
-use artifact_store_tests::rules::{RULES, stat_tells_the_checksum};
+use artifact_store_tests::contract;
 use artifact_store_tests::weed::{self, Weed};
 use artifact_store_tests::{cli, wasmtime_cli};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -20,7 +21,6 @@ const MEMORY: u64 = 160 << 20;
 /// What is tried beside the rules, each in a store of its own.
 type Check = fn(&Weed, &str);
 const CHECKS: &[(&str, Check)] = &[
-    ("stat_tells_the_checksum", checksum),
     ("stores_beside_each_other_never_meet", beside),
     ("artifacts_of_several_parts_come_back", parts),
     ("of_many_creators_of_parts_one_wins", creators),
@@ -35,7 +35,7 @@ fn main() {
     let is_there = weed::binary().is_some();
     let wasmtime = wasmtime_cli();
     let server: Arc<OnceLock<Weed>> = Arc::default();
-    let mut trials = Vec::new();
+    let (mut trials, mut rules) = (Vec::new(), Vec::new());
     let mut trial = |name: String, is_there: bool, check: Box<dyn FnOnce(&Weed) + Send>| {
         let server = Arc::clone(&server);
         let run = move || -> Result<(), Failed> {
@@ -45,14 +45,14 @@ fn main() {
         trials.push(Trial::test(name, run).with_ignored_flag(!is_there));
     };
     for (name, sign) in [("host", Sign::Host), ("backend", Sign::Backend)] {
-        for rule in RULES {
-            let check = move |server: &Weed| {
-                let prefix = format!("{name}/{}", rule.name);
-                let store = ArtifactStore::open(server.backend(&prefix, sign));
-                (rule.check)(&store.unwrap());
-            };
-            trial(format!("sign_{name}::{}", rule.name), is_there, Box::new(check));
-        }
+        let own = Arc::clone(&server);
+        let target = Target::by_name(move |store| {
+            own.get_or_init(Weed::start).backend(&format!("{name}/{store}"), sign)
+        });
+        // What takes a directory cannot be tried here.
+        let lacking = &["a directory"];
+        let checks = contract::trials(&format!("sign_{name}"), target, lacking);
+        rules.extend(checks.into_iter().map(|trial| trial.with_ignored_flag(!is_there)));
     }
     for (name, check) in CHECKS {
         trial((*name).into(), is_there, Box::new(|server| check(server, name)));
@@ -60,6 +60,7 @@ fn main() {
     let has_both = is_there && wasmtime.is_some();
     let stock = move |server: &Weed| stock(server, &wasmtime.expect("else it is ignored"));
     trial("the_wasmtime_cli_and_this_host_share_a_store".into(), has_both, Box::new(stock));
+    trials.extend(rules);
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     // The exit below runs no destructor, and the server must not outlive the tests.
     if let Some(server) = server.get() {
@@ -84,10 +85,6 @@ fn bytes(size: usize) -> Vec<u8> {
     let mut bytes = words.flatten().collect::<Vec<_>>();
     bytes.truncate(size);
     bytes
-}
-
-fn checksum(server: &Weed, name: &str) {
-    stat_tells_the_checksum(&ArtifactStore::open(server.backend(name, Sign::Host)).unwrap());
 }
 
 fn beside(server: &Weed, name: &str) {

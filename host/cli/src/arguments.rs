@@ -5,7 +5,9 @@ use clap::{
     Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
 };
 
-use crate::commands::{delete, extract, get, list, put, shell, stat, verify};
+use crate::commands::{
+    bundle, check, delete, extract, get, inspect, list, new_backend, put, shell, stat, verify,
+};
 
 /// Stores artifacts (large opaque files) through a backend that is a WebAssembly component.
 ///
@@ -29,7 +31,7 @@ Keys:
 
 Exit codes:
   0    success; also when the reader of the output closed it early
-  1    any other failure
+  1    any other failure; a rule that a backend breaks (check), new access (inspect)
   2    wrong usage
   3    not found
   4    there is an artifact under the key already (put --create)
@@ -49,7 +51,7 @@ Variables of --backend s3, from --env or else the environment:
   AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN";
 
 /// Which store the commands work on. Accepted before and after the command.
-#[derive(Args)]
+#[derive(Clone, Args)]
 #[command(next_help_heading = "Store options")]
 pub struct StoreArguments {
     /// The directory that the backend sees as `/`, to read and write [default: ./artifacts]
@@ -140,6 +142,10 @@ pub enum Command {
     List(list::Arguments),
     Stat(stat::Arguments),
     Verify(verify::Arguments),
+    Check(check::Arguments),
+    Inspect(inspect::Arguments),
+    Bundle(bundle::Arguments),
+    NewBackend(new_backend::Arguments),
     Extract(extract::Arguments),
     Completions(shell::Completions),
     Man(shell::Man),

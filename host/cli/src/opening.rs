@@ -83,7 +83,7 @@ impl StoreArguments {
 
     /// A component of the user's is granted the directory only if there is one: it may keep
     /// its artifacts elsewhere.
-    fn backend(&self, grant_dir: bool) -> Result<Backend> {
+    pub fn backend(&self, grant_dir: bool) -> Result<Backend> {
         // Of several with one name the last one counts.
         let variables = self.env.iter().map(|variable| variable_of(variable));
         let mut variables = variables.collect::<Result<BTreeMap<_, _>, _>>()?;

@@ -13,6 +13,7 @@ use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
+use crate::inspect::Inspection;
 use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine, runtime};
 use crate::swap::LoadedBackend;
 
@@ -36,6 +37,19 @@ const IMPORTABLE: &[&str] = &[
 ];
 
 impl Backend {
+    /// What the component's file tells about it: what it offers, what it imports, who made it. It
+    /// is not run, and not compared with the contract.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Read`], [`LoadError::NotAComponent`], [`LoadError::Invalid`];
+    /// [`LoadError::WrongDigest`] where it is not the one that was [pinned](Self::pin).
+    pub fn inspect(&self) -> Result<Inspection, LoadError> {
+        let bytes = self.bytes()?;
+        check_kind(&bytes)?;
+        Inspection::of(&bytes, self.digest(&bytes)?.to_string())
+    }
+
     /// Compiles, links and tries the component, on a thread that may block.
     pub(crate) async fn load(self) -> Result<LoadedBackend, Error> {
         let (name, sweep) = (Arc::clone(&self.name), self.sweep);

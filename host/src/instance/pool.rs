@@ -108,6 +108,16 @@ impl Pool {
         self.offered.streams.is_some()
     }
 
+    #[cfg(feature = "conformance")]
+    pub(crate) fn offers(&self, interface: crate::conformance::Interface) -> bool {
+        use crate::conformance::Interface;
+        match interface {
+            Interface::Streams => self.offers_streams(),
+            Interface::Inventory => self.offered.inventory.is_some(),
+            Interface::Maintenance => self.offers_maintenance(),
+        }
+    }
+
     pub(crate) fn offers_maintenance(&self) -> bool {
         self.offered.maintenance.is_some()
     }

@@ -258,7 +258,7 @@ impl<S: Sink> Drop for Consumer<S> {
 }
 
 /// Takes the value of a future that the backend completes.
-struct Report<T>(Option<oneshot::Sender<T>>);
+pub(crate) struct Report<T>(pub(crate) Option<oneshot::Sender<T>>);
 
 impl<T: Lift + Send + Sync + Unpin + 'static> FutureConsumer<HostState> for Report<T> {
     type Item = T;

@@ -29,29 +29,13 @@ pub(crate) async fn write(
 ) -> Result<types::Info, ErrorKind> {
     // What the backend was told; a backend that did not ask was told nothing.
     let told = Arc::new(Mutex::new(None));
-    let stored = call
-        .run(async |accessor, exports| {
-            let Some(exported) = &exports.streams else {
-                return Ok(Err(super::no_streams()));
-            };
-            let (data, end) = accessor.with(|mut access| {
-                let deadline = Arc::clone(&access.data_mut().deadline);
-                let data = StreamReader::new(&mut access, Producer { chunks, deadline })?;
-                let told = Arc::clone(&told);
-                let end = FutureReader::new(&mut access, async move {
-                    let end = end.await.unwrap_or_else(|_| Err("the caller went away".into()));
-                    *told.lock().unwrap_or_else(|e| e.into_inner()) = Some(end.clone());
-                    wasmtime::error::Ok(end)
-                })?;
-                wasmtime::error::Ok((data, end))
-            })?;
-            let mode = if options.create { Mode::Create } else { Mode::Overwrite };
-            let options = streams::WriteOptions { mode, size: options.size };
-            let answer =
-                exported.call_write(accessor, call.key.clone(), data, end, options).await?;
-            Ok(answer.map_err(ErrorKind::from))
-        })
-        .await?;
+    let telling = Arc::clone(&told);
+    let end = async move {
+        let end = end.await.unwrap_or_else(|_| Err("the caller went away".into()));
+        *telling.lock().unwrap_or_else(|e| e.into_inner()) = Some(end.clone());
+        end
+    };
+    let stored = send(call, options, chunks, end).await?;
     let told = told.lock().unwrap_or_else(|e| e.into_inner()).take();
     let Some(Ok(seal)) = told else {
         return Err(ErrorKind::Protocol(
@@ -66,6 +50,31 @@ pub(crate) async fn write(
         return Err(ErrorKind::Corrupt("the stored checksum is not the one of the data".into()));
     }
     Ok(types::Info { checksum: Some(seal.checksum), ..stored })
+}
+
+/// The call itself, whose answer is as the backend gave it.
+pub(crate) async fn send(
+    call: &Call,
+    options: WriteOptions,
+    chunks: impl Stream<Item = Bytes> + Send + Unpin + 'static,
+    end: impl Future<Output = End> + Send + 'static,
+) -> Result<types::Info, ErrorKind> {
+    call.run(async |accessor, exports| {
+        let Some(exported) = &exports.streams else {
+            return Ok(Err(super::no_streams()));
+        };
+        let (data, end) = accessor.with(|mut access| {
+            let deadline = Arc::clone(&access.data_mut().deadline);
+            let data = StreamReader::new(&mut access, Producer { chunks, deadline })?;
+            let end = async { wasmtime::error::Ok(end.await) };
+            wasmtime::error::Ok((data, FutureReader::new(&mut access, end)?))
+        })?;
+        let mode = if options.create { Mode::Create } else { Mode::Overwrite };
+        let options = streams::WriteOptions { mode, size: options.size };
+        let answer = exported.call_write(accessor, call.key.clone(), data, end, options).await?;
+        Ok(answer.map_err(ErrorKind::from))
+    })
+    .await
 }
 
 /// Hands chunks to whoever reads the stream: the backend itself, or a WASI call of the host

@@ -1,9 +1,13 @@
 //! One file per command.
 
+pub mod bundle;
+pub mod check;
 pub mod delete;
 pub mod extract;
 pub mod get;
+pub mod inspect;
 pub mod list;
+pub mod new_backend;
 pub mod put;
 pub mod shell;
 pub mod stat;
@@ -25,6 +29,10 @@ pub async fn run(Arguments { store, command }: Arguments) -> Result<u8> {
         Command::List(arguments) => interrupt.or(list::run(&store, arguments)).await?,
         Command::Stat(arguments) => interrupt.or(stat::run(&store, arguments)).await?,
         Command::Verify(arguments) => return interrupt.or(verify::run(&store, arguments)).await,
+        Command::Check(arguments) => return interrupt.or(check::run(&store, arguments)).await,
+        Command::Inspect(arguments) => return interrupt.or(inspect::run(arguments)).await,
+        Command::Bundle(arguments) => interrupt.or(bundle::run(arguments)).await?,
+        Command::NewBackend(arguments) => new_backend::run(arguments).await?,
         Command::Extract(arguments) => interrupt.or(extract::run(arguments)).await?,
         Command::Completions(arguments) => arguments.run().await?,
         Command::Man(arguments) => arguments.run().await?,

@@ -1,0 +1,180 @@
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use artifact_store::{Access, Backend, Inspection};
+use clap::{Args, ValueHint};
+use indicatif::HumanBytes;
+use serde::Serialize;
+
+use crate::exit;
+use crate::output::Standard;
+
+/// Shows what a component offers and what it could do, without running it
+///
+/// With a second file it shows what is different in that one.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  artifact-store inspect my-backend.wasm
+  artifact-store inspect fs --json | jq .digest
+  artifact-store inspect old.wasm new.wasm --fail-on-new-access   # a line in CI")]
+pub struct Arguments {
+    /// The component, or `fs` for the built-in one
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+
+    /// A newer version of it, to be compared with it
+    #[arg(value_hint = ValueHint::FilePath)]
+    new: Option<PathBuf>,
+
+    /// Exit with 1 if the newer version can do what the older one could not
+    #[arg(long, requires = "new")]
+    fail_on_new_access: bool,
+
+    /// Write one object: {"size", "digest", "exports", "imports", …}, or {"old", "new", "new_access"}
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    file: String,
+    size: u64,
+    digest: &'a str,
+    language: Option<&'a str>,
+    producers: &'a std::collections::BTreeMap<String, String>,
+    exports: &'a [String],
+    imports: Vec<Import<'a>>,
+}
+
+#[derive(Serialize)]
+struct Import<'a> {
+    name: &'a str,
+    /// What it lets the component do; null where it is nothing by itself.
+    access: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Difference<'a> {
+    old: Shown<'a>,
+    new: Shown<'a>,
+    new_access: Vec<String>,
+}
+
+pub async fn run(arguments: Arguments) -> Result<u8> {
+    let Arguments { file, new, fail_on_new_access, json } = arguments;
+    let old = inspect(&file)?;
+    let shown = Shown::of(&file, &old);
+    let mut code = 0;
+    let text = match &new {
+        None if json => serde_json::to_string(&shown)? + "\n",
+        None => shown.text(&old),
+        Some(path) => {
+            let new = inspect(path)?;
+            let access: Vec<_> = new.new_access(&old).iter().map(Access::to_string).collect();
+            if fail_on_new_access && !access.is_empty() {
+                code = exit::FAILURE;
+            }
+            match json {
+                true => {
+                    let new = Shown::of(path, &new);
+                    let difference = Difference { old: shown, new, new_access: access };
+                    serde_json::to_string(&difference)? + "\n"
+                }
+                false => compared(&old, &new, &access),
+            }
+        }
+    };
+    let mut out = Standard::new();
+    out.write(text.as_bytes()).await?;
+    out.finish().await?;
+    if code != 0 {
+        exit::message("the newer version can do what the older one could not");
+    }
+    Ok(code)
+}
+
+fn inspect(file: &Path) -> Result<Inspection> {
+    let backend = match file == Path::new("fs") {
+        true => Backend::from_bytes("fs", Backend::fs_component()),
+        false => Backend::from_file(file),
+    };
+    backend.inspect().with_context(|| format!("cannot inspect `{}`", file.display()))
+}
+
+impl<'a> Shown<'a> {
+    fn of(file: &Path, inspected: &'a Inspection) -> Self {
+        let import = |name: &'a String| {
+            let access = Access::of(name).map(|access| access.to_string());
+            Import { name, access }
+        };
+        Self {
+            file: file.display().to_string(),
+            size: inspected.size,
+            digest: &inspected.digest,
+            language: inspected.language.as_deref(),
+            producers: &inspected.producers,
+            exports: &inspected.exports,
+            imports: inspected.imports.iter().map(import).collect(),
+        }
+    }
+
+    fn text(&self, inspected: &Inspection) -> String {
+        let mut text = String::new();
+        let Self { file, size, digest, .. } = self;
+        let _ = writeln!(text, "file       {}", file.escape_debug());
+        let _ = writeln!(text, "size       {size} bytes ({})", HumanBytes(*size));
+        let _ = writeln!(text, "SHA-256    {digest}");
+        let _ =
+            writeln!(text, "language   {}", self.language.unwrap_or("not stated").escape_debug());
+        let tools = self.producers.iter().map(|(tool, version)| format!("{tool} {version}"));
+        let tools = tools.collect::<Vec<_>>().join(", ");
+        let tools = if tools.is_empty() { "not stated" } else { &tools };
+        let _ = writeln!(text, "made by    {}", tools.escape_debug());
+        let _ = writeln!(text, "\nIt offers");
+        self.exports.iter().for_each(|name| line(&mut text, name));
+        let _ = writeln!(text, "\nIt can, where it is granted,");
+        let access = inspected.access();
+        access.iter().for_each(|access| line(&mut text, &access.to_string()));
+        if access.is_empty() {
+            line(&mut text, "do nothing but compute");
+        }
+        let _ = writeln!(text, "\nIt imports");
+        for Import { name, access } in &self.imports {
+            let access = access.as_deref().unwrap_or("nothing by itself");
+            let _ = writeln!(text, "  {:44}  {access}", name.escape_debug().to_string());
+        }
+        text
+    }
+}
+
+fn line(text: &mut String, item: &str) {
+    let _ = writeln!(text, "  {}", item.escape_debug());
+}
+
+fn compared(old: &Inspection, new: &Inspection, access: &[String]) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "size       {} -> {} bytes", old.size, new.size);
+    let _ = writeln!(text, "SHA-256    {}\n        -> {}", old.digest, new.digest);
+    for (what, old, new) in
+        [("offers", &old.exports, &new.exports), ("imports", &old.imports, &new.imports)]
+    {
+        let _ = writeln!(text, "\nWhat it {what}");
+        let gone = old.iter().filter(|name| !new.contains(name)).map(|name| ('-', name));
+        let come = new.iter().filter(|name| !old.contains(name)).map(|name| ('+', name));
+        let changes: Vec<_> = gone.chain(come).collect();
+        if changes.is_empty() {
+            line(&mut text, "is the same");
+        }
+        for (sign, name) in changes {
+            let _ = writeln!(text, "{sign} {}", name.escape_debug());
+        }
+    }
+    let _ = writeln!(text, "\nWhat it can do now and could not before");
+    if access.is_empty() {
+        line(&mut text, "nothing");
+    }
+    access.iter().for_each(|access| line(&mut text, access));
+    text
+}

@@ -1,0 +1,1 @@
+../../../tests/guests/examples/plain.rs

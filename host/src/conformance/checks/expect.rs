@@ -1,0 +1,95 @@
+//! What checks expect of an answer.
+
+use super::super::direct::Download;
+use super::super::subject::{Answer, Subject, Verdict, error_shown};
+use super::super::trace::shown_bytes;
+
+impl Subject {
+    /// An answer that is ok; a failure shows the calls about `key`, or all where it is empty.
+    pub(super) fn ok<T>(&self, key: &str, answer: Answer<T>) -> Verdict<T> {
+        answer.map_err(|kind| self.fail_about(&keys(key), "ok", error_shown(&kind)))
+    }
+
+    /// An error of one of these cases.
+    pub(super) fn refused<T>(&self, key: &str, answer: Answer<T>, cases: &[&str]) -> Verdict {
+        let seen = match answer {
+            Err(kind) if cases.contains(&kind.name()) => return Ok(()),
+            Err(kind) => error_shown(&kind),
+            Ok(_) => "ok".into(),
+        };
+        Err(self.fail_about(&keys(key), format!("err({})", cases.join(" or ")), seen))
+    }
+
+    /// The key holds these bytes.
+    pub(super) fn holds(&self, key: &str, data: impl AsRef<[u8]>) -> Verdict {
+        let got = self.get(key);
+        let got = self.ok(key, got)?;
+        self.same(key, data.as_ref(), &got)
+    }
+
+    /// There is nothing under the key.
+    pub(super) fn absent(&self, key: &str) -> Verdict {
+        let got = self.get(key);
+        self.refused(key, got, &["not-found"])
+    }
+
+    pub(super) fn same(&self, key: &str, expected: &[u8], seen: &[u8]) -> Verdict {
+        if expected == seen {
+            return Ok(());
+        }
+        let (expected, mut seen_text) = (shown_bytes(expected), shown_bytes(seen));
+        if expected == seen_text {
+            seen_text.push_str(", which differ");
+        }
+        Err(self.fail_about(&keys(key), expected, seen_text))
+    }
+
+    pub(super) fn check(&self, is_right: bool, expected: &str, seen: impl Into<String>) -> Verdict {
+        if is_right { Ok(()) } else { Err(self.fail(expected, seen)) }
+    }
+
+    /// A read that ended well, with exactly these bytes.
+    pub(super) fn sound(&self, key: &str, data: &[u8], read: Answer<Download>) -> Verdict {
+        let read = self.ok(key, read)?;
+        if let Some(end) = read.end {
+            self.ok(key, end)?;
+        }
+        self.same(key, data, &read.bytes)
+    }
+
+    /// All keys of a listing, page by page; it has to end.
+    pub(super) fn list(&self, prefix: &str, limit: u32) -> Verdict<Vec<(String, u64)>> {
+        const MOST: usize = 1_000_000;
+        let (mut entries, mut cursor) = (Vec::new(), None::<String>);
+        let mut cursors = std::collections::HashSet::new();
+        loop {
+            let page = self.page(prefix, cursor.as_deref(), limit);
+            let page = self.ok("", page)?;
+            entries.extend(page.entries.into_iter().map(|entry| (entry.key, entry.size)));
+            let Some(next) = page.next else { return Ok(entries) };
+            if !cursors.insert(next.clone()) || cursors.len() + entries.len() > MOST {
+                return Err(self.fail("a listing that comes to its end", "the same cursor again"));
+            }
+            cursor = Some(next);
+        }
+    }
+
+    /// Bytes of which no two stretches are alike; another number gives others.
+    pub(super) fn bytes(&self, size: usize, number: u64) -> Vec<u8> {
+        let mut state = self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut bytes = Vec::with_capacity(size + 8);
+        while bytes.len() < size {
+            // SplitMix64.
+            state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mut word = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            bytes.extend((word ^ (word >> 31)).to_le_bytes());
+        }
+        bytes.truncate(size);
+        bytes
+    }
+}
+
+fn keys(key: &str) -> Vec<&str> {
+    if key.is_empty() { Vec::new() } else { vec![key] }
+}

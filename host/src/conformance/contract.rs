@@ -1,0 +1,106 @@
+//! The rules of the contract: their names and sentences, taken from the WIT itself.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+const WIT: [&str; 5] = [
+    include_str!("../../wit/types.wit"),
+    include_str!("../../wit/artifact-store.wit"),
+    include_str!("../../wit/streams.wit"),
+    include_str!("../../wit/inventory.wit"),
+    include_str!("../../wit/maintenance.wit"),
+];
+
+/// Rules that no call from outside can show to be broken, with the reason. The rules of hosts
+/// (`world-*`) and of layers (`layer-*`) are no rules of a backend and not in question here.
+pub const UNTESTABLE: &[(&str, &str)] = &[
+    ("change-1", "it takes a crash of the machine"),
+    (
+        "change-4",
+        "it takes storage that fails; what can be provoked is tested under the rule that names it",
+    ),
+    (
+        "create-3",
+        "a backend that says so passes, and none that does not can be told from one that decides the race, unless create-1 catches it",
+    ),
+    ("create-4", "what a backend did before its answer cannot be seen"),
+    ("error-1", "it binds callers"),
+    ("error-3", "it takes storage that refuses to be looked at"),
+    ("instance-2", "it permits; what follows from it is tested under instance-1 and instance-3"),
+    ("list-3", "it permits"),
+    ("list-5", "it permits"),
+    (
+        "read-12",
+        "it takes storage that fails during a read; that the future is ok after a good read is tested under read-11",
+    ),
+    ("stat-3", "the time of a call depends on more than the backend"),
+];
+
+/// The rules of the contract that bind a backend, in the order of the WIT: name and sentence.
+static RULES: LazyLock<BTreeMap<&'static str, String>> = LazyLock::new(|| {
+    let mut rules = BTreeMap::new();
+    let mut open: Option<(&str, String)> = None;
+    for line in WIT.iter().flat_map(|wit| wit.lines()) {
+        let text = line.trim().trim_start_matches("///").trim();
+        let named = text.strip_prefix("- **").and_then(|text| text.split_once(".** "));
+        match (named, &mut open) {
+            (Some((name, sentence)), _) => {
+                rules.extend(open.replace((name, sentence.to_owned())));
+            }
+            (None, Some((_, sentence))) if line.trim().starts_with("///") && !text.is_empty() => {
+                sentence.push(' ');
+                sentence.push_str(text);
+            }
+            _ => rules.extend(open.take()),
+        }
+    }
+    rules.extend(open);
+    rules
+});
+
+/// The sentence of a rule, as the WIT has it; none where there is no rule of that name.
+pub fn sentence(rule: &str) -> Option<&'static str> {
+    RULES.get(rule).map(String::as_str)
+}
+
+/// Whether the rule is a recommendation: a SHOULD, and no MUST.
+pub(super) fn is_advice(rule: &str) -> bool {
+    sentence(rule).is_some_and(|text| text.contains("SHOULD") && !text.contains("MUST"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::checks;
+
+    #[test]
+    fn every_rule_has_a_check_or_a_reason() {
+        assert!(RULES.len() > 75, "{}", RULES.len());
+        let untestable = |rule: &str| UNTESTABLE.iter().any(|(name, _)| *name == rule);
+        for rule in RULES.keys() {
+            let checked = checks().any(|check| check.rules().contains(rule));
+            assert_ne!(checked, untestable(rule), "{rule}");
+        }
+        for rule in checks().flat_map(|check| check.rules()) {
+            assert!(RULES.contains_key(rule), "there is no rule `{rule}`");
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_whole() {
+        assert_eq!(
+            sentence("list-5"),
+            Some("A page MAY be shorter than `limit`, or empty, although more artifacts follow.")
+        );
+        assert!(RULES.values().all(|sentence| sentence.ends_with('.')));
+        assert!(is_advice("put-3") && !is_advice("write-3") && !is_advice("put-1"));
+    }
+
+    #[test]
+    fn the_page_names_what_is_not_tested() {
+        let page = include_str!("../../../docs/conformance.md");
+        for (rule, why) in UNTESTABLE {
+            assert!(page.contains(&format!("| {rule} | {why} |")), "{rule}");
+        }
+    }
+}

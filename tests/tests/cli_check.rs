@@ -1,0 +1,158 @@
+//! What an author and an operator do with the file of a backend, through the real binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use artifact_store_tests::{cli, guest};
+
+fn run(dir: &Path, arguments: &[&str]) -> Output {
+    cli().args(arguments).current_dir(dir).output().unwrap()
+}
+
+fn expect(dir: &Path, arguments: &[&str], code: i32) -> String {
+    let output = run(dir, arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}{error}");
+    text
+}
+
+fn path(name: &str) -> String {
+    guest(name).display().to_string()
+}
+
+#[test]
+fn the_built_in_backend_keeps_every_rule() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = expect(dir.path(), &["check", "fs"], 0);
+    assert!(text.contains("keeps every rule"), "{text}");
+    assert!(text.contains(" 0 failed, 0 advice, 0 not offered"), "{text}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_not_offered_is_not_passed() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = expect(dir.path(), &["check", &path("plain"), "--dir", "below"], 0);
+    assert!(text.contains("listing       11 not offered\n"), "{text}");
+    // Each check cleared its own directory.
+    assert_eq!(std::fs::read_dir(dir.path().join("below")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_broken_rule_is_shown_with_its_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = path("wrong");
+    let arguments = [
+        "--env",
+        "FAULT=delete-of-absent-fails",
+        "check",
+        &wrong,
+        "--only",
+        "round-trip",
+        "--junit",
+        "report.xml",
+        "--seed",
+        "7",
+    ];
+    let text = expect(dir.path(), &arguments, 1);
+    for part in [
+        "FAILED  a delete of an absent key is ok",
+        "delete-1: A delete of an absent key MUST return ok.",
+        "delete(\"never/was\") -> err(not-found: not found)",
+        "expected: ok",
+        "(seed 7)",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("listing"), "{text}");
+    let junit = std::fs::read_to_string(dir.path().join("report.xml")).unwrap();
+    assert!(
+        junit.contains("<testsuite name=\"round-trip\"") && junit.contains("<failure"),
+        "{junit}"
+    );
+
+    let arguments = [
+        "check",
+        &wrong,
+        "--only",
+        "round-trip",
+        "--json",
+        "--env",
+        "FAULT=delete-of-absent-fails",
+    ];
+    let json = expect(dir.path(), &arguments, 1);
+    assert!(json.contains("\"failed\":1,") && json.contains("\"outcome\":\"failed\""), "{json}");
+}
+
+#[test]
+fn what_is_no_backend_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("page"), "<html>").unwrap();
+    for file in ["page", "absent"] {
+        expect(dir.path(), &["check", file], 1);
+        expect(dir.path(), &["inspect", file], 1);
+    }
+    expect(dir.path(), &["check", "fs", "--only", "nothing"], 2);
+}
+
+#[test]
+fn a_component_is_described_without_being_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = expect(dir.path(), &["inspect", "fs"], 0);
+    for part in [
+        "artifact:storage/maintenance@0.1.0",
+        "read and write in granted directories",
+        "wasi:filesystem/types@0.3",
+        "SHA-256    ",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("open connections"), "{text}");
+    let json = expect(dir.path(), &["inspect", "fs", "--json"], 0);
+    assert!(json.contains("\"digest\":\"") && json.contains("\"access\":\"read clocks"), "{json}");
+    // A component that this host would not load is described all the same.
+    let text = expect(dir.path(), &["inspect", &path("asks_for_more")], 0);
+    assert!(text.contains("does not give"), "{text}");
+}
+
+#[test]
+fn new_access_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (plain, more) = (path("plain"), path("asks_for_more"));
+    let same = ["inspect", &plain, &plain, "--fail-on-new-access"];
+    let text = expect(dir.path(), &same, 0);
+    assert!(text.contains("could not before\n  nothing"), "{text}");
+    let text = expect(dir.path(), &["inspect", &plain, &more], 0);
+    assert!(text.contains("\n+ "), "{text}");
+    expect(dir.path(), &["inspect", &plain, &more, "--fail-on-new-access"], 1);
+    // What asks for less is no reason to fail.
+    expect(dir.path(), &["inspect", &more, "fs", "--json"], 0);
+}
+
+#[test]
+fn a_new_backend_builds_and_keeps_every_rule() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = expect(dir.path(), &["new-backend", "my-backend"], 0);
+    assert!(text.contains("my_backend.wasm"), "{text}");
+    let made = dir.path().join("my-backend");
+    expect(dir.path(), &["new-backend", "my-backend"], 1);
+    expect(dir.path(), &["new-backend", "../x"], 2);
+
+    // The versions of this repository, which are on this machine already.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::fs::copy(root.join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+    let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("new-backend");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--offline", "--target", "wasm32-wasip2", "--release"])
+        .env("CARGO_TARGET_DIR", &target)
+        .env_remove("RUSTFLAGS")
+        .current_dir(&made)
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let file = target.join("wasm32-wasip2/release/my_backend.wasm").display().to_string();
+    let text = expect(dir.path(), &["check", &file], 0);
+    assert!(text.contains("keeps every rule"), "{text}");
+}

@@ -1,0 +1,134 @@
+//! Each fault of `guests/examples/wrong.rs` is noticed by a check of the rule that names it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use artifact_store::conformance::{Outcome, Target, Way, checks};
+use artifact_store::{Backend, Grants};
+use artifact_store_tests::guest;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// The fault, and the rule that it breaks.
+const FAULTS: &[(&str, &str)] = &[
+    ("no-key-check", "key-3"),
+    ("short-keys", "key-2"),
+    ("fold-case", "key-4"),
+    ("collapse-slashes", "key-4"),
+    ("decode-percent", "key-4"),
+    ("trim-spaces", "key-4"),
+    ("normalise", "key-4"),
+    ("cut-keys", "key-4"),
+    ("plus-for-space", "key-5"),
+    ("delete-prefix", "delete-3"),
+    ("delete-does-nothing", "delete-2"),
+    ("delete-of-absent-fails", "delete-1"),
+    ("undeletable-damage", "delete-4"),
+    ("absent-is-empty", "get-2"),
+    ("absent-is-other", "get-2"),
+    ("trailing-byte", "get-1"),
+    ("lose-last-byte", "get-1"),
+    ("no-verify", "get-3"),
+    ("lose-empty", "store-2"),
+    ("listed-with-header", "store-1"),
+    ("append", "put-1"),
+    ("put-only-once", "put-1"),
+    ("in-place", "change-3"),
+    ("refuse-again", "put-2"),
+    ("stumble-over-damage", "put-3"),
+    ("racy-create", "create-1"),
+    ("create-replaces", "create-2"),
+    ("create-says-other", "create-2"),
+    ("beyond-is-empty", "read-2"),
+    ("end-is-invalid", "read-3"),
+    ("no-length-0", "read-4"),
+    ("length-overflows", "read-5"),
+    ("length-is-end", "read-6"),
+    ("offset-off-by-one", "read-6"),
+    ("range-off-by-one", "read-7"),
+    ("stream-too-long", "read-6"),
+    ("info-of-the-part", "read-8"),
+    ("read-of-absent-is-empty", "read-1"),
+    ("reopens", "read-10"),
+    ("reads-end-badly", "read-11"),
+    ("drop-commits", "write-2"),
+    ("silent-reason", "write-2"),
+    ("aborted-is-unavailable", "write-2"),
+    ("ignore-seal-size", "write-1"),
+    ("visible-early", "write-1"),
+    ("failure-removes", "write-3"),
+    ("cut-at-seal", "write-5"),
+    ("wrong-info", "write-6"),
+    ("own-checksum", "write-7"),
+    ("ignore-announced", "options-1"),
+    ("prefix-is-a-path", "list-1"),
+    ("lists-twice", "list-2"),
+    ("page-loses-its-last", "list-2"),
+    ("empty-is-not-listed", "store-2"),
+    ("ignore-limit", "list-4"),
+    ("one-page-only", "list-6"),
+    ("page-overlaps", "list-2"),
+    ("cursor-is-a-number", "list-7"),
+    ("cursor-in-memory", "list-8"),
+    ("any-cursor", "list-9"),
+    ("cursor-says-not-found", "list-9"),
+    ("cursor-loops", "list-10"),
+    ("limit-is-memory", "list-11"),
+    ("size-with-header", "stat-1"),
+    ("stat-of-absent-is-0", "stat-2"),
+    ("wrong-checksum", "info-2"),
+    ("milliseconds", "instant-1"),
+    ("nanoseconds", "instant-1"),
+    ("payload-in-error", "error-2"),
+    ("memory", "instance-1"),
+    ("cache", "instance-1"),
+    ("audit-removes", "audit-1"),
+    ("audit-doubts", "audit-2"),
+    ("audit-overlooks", "audit-3"),
+    ("audit-trusts", "audit-4"),
+    ("audit-ignores-limit", "audit-5"),
+    ("sweep-ignores-age", "sweep-1"),
+    ("sweep-takes-all", "sweep-2"),
+    ("swept-is-ok", "sweep-3"),
+    ("sweep-of-nothing-fails", "sweep-4"),
+    ("sweep-counts-twice", "sweep-5"),
+];
+
+fn main() {
+    let mut trials = Vec::new();
+    for (fault, rule) in FAULTS {
+        let name = format!("{fault}_breaks_{rule}");
+        trials.push(Trial::test(name, move || is_noticed(fault, rule)));
+    }
+    for way in [Way::Reused, Way::Fresh, Way::Host] {
+        let target = Arc::new(target(""));
+        for check in checks().filter(|check| check.runs(way)) {
+            let target = Arc::clone(&target);
+            let name = format!("no_fault::{way:?}::{}", check.name());
+            trials.push(Trial::test(name, move || match check.run(&target, way, 1)? {
+                Outcome::Passed => Ok(()),
+                other => Err(Failed::from(format!("{other:?}"))),
+            }));
+        }
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn target(fault: &'static str) -> Target {
+    Target::in_directories(move |dir: &Path| {
+        let grants = Grants::none().read_write(dir, "/").env("FAULT", fault);
+        Backend::from_file(guest("wrong")).grants(grants)
+    })
+}
+
+fn is_noticed(fault: &'static str, rule: &str) -> Result<(), Failed> {
+    let target = target(fault);
+    for way in [Way::Reused, Way::Fresh] {
+        for check in checks().filter(|check| check.rules()[0] == rule) {
+            if let Outcome::Failed(failure) = check.run(&target, way, 1)? {
+                assert!(!failure.calls.is_empty() && !failure.expected.is_empty());
+                return Ok(());
+            }
+        }
+    }
+    Err(Failed::from(format!("no check of {rule} notices `{fault}`")))
+}
