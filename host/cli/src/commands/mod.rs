@@ -1,5 +1,7 @@
 //! One file per command.
 
+pub mod config;
+pub mod copy;
 pub mod delete;
 pub mod extract;
 pub mod get;
@@ -25,6 +27,9 @@ pub async fn run(Arguments { store, command }: Arguments) -> Result<u8> {
         Command::List(arguments) => interrupt.or(list::run(&store, arguments)).await?,
         Command::Stat(arguments) => interrupt.or(stat::run(&store, arguments)).await?,
         Command::Verify(arguments) => return interrupt.or(verify::run(&store, arguments)).await,
+        // Each transfer cleans up.
+        Command::Copy(arguments) => return copy::run(&store, arguments, &interrupt).await,
+        Command::Config(arguments) => return interrupt.or(config::run(&store, arguments)).await,
         Command::Extract(arguments) => interrupt.or(extract::run(arguments)).await?,
         Command::Completions(arguments) => arguments.run().await?,
         Command::Man(arguments) => arguments.run().await?,
