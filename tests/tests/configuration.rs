@@ -39,7 +39,7 @@ fn the_documented_example_is_one() {
     let dir = tempfile::tempdir().unwrap();
     let file = configure(dir.path(), example);
     let configuration = Configuration::from_file(file).unwrap();
-    assert_eq!(configuration.stores().collect::<Vec<_>>(), ["archive", "releases"]);
+    assert_eq!(configuration.stores().collect::<Vec<_>>(), ["archive", "bucket", "releases"]);
     // Its limits are the defaults, as it says.
     let limits = configuration.store("releases").unwrap().limits();
     assert_eq!(*limits, artifact_store::Limits::default());
@@ -117,7 +117,8 @@ memory = "64MiB"
 env = { "A=B" = "1", PORT = 80 }
 env-from = ["PORT", 7]
 sweep-older-than = "soon"
-network = ["https://example.org"]
+network = ["example.org"]
+sign = "host"
 
 [[stores.a.directories]]
 hots = "/srv"
@@ -153,6 +154,29 @@ fn what_is_no_configuration_is_one_problem() {
     );
 }
 
+#[test]
+fn the_s3_backend_is_granted_what_its_variables_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[stores.a]\nbackend = 's3'\nsign = 'SIGN'\n\
+                env = { S3_BUCKET = 'b', AWS_ENDPOINT_URL = 'http://127.0.0.1:9', \
+                AWS_ACCESS_KEY_ID = 'AKIA', AWS_SECRET_ACCESS_KEY = 'hush' }\n";
+    for (sign, signed) in [("host", true), ("backend", false)] {
+        let file = configure(dir.path(), &text.replace("SIGN", sign));
+        let configuration = Configuration::from_file(file).unwrap();
+        let backend = format!("{:?}", configuration.backend("a").unwrap());
+        let shown = configuration.store("a").unwrap().to_string();
+        assert!(!backend.contains("hush") && !shown.contains("hush"), "{backend} {shown}");
+        // Whoever signs has the key.
+        assert_eq!(backend.contains("AKIA"), signed, "{backend}");
+        assert_eq!(backend.contains("\"AWS_SECRET_ACCESS_KEY\""), !signed, "{backend}");
+        assert!(shown.contains(&format!("sign = \"{sign}\"\n")), "{shown}");
+    }
+    let file = configure(dir.path(), "[stores.a]\nbackend = 's3'\n");
+    let error = ArtifactStore::open_configured(file, "a").err().unwrap();
+    let ErrorKind::Load(LoadError::Setting { name, .. }) = error.kind() else { panic!("{error}") };
+    assert_eq!(name, "S3_BUCKET");
+}
+
 /// Whatever is done to a secret, it is shown to nobody.
 #[test]
 fn secrets_are_never_shown() {
@@ -167,7 +191,8 @@ fn secrets_are_never_shown() {
         "[stores.a]\nbackend = 'fs'\nenv = { TOKEN = 'hush\\u0000' } hush",
         "[stores.a]\nbackend = 'fs'\nlimits.memory = 'hush'\nlimits.handles = 'hush'",
         "[stores.a]\nbackend = 'fs'\ndigest = 'hush'\ndirectories = 'hush'\nlimits = 'hush'",
-        "[stores.a]\nbackend = 'fs'\nnetwork = 'hush'\nsign = 'hush'\nsweep-older-than = 'hush'",
+        "[stores.a]\nbackend = 's3'\nnetwork = 'hush'\nsign = 'hush'\nsweep-older-than = 'hush'",
+        "[stores.a]\nbackend = 's3'\nnetwork = ['https://user:hush@example.org']",
     ] {
         let error = refused(text);
         let shown = format!("{error} {error:?} {error:#?}");
@@ -175,7 +200,7 @@ fn secrets_are_never_shown() {
     }
     let dir = tempfile::tempdir().unwrap();
     let text = "[stores.a]\nbackend = 'fs'\ndirectories = [{ host = 'a' }]\n\
-                env = { TOKEN = 'hush' }\nenv-from = { SECRET = 'SECRET_OF_A_TEST' }\n";
+                proxy = 'http://user:hush@127.0.0.1:9'\nenv = { TOKEN = 'hush' }\nenv-from = { SECRET = 'SECRET_OF_A_TEST' }\n";
     let file = configure(dir.path(), text);
     let configuration = Configuration::from_file(&file).unwrap();
     let store = configuration.store("a").unwrap();

@@ -6,8 +6,8 @@ use bytesize::ByteSize;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{
-    Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
-    ValueHint,
+    Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    ValueEnum, ValueHint,
 };
 
 use crate::commands::{config, copy, delete, extract, get, list, put, shell, stat, verify};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::table::{Problems, Table, Value};
-use super::{Component, Problem, StoreConfiguration, secrets};
+use super::{Component, Problem, StoreConfiguration, network, secrets};
 use crate::{Grants, Limits};
 
 /// The stores of a file that lies in `dir`.
@@ -47,11 +47,12 @@ fn store(
     dir: &Path,
     problems: &mut Problems<'_>,
 ) -> Option<StoreConfiguration> {
-    let component = component(&mut table, dir, problems);
+    let mut component = component(&mut table, dir, problems);
     let digest = table.take("digest").and_then(|value| digest(value, problems));
     let grants = directories(&mut table, dir, problems);
     let (grants, secrets) = secrets::variables(&mut table, grants, problems);
-    no_network(&mut table, problems);
+    let grants = network::grants(&mut table, dir, grants, problems);
+    network::sign(&mut table, component.as_mut(), problems);
     for key in ["call-timeout", "memory", "buffer", "handles", "concurrency"] {
         if let Some(value) = table.take_misplaced(key) {
             let limits = table.path("limits");
@@ -78,7 +79,7 @@ fn store(
 
 fn component(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> Option<Component> {
     let Some(value) = table.take("backend") else {
-        let text = "is missing: \"fs\", or the path of a component";
+        let text = "is missing: \"fs\", \"s3\" or the path of a component";
         problems.add(table.at, format!("`{}` {text}", table.path("backend")));
         return None;
     };
@@ -89,6 +90,8 @@ fn component(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> 
             None
         }
         "fs" => Some(Component::Fs),
+        #[cfg(feature = "network")]
+        "s3" => Some(Component::S3(crate::Sign::default())),
         file => Some(Component::File(dir.join(file))),
     }
 }
@@ -131,17 +134,6 @@ fn directories(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -
         };
     }
     grants
-}
-
-/// The place where network grants belong as soon as a backend can have any: `network` names the
-/// hosts, `sign` who signs the requests.
-fn no_network(table: &mut Table<'_>, problems: &mut Problems<'_>) {
-    for key in ["network", "sign"] {
-        if let Some(value) = table.take_misplaced(key) {
-            let text = "is not supported: no backend reaches the network in this version";
-            problems.add(value.at, format!("`{}` {text}", value.path));
-        }
-    }
 }
 
 fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {

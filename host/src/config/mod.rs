@@ -2,6 +2,7 @@
 
 mod error;
 mod format;
+mod network;
 mod secrets;
 mod show;
 mod table;
@@ -138,6 +139,8 @@ pub struct StoreConfiguration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Component {
     Fs,
+    #[cfg(feature = "network")]
+    S3(crate::Sign),
     File(PathBuf),
 }
 
@@ -152,7 +155,9 @@ impl StoreConfiguration {
     ///
     /// # Errors
     ///
-    /// [`ConfigurationError::Variable`] where it has them not.
+    /// [`ConfigurationError::Variable`] where it has them not;
+    /// [`LoadError::Setting`](crate::LoadError::Setting) where the backend `s3` needs another
+    /// variable.
     pub fn backend(&self) -> Result<Backend> {
         let mut grants = self.grants.clone();
         for secret in &self.secrets {
@@ -160,10 +165,16 @@ impl StoreConfiguration {
             grants = grants.env(&secret.name, value);
         }
         let mut backend = match &self.component {
-            Component::Fs => Backend::fs("."),
-            Component::File(file) => Backend::from_file(file),
+            Component::Fs => Backend::fs(".").grants(grants),
+            // Its variables say what it is granted besides.
+            #[cfg(feature = "network")]
+            Component::S3(sign) => {
+                let variables = std::mem::take(&mut grants.env);
+                Backend::s3(variables, *sign)?.map_grants(|own| own.and(grants))
+            }
+            Component::File(file) => Backend::from_file(file).grants(grants),
         };
-        backend = backend.grants(grants).limits(self.limits.clone());
+        backend = backend.limits(self.limits.clone());
         if let Some(digest) = &self.digest {
             backend = backend.pin(digest);
         }
@@ -176,8 +187,8 @@ impl StoreConfiguration {
     /// The component's file; none where it is built in.
     fn component(&self) -> Option<&Path> {
         match &self.component {
-            Component::Fs => None,
             Component::File(file) => Some(file),
+            _ => None,
         }
     }
 }

@@ -7,12 +7,17 @@ use toml::Value;
 use super::{Component, StoreConfiguration};
 use crate::backend::SWEEP;
 
+/// What is shown in the place of a value.
+const HIDDEN: &str = "(hidden)";
+
 impl fmt::Display for StoreConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = key(&self.name);
         writeln!(f, "[stores.{name}]")?;
         let backend = match &self.component {
             Component::Fs => "fs".into(),
+            #[cfg(feature = "network")]
+            Component::S3(_) => "s3".into(),
             Component::File(file) => file.to_string_lossy(),
         };
         writeln!(f, "backend = {}", quoted(&backend))?;
@@ -20,11 +25,18 @@ impl fmt::Display for StoreConfiguration {
             Some(digest) => writeln!(f, "digest = {}", quoted(digest))?,
             None => writeln!(f, "# no digest: any component is taken")?,
         }
-        let literal = self.grants.env.iter().map(|(name, _)| (&**name, "(hidden)"));
+        let literal = self.grants.env.iter().map(|(name, _)| (&**name, HIDDEN));
         table(f, "env", literal)?;
         let secrets = self.secrets.iter().map(|secret| (&*secret.name, &*secret.from));
         table(f, "env-from", secrets)?;
-        let age = match self.sweep.unwrap_or(Some(SWEEP)) {
+        #[cfg(feature = "network")]
+        self.network(f)?;
+        let by_default = match &self.component {
+            #[cfg(feature = "network")]
+            Component::S3(_) => None,
+            _ => Some(SWEEP),
+        };
+        let age = match self.sweep.unwrap_or(by_default) {
             Some(age) => humantime::format_duration(age).to_string(),
             None => "never".into(),
         };
@@ -47,6 +59,28 @@ impl fmt::Display for StoreConfiguration {
             writeln!(f, "read-only = {}", !dir.writable)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(feature = "network")]
+impl StoreConfiguration {
+    fn network(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Component::S3(sign) = &self.component {
+            let signer = match sign {
+                crate::Sign::Host => "host",
+                crate::Sign::Backend => "backend",
+            };
+            writeln!(f, "sign = {}", quoted(signer))?;
+        }
+        let endpoints: Vec<_> = self.grants.endpoints.iter().map(|url| quoted(url)).collect();
+        if !endpoints.is_empty() {
+            writeln!(f, "network = [{}]", endpoints.join(", "))?;
+        }
+        for file in &self.grants.authorities {
+            writeln!(f, "certificate-authority = {}", quoted(&file.to_string_lossy()))?;
+        }
+        // It may hold a password.
+        self.grants.proxy.iter().try_for_each(|_| writeln!(f, "proxy = {}", quoted(HIDDEN)))
     }
 }
 

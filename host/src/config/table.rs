@@ -193,6 +193,31 @@ impl<'t> Value<'t> {
         names
     }
 
+    /// A list of strings, and where each is.
+    #[cfg(feature = "network")]
+    pub(super) fn texts(self, problems: &mut Problems<'_>) -> Vec<(String, usize)> {
+        let values = self.list(problems, "a list of strings");
+        let text = |value: Self| {
+            let at = value.at;
+            Some((value.text(problems)?, at))
+        };
+        values.into_iter().filter_map(text).collect()
+    }
+
+    /// What the one of these words stands for.
+    #[cfg(feature = "network")]
+    pub(super) fn one_of<T: Copy>(
+        self,
+        words: &[(&str, T)],
+        problems: &mut Problems<'_>,
+    ) -> Option<T> {
+        let expected: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        self.is(problems, &expected.join(" or "), |value| {
+            let word = value.as_str()?;
+            words.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning)
+        })
+    }
+
     fn list(self, problems: &mut Problems<'_>, expected: &str) -> Vec<Self> {
         let path = self.path.clone();
         let list = self.is(problems, expected, |value| match value {
