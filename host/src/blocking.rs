@@ -71,6 +71,34 @@ impl ArtifactStore {
         Self { serving: Serving::new(LoadedBackend(backend)) }
     }
 
+    /// Opens the store `name` of a configuration file; see
+    /// [`crate::ArtifactStore::open_configured`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "config")]
+    pub fn open_configured(file: impl AsRef<Path>, name: &str) -> Result<Self> {
+        Self::open(crate::Configuration::from_file(file)?.backend(name)?)
+    }
+
+    /// Opens the store `name` of a configuration file and keeps it in step with that; see
+    /// [`crate::ArtifactStore::open_watched`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "config")]
+    pub fn open_watched(
+        file: impl AsRef<Path>,
+        name: &str,
+        options: SwapOptions,
+    ) -> Result<(Self, crate::Watch)> {
+        let opening = crate::config::open_watched(file.as_ref(), name, options);
+        let (serving, watch) = on_this_thread(opening)?;
+        Ok((Self { serving }, watch))
+    }
+
     /// Replaces the backend while it serves; see [`crate::ArtifactStore::swap`].
     ///
     /// # Errors

@@ -108,6 +108,10 @@ pub enum ErrorKind {
     /// The caller's own reader or writer failed.
     #[error("the transfer's other end failed")]
     Io(#[source] std::io::Error),
+    /// The configuration names no store that could be opened.
+    #[cfg(feature = "config")]
+    #[error(transparent)]
+    Configuration(#[from] crate::ConfigurationError),
 }
 
 /// Why a component cannot serve as a backend.
@@ -203,6 +207,8 @@ fn found_instead(found: &[String]) -> String {
 /// What was being done when an error came up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
+    #[cfg(feature = "config")]
+    Configure,
     Open,
     Put,
     Get,
@@ -216,6 +222,8 @@ pub(crate) enum Operation {
 impl Operation {
     pub(crate) fn name(self) -> &'static str {
         match self {
+            #[cfg(feature = "config")]
+            Self::Configure => "configure",
             Self::Open => "open",
             Self::Put => "put",
             Self::Get => "get",
@@ -249,6 +257,8 @@ impl ErrorKind {
             Self::Timeout(_) => "timeout",
             Self::Protocol(_) => "protocol",
             Self::Io(_) => "io",
+            #[cfg(feature = "config")]
+            Self::Configuration(_) => "configuration",
         }
     }
 
@@ -290,7 +300,8 @@ impl Error {
         self.0.key.as_deref()
     }
 
-    /// The backend's name: `fs`, or the component's file.
+    /// The backend's name: `fs`, or the component's file. Where the configuration is wrong, the
+    /// store's name or the configuration's file.
     #[must_use]
     pub fn backend(&self) -> &str {
         &self.0.backend
@@ -308,6 +319,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner { kind, operation, key, backend } = &*self.0;
         let (verb, place) = match operation {
+            #[cfg(feature = "config")]
+            Operation::Configure => return kind.fmt(f),
             Operation::Open => return write!(f, "cannot open backend `{backend}`: {kind}"),
             Operation::Put => ("put", "into"),
             Operation::Get => ("get", "from"),

@@ -74,6 +74,19 @@ impl Grants {
         self.read_write(dir, "/")
     }
 
+    /// All that is in either of the two.
+    #[cfg(all(feature = "config", feature = "network"))]
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        let Self { directories, env, endpoints, signing, authorities, proxy } = other;
+        self.directories.extend(directories);
+        self.env.extend(env);
+        self.endpoints.extend(endpoints);
+        self.signing.extend(signing);
+        self.authorities.extend(authorities);
+        self.proxy = proxy.or(self.proxy);
+        self
+    }
+
     fn directory(mut self, host: &Path, guest: String, writable: bool) -> Self {
         self.directories.push(Directory { host: host.into(), guest, writable });
         self

@@ -22,12 +22,20 @@
 //! Without an executor, [`blocking::ArtifactStore`] offers the same calls. Any other
 //! component that exports the package `artifact:storage` takes the place of the built-in one
 //! through [`ArtifactStore::open`] and a [`Backend`].
+//!
+//! # Features
+//!
+//! `config`, which is on by default: stores that operators name in a file
+//! ([`Configuration`], [`ArtifactStore::open_configured`]), and watching it
+//! ([`ArtifactStore::open_watched`]).
 #![warn(missing_docs)]
 
 mod backend;
 mod bindings;
 pub mod blocking;
 mod checksum;
+#[cfg(feature = "config")]
+mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
@@ -48,6 +56,10 @@ mod transfer;
 pub use backend::Backend;
 #[cfg(feature = "network")]
 pub use backend::Sign;
+#[cfg(feature = "config")]
+pub use config::{
+    Configuration, ConfigurationError, Problem, StoreConfiguration, Watch, WatchStatus,
+};
 pub use error::{Error, ErrorKind, LoadError, Result};
 pub use grants::Grants;
 pub use info::{Entry, Info, ReadOptions, WriteOptions};

@@ -63,6 +63,40 @@ impl ArtifactStore {
         Ok(Self { serving: Serving::new(backend.load().await?) })
     }
 
+    /// Opens the store `name` of a configuration file, as that says.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`], and as [`open`](Self::open).
+    #[cfg(feature = "config")]
+    pub async fn open_configured(file: impl AsRef<Path>, name: &str) -> Result<Self> {
+        Self::open(crate::Configuration::from_file(file)?.backend(name)?).await
+    }
+
+    /// Opens the store `name` of a configuration file, and keeps it in step with that until the
+    /// [`Watch`](crate::Watch) is dropped: where the configuration of this store is edited, or
+    /// the component's file is replaced, the new backend is loaded beside the one that serves,
+    /// and [swapped](Self::swap) in when it has proved itself. Until then, and where it does
+    /// not, the old one serves; [`Watch::status`](crate::Watch::status) says why.
+    ///
+    /// Contents are compared, not times: what was only touched changes nothing. A file is best
+    /// replaced by renaming another one over it. One that is rewritten in place is taken when it
+    /// can be loaded and has come to rest; only a `digest` in the configuration tells for sure that
+    /// it is whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_configured`](Self::open_configured); what is wrong later comes from the watch.
+    #[cfg(feature = "config")]
+    pub async fn open_watched(
+        file: impl AsRef<Path>,
+        name: &str,
+        options: SwapOptions,
+    ) -> Result<(Self, crate::Watch)> {
+        let (serving, watch) = crate::config::open_watched(file.as_ref(), name, options).await?;
+        Ok((Self { serving }, watch))
+    }
+
     /// Loads `backend`, as [`open`](Self::open) does, while the present one goes on to serve, and
     /// puts it in its place: calls that begin afterwards, on this store and all its clones, are
     /// its own, and those in flight finish with the old one. So do readers, writers and listings

@@ -1,7 +1,8 @@
 //! What the end-to-end tests share: the backends under test and the real binary.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use artifact_store::{Backend, Grants};
@@ -16,7 +17,7 @@ pub fn guest(name: &str) -> PathBuf {
 }
 
 /// That backend, granted `dir` as its root.
-pub fn guest_on(name: &str, dir: &std::path::Path) -> Backend {
+pub fn guest_on(name: &str, dir: &Path) -> Backend {
     Backend::from_file(guest(name)).grants(Grants::none().read_write(dir, "/"))
 }
 
@@ -68,6 +69,31 @@ pub fn cli() -> Command {
         built.join("artifact-store").with_extension(std::env::consts::EXE_EXTENSION)
     });
     let mut command = Command::new(binary);
-    command.env_remove("ARTIFACT_STORE_DIR");
+    command.env_remove("ARTIFACT_STORE_DIR").env_remove("ARTIFACT_STORE_CONFIG");
     command
+}
+
+/// Runs the command line in `dir` with `input` on its standard input.
+pub fn run(dir: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = cli()
+        .args(arguments)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that reads no input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+/// What it writes to standard output, or to standard error where it is to end with another
+/// `code` than 0.
+pub fn expect(dir: &Path, arguments: &[&str], input: &[u8], code: i32) -> String {
+    let output = run(dir, arguments, input);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+    assert_eq!(error.is_empty(), code == 0, "{arguments:?}: {error}");
+    String::from_utf8_lossy(if code == 0 { &output.stdout } else { &output.stderr }).into_owned()
 }

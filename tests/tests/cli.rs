@@ -3,35 +3,12 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use artifact_store_tests::{cli, guest};
+use artifact_store_tests::{cli, expect, guest};
 
 /// The file of the artifact `k`, as `docs/format.md` names it.
 const FILE_OF_K: &str = "d4e/_k";
-
-/// Runs the command line in `dir` with `input` on its standard input.
-fn run(dir: &Path, arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = cli()
-        .args(arguments)
-        .current_dir(dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that reads no input may be gone already.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
-}
-
-fn expect(dir: &Path, arguments: &[&str], input: &[u8], code: i32) -> String {
-    let output = run(dir, arguments, input);
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
-    assert_eq!(error.is_empty(), code == 0, "{arguments:?}: {error}");
-    String::from_utf8_lossy(if code == 0 { &output.stdout } else { &output.stderr }).into_owned()
-}
 
 #[test]
 fn a_file_goes_in_and_comes_back() {

@@ -27,6 +27,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("checksums_come_back_without_the_services_help", metadata),
     ("a_wrong_secret_and_an_unknown_bucket_are_named", refusals),
     ("the_command_line_streams_in_bounded_memory", bounded),
+    ("copies_go_from_disk_to_the_bucket_and_back", copies),
     ("what_a_killed_writer_leaves_is_found_and_swept", leftovers),
     ("a_server_that_is_killed_meanwhile_leaves_no_half_artifact", killed),
 ];
@@ -232,6 +233,50 @@ fn bounded(server: &Weed, name: &str) {
     }
     assert!(std::fs::read(file).unwrap() == std::fs::read(copy).unwrap());
     open(server, name).delete("large").unwrap();
+}
+
+/// As an operator moves a store: by names of the configuration, the secret in the environment.
+fn copies(server: &Weed, name: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let is_secret = |name: &str| name.ends_with("_KEY") || name.ends_with("_KEY_ID");
+    let variables = server.variables(name);
+    let literal = variables.iter().filter(|(name, _)| !is_secret(name));
+    let literal: Vec<_> = literal.map(|(name, value)| format!("{name} = '{value}'")).collect();
+    let mut text = format!(
+        "[stores.bucket]\nbackend = 's3'\nenv = {{ {} }}\n\
+         env-from = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']\n",
+        literal.join(", ")
+    );
+    for disk in ["disk", "back"] {
+        std::fs::create_dir(dir.path().join(disk)).unwrap();
+        text +=
+            &format!("[stores.{disk}]\nbackend = 'fs'\ndirectories = [{{ host = '{disk}' }}]\n");
+    }
+    std::fs::write(dir.path().join("stores.toml"), text).unwrap();
+    let disk = ArtifactStore::open_dir(dir.path().join("disk")).unwrap();
+    for (key, size) in [("..", 0), ("a/b", 9), ("a/../b", 300_000), ("😀 +%", 20_000_000)] {
+        disk.put(key, vec![7; size]).unwrap();
+    }
+    let copy = |from: &str, to: &str| {
+        let mut command = cli();
+        command.args(["--config", "stores.toml", "copy", "--from", from, "--to", to, "--json"]);
+        command.current_dir(dir.path()).envs(variables.clone());
+        let output = command.output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{error}");
+        String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned()
+    };
+    let all = "{\"copied\":4,\"bytes\":20300009,\"present\":0,\"failed\":0,\"dry_run\":false}";
+    let none = "{\"copied\":0,\"bytes\":0,\"present\":4,\"failed\":0,\"dry_run\":false}";
+    assert_eq!(copy("disk", "bucket"), all);
+    assert_eq!(copy("disk", "bucket"), none);
+    assert_eq!(copy("bucket", "back"), all);
+    assert_eq!(copy("bucket", "back"), none);
+    let back = ArtifactStore::open_dir(dir.path().join("back")).unwrap();
+    for entry in disk.list("") {
+        let key = entry.unwrap().key;
+        assert!(back.get(&key).unwrap() == disk.get(&key).unwrap(), "{key}");
+    }
 }
 
 fn leftovers(server: &Weed, name: &str) {

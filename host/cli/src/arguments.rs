@@ -1,12 +1,18 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use bytesize::ByteSize;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{
-    Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+    Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    ValueEnum, ValueHint,
 };
 
 use crate::commands::{
-    bundle, check, delete, extract, get, inspect, list, new_backend, put, shell, stat, verify,
+    bundle, check, config, copy, delete, extract, get, inspect, list, new_backend, put, shell,
+    stat, verify,
 };
 
 /// Stores artifacts (large opaque files) through a backend that is a WebAssembly component.
@@ -14,7 +20,8 @@ use crate::commands::{
 /// The built-in backend `fs` keeps them in one directory, `s3` in a bucket. Any other component
 /// that exports the package `artifact:storage` takes their place with `--backend FILE.wasm`; it
 /// runs in a sandbox and reaches that directory, the variables of `--env` and the endpoints of
-/// `--allow-net`, nothing else.
+/// `--allow-net`, nothing else. Stores that are used more than once have their names in a file,
+/// `--config FILE`.
 #[derive(Parser)]
 #[command(name = "artifact-store", version, after_help = AFTER_HELP)]
 pub struct Arguments {
@@ -45,6 +52,8 @@ Examples:
   artifact-store get builds/app-1.2 -o app.tar
   artifact-store --backend my-backend.wasm --dir /srv/artifacts list builds/
   S3_BUCKET=artifacts artifact-store --backend s3 put builds/app-1.2 app.tar
+  artifact-store --config stores.toml --store releases get app-1.2 -o app.tar
+  artifact-store --config stores.toml copy --from releases --to archive
 
 Variables of --backend s3, from --env or else the environment:
   S3_BUCKET (needed), S3_PREFIX, S3_STYLE (path or virtual), S3_PART_SIZE, S3_CHECKSUM,
@@ -91,6 +100,37 @@ pub struct StoreArguments {
     /// process: a secret then shows in no list of processes.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<String>,
+
+    /// A file of named stores, instead of --dir, --backend, --env and the options of the network
+    ///
+    /// `artifact-store config check` shows what it says; docs/configuration.md describes it. What
+    /// is on the command line counts more than what comes from the environment.
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    #[arg(env = "ARTIFACT_STORE_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+
+    /// The store of that file [default: the only one]
+    #[arg(long, value_name = "NAME", global = true)]
+    pub store: Option<String>,
+
+    /// How long the backend may take over one step of a call, such as `5s` [default: 30s]
+    #[arg(long, value_name = "DURATION", global = true, value_parser = timeout)]
+    pub timeout: Option<Duration>,
+
+    /// How much memory one instance of the backend may use, such as `64MiB` [default: 256MiB]
+    #[arg(long, value_name = "SIZE", global = true, value_parser = memory)]
+    pub memory: Option<usize>,
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() { Err("it has to be above 0".into()) } else { Ok(duration) }
+}
+
+fn memory(text: &str) -> Result<usize, String> {
+    let size: ByteSize = text.parse()?;
+    let size = usize::try_from(size.as_u64()).map_err(|error| error.to_string())?;
+    if size == 0 { Err("it has to be above 0".into()) } else { Ok(size) }
 }
 
 /// Who knows the secret.
@@ -99,6 +139,9 @@ pub enum Signer {
     Host,
     Backend,
 }
+
+/// The options that describe a store, but for `--env`.
+const DESCRIBING: [&str; 6] = ["dir", "backend", "allow_net", "sign", "ca", "proxy"];
 
 /// The `--env` behind the command. Were it the same global option, clap would drop those before
 /// the command without a word.
@@ -129,7 +172,36 @@ impl Arguments {
             let behind = command.get_many(ENV_BEHIND).into_iter().flatten();
             arguments.store.env.extend(behind.cloned());
         }
+        arguments.store.choose(&matches)?;
         Ok(arguments)
+    }
+}
+
+impl StoreArguments {
+    /// A store has its name in a file, or is described by the options: both make no sense. What
+    /// only the environment says gives way.
+    fn choose(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        let is_said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let described = match self.env.is_empty() {
+            true => DESCRIBING.into_iter().find(|id| is_said(id)),
+            false => Some("env"),
+        };
+        let named = ["config", "store"].into_iter().find(|id| is_said(id));
+        let wrong = |kind, text| Arguments::whole().error(kind, text);
+        match (named, described) {
+            (Some(named), Some(described)) => {
+                let described = described.replace('_', "-");
+                let text = format!("--{named} cannot be used with --{described}");
+                return Err(wrong(ErrorKind::ArgumentConflict, text));
+            }
+            (None, Some(_)) => self.config = None,
+            _ => {}
+        }
+        if self.store.is_some() && self.config.is_none() {
+            let text = "--store names a store of --config FILE, which is missing";
+            return Err(wrong(ErrorKind::MissingRequiredArgument, text.into()));
+        }
+        Ok(())
     }
 }
 
@@ -142,6 +214,8 @@ pub enum Command {
     List(list::Arguments),
     Stat(stat::Arguments),
     Verify(verify::Arguments),
+    Copy(copy::Arguments),
+    Config(config::Arguments),
     Check(check::Arguments),
     Inspect(inspect::Arguments),
     Bundle(bundle::Arguments),
@@ -171,6 +245,34 @@ mod tests {
             assert_eq!(arguments.store.env, ["A=1", "B=2"]);
             assert_eq!(arguments.store.backend, PathBuf::from("b"));
             assert_eq!(arguments.store.dir, Some("d".into()));
+        }
+        for command in ["put k", "copy --from a --to b", "config check", "man"] {
+            let line = format!("artifact-store --config c {command} --timeout 5s --memory 1MiB");
+            let arguments =
+                Arguments::try_from(line.split(' ')).map_err(|e| e.to_string()).unwrap();
+            assert_eq!(arguments.store.config, Some("c".into()));
+            assert_eq!(arguments.store.timeout, Some(Duration::from_secs(5)));
+            assert_eq!(arguments.store.memory, Some(1 << 20));
+        }
+    }
+
+    #[test]
+    fn a_store_is_named_or_described() {
+        for line in [
+            "--config c --dir d list",
+            "list --config c --backend b",
+            "--env A=1 list --config c",
+            "--config c list --env A=1",
+            "--config c --allow-net https://h list",
+            "--config c --sign backend list",
+            "--store s list",
+            "--store s --dir d list",
+            "--timeout 0s list",
+            "--memory much list",
+        ] {
+            let words = ["artifact-store"].into_iter().chain(line.split(' '));
+            let error = Arguments::try_from(words).map(drop).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use artifact_store::ErrorKind;
+use artifact_store::{ConfigurationError, ErrorKind};
 
 use crate::hint;
 use crate::interrupt::Interrupted;
@@ -60,6 +60,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
         ErrorKind::NotFound => NOT_FOUND,
         ErrorKind::AlreadyExists => ALREADY_EXISTS,
         ErrorKind::Corrupt(_) => CORRUPT,
+        ErrorKind::Configuration(ConfigurationError::NoStore { .. }) => USAGE,
         _ if error.is_retryable() => UNAVAILABLE,
         _ => FAILURE,
     }

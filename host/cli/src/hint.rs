@@ -36,7 +36,7 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::Timeout(_) => {
             "try again; a put or delete may have taken effect, and is safe to repeat"
         }
-        ErrorKind::Unsupported(_) => "another --backend may offer this; `fs` does",
+        ErrorKind::Unsupported(_) => "another backend may offer this; `fs` does",
         ErrorKind::Trap(_) | ErrorKind::Protocol(_) => {
             "this is a fault of the backend; its author should see this message"
         }
@@ -47,11 +47,17 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
 
 fn of_load(error: &LoadError) -> Option<&'static str> {
     Some(match error {
-        LoadError::Read(_) => "--backend takes `fs`, `s3` or the path of a component file",
+        LoadError::Read(_) => "a backend is `fs`, `s3` or the path of a component file",
         LoadError::Setting { .. } => {
-            "set it in the environment or with --env; `artifact-store --help` lists them all"
+            "set it in the environment or with --env, which `artifact-store --help` lists, or in \
+             the `env` or `env-from` of the configuration"
         }
-        LoadError::Network { .. } => "see --allow-net, --ca and --proxy",
+        LoadError::Network { .. } => {
+            "see --allow-net, --ca and --proxy, or `network` of the configuration"
+        }
+        LoadError::WrongDigest { .. } => {
+            "where this component is the one that is meant, its SHA-256 is the `digest` to configure"
+        }
         LoadError::NotAComponent(_) => {
             "`artifact-store extract fs -o fs.wasm` writes a backend that works, to compare with"
         }
@@ -63,7 +69,8 @@ fn of_load(error: &LoadError) -> Option<&'static str> {
         }
         LoadError::Invalid(_) => "the file may be damaged, or made by a newer toolchain",
         LoadError::Directory { .. } => {
-            "--dir or ARTIFACT_STORE_DIR names the store's directory; the first put creates it"
+            "the first put creates the directory of --dir or ARTIFACT_STORE_DIR; one of a \
+             configuration has to be there"
         }
         _ => return None,
     })

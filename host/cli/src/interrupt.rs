@@ -33,12 +33,17 @@ impl Interrupt {
         Ok(Self(receiver))
     }
 
+    /// Returns when there was one.
+    pub async fn happened(&self) {
+        // The other end lives as long as the process.
+        let _ = self.0.clone().wait_for(|happened| *happened).await;
+    }
+
     /// Does `work`, but drops it at an interrupt.
     pub async fn or<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let mut interrupted = self.0.clone();
         tokio::select! {
             biased;
-            _ = interrupted.wait_for(|happened| *happened) => Err(Interrupted.into()),
+            () = self.happened() => Err(Interrupted.into()),
             outcome = work => outcome,
         }
     }

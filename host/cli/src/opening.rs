@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use artifact_store::{ArtifactStore, Backend, Grants, Sign};
+use artifact_store::{ArtifactStore, Backend, Configuration, Grants, Limits, Sign};
 
 use crate::arguments::{Signer, StoreArguments};
 use crate::exit::Usage;
@@ -27,6 +27,9 @@ pub struct Absent {
 impl StoreArguments {
     /// Opens the store to put something in: its directory is created if it is absent.
     pub async fn create(&self) -> Result<ArtifactStore> {
+        if let Some(backend) = self.configured()? {
+            return Ok(ArtifactStore::open(backend).await?);
+        }
         let backend = self.backend(true)?;
         if self.is_absent() && !self.is(S3) {
             // It creates the directory durably, whatever backend will use it.
@@ -47,6 +50,9 @@ impl StoreArguments {
     }
 
     async fn open_as(&self, how: impl FnOnce(Backend) -> Backend) -> Result<Option<ArtifactStore>> {
+        if let Some(backend) = self.configured()? {
+            return Ok(Some(ArtifactStore::open(how(backend)).await?));
+        }
         let absent = self.is_absent();
         let backend = self.backend(self.dir.is_some() || !absent)?;
         if absent && self.is(FS) {
@@ -65,6 +71,43 @@ impl StoreArguments {
         let (key, dir) = (key.to_owned(), self.dir().to_owned());
         let absent = || Absent { verb, place, key, dir };
         Ok(self.open().await?.ok_or_else(absent)?)
+    }
+
+    /// The configuration that a command needs.
+    pub fn configuration(&self) -> Result<Configuration> {
+        let missing = "the stores' names are those of --config FILE, which is missing";
+        let file = self.config.as_ref().ok_or_else(|| Usage(missing.into()))?;
+        Ok(Configuration::from_file(file)?)
+    }
+
+    /// One store of the configuration, within the limits of the command line.
+    pub fn named(&self, configuration: &Configuration, name: &str) -> Result<Backend> {
+        let store = configuration.store(name)?;
+        Ok(store.backend()?.limits(self.limits(store.limits())))
+    }
+
+    /// The store of the configuration, where there is one.
+    fn configured(&self) -> Result<Option<Backend>> {
+        if self.config.is_none() {
+            return Ok(None);
+        }
+        let configuration = self.configuration()?;
+        let names: Vec<_> = configuration.stores().collect();
+        let name = match (&self.store, &*names) {
+            (Some(name), _) => name.as_str(),
+            (None, [only]) => only,
+            (None, _) => {
+                let names = names.join("`, `");
+                return Err(Usage(format!("--store has to name one of `{names}`")).into());
+            }
+        };
+        self.named(&configuration, name).map(Some)
+    }
+
+    fn limits(&self, limits: &Limits) -> Limits {
+        let call_timeout = self.timeout.unwrap_or(limits.call_timeout);
+        let memory = self.memory.unwrap_or(limits.memory);
+        Limits { call_timeout, memory, ..limits.clone() }
     }
 
     fn dir(&self) -> &Path {
@@ -99,6 +142,7 @@ impl StoreArguments {
                 Signer::Backend => Sign::Backend,
             };
             let backend = Backend::s3(variables, sign)?;
+            let backend = backend.limits(self.limits(&Limits::default()));
             return Ok(backend.map_grants(|grants| self.network(grants)));
         }
         let mut grants = self.network(Grants::none());
@@ -112,7 +156,7 @@ impl StoreArguments {
             true => Backend::fs(self.dir()),
             false => Backend::from_file(&self.backend),
         };
-        Ok(backend.grants(grants))
+        Ok(backend.grants(grants).limits(self.limits(&Limits::default())))
     }
 
     fn network(&self, mut grants: Grants) -> Grants {

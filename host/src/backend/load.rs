@@ -1,5 +1,7 @@
 //! From bytes to a pool that can serve: each way in which a file is no backend gets its own error.
 
+#[cfg(feature = "config")]
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -92,9 +94,25 @@ impl Backend {
         linker(engine, links).map_err(invalid)
     }
 
+    /// The same backend with its component's file in memory, and the SHA-256 of that.
+    #[cfg(feature = "config")]
+    pub(crate) fn read(mut self) -> Result<(Self, String), Error> {
+        let (digest, file) = match self.bytes() {
+            Ok(Cow::Owned(bytes)) => (sha256(&bytes), Some(bytes)),
+            Ok(Cow::Borrowed(bytes)) => (sha256(bytes), None),
+            Err(error) => {
+                return Err(Error::new(error.into(), Operation::Open, None, &self.name));
+            }
+        };
+        if let Some(bytes) = file {
+            self.source = Source::Bytes(bytes.into());
+        }
+        Ok((self, digest))
+    }
+
     /// The component's SHA-256, which has to be the pinned one.
     fn digest(&self, bytes: &[u8]) -> Result<Arc<str>, LoadError> {
-        let found: String = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let found = sha256(bytes);
         match &self.pin {
             Some(expected) if !found.eq_ignore_ascii_case(expected) => {
                 Err(LoadError::WrongDigest { expected: expected.clone(), found })
@@ -102,6 +120,10 @@ impl Backend {
             _ => Ok(found.into()),
         }
     }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A backend that is compiled once, to be run on many directories.

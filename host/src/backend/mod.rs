@@ -29,7 +29,7 @@ use crate::{Grants, Limits};
 const FS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fs.wasm"));
 
 /// A writer that pauses for longer is taken for gone.
-const SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which component serves a store, what it may touch and what it may use up.
 ///
@@ -43,7 +43,7 @@ const SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
     name: Arc<str>,
     source: Source,
@@ -54,7 +54,7 @@ pub struct Backend {
     splice: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 enum Source {
     File(PathBuf),
     Bytes(Arc<[u8]>),

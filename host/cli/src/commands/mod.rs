@@ -2,6 +2,8 @@
 
 pub mod bundle;
 pub mod check;
+pub mod config;
+pub mod copy;
 pub mod delete;
 pub mod extract;
 pub mod get;
@@ -29,6 +31,9 @@ pub async fn run(Arguments { store, command }: Arguments) -> Result<u8> {
         Command::List(arguments) => interrupt.or(list::run(&store, arguments)).await?,
         Command::Stat(arguments) => interrupt.or(stat::run(&store, arguments)).await?,
         Command::Verify(arguments) => return interrupt.or(verify::run(&store, arguments)).await,
+        // Each transfer cleans up.
+        Command::Copy(arguments) => return copy::run(&store, arguments, &interrupt).await,
+        Command::Config(arguments) => return interrupt.or(config::run(&store, arguments)).await,
         Command::Check(arguments) => return interrupt.or(check::run(&store, arguments)).await,
         Command::Inspect(arguments) => return interrupt.or(inspect::run(arguments)).await,
         Command::Bundle(arguments) => interrupt.or(bundle::run(arguments)).await?,

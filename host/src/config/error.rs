@@ -1,0 +1,97 @@
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::table::alike;
+
+/// Why a configuration names no store that could be opened. No message holds a value of it.
+///
+/// ```
+/// use artifact_store::{ConfigurationError, Configuration, ErrorKind};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let file = dir.path().join("stores.toml");
+/// std::fs::write(&file, "[stores.main]\nbackend = \"fs\"\nlimits.memori = \"64MiB\"\n")?;
+/// let error = Configuration::from_file(&file).unwrap_err();
+/// match error.kind() {
+///     ErrorKind::Configuration(ConfigurationError::Invalid { problems, .. }) => {
+///         assert_eq!(problems[1].line, 3);
+///         let text = "unknown key `stores.main.limits.memori`; did you mean `memory`?";
+///         assert_eq!(problems[1].text, text);
+///     }
+///     kind => panic!("{kind:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigurationError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration `{}`", file.display())]
+    Read {
+        /// The configuration file.
+        file: PathBuf,
+        /// Why it cannot be read.
+        #[source]
+        source: io::Error,
+    },
+    /// The file does not say what it has to.
+    #[error("{}", Lines(file, problems))]
+    Invalid {
+        /// The configuration file.
+        file: PathBuf,
+        /// All that is wrong with it, in the order of the file.
+        problems: Vec<Problem>,
+    },
+    /// The file names no such store.
+    #[error("there is no store `{}` in `{}`{}", name.escape_debug(), file.display(), instead(name, stores))]
+    NoStore {
+        /// The configuration file.
+        file: PathBuf,
+        /// The name that was asked for.
+        name: String,
+        /// The stores that there are.
+        stores: Vec<String>,
+    },
+    /// A secret that the store hands on is missing.
+    #[error("store `{}` hands on the variable `{variable}` of this process, which is {state}", store.escape_debug())]
+    Variable {
+        /// The store.
+        store: String,
+        /// The variable of this process.
+        variable: String,
+        /// How it is.
+        state: &'static str,
+    },
+}
+
+/// One thing that is wrong with a configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong, and what is expected.
+    pub text: String,
+}
+
+/// One line for each problem, as compilers write them.
+struct Lines<'a>(&'a Path, &'a [Problem]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(file, problems) = self;
+        for (n, Problem { line, text }) in problems.iter().enumerate() {
+            let end = if n == 0 { "" } else { "\n" };
+            write!(f, "{end}{}:{line}: {text}", file.display())?;
+        }
+        Ok(())
+    }
+}
+
+fn instead(name: &str, stores: &[String]) -> String {
+    match alike(name, stores.iter().map(String::as_str)) {
+        Some(store) => format!("; did you mean `{}`?", store.escape_debug()),
+        None => format!("; there are `{}`", stores.join("`, `").escape_debug()),
+    }
+}

@@ -1,0 +1,158 @@
+//! The format of the file, which `docs/configuration.md` describes: from text to stores.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::table::{Problems, Table, Value};
+use super::{Component, Problem, StoreConfiguration, network, secrets};
+use crate::{Grants, Limits};
+
+/// The stores of a file that lies in `dir`.
+pub(super) fn parse(
+    text: &str,
+    dir: &Path,
+) -> Result<BTreeMap<String, StoreConfiguration>, Vec<Problem>> {
+    let (mut problems, document) = Problems::document(text);
+    let stores = document.map(|document| stores(document, dir, &mut problems));
+    let found = problems.found();
+    if found.is_empty() { Ok(stores.unwrap_or_default()) } else { Err(found) }
+}
+
+fn stores(
+    mut document: Table<'_>,
+    dir: &Path,
+    problems: &mut Problems<'_>,
+) -> BTreeMap<String, StoreConfiguration> {
+    let mut stores = BTreeMap::new();
+    let named = document.take("stores").and_then(|stores| stores.table(problems));
+    for (name, store) in named.into_iter().flat_map(Table::all) {
+        if name.is_empty() || name.chars().any(char::is_control) {
+            problems.add(store.at, "a store needs a name without control characters".into());
+        } else if let Some(table) = store.table(problems)
+            && let Some(store) = self::store(&name, table, dir, problems)
+        {
+            stores.insert(name, store);
+        }
+    }
+    if stores.is_empty() {
+        problems.add(document.at, "there is no store; one begins with `[stores.NAME]`".into());
+    }
+    document.finish(problems);
+    stores
+}
+
+fn store(
+    name: &str,
+    mut table: Table<'_>,
+    dir: &Path,
+    problems: &mut Problems<'_>,
+) -> Option<StoreConfiguration> {
+    let mut component = component(&mut table, dir, problems);
+    let digest = table.take("digest").and_then(|value| digest(value, problems));
+    let grants = directories(&mut table, dir, problems);
+    let (grants, secrets) = secrets::variables(&mut table, grants, problems);
+    let grants = network::grants(&mut table, dir, grants, problems);
+    network::sign(&mut table, component.as_mut(), problems);
+    for key in ["call-timeout", "memory", "buffer", "handles", "concurrency"] {
+        if let Some(value) = table.take_misplaced(key) {
+            let limits = table.path("limits");
+            problems.add(value.at, format!("`{}` has its place in `{limits}`", value.path));
+        }
+    }
+    let limits = table.take("limits").and_then(|value| value.table(problems));
+    let limits = limits.map_or_else(Limits::default, |table| self::limits(table, problems));
+    let sweep = table.take("sweep-older-than").and_then(|value| value.age(problems));
+    let component = component?;
+    if component == Component::Fs && !grants.directories.iter().any(|dir| dir.guest == "/") {
+        let text = format!(
+            "the backend `fs` of store `{}` needs a directory whose `guest` is \"/\": \
+             `[[{}]]` with its `host`",
+            name.escape_debug(),
+            table.path("directories")
+        );
+        problems.add(table.at, text);
+    }
+    table.finish(problems);
+    let name = name.to_owned();
+    Some(StoreConfiguration { name, component, digest, grants, secrets, limits, sweep })
+}
+
+fn component(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> Option<Component> {
+    let Some(value) = table.take("backend") else {
+        let text = "is missing: \"fs\", \"s3\" or the path of a component";
+        problems.add(table.at, format!("`{}` {text}", table.path("backend")));
+        return None;
+    };
+    let (path, at) = (value.path.clone(), value.at);
+    match value.text(problems)?.as_str() {
+        "" => {
+            problems.add(at, format!("`{path}` is empty"));
+            None
+        }
+        "fs" => Some(Component::Fs),
+        #[cfg(feature = "network")]
+        "s3" => Some(Component::S3(crate::Sign::default())),
+        file => Some(Component::File(dir.join(file))),
+    }
+}
+
+fn digest(value: Value<'_>, problems: &mut Problems<'_>) -> Option<String> {
+    let (path, at) = (value.path.clone(), value.at);
+    let digest = value.text(problems)?;
+    if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let text = "has to be a SHA-256 in 64 hexadecimal digits";
+        problems.add(at, format!("`{path}` {text}"));
+    }
+    Some(digest)
+}
+
+fn directories(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> Grants {
+    let mut grants = Grants::none();
+    let tables = table.take("directories").map(|value| value.tables(problems));
+    for mut table in tables.into_iter().flatten() {
+        let (path, at) = (table.path("guest"), table.at);
+        let host = match table.take("host") {
+            Some(value) => value.text(problems),
+            None => {
+                problems.add(at, format!("`{}` is missing: a directory", table.path("host")));
+                None
+            }
+        };
+        let guest = table.take("guest").and_then(|value| value.text(problems));
+        let guest = guest.unwrap_or_else(|| "/".into());
+        let read_only = table.take("read-only").and_then(|value| value.flag(problems));
+        table.finish(problems);
+        if !guest.starts_with('/') {
+            problems.add(at, format!("`{path}` has to be absolute, such as \"/config\""));
+        } else if grants.directories.iter().any(|dir| dir.guest == guest) {
+            problems.add(at, format!("`{path}` is the same as that of another directory"));
+        }
+        let host = dir.join(host.map(PathBuf::from).unwrap_or_default());
+        grants = match read_only {
+            Some(true) => grants.read_only(host, guest),
+            _ => grants.read_write(host, guest),
+        };
+    }
+    grants
+}
+
+fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(timeout) = table.take("call-timeout").and_then(|v| v.duration(problems)) {
+        limits.call_timeout = timeout;
+    }
+    if let Some(memory) = table.take("memory").and_then(|v| v.size(problems)) {
+        limits.memory = memory;
+    }
+    if let Some(buffer) = table.take("buffer").and_then(|v| v.size(problems)) {
+        limits.buffer = buffer as u64;
+    }
+    if let Some(handles) = table.take("handles").and_then(|v| v.count(problems)) {
+        limits.handles = handles;
+    }
+    if let Some(concurrency) = table.take("concurrency").and_then(|v| v.count(problems)) {
+        limits.concurrency = concurrency;
+    }
+    table.finish(problems);
+    limits
+}

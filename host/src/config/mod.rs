@@ -1,0 +1,198 @@
+//! Stores that are named in a file, for operators; `docs/configuration.md` describes its format.
+
+mod error;
+mod format;
+mod network;
+mod secrets;
+mod show;
+mod table;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use error::{ConfigurationError, Problem};
+pub(crate) use watch::open as open_watched;
+pub use watch::{Watch, WatchStatus};
+
+use crate::error::{Error, Operation, Result};
+use crate::{Backend, Grants, Limits};
+use secrets::Secret;
+
+/// A configuration file: stores by their names, each with its backend, what that may touch and
+/// what it may use up.
+///
+/// ```
+/// use artifact_store::{ArtifactStore, Configuration};
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # let dir = tempfile::tempdir()?;
+/// # let file = dir.path().join("stores.toml");
+/// std::fs::write(
+///     &file,
+///     r#"
+///     [stores.releases]
+///     backend = "fs"
+///     limits = { memory = "64MiB" }
+///
+///     [[stores.releases.directories]]
+///     host = "releases"
+///     "#,
+/// )?;
+/// # std::fs::create_dir(dir.path().join("releases"))?;
+/// let configuration = Configuration::from_file(&file)?;
+/// assert_eq!(configuration.stores().collect::<Vec<_>>(), ["releases"]);
+/// let store = ArtifactStore::open(configuration.backend("releases")?).await?;
+/// store.put("k", "in ./releases beside the file").await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    file: PathBuf,
+    stores: BTreeMap<String, StoreConfiguration>,
+}
+
+impl Configuration {
+    /// Reads the whole file. Relative paths in it start at its own directory.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) names all that is wrong in
+    /// the file, each with its line.
+    pub fn from_file(file: impl AsRef<Path>) -> Result<Self> {
+        let file = file.as_ref();
+        Self::read(file).map_err(|error| failed(error, &file.display().to_string()))
+    }
+
+    fn read(file: &Path) -> std::result::Result<Self, ConfigurationError> {
+        let cannot = |source| ConfigurationError::Read { file: file.to_owned(), source };
+        let text = std::fs::read_to_string(file).map_err(cannot)?;
+        let whole = std::path::absolute(file).map_err(cannot)?;
+        let dir = whole.parent().unwrap_or(Path::new("/"));
+        match format::parse(&text, dir) {
+            Ok(stores) => Ok(Self { file: file.to_owned(), stores }),
+            Err(problems) => Err(ConfigurationError::Invalid { file: file.to_owned(), problems }),
+        }
+    }
+
+    /// The names of the stores, in their order.
+    pub fn stores(&self) -> impl Iterator<Item = &str> {
+        self.stores.keys().map(String::as_str)
+    }
+
+    /// What the file says of one store.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::NoStore`].
+    pub fn store(&self, name: &str) -> Result<&StoreConfiguration> {
+        self.stores.get(name).ok_or_else(|| {
+            let (file, stores) = (self.file.clone(), self.stores.keys().cloned().collect());
+            failed(ConfigurationError::NoStore { file, name: name.to_owned(), stores }, name)
+        })
+    }
+
+    /// The backend of one store, ready to be opened.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::NoStore`]; [`ConfigurationError::Variable`] where this process has
+    /// not the secret that the store hands on.
+    pub fn backend(&self, name: &str) -> Result<Backend> {
+        self.store(name)?.backend()
+    }
+}
+
+/// One store of a [`Configuration`].
+///
+/// Its `Display` is the store as the file could have it, all defaults included and without the
+/// values of variables.
+///
+/// ```
+/// use artifact_store::Configuration;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let file = dir.path().join("stores.toml");
+/// # let text = "[stores.main]\nbackend = \"my.wasm\"\nenv = { TOKEN = \"hush\" }\n";
+/// # std::fs::write(&file, text)?;
+/// let configuration = Configuration::from_file(&file)?;
+/// let shown = configuration.store("main")?.to_string();
+/// assert!(shown.contains("TOKEN") && !shown.contains("hush"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfiguration {
+    name: String,
+    component: Component,
+    digest: Option<String>,
+    /// Directories, and the variables whose values the file itself holds.
+    grants: Grants,
+    secrets: Vec<Secret>,
+    limits: Limits,
+    /// As [`Backend::sweep_older_than`] takes it; none leaves it at that one's default.
+    sweep: Option<Option<Duration>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Component {
+    Fs,
+    #[cfg(feature = "network")]
+    S3(crate::Sign),
+    File(PathBuf),
+}
+
+impl StoreConfiguration {
+    /// What the backend may use up.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The backend, with the secrets that this process has for it now.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::Variable`] where it has them not;
+    /// [`LoadError::Setting`](crate::LoadError::Setting) where the backend `s3` needs another
+    /// variable.
+    pub fn backend(&self) -> Result<Backend> {
+        let mut grants = self.grants.clone();
+        for secret in &self.secrets {
+            let value = secret.value(&self.name).map_err(|error| failed(error, &self.name))?;
+            grants = grants.env(&secret.name, value);
+        }
+        let mut backend = match &self.component {
+            Component::Fs => Backend::fs(".").grants(grants),
+            // Its variables say what it is granted besides.
+            #[cfg(feature = "network")]
+            Component::S3(sign) => {
+                let variables = std::mem::take(&mut grants.env);
+                Backend::s3(variables, *sign)?.map_grants(|own| own.and(grants))
+            }
+            Component::File(file) => Backend::from_file(file).grants(grants),
+        };
+        backend = backend.limits(self.limits.clone());
+        if let Some(digest) = &self.digest {
+            backend = backend.pin(digest);
+        }
+        Ok(match self.sweep {
+            Some(age) => backend.sweep_older_than(age),
+            None => backend,
+        })
+    }
+
+    /// The component's file; none where it is built in.
+    fn component(&self) -> Option<&Path> {
+        match &self.component {
+            Component::File(file) => Some(file),
+            _ => None,
+        }
+    }
+}
+
+fn failed(error: ConfigurationError, store: &str) -> Error {
+    Error::new(error.into(), Operation::Configure, None, &store.into())
+}

@@ -1,0 +1,69 @@
+//! The environment variables of a store: literal ones, and secrets that this process hands on.
+//! Neither kind of value is ever shown.
+
+use std::env::VarError;
+
+use super::ConfigurationError;
+use super::table::{Problems, Table};
+use crate::Grants;
+
+/// A variable that the backend sees, whose value is one of this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Secret {
+    /// What the backend calls it.
+    pub(super) name: String,
+    /// What this process calls it.
+    pub(super) from: String,
+}
+
+impl Secret {
+    pub(super) fn value(&self, store: &str) -> Result<String, ConfigurationError> {
+        std::env::var(&self.from).map_err(|error| ConfigurationError::Variable {
+            store: store.to_owned(),
+            variable: self.from.clone(),
+            state: match error {
+                VarError::NotPresent => "not set",
+                VarError::NotUnicode(_) => "not UTF-8",
+            },
+        })
+    }
+}
+
+/// What `env` and `env-from` of a store name.
+pub(super) fn variables(
+    table: &mut Table<'_>,
+    mut grants: Grants,
+    problems: &mut Problems<'_>,
+) -> (Grants, Vec<Secret>) {
+    let literal = table.take("env").and_then(|value| value.table(problems));
+    for (name, value) in literal.into_iter().flat_map(Table::all) {
+        let (path, at) = (value.path.clone(), value.at);
+        let Some(value) = value.text(problems) else { continue };
+        if !is_name(&name) || value.contains('\0') {
+            let text = "cannot be a variable: its name has a `=` or is empty, or it has a NUL";
+            problems.add(at, format!("`{path}` {text}"));
+        }
+        grants = grants.env(name, value);
+    }
+    let mut secrets: Vec<Secret> = Vec::new();
+    let handed_on = table.take("env-from").map(|value| value.names(problems));
+    for (name, value) in handed_on.into_iter().flatten() {
+        let (path, at) = (value.path.clone(), value.at);
+        let Some(from) = value.text(problems) else { continue };
+        if !is_name(&name) || !is_name(&from) {
+            problems.add(at, format!("`{path}` does not name a variable"));
+        }
+        let twice = secrets.iter().any(|secret| secret.name == name)
+            || grants.env.iter().any(|(literal, _)| *literal == name);
+        if twice {
+            let name = name.escape_debug();
+            problems.add(at, format!("`{path}` sets `{name}`, which is set already"));
+        }
+        secrets.push(Secret { name, from });
+    }
+    (grants, secrets)
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
+}

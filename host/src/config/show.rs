@@ -1,0 +1,114 @@
+//! A store as the file could have it, for people. No value of a variable is in it.
+
+use std::fmt;
+
+use toml::Value;
+
+use super::{Component, StoreConfiguration};
+use crate::backend::SWEEP;
+
+/// What is shown in the place of a value.
+const HIDDEN: &str = "(hidden)";
+
+impl fmt::Display for StoreConfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = key(&self.name);
+        writeln!(f, "[stores.{name}]")?;
+        let backend = match &self.component {
+            Component::Fs => "fs".into(),
+            #[cfg(feature = "network")]
+            Component::S3(_) => "s3".into(),
+            Component::File(file) => file.to_string_lossy(),
+        };
+        writeln!(f, "backend = {}", quoted(&backend))?;
+        match &self.digest {
+            Some(digest) => writeln!(f, "digest = {}", quoted(digest))?,
+            None => writeln!(f, "# no digest: any component is taken")?,
+        }
+        let literal = self.grants.env.iter().map(|(name, _)| (&**name, HIDDEN));
+        table(f, "env", literal)?;
+        let secrets = self.secrets.iter().map(|secret| (&*secret.name, &*secret.from));
+        table(f, "env-from", secrets)?;
+        #[cfg(feature = "network")]
+        self.network(f)?;
+        let by_default = match &self.component {
+            #[cfg(feature = "network")]
+            Component::S3(_) => None,
+            _ => Some(SWEEP),
+        };
+        let age = match self.sweep.unwrap_or(by_default) {
+            Some(age) => humantime::format_duration(age).to_string(),
+            None => "never".into(),
+        };
+        writeln!(f, "sweep-older-than = {}", quoted(&age))?;
+        let limits = &self.limits;
+        writeln!(
+            f,
+            "limits = {{ call-timeout = {}, memory = {}, buffer = {}, handles = {}, \
+             concurrency = {} }}",
+            quoted(&humantime::format_duration(limits.call_timeout).to_string()),
+            quoted(&size(limits.memory as u64)),
+            quoted(&size(limits.buffer)),
+            limits.handles,
+            limits.concurrency
+        )?;
+        for dir in &self.grants.directories {
+            writeln!(f, "\n[[stores.{name}.directories]]")?;
+            writeln!(f, "host = {}", quoted(&dir.host.to_string_lossy()))?;
+            writeln!(f, "guest = {}", quoted(&dir.guest))?;
+            writeln!(f, "read-only = {}", !dir.writable)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "network")]
+impl StoreConfiguration {
+    fn network(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Component::S3(sign) = &self.component {
+            let signer = match sign {
+                crate::Sign::Host => "host",
+                crate::Sign::Backend => "backend",
+            };
+            writeln!(f, "sign = {}", quoted(signer))?;
+        }
+        let endpoints: Vec<_> = self.grants.endpoints.iter().map(|url| quoted(url)).collect();
+        if !endpoints.is_empty() {
+            writeln!(f, "network = [{}]", endpoints.join(", "))?;
+        }
+        for file in &self.grants.authorities {
+            writeln!(f, "certificate-authority = {}", quoted(&file.to_string_lossy()))?;
+        }
+        // It may hold a password.
+        self.grants.proxy.iter().try_for_each(|_| writeln!(f, "proxy = {}", quoted(HIDDEN)))
+    }
+}
+
+fn table<'a>(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    entries: impl Iterator<Item = (&'a str, &'a str)>,
+) -> fmt::Result {
+    let entries: Vec<_> =
+        entries.map(|(name, value)| format!("{} = {}", key(name), quoted(value))).collect();
+    if entries.is_empty() { Ok(()) } else { writeln!(f, "{name} = {{ {} }}", entries.join(", ")) }
+}
+
+fn key(name: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.chars().all(is_bare) { name.into() } else { quoted(name) }
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// In the largest unit that holds it exactly.
+fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let unit = units.into_iter().find(|(bits, _)| bytes.trailing_zeros() >= *bits);
+    match unit {
+        Some((bits, unit)) if bytes > 0 => format!("{}{unit}", bytes >> bits),
+        _ => format!("{bytes}B"),
+    }
+}

@@ -1,0 +1,254 @@
+//! A table of the file, taken apart key by key. What is wrong is noted with its line and the
+//! reading goes on, so that all of it is told at once. No value is ever shown: any may be a secret.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::Problem;
+
+/// Two keys that are less alike are not taken for one another.
+const ALIKE: f64 = 0.75;
+
+/// What was found wrong so far.
+pub(super) struct Problems<'t> {
+    text: &'t str,
+    found: Vec<Problem>,
+}
+
+impl<'t> Problems<'t> {
+    /// The whole file; without syntax there is no table.
+    pub(super) fn document(text: &'t str) -> (Self, Option<Table<'t>>) {
+        let mut problems = Self { text, found: Vec::new() };
+        match DeTable::parse(text) {
+            Ok(document) => {
+                let entries = document.into_inner();
+                (problems, Some(Table { path: String::new(), at: 0, entries, known: Vec::new() }))
+            }
+            Err(error) => {
+                let at = error.span().map_or(0, |span| span.start);
+                problems.add(at, format!("this is no TOML: {}", error.message()));
+                (problems, None)
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, at: usize, text: String) {
+        let before = self.text.as_bytes().iter().take(at);
+        let line = 1 + before.filter(|byte| **byte == b'\n').count();
+        self.found.push(Problem { line, text });
+    }
+
+    /// All of them in the order of the file.
+    pub(super) fn found(mut self) -> Vec<Problem> {
+        self.found.sort_by_key(|problem| problem.line);
+        self.found
+    }
+}
+
+pub(super) struct Table<'t> {
+    path: String,
+    pub(super) at: usize,
+    entries: DeTable<'t>,
+    known: Vec<&'static str>,
+}
+
+impl<'t> Table<'t> {
+    /// The value of a key that may be there.
+    pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
+        self.known.push(key);
+        self.take_misplaced(key)
+    }
+
+    /// The same for a key that should not be there.
+    pub(super) fn take_misplaced(&mut self, key: &str) -> Option<Value<'t>> {
+        let (name, value) = self.entries.remove_entry(key)?;
+        Some(Value::new(&self.path, &name, value))
+    }
+
+    /// All values, where any key is fine.
+    pub(super) fn all(self) -> impl Iterator<Item = (String, Value<'t>)> {
+        let Self { path, entries, .. } = self;
+        entries.into_iter().map(move |(key, value)| {
+            let value = Value::new(&path, &key, value);
+            (key.into_inner().into_owned(), value)
+        })
+    }
+
+    /// Where a key is missing.
+    pub(super) fn path(&self, key: &str) -> String {
+        join(&self.path, key)
+    }
+
+    /// What nobody has asked for is unknown.
+    pub(super) fn finish(self, problems: &mut Problems<'_>) {
+        for key in self.entries.keys() {
+            let path = join(&self.path, key.get_ref());
+            let text = match alike(key.get_ref(), self.known.iter().copied()) {
+                Some(known) => format!("unknown key `{path}`; did you mean `{known}`?"),
+                None => format!("unknown key `{path}`; known are `{}`", self.known.join("`, `")),
+            };
+            problems.add(key.span().start, text);
+        }
+    }
+}
+
+/// The name that was meant, perhaps.
+pub(super) fn alike<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let name = name.to_lowercase().replace('_', "-");
+    let alike = |other: &str| strsim::jaro_winkler(&name, other);
+    names.filter(|other| alike(other) > ALIKE).max_by(|a, b| alike(a).total_cmp(&alike(b)))
+}
+
+fn join(path: &str, key: &str) -> String {
+    let key = key.escape_debug();
+    if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
+}
+
+/// A value, and what messages call it.
+pub(super) struct Value<'t> {
+    pub(super) path: String,
+    pub(super) at: usize,
+    value: DeValue<'t>,
+}
+
+impl<'t> Value<'t> {
+    fn new(parent: &str, key: &Spanned<DeString<'_>>, value: Spanned<DeValue<'t>>) -> Self {
+        let (path, at) = (join(parent, key.get_ref()), key.span().start);
+        Self { path, at, value: value.into_inner() }
+    }
+
+    pub(super) fn text(self, problems: &mut Problems<'_>) -> Option<String> {
+        self.is(problems, "a string", |value| match value {
+            DeValue::String(text) => Some(text.into_owned()),
+            _ => None,
+        })
+    }
+
+    pub(super) fn flag(self, problems: &mut Problems<'_>) -> Option<bool> {
+        self.is(problems, "`true` or `false`", |value| value.as_bool())
+    }
+
+    pub(super) fn count(self, problems: &mut Problems<'_>) -> Option<usize> {
+        self.is(problems, "a whole number above 0", |value| number(&value))
+    }
+
+    /// A number of bytes.
+    pub(super) fn size(self, problems: &mut Problems<'_>) -> Option<usize> {
+        self.is(problems, "a size above 0, such as \"64MiB\"", |value| match value {
+            DeValue::String(text) => {
+                let size: ByteSize = text.parse().ok()?;
+                usize::try_from(size.as_u64()).ok().filter(|size| *size > 0)
+            }
+            value => number(&value),
+        })
+    }
+
+    pub(super) fn duration(self, problems: &mut Problems<'_>) -> Option<Duration> {
+        self.is(problems, "a duration above 0, such as \"5s\"", |value| {
+            let duration = humantime::parse_duration(value.as_str()?).ok()?;
+            Some(duration).filter(|duration| !duration.is_zero())
+        })
+    }
+
+    /// A duration, or `never`, which is none.
+    pub(super) fn age(self, problems: &mut Problems<'_>) -> Option<Option<Duration>> {
+        self.is(problems, "an age such as \"1day\", or \"never\"", |value| {
+            match value.as_str()? {
+                "never" => Some(None),
+                text => humantime::parse_duration(text).ok().map(Some),
+            }
+        })
+    }
+
+    pub(super) fn table(self, problems: &mut Problems<'_>) -> Option<Table<'t>> {
+        let (path, at) = (self.path.clone(), self.at);
+        let entries = self.is(problems, "a table", |value| match value {
+            DeValue::Table(entries) => Some(entries),
+            _ => None,
+        })?;
+        Some(Table { path, at, entries, known: Vec::new() })
+    }
+
+    /// Each `[[…]]` of this name.
+    pub(super) fn tables(self, problems: &mut Problems<'_>) -> Vec<Table<'t>> {
+        let tables = self.list(problems, "a list of tables, each begun with `[[…]]`");
+        tables.into_iter().filter_map(|value| value.table(problems)).collect()
+    }
+
+    /// A table from names to values, or a list of names that are their own values.
+    pub(super) fn names(self, problems: &mut Problems<'_>) -> Vec<(String, Value<'t>)> {
+        if let DeValue::Table(_) = &self.value {
+            return self.table(problems).into_iter().flat_map(Table::all).collect();
+        }
+        let mut names = Vec::new();
+        for value in self.list(problems, "a list of names, or a table") {
+            match value.value.as_str() {
+                Some(name) => names.push((name.to_owned(), value)),
+                None => drop(value.text(problems)),
+            }
+        }
+        names
+    }
+
+    /// A list of strings, and where each is.
+    #[cfg(feature = "network")]
+    pub(super) fn texts(self, problems: &mut Problems<'_>) -> Vec<(String, usize)> {
+        let values = self.list(problems, "a list of strings");
+        let text = |value: Self| {
+            let at = value.at;
+            Some((value.text(problems)?, at))
+        };
+        values.into_iter().filter_map(text).collect()
+    }
+
+    /// What the one of these words stands for.
+    #[cfg(feature = "network")]
+    pub(super) fn one_of<T: Copy>(
+        self,
+        words: &[(&str, T)],
+        problems: &mut Problems<'_>,
+    ) -> Option<T> {
+        let expected: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        self.is(problems, &expected.join(" or "), |value| {
+            let word = value.as_str()?;
+            words.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning)
+        })
+    }
+
+    fn list(self, problems: &mut Problems<'_>, expected: &str) -> Vec<Self> {
+        let path = self.path.clone();
+        let list = self.is(problems, expected, |value| match value {
+            DeValue::Array(array) => Some(array),
+            _ => None,
+        });
+        let values = list.into_iter().flatten();
+        let value = |value: Spanned<DeValue<'t>>| {
+            let (path, at) = (path.clone(), value.span().start);
+            Self { path, at, value: value.into_inner() }
+        };
+        values.map(value).collect()
+    }
+
+    fn is<T>(
+        self,
+        problems: &mut Problems<'_>,
+        expected: &str,
+        read: impl FnOnce(DeValue<'t>) -> Option<T>,
+    ) -> Option<T> {
+        let found = self.value.type_str();
+        let read = read(self.value);
+        if read.is_none() {
+            let text = format!("`{}` has to be {expected}, not this {found}", self.path);
+            problems.add(self.at, text);
+        }
+        read
+    }
+}
+
+fn number(value: &DeValue<'_>) -> Option<usize> {
+    let number = value.as_integer()?;
+    usize::from_str_radix(number.as_str(), number.radix()).ok().filter(|number| *number > 0)
+}

@@ -1,0 +1,213 @@
+//! `artifact-store copy`, through the real binary.
+#![cfg(unix)]
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use artifact_store::blocking::ArtifactStore;
+use artifact_store_tests::{cli, expect, guest, guest_on, run};
+
+/// The directories and stores `a` and `b`, served by `fs`, and `plain`, of a backend without
+/// streams and inventory.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = guest("plain");
+        let mut text = String::new();
+        for (name, backend) in [("a", "fs"), ("b", "fs"), ("plain", plain.to_str().unwrap())] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+            text += &format!(
+                "[stores.{name}]\nbackend = '{backend}'\ndirectories = [{{ host = '{name}' }}]\n"
+            );
+        }
+        std::fs::write(dir.path().join("stores.toml"), text).unwrap();
+        Self(dir)
+    }
+
+    fn dir(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn store(&self, name: &str) -> ArtifactStore {
+        let dir = self.dir().join(name);
+        match name {
+            "plain" => ArtifactStore::open(guest_on("plain", &dir)).unwrap(),
+            _ => ArtifactStore::open_dir(dir).unwrap(),
+        }
+    }
+
+    /// What a copy from `a` writes.
+    fn copy(&self, to: &str, more: &[&str]) -> String {
+        let mut arguments = vec!["--config", "stores.toml", "copy", "--from", "a", "--to", to];
+        arguments.extend(more);
+        expect(self.dir(), &arguments, b"", 0)
+    }
+
+    /// The numbers of the summary: copied, bytes, present, failed.
+    fn summary(&self, to: &str) -> [u64; 4] {
+        summary(&self.copy(to, &["--json"]))
+    }
+}
+
+fn summary(output: &str) -> [u64; 4] {
+    let line = output.lines().last().unwrap();
+    ["copied", "bytes", "present", "failed"].map(|name| {
+        let (_, rest) = line.split_once(&format!("\"{name}\":")).unwrap();
+        rest.split([',', '}']).next().unwrap().parse().unwrap()
+    })
+}
+
+/// Keys that are hard to copy, and sizes around those of chunks.
+fn fill(store: &ArtifactStore) -> (u64, u64) {
+    let keys = ["-h", "a/../b", "..", "😀", "a b", "a\"b\\", "builds/1", "builds/2", "*"];
+    let sizes = [0, 1, 9, 65_535, 65_536, 262_144, 262_145, 1_000_000, 3_000_000];
+    for (key, size) in keys.into_iter().zip(sizes) {
+        let byte = key.bytes().next().unwrap();
+        store.put(key, vec![byte; size]).unwrap();
+    }
+    (keys.len() as u64, sizes.iter().sum::<usize>() as u64)
+}
+
+fn is_same(from: &ArtifactStore, to: &ArtifactStore) {
+    for entry in from.list("") {
+        let key = entry.unwrap().key;
+        assert!(from.get(&key).unwrap() == to.get(&key).unwrap(), "{key}");
+    }
+}
+
+#[test]
+fn all_artifacts_go_over_and_only_once() {
+    let place = Place::new();
+    let (from, to) = (place.store("a"), place.store("b"));
+    let (count, bytes) = fill(&from);
+    to.put("only here", "x").unwrap();
+    assert_eq!(place.summary("b"), [count, bytes, 0, 0]);
+    is_same(&from, &to);
+    assert_eq!(to.get("only here").unwrap(), "x");
+    assert_eq!(place.summary("b"), [0, 0, count, 0]);
+    // What is missing, of another size or of other bytes is copied, and nothing else.
+    to.delete("😀").unwrap();
+    to.put("..", "short").unwrap();
+    to.put("builds/1", vec![7; 262_145]).unwrap();
+    assert_eq!(place.summary("b")[..3], [3, 9 + 65_535 + 262_145, count - 3]);
+    is_same(&from, &to);
+    // A part of it.
+    for key in ["builds/1", "builds/2", "*"] {
+        to.delete(key).unwrap();
+    }
+    let text = place.copy("b", &["builds/", "--jobs", "1"]);
+    assert!(text.starts_with("2 artifacts copied, ") && text.contains("; 0 were there"), "{text}");
+    assert!(to.get("*").is_err());
+}
+
+#[test]
+fn a_backend_without_streams_and_inventory_is_read_and_compared() {
+    let place = Place::new();
+    let (from, to) = (place.store("a"), place.store("plain"));
+    let (count, bytes) = fill(&from);
+    assert_eq!(place.summary("plain"), [count, bytes, 0, 0]);
+    is_same(&from, &to);
+    assert_eq!(place.summary("plain"), [0, 0, count, 0]);
+    to.put("builds/1", vec![7; 262_145]).unwrap();
+    to.put("..", "short").unwrap();
+    to.delete("😀").unwrap();
+    assert_eq!(place.summary("plain")[0], 3);
+    is_same(&from, &to);
+    // It cannot say what it has.
+    let arguments = ["--config", "stores.toml", "copy", "--from", "plain", "--to", "b"];
+    let message = expect(place.dir(), &arguments, b"", 1);
+    assert!(message.contains("store `plain`: cannot list"), "{message}");
+}
+
+#[test]
+fn a_dry_run_copies_nothing() {
+    let place = Place::new();
+    let from = place.store("a");
+    from.put("k", "123").unwrap();
+    from.put("l", "1234").unwrap();
+    place.store("b").put("l", "1234").unwrap();
+    let text = place.copy("b", &["--dry-run"]);
+    assert_eq!(text, "k\n1 artifacts would be copied, 3 B; 1 were there already\n");
+    let text = place.copy("b", &["--dry-run", "--json"]);
+    let summary = "{\"copied\":1,\"bytes\":3,\"present\":1,\"failed\":0,\"dry_run\":true}";
+    assert_eq!(text, format!("{{\"key\":\"k\",\"size\":3,\"copied\":false}}\n{summary}\n"));
+    assert!(place.store("b").get("k").is_err());
+}
+
+#[test]
+fn a_damaged_artifact_is_named_and_the_others_are_copied() {
+    let place = Place::new();
+    let from = place.store("a");
+    for key in ["k", "l", "m"] {
+        from.put(key, vec![1; 300_000]).unwrap();
+    }
+    // The file of `k`, as `docs/format.md` names it.
+    let file = place.dir().join("a/d4e/_k");
+    let mut bytes = std::fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let arguments = ["--config", "stores.toml", "copy", "--from", "a", "--to", "b", "--json"];
+    let output = run(place.dir(), &arguments, b"");
+    assert_eq!(output.status.code(), Some(5));
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(message.contains("store `a`: cannot get `k`"), "{message}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(summary(&text), [2, 600_000, 0, 1]);
+    assert!(text.contains("{\"key\":\"k\",\"size\":300000,\"copied\":false,\"error\":"), "{text}");
+    let to = place.store("b");
+    assert!(to.get("k").is_err());
+    assert_eq!(to.list("").count(), 2);
+    assert_eq!(std::fs::read_dir(place.dir().join("b/tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn wrong_stores_are_wrong_usage() {
+    let place = Place::new();
+    for arguments in [
+        &["copy", "--from", "a", "--to", "b"][..],
+        &["--config", "stores.toml", "copy", "--from", "a", "--to", "a"],
+        &["--config", "stores.toml", "copy", "--from", "a", "--to", "c"],
+        &["--config", "stores.toml", "copy", "--from", "a"],
+        &["--config", "stores.toml", "--store", "a", "copy", "--from", "a", "--to", "b"],
+        &["--config", "stores.toml", "copy", "--from", "a", "--to", "b", "--jobs", "0"],
+        &["--dir", "a", "copy", "--from", "a", "--to", "b"],
+    ] {
+        expect(place.dir(), arguments, b"", 2);
+    }
+}
+
+#[test]
+fn an_interrupted_copy_leaves_nothing_half_copied_and_goes_on_later() {
+    let place = Place::new();
+    let (from, to) = (place.store("a"), place.store("b"));
+    let count = 200;
+    for n in 0..count {
+        from.put(&format!("k{n}"), vec![n as u8; 2_000_000]).unwrap();
+    }
+    let mut child = cli()
+        .args(["--config", "stores.toml", "copy", "--from", "a", "--to", "b", "--json"])
+        .current_dir(place.dir())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while to.list("").count() == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    let code = child.wait().unwrap().code();
+    let copied = to.list("").count() as u64;
+    // On a machine that copies faster than we look it may be done.
+    assert!(code == Some(130) || (code == Some(0) && copied == count), "{code:?}");
+    assert_eq!(std::fs::read_dir(place.dir().join("b/tmp")).unwrap().count(), 0);
+    for entry in to.list("") {
+        to.get(&entry.unwrap().key).unwrap();
+    }
+    let [more, _, present, failed] = place.summary("b");
+    assert_eq!((more + present, present, failed), (count, copied, 0));
+    is_same(&from, &to);
+}
