@@ -51,8 +51,15 @@ pub(crate) async fn write(
                 exported.call_write(accessor, call.key.clone(), data, end, options).await?;
             Ok(answer.map_err(ErrorKind::from))
         })
-        .await?;
+        .await;
     let told = told.lock().unwrap_or_else(|e| e.into_inner()).take();
+    if let (Some(Err(why)), Err(error)) = (&told, &stored)
+        && !error.is_fault()
+    {
+        // It did as it was told, and is no failure of its own.
+        return Err(ErrorKind::Io(std::io::Error::other(why.clone())));
+    }
+    let stored = stored?;
     let Some(Ok(seal)) = told else {
         return Err(ErrorKind::Protocol(
             "it reported a write as stored that was not sealed".into(),
