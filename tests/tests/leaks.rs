@@ -96,9 +96,10 @@ fn grants(dir: &Path) -> Grants {
     Grants::none().read_write(dir, "/").env("ARTIFACT_STORE_SYNC", "off")
 }
 
-/// Of few instances, so that their number is soon what it stays.
+/// Of few instances, so that their number is soon what it stays, with as few handles as
+/// `docs/operating.md` finds enough.
 fn limits() -> Limits {
-    Limits { concurrency: 8, ..Limits::default() }
+    Limits { concurrency: 8, handles: 32, ..Limits::default() }
 }
 
 fn open(backend: Backend) -> blocking::ArtifactStore {
