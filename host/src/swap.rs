@@ -106,7 +106,7 @@ impl Serving {
             let (serving, failed) = (Arc::downgrade(self), Arc::downgrade(&new));
             let rollback = Rollback { serving, failed, before: Arc::clone(&old), options };
             new.trial.begin(options.trial_calls, rollback);
-            telemetry::swapped(&old, &new, "swapped");
+            telemetry::swapped(&old, &new, false);
         }
         LoadedBackend(old)
     }
@@ -176,7 +176,7 @@ impl Rollback {
         let found = serving.0.compare_and_swap(&failed, Arc::clone(&self.before));
         if Arc::ptr_eq(&found, &failed) {
             failed.drain(self.options.drain_timeout);
-            telemetry::swapped(&failed, &self.before, "rolled back");
+            telemetry::swapped(&failed, &self.before, true);
         }
     }
 }

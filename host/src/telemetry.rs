@@ -1,24 +1,52 @@
-//! What operators see of a store: `tracing` spans and events, and `metrics`.
+//! What operators see of a store: `tracing` spans and events, and `metrics`, as
+//! `docs/operating.md` lists them.
 //!
 //! Keys may be confidential, so that they are named at the level `debug` only.
 
 use std::sync::Arc;
 
-use metrics::{Gauge, SharedString, counter, gauge, histogram};
+use metrics::{
+    Gauge, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 use tracing::{Level, Span, debug, enabled, info, warn};
 
 use crate::backend::{Call, Loaded};
 use crate::error::ErrorKind;
+
+/// What all but the backends' own output is filtered by, wherever it comes from.
+const TARGET: &str = "artifact_store";
+
+const CALLS: &str = "artifact_store_calls_total";
+const DURATION: &str = "artifact_store_call_duration_seconds";
+const BYTES: &str = "artifact_store_bytes_total";
+const ERRORS: &str = "artifact_store_errors_total";
+const ACTIVE: &str = "artifact_store_calls_active";
+const SWAPS: &str = "artifact_store_swaps_total";
+
+/// Says what the metrics mean, to the recorder that there is now.
+pub(crate) fn describe() {
+    describe_counter!(CALLS, Unit::Count, "Calls that have ended, well or not");
+    describe_histogram!(
+        DURATION,
+        Unit::Seconds,
+        "How long calls took, waiting for their turn included"
+    );
+    describe_counter!(BYTES, Unit::Bytes, "Bytes of artifacts moved by calls that ended well");
+    describe_counter!(ERRORS, Unit::Count, "Calls that have failed, by the case of their error");
+    describe_gauge!(ACTIVE, Unit::Count, "Calls that run on an instance of the backend now");
+    describe_counter!(SWAPS, Unit::Count, "Backends that took the place of another one");
+}
 
 /// What surrounds a call while it runs.
 pub(crate) fn span(call: &Call) -> Span {
     let Call { backend, operation, key, .. } = call;
     let operation = operation.name();
     let (name, digest) = (&*backend.name, &*backend.digest);
-    if enabled!(Level::DEBUG) {
-        tracing::debug_span!("call", operation, key, backend = name, digest)
+    if enabled!(target: TARGET, Level::DEBUG) {
+        tracing::debug_span!(target: TARGET, "call", operation, key, backend = name, digest)
     } else {
-        tracing::info_span!("call", operation, backend = name, digest)
+        tracing::info_span!(target: TARGET, "call", operation, backend = name, digest)
     }
 }
 
@@ -27,8 +55,7 @@ pub(crate) struct Active(Gauge);
 
 impl Active {
     pub(crate) fn new(call: &Call) -> Self {
-        let name = SharedString::from(Arc::clone(&call.backend.name));
-        let active = gauge!("artifact_store_calls_active", "backend" => name);
+        let active = gauge!(ACTIVE, "backend" => label(&call.backend));
         active.increment(1);
         Self(active)
     }
@@ -43,42 +70,45 @@ impl Drop for Active {
 /// A call ended, well or with this error; `bytes` were moved.
 pub(crate) fn called(call: &Call, bytes: u64, error: Option<&ErrorKind>) {
     let Call { backend, operation, key, begun, .. } = call;
-    let (operation, name, digest) = (operation.name(), &backend.name, &*backend.digest);
-    let outcome = error.map_or("ok", ErrorKind::name);
+    let operation = operation.name();
     let took = begun.elapsed();
-    let label = || SharedString::from(Arc::clone(name));
-    counter!("artifact_store_calls_total", "backend" => label(), "operation" => operation)
-        .increment(1);
-    histogram!("artifact_store_call_seconds", "backend" => label(), "operation" => operation)
-        .record(took.as_secs_f64());
-    if bytes > 0 {
-        counter!("artifact_store_bytes_total", "backend" => label(), "operation" => operation)
-            .increment(bytes);
-    }
-    if let Some(error) = error {
-        counter!("artifact_store_errors_total", "backend" => label(), "error" => outcome)
-            .increment(1);
-        // The keys are at the level `debug` alone, and an error's text may name one.
-        if error.is_fault() {
-            warn!(operation, backend = &**name, digest, outcome, ?took, "the backend failed");
+    let label = || label(backend);
+    counter!(CALLS, "backend" => label(), "operation" => operation).increment(1);
+    histogram!(DURATION, "backend" => label(), "operation" => operation).record(took.as_secs_f64());
+    let outcome = error.map_or("ok", ErrorKind::name);
+    match error {
+        None if bytes > 0 => {
+            counter!(BYTES, "backend" => label(), "operation" => operation).increment(bytes);
+        }
+        None => {}
+        Some(_) => {
+            counter!(ERRORS, "backend" => label(), "operation" => operation, "error" => outcome)
+                .increment(1);
         }
     }
-    debug!(
-        operation,
-        key,
-        backend = &**name,
-        digest,
-        bytes,
-        outcome,
-        error = error.map(tracing::field::display),
-        ?took,
-        "called"
-    );
+    let (name, digest) = (&*backend.name, &*backend.digest);
+    let is_detailed = enabled!(target: TARGET, Level::DEBUG);
+    if is_detailed {
+        let error = error.map(ErrorKind::to_string);
+        debug!(target: TARGET, operation, key, bytes, outcome, error, ?took, backend = name, digest, "called");
+    }
+    // An error's text may name a key, so that it is not here.
+    if error.is_some_and(ErrorKind::is_fault) {
+        warn!(target: TARGET, operation, outcome, ?took, backend = name, digest, "the backend failed");
+    } else if !is_detailed {
+        info!(target: TARGET, operation, bytes, outcome, ?took, backend = name, digest, "called");
+    }
 }
 
 /// One backend took another one's place.
-pub(crate) fn swapped(old: &Loaded, new: &Loaded, how: &'static str) {
-    counter!("artifact_store_swaps_total", "how" => how).increment(1);
+pub(crate) fn swapped(old: &Loaded, new: &Loaded, is_rollback: bool) {
+    let (how, verb) = if is_rollback { ("rollback", "rolled back") } else { ("swap", "swapped") };
+    counter!(SWAPS, "how" => how).increment(1);
     let (from, to) = (&*old.name, &*new.name);
-    info!(from, from_digest = &*old.digest, to, to_digest = &*new.digest, "{how} the backend");
+    let (from_digest, to_digest) = (&*old.digest, &*new.digest);
+    info!(target: TARGET, from, from_digest, to, to_digest, "{verb} the backend");
+}
+
+fn label(backend: &Loaded) -> SharedString {
+    SharedString::from(Arc::clone(&backend.name))
 }

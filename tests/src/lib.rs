@@ -24,14 +24,18 @@ pub fn guest_on(name: &str, dir: &Path) -> Backend {
 /// A backend without a toolchain's runtime, whose every artifact is empty, and which does besides
 /// what `code` puts in the place of the words of `guests/bare.wat`.
 pub fn bare(code: &[(&str, &str)]) -> Backend {
+    Backend::from_bytes("bare", bare_component(code))
+}
+
+/// The same as a component file.
+pub fn bare_component(code: &[(&str, &str)]) -> Vec<u8> {
     let mut text = include_str!("../guests/bare.wat").to_owned();
     for word in ["REALLOC", "PUT", "GET", "DELETE", "MODULE"] {
         let code = code.iter().find(|(name, _)| *name == word).map_or("", |(_, code)| code);
         // In the comment above the component it stands for itself.
         text = text.replace(&format!("{word} "), code).replace(&format!("{word}\n"), code);
     }
-    let component = wat::parse_str(&text).expect("the code fits where it is put");
-    Backend::from_bytes("bare", component)
+    wat::parse_str(&text).expect("the code fits where it is put")
 }
 
 /// The stock wasmtime CLI, from the path or named by `WASMTIME`; none where there is none, which in
@@ -48,29 +52,45 @@ pub fn wasmtime_cli() -> Option<PathBuf> {
 
 /// The command line's binary, built when it is first asked for, so that it is never stale.
 pub fn cli() -> Command {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    let binary = BINARY.get_or_init(|| {
-        // This executable lies in `target/debug/deps`, the binary in `target/debug`.
-        let this = std::env::current_exe().expect("a test knows its own file");
-        let built = this.ancestors().nth(2).expect("it lies in a target directory");
-        let target = built.parent().expect("a profile's directory lies in the target's");
-        let profile = match built.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(profile) => profile,
-        };
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
-            .args(["build", "--quiet", "--package", "artifact-store-cli", "--profile", profile])
-            .arg("--target-dir")
-            .arg(target)
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .status();
-        assert!(status.is_ok_and(|status| status.success()), "the command line does not build");
-        built.join("artifact-store").with_extension(std::env::consts::EXE_EXTENSION)
-    });
-    let mut command = Command::new(binary);
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build(&["--package", "artifact-store-cli"]));
+    let mut command = executable(built.join("artifact-store"));
     command.env_remove("ARTIFACT_STORE_DIR").env_remove("ARTIFACT_STORE_CONFIG");
     command
+}
+
+/// The example that serves artifacts over HTTP, likewise.
+pub fn server() -> Command {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    // Of the whole workspace: its dependencies have been built so before.
+    let built = BUILT.get_or_init(|| build(&["--workspace", "--example", "server"]));
+    executable(built.join("examples").join("server"))
+}
+
+fn executable(file: PathBuf) -> Command {
+    Command::new(file.with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+/// Builds what `selection` names, and returns the directory where it lies.
+fn build(selection: &[&str]) -> PathBuf {
+    // This executable lies in `target/debug/deps`, the binary in `target/debug`.
+    let this = std::env::current_exe().expect("a test knows its own file");
+    let built = this.ancestors().nth(2).expect("it lies in a target directory");
+    let target = built.parent().expect("a profile's directory lies in the target's");
+    let profile = match built.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--profile", profile])
+        .args(selection)
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "{selection:?} does not build");
+    built.to_owned()
 }
 
 /// Runs the command line in `dir` with `input` on its standard input.

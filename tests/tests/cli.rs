@@ -150,6 +150,36 @@ fn what_a_backend_says_cannot_drive_or_flood_the_terminal() {
     assert!(message.len() < 64 << 10, "{} bytes", message.len());
 }
 
+/// Calls at `-v`, their keys and the backend's own lines at `-vv`, and nothing without.
+#[test]
+fn verbose_shows_what_is_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let error = |arguments: &[&str]| {
+        let output = run(dir, arguments, b"x");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!error.contains('\x1b') && !error.contains("hush"), "{error}");
+        error
+    };
+    let secret = ["--env", "TOKEN=hush"];
+    let with = |more: &[&'static str]| [&secret[..], more].concat();
+    assert_eq!(error(&with(&["put", "confidential"])), "");
+    let calls = error(&with(&["put", "confidential", "-v"]));
+    assert!(calls.contains(r#"operation="put""#) && calls.contains(r#"outcome="ok""#), "{calls}");
+    assert!(!calls.contains("confidential"), "{calls}");
+    for arguments in [["-vv", "get", "confidential"], ["-v", "get", "confidential"]] {
+        let calls = error(&with(&arguments));
+        assert_eq!(calls.contains("confidential"), arguments[0] == "-vv", "{calls}");
+    }
+    let file = guest("hostile");
+    let backend = ["--backend", file.to_str().unwrap()];
+    let said = error(&[&backend[..], &["delete", "say", "-vv"]].concat());
+    assert!(said.contains(r"\u{1b}[2Jout") && said.contains("without an end"), "{said}");
+    let said = error(&[&backend[..], &["delete", "say", "-v"]].concat());
+    assert!(said.contains("called") && !said.contains("out\\"), "{said}");
+}
+
 #[test]
 fn an_interrupted_put_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -27,6 +27,10 @@ use crate::commands::{
 pub struct Arguments {
     #[command(flatten)]
     pub store: StoreArguments,
+    /// Shows on standard error what is called and how it ends; -vv shows the keys and what the
+    /// backend writes, too
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
     #[command(subcommand)]
     pub command: Command,
 }

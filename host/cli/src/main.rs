@@ -8,11 +8,13 @@ mod interrupt;
 mod opening;
 mod output;
 mod progress;
+mod verbose;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::from_process();
+    verbose::init(arguments.verbose);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let code = match runtime {
         Ok(runtime) => {

@@ -1,6 +1,7 @@
 //! One call of a backend: a method per verb of the contract, run on the calling thread.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -27,6 +28,8 @@ pub(crate) struct Call {
     deadline: Arc<Deadline>,
     pub(crate) begun: Instant,
     permit: Permit,
+    /// Whether its end was told to operators, which is done once.
+    is_told: Arc<AtomicBool>,
 }
 
 type Answer<T> = std::result::Result<T, ErrorKind>;
@@ -35,7 +38,20 @@ impl Call {
     pub(super) fn new(backend: Arc<Loaded>, operation: Operation, key: &str) -> Self {
         let deadline = backend.pool.deadline();
         let (key, begun) = (key.to_owned(), Instant::now());
-        Self { backend, operation, key, deadline, begun, permit: None }
+        Self { backend, operation, key, deadline, begun, permit: None, is_told: Arc::default() }
+    }
+
+    /// The same call in the hands of whoever waits for its outcome, who may have to give it up.
+    pub(crate) fn outside(&self) -> Self {
+        Self {
+            backend: Arc::clone(&self.backend),
+            operation: self.operation,
+            key: self.key.clone(),
+            deadline: Arc::clone(&self.deadline),
+            begun: self.begun,
+            permit: None,
+            is_told: Arc::clone(&self.is_told),
+        }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -51,9 +67,12 @@ impl Call {
         &self,
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Answer<R> {
-        let _active = telemetry::Active::new(self);
         let span = telemetry::span(self);
         let has_turn = self.permit.is_some();
+        let body = async |accessor: &Accessor<HostState>, exports: &Exports| {
+            let _active = telemetry::Active::new(self);
+            body(accessor, exports).await
+        };
         self.backend.pool.call(&self.deadline, has_turn, body).instrument(span).await
     }
 
@@ -74,10 +93,8 @@ impl Call {
         self,
         verb: impl AsyncFnOnce(Self) -> Result<T> + Send + Sync + 'static,
     ) -> Result<T> {
-        let (backend, operation, key) =
-            (Arc::clone(&self.backend), self.operation, self.key.clone());
-        let outcome = self.spawn(verb).await;
-        outcome.map_err(|kind| backend.error(kind, operation, &key))?
+        let outside = self.outside();
+        self.spawn(verb).await.unwrap_or_else(|lost| outside.end(0, Err(lost)))
     }
 
     /// Sweeps on a thread that may block, beside all calls; nobody waits for it.
@@ -92,16 +109,16 @@ impl Call {
 
     /// What is done at the end of each verb, `bytes` being what it moved.
     pub(crate) fn end<T>(&self, bytes: u64, outcome: Answer<T>) -> Result<T> {
-        telemetry::called(self, bytes, outcome.as_ref().err());
-        self.backend.trial.observe(outcome.as_ref().err());
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            telemetry::called(self, bytes, outcome.as_ref().err());
+            self.backend.trial.observe(outcome.as_ref().err());
+        }
         outcome.map_err(|kind| self.backend.error(kind, self.operation, &self.key))
     }
 
     /// Refuses what is no key before the backend sees it.
     pub(crate) fn check_key(&self) -> Result<()> {
-        let invalid =
-            |why| self.backend.error(ErrorKind::InvalidKey(why), self.operation, &self.key);
-        key::check(&self.key).map_err(invalid)
+        key::check(&self.key).or_else(|why| self.end(0, Err(ErrorKind::InvalidKey(why))))
     }
 
     pub(crate) async fn put(&self, data: Bytes, create: bool) -> Result<Info> {

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::inspect::Inspection;
 use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine, runtime};
 use crate::swap::LoadedBackend;
+use crate::telemetry;
 
 const PACKAGE: &str = "artifact:storage/";
 
@@ -54,6 +55,7 @@ impl Backend {
 
     /// Compiles, links and tries the component, on a thread that may block.
     pub(crate) async fn load(self) -> Result<LoadedBackend, Error> {
+        telemetry::describe();
         let (name, sweep) = (Arc::clone(&self.name), self.sweep);
         let failed = |kind| Error::new(kind, Operation::Open, None, &name);
         let no_thread = |error| ErrorKind::Unavailable(format!("cannot start a thread: {error}"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 /// How often running WebAssembly looks at its deadline.
@@ -88,6 +89,8 @@ pub(crate) fn engine() -> wasmtime::Result<&'static Engine> {
     TICKER.get_or_init(|| {
         running().spawn(async move {
             let mut interval = tokio::time::interval(TICK);
+            // Where the machine was too busy to tick, nobody has computed all that time.
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
                 engine.increment_epoch();

@@ -5,6 +5,7 @@ mod backoff;
 mod deadline;
 mod engine;
 mod limiter;
+mod output;
 mod pool;
 mod state;
 mod worker;

@@ -260,6 +260,7 @@ impl Instance {
         let Self { store, exports, .. } = self;
         store.data_mut().deadline = Arc::clone(deadline);
         store.data_mut().limiter.begin();
+        store.data_mut().output.begin();
         store.set_epoch_deadline(1);
         let outcome = store
             .run_concurrent(async |accessor| {
@@ -273,6 +274,7 @@ impl Instance {
             })
             .await
             .unwrap_or_else(|trap| Err(Failed::Trap(trap)));
+        store.data().output.finish();
         let refused = store.data().take_refused();
         let outcome = outcome.map(|answer| {
             answer.map_err(|kind| match refused {

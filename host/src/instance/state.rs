@@ -11,6 +11,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::engine::TICK;
 use super::limiter::Limiter;
+use super::output::Output;
 use super::{Deadline, engine};
 use crate::error::LoadError;
 #[cfg(feature = "network")]
@@ -25,6 +26,7 @@ pub(crate) struct HostState {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(super) limiter: Limiter,
+    pub(super) output: Output,
     /// The deadline of the call that runs now.
     pub(crate) deadline: Arc<Deadline>,
     #[cfg(feature = "network")]
@@ -74,12 +76,15 @@ pub(crate) fn new_store(
         })?;
     }
     wasi.envs(&grants.env);
+    let output = Output::default();
+    wasi.stdout(output.stream("stdout")).stderr(output.stream("stderr"));
     let mut table = ResourceTable::new();
     table.set_max_capacity(limits.handles);
     let state = HostState {
         wasi: wasi.build(),
         table,
         limiter: Limiter::new(limits),
+        output,
         #[cfg(feature = "network")]
         http: {
             let mut ctx = WasiHttpCtx::new();

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::sink::Chunks;
 use super::{CHUNKS_WAITING, Place, buffered, download};
 use crate::backend::{Call, Loaded};
-use crate::error::{Error, Operation, Result};
+use crate::error::{Operation, Result};
 use crate::instance::Worker;
 use crate::{Info, ReadOptions};
 
@@ -41,13 +41,12 @@ use crate::{Info, ReadOptions};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ArtifactReader {
-    backend: Arc<Loaded>,
-    key: String,
+    call: Call,
     info: Info,
     chunk: Bytes,
     chunks: Pin<Box<dyn Stream<Item = Bytes> + Send + Sync>>,
     /// Says whether the chunks were right; taken when it has been heard.
-    call: Option<Worker<Result<()>>>,
+    work: Option<Worker<Result<()>>>,
 }
 
 impl ArtifactReader {
@@ -59,14 +58,15 @@ impl ArtifactReader {
     ) -> Result<Self> {
         let call = backend.begin(Operation::Get, key);
         call.check_key()?;
+        let outside = call.outside();
         if !backend.pool.offers_streams() {
             let data = call.on_worker(async |call| call.get().await).await?;
             let part = buffered::range(&data, options)
                 .map_err(|kind| backend.error(kind, Operation::Get, key))?;
             let size = data.len() as u64;
             let info = Info { size, checksum: None, modified: None };
-            let (key, chunks) = (key.to_owned(), Box::pin(stream::empty()));
-            return Ok(Self { backend, key, info, chunk: part, chunks, call: None });
+            let chunks = Box::pin(stream::empty());
+            return Ok(Self { call: outside, info, chunk: part, chunks, work: None });
         }
         let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
         let (start, started) = oneshot::channel();
@@ -75,17 +75,16 @@ impl ArtifactReader {
             let bytes = outcome.as_ref().map_or(0, |(_, bytes)| *bytes);
             call.end(bytes, outcome).map(drop)
         };
-        let call = match place {
+        let work = match place {
             Place::Worker => call.spawn(read),
             Place::Here => Worker::here(call.deadline(), read(call)),
         };
         let mut reader = Self {
-            backend,
-            key: key.to_owned(),
+            call: outside,
             info: Info { size: 0, checksum: None, modified: None },
             chunk: Bytes::new(),
             chunks: Box::pin(received),
-            call: Some(call),
+            work: Some(work),
         };
         let ended = std::future::poll_fn(|cx| reader.poll_outcome(cx));
         match select(started, ended).await {
@@ -109,12 +108,12 @@ impl ArtifactReader {
 
     /// A caller who does the work of this reader turns to something else.
     pub(crate) fn pause(&self) {
-        self.call.as_ref().inspect(|call| call.pause());
+        self.work.as_ref().inspect(|work| work.pause());
     }
 
     /// It is back.
     pub(crate) fn resume(&self) {
-        self.call.as_ref().inspect(|call| call.resume());
+        self.work.as_ref().inspect(|work| work.resume());
     }
 
     /// The whole artifact's info, whatever range is read.
@@ -152,20 +151,17 @@ impl ArtifactReader {
     }
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Some(call) = &mut self.call else { return Poll::Ready(Ok(())) };
-        let outcome = ready!(Pin::new(call).poll(cx));
-        self.call = None;
+        let Some(work) = &mut self.work else { return Poll::Ready(Ok(())) };
+        let outcome = ready!(Pin::new(work).poll(cx));
+        self.work = None;
         Poll::Ready(match outcome {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => self.fail(error),
-            Err(kind) => self.fail(self.backend.error(kind, Operation::Get, &self.key)),
+            failed => {
+                // What is still on its way is not to be believed.
+                self.chunks = Box::pin(stream::empty());
+                failed.unwrap_or_else(|lost| self.call.end(0, Err(lost)))
+            }
         })
-    }
-
-    /// What is still on its way is not to be believed.
-    fn fail(&mut self, error: Error) -> Result<()> {
-        self.chunks = Box::pin(stream::empty());
-        Err(error)
     }
 }
 

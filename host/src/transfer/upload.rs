@@ -35,8 +35,15 @@ pub(crate) async fn write(
         *telling.lock().unwrap_or_else(|e| e.into_inner()) = Some(end.clone());
         end
     };
-    let stored = send(call, options, chunks, end).await?;
+    let stored = send(call, options, chunks, end).await;
     let told = told.lock().unwrap_or_else(|e| e.into_inner()).take();
+    if let (Some(Err(why)), Err(error)) = (&told, &stored)
+        && !error.is_fault()
+    {
+        // It did as it was told, and is no failure of its own.
+        return Err(ErrorKind::Io(std::io::Error::other(why.clone())));
+    }
+    let stored = stored?;
     let Some(Ok(seal)) = told else {
         return Err(ErrorKind::Protocol(
             "it reported a write as stored that was not sealed".into(),

@@ -43,8 +43,7 @@ use crate::{Info, WriteOptions};
 /// ```
 #[must_use = "an artifact is stored by `commit`"]
 pub struct ArtifactWriter {
-    backend: Arc<Loaded>,
-    key: String,
+    call: Call,
     buffer: BytesMut,
     written: Checksum,
     way: Way,
@@ -54,7 +53,7 @@ enum Way {
     Streamed {
         chunks: mpsc::Sender<Bytes>,
         end: Option<oneshot::Sender<End>>,
-        call: Worker<Result<types::Info>>,
+        work: Worker<Result<types::Info>>,
     },
     /// For a backend without streams: all of it is kept until the commit.
     Buffered { size: Option<u64> },
@@ -71,7 +70,7 @@ impl ArtifactWriter {
     ) -> Result<Self> {
         let call = backend.begin(Operation::Put, key);
         call.check_key()?;
-        let key = key.to_owned();
+        let outside = call.outside();
         let way = if backend.pool.offers_streams() {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
             let (end, ended) = oneshot::channel();
@@ -80,17 +79,17 @@ impl ArtifactWriter {
                 let bytes = outcome.as_ref().map_or(0, |info| info.size);
                 call.end(bytes, outcome)
             };
-            let call = match place {
+            let work = match place {
                 Place::Worker => call.spawn(write),
                 Place::Here => Worker::here(call.deadline(), write(call)),
             };
-            Way::Streamed { chunks, end: Some(end), call }
+            Way::Streamed { chunks, end: Some(end), work }
         } else if options.create {
-            return Err(backend.error(buffered::cannot_create(), Operation::Put, &key));
+            return call.end(0, Err(buffered::cannot_create()));
         } else {
             Way::Buffered { size: options.size }
         };
-        Ok(Self { backend, key, buffer: BytesMut::new(), written: Checksum::new(), way })
+        Ok(Self { call: outside, buffer: BytesMut::new(), written: Checksum::new(), way })
     }
 
     /// Stores what was written, as one artifact under the key. When this returns ok, it is
@@ -107,7 +106,7 @@ impl ArtifactWriter {
                 return Err(self.error(ErrorKind::Other(text)));
             }
             let data = self.buffer.split().freeze();
-            let call = self.backend.begin(Operation::Put, &self.key);
+            let call = self.call.backend.begin(Operation::Put, &self.call.key);
             return call.on_worker(async |call| call.put(data, false).await).await;
         }
         poll_fn(|cx| self.poll_send(cx)).await?;
@@ -120,8 +119,8 @@ impl ArtifactWriter {
     /// this returns. Dropping the writer does the same in the background.
     pub async fn abort(mut self) {
         self.give_up();
-        if let Way::Streamed { call, .. } = &mut self.way {
-            let _ = call.await;
+        if let Way::Streamed { work, .. } = &mut self.way {
+            let _ = work.await;
         }
     }
 
@@ -142,20 +141,20 @@ impl ArtifactWriter {
 
     /// A caller who does the work of this writer turns to something else.
     pub(crate) fn pause(&self) {
-        if let Way::Streamed { call, .. } = &self.way {
-            call.pause();
+        if let Way::Streamed { work, .. } = &self.way {
+            work.pause();
         }
     }
 
     /// It is back.
     pub(crate) fn resume(&self) {
-        if let Way::Streamed { call, .. } = &self.way {
-            call.resume();
+        if let Way::Streamed { work, .. } = &self.way {
+            work.resume();
         }
     }
 
     pub(crate) fn error(&self, kind: ErrorKind) -> Error {
-        self.backend.error(kind, Operation::Put, &self.key)
+        self.call.backend.error(kind, Operation::Put, &self.call.key)
     }
 
     /// What made this writer fail, out of the I/O error that carries it.
@@ -194,16 +193,13 @@ impl ArtifactWriter {
     }
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<types::Info>> {
-        let Way::Streamed { call, .. } = &mut self.way else {
+        let Way::Streamed { work, .. } = &mut self.way else {
             let kind = ErrorKind::Unavailable("the write failed before".into());
             return Poll::Ready(Err(self.error(kind)));
         };
-        let outcome = ready!(Pin::new(call).poll(cx));
+        let outcome = ready!(Pin::new(work).poll(cx));
         self.way = Way::Failed;
-        Poll::Ready(match outcome {
-            Ok(outcome) => outcome,
-            Err(kind) => Err(self.error(kind)),
-        })
+        Poll::Ready(outcome.unwrap_or_else(|lost| self.call.end(0, Err(lost))))
     }
 }
 
@@ -217,8 +213,7 @@ impl AsyncWrite for ArtifactWriter {
         let room = match me.way {
             Way::Buffered { .. } => {
                 let size = (me.buffer.len() + bytes.len()) as u64;
-                buffered::check_size(me.backend.pool.limits(), size)
-                    .map_err(|kind| me.error(kind))?;
+                buffered::check_size(me.call.limits(), size).map_err(|kind| me.error(kind))?;
                 bytes.len()
             }
             _ => {

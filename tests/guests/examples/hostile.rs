@@ -46,8 +46,13 @@ fn misbehave(key: &str) {
                 hoard.push(file);
             }
         }
+        "say" => {
+            println!("\x1b[2Jout\r");
+            println!("{}", "long ".repeat(2000));
+            eprint!("without an end");
+        }
         "chatter" => {
-            for n in 0..1_000_000 {
+            for n in 0..200_000 {
                 eprintln!("{n} {}", "la".repeat(100));
             }
         }

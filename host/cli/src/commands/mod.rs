@@ -21,7 +21,7 @@ use crate::arguments::{Arguments, Command};
 use crate::interrupt::Interrupt;
 
 /// Does what the arguments say; the exit code.
-pub async fn run(Arguments { store, command }: Arguments) -> Result<u8> {
+pub async fn run(Arguments { store, command, .. }: Arguments) -> Result<u8> {
     let interrupt = Interrupt::listen().context("cannot listen for signals")?;
     match command {
         // It has something to clean up before it ends.

@@ -1,0 +1,27 @@
+//! What `-v` shows: the library's own events, on standard error.
+
+use std::io;
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Without `-v` there is nothing but the message of a failure.
+pub fn init(times: u8) {
+    let level = match times {
+        0 => return,
+        1 => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    // Those of the sandbox's own parts are for their authors.
+    let ours = Targets::new().with_target("artifact_store", level);
+    tracing_subscriber::fmt()
+        .compact()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        // Where standard error is closed, nobody wants to know.
+        .log_internal_errors(false)
+        .finish()
+        .with(ours)
+        .init();
+}

@@ -1,0 +1,143 @@
+//! An HTTP server over a store, as an application would embed one:
+//!
+//! - `PUT /artifacts/{key}` stores the body (`If-None-Match: *` only where there is nothing yet),
+//!   `GET` (with `Range`, `If-None-Match` and `If-Range`), `HEAD` and `DELETE` do what they say.
+//!   The key is percent-encoded: `/artifacts/a%2F..%2Fb` and `/artifacts/a/../b` are one artifact.
+//! - `GET /artifacts?prefix=builds/` lists: a JSON object on each line.
+//! - `GET /metrics` is what Prometheus scrapes.
+//!
+//! SIGHUP loads the backend's file again and swaps it in; SIGTERM and Ctrl-C finish the requests in
+//! flight. `cargo run --example server -- --listen 127.0.0.1:8080 --dir artifacts`
+#![allow(clippy::print_stdout, reason = "whoever asked for port 0 has to learn which it is")]
+
+mod range;
+mod routes;
+mod status;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use artifact_store::{ArtifactStore, Backend, Grants, Limits, SwapOptions};
+use clap::Parser;
+use futures::FutureExt;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tracing::{error, info, warn};
+
+/// How long requests in flight may go on when the server is asked to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves artifacts over HTTP
+#[derive(Parser)]
+struct Arguments {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// The directory that the backend sees as `/`
+    #[arg(long, default_value = "artifacts")]
+    dir: PathBuf,
+
+    /// The file of a component that takes the place of the built-in backend
+    #[arg(long, value_name = "FILE.wasm")]
+    backend: Option<PathBuf>,
+
+    /// How many seconds the backend may take over one step
+    #[arg(long, default_value_t = 30)]
+    timeout: u64,
+}
+
+impl Arguments {
+    fn backend(&self) -> Backend {
+        let call_timeout = Duration::from_secs(self.timeout);
+        let limits = Limits { call_timeout, ..Limits::default() };
+        let backend = match &self.backend {
+            None => Backend::fs(&self.dir),
+            Some(file) => {
+                Backend::from_file(file).grants(Grants::none().read_write(&self.dir, "/"))
+            }
+        };
+        backend.limits(limits)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt().compact().with_writer(std::io::stderr).init();
+    // Before the store opens, so that it counts from the start.
+    let metrics = recorder()?;
+    std::fs::create_dir_all(&arguments.dir).context("cannot create the directory")?;
+    let store = ArtifactStore::open(arguments.backend()).await?;
+    let listener = TcpListener::bind(arguments.listen).await.context("cannot listen")?;
+    println!("listening on http://{}", listener.local_addr()?);
+
+    tokio::spawn(reload_on_hangup(store.clone(), arguments));
+    let stop = stop_signal().shared();
+    let server = axum::serve(listener, routes::all(store, metrics));
+    let server = server.with_graceful_shutdown(stop.clone());
+    let too_long = async {
+        stop.await;
+        info!("finishing the requests in flight");
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        served = server => served.context("the server failed")?,
+        () = too_long => warn!("some requests took too long and were cut off"),
+    }
+    Ok(())
+}
+
+fn recorder() -> Result<PrometheusHandle> {
+    let seconds = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0];
+    let duration = Matcher::Full("artifact_store_call_duration_seconds".into());
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(duration, &seconds)?;
+    let handle = builder.install_recorder()?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+/// A backend that cannot be loaded changes nothing.
+#[cfg(unix)]
+async fn reload_on_hangup(store: ArtifactStore, arguments: Arguments) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => return error!("cannot listen for SIGHUP: {error}"),
+    };
+    while hangup.recv().await.is_some() {
+        match store.swap(arguments.backend(), SwapOptions::default()).await {
+            Ok(_) => info!(digest = store.backend().digest(), "the backend was loaded again"),
+            Err(error) => error!("the backend stays: {:#}", anyhow::Error::from(error)),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn reload_on_hangup(_: ArtifactStore, _: Arguments) {}
+
+/// Resolves when the server is to stop.
+async fn stop_signal() {
+    #[cfg(unix)]
+    let terminated = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => drop(terminate.recv().await),
+            Err(error) => error!("cannot listen for SIGTERM: {error}"),
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => (),
+        () = terminated => (),
+    }
+}

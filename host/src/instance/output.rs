@@ -1,0 +1,202 @@
+//! What a backend writes to its standard output and error, line by line, for whoever debugs it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use tracing::{Level, debug, enabled};
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+/// What a filter of `tracing` calls these lines.
+const TARGET: &str = "artifact_store::backend";
+
+/// A longer line is shown in pieces of so many bytes.
+const LINE: usize = 4 << 10;
+
+/// What is shown of one call, in bytes.
+const PER_CALL: usize = 64 << 10;
+
+/// How much a component may hand over at once.
+const AT_ONCE: usize = 64 << 10;
+
+/// Both streams of one instance.
+#[derive(Clone, Default)]
+pub(super) struct Output(Arc<Mutex<Log>>);
+
+struct Log {
+    /// What may still be shown of the call.
+    left: usize,
+    /// The line that has not ended, and the stream that it is from.
+    line: Vec<u8>,
+    stream: &'static str,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { left: PER_CALL, line: Vec::new(), stream: "" }
+    }
+}
+
+impl Output {
+    pub(super) fn stream(&self, name: &'static str) -> impl StdoutStream + use<> {
+        Stream { log: self.clone(), name }
+    }
+
+    /// A call begins.
+    pub(super) fn begin(&self) {
+        self.log().left = PER_CALL;
+    }
+
+    /// It ended; what it did not end with a line feed is a line, too.
+    pub(super) fn finish(&self) {
+        self.log().show();
+    }
+
+    fn write(&self, stream: &'static str, bytes: &[u8]) {
+        if !enabled!(target: TARGET, Level::DEBUG) {
+            return;
+        }
+        let mut log = self.log();
+        if log.stream != stream {
+            log.show();
+            log.stream = stream;
+        }
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            log.add(part);
+        }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Log {
+    /// A line, or a part of one.
+    fn add(&mut self, mut part: &[u8]) {
+        while !part.is_empty() && self.left > 0 {
+            let taken = part.len().min(LINE - self.line.len()).min(self.left);
+            self.line.extend_from_slice(&part[..taken]);
+            self.left -= taken;
+            part = &part[taken..];
+            if self.line.len() == LINE || self.line.ends_with(b"\n") || self.left == 0 {
+                self.show();
+            }
+            if self.left == 0 {
+                debug!(target: TARGET, "the rest of what the backend writes in this call is dropped");
+            }
+        }
+    }
+
+    fn show(&mut self) {
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        if !line.is_empty() {
+            debug!(target: TARGET, stream = self.stream, "{}", printable(line));
+        }
+        self.line.clear();
+    }
+}
+
+/// It is shown on terminals, and must not drive them.
+fn printable(line: &[u8]) -> String {
+    let mut shown = String::with_capacity(line.len());
+    for c in String::from_utf8_lossy(line).chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// One of the two, as a component writes to it. It takes everything at once.
+struct Stream {
+    log: Output,
+    name: &'static str,
+}
+
+impl Stream {
+    fn again(&self) -> Self {
+        Self { log: self.log.clone(), name: self.name }
+    }
+}
+
+impl IsTerminal for Stream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Stream {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.again())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.again())
+    }
+}
+
+impl OutputStream for Stream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.log.write(self.name, &bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(AT_ONCE)
+    }
+}
+
+#[async_trait]
+impl Pollable for Stream {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.log.write(self.name, bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_bad_bytes_replaced() {
+        assert_eq!(printable(b"a\x1b[2J\r\xff"), "a\\u{1b}[2J\\r\u{fffd}");
+    }
+
+    #[test]
+    fn no_line_and_no_call_is_longer_than_its_bound() {
+        let mut log = Log::default();
+        log.add(&[b'a'; LINE - 1]);
+        assert_eq!(log.line.len(), LINE - 1);
+        log.add(b"bc");
+        assert_eq!(log.line, b"c");
+        log.add(&[b'd'; 2 * PER_CALL]);
+        assert_eq!((log.left, log.line.len()), (0, 0));
+        log.add(b"more\n");
+        assert!(log.line.is_empty());
+    }
+}
