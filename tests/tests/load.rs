@@ -106,14 +106,18 @@ fn nothing_is_granted_by_default() {
     assert_eq!(store.get("k").unwrap(), "x");
 }
 
-/// A change here is a change of what the built-in backend may ask for: look at it twice.
+/// A change here is a change of what a built-in backend may ask for: look at it twice.
 #[test]
-fn the_built_in_backend_imports_what_it_needs() {
+fn the_built_in_backends_import_what_they_need() {
     let engine = wasmtime::Engine::default();
-    let component =
-        wasmtime::component::Component::from_binary(&engine, Backend::fs_component()).unwrap();
-    let ty = component.component_type();
-    let mut imports: Vec<_> = ty.imports(&engine).map(|(name, _)| name.to_owned()).collect();
-    imports.sort();
-    assert_eq!(imports, include_str!("fs-imports.txt").lines().collect::<Vec<_>>());
+    for (bytes, expected) in [
+        (Backend::fs_component(), include_str!("fs-imports.txt")),
+        (Backend::s3_component(), include_str!("s3-imports.txt")),
+    ] {
+        let component = wasmtime::component::Component::from_binary(&engine, bytes).unwrap();
+        let ty = component.component_type();
+        let mut imports: Vec<_> = ty.imports(&engine).map(|(name, _)| name.to_owned()).collect();
+        imports.sort();
+        assert_eq!(imports, expected.lines().collect::<Vec<_>>());
+    }
 }

@@ -238,6 +238,7 @@ fn parts_are_sent_whole_and_completed_in_order() {
     let info = open(&server).put("k", vec![7; 3 * LARGE]).unwrap();
     assert_eq!(info.size, 3 * LARGE as u64);
     let requests = server.requests();
+    assert!(requests.iter().all(|request| request.header("transfer-encoding").is_none()));
     let mut parts: Vec<_> = requests.iter().filter(|request| request.method == "PUT").collect();
     parts.sort_by_key(|part| part.query.clone());
     let sizes: Vec<_> = parts.iter().map(|part| part.body.len() >> 20).collect();
@@ -366,7 +367,9 @@ fn keys_are_safe_on_the_wire() {
     }
     let long = "/é".repeat(341);
     store.put(&long, "x").unwrap();
+    store.delete("k").unwrap();
     for request in server.requests() {
+        assert_eq!(request.header("transfer-encoding"), None);
         let name = request.path.strip_prefix("/artifacts/_/").expect(&request.path);
         assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b)), "{name}");
         assert!(name.split('/').all(|segment| !matches!(segment, "" | "." | "..")), "{name}");

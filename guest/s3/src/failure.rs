@@ -190,7 +190,6 @@ fn refused(doing: &str, refusal: &Refusal) -> Error {
     };
     match (code.as_str(), status) {
         ("NoSuchKey", 404) => Error::NotFound,
-        ("PreconditionFailed", _) | (_, 412) => Error::AlreadyExists,
         ("NoSuchBucket", _) => Error::Other(text("S3_BUCKET names no bucket of this service")),
         ("NoSuchUpload", _) => Error::Unavailable(text("the unfinished upload was removed")),
         ("RequestTimeTooSkewed", _) => {

@@ -21,7 +21,6 @@ pub struct Request<'a> {
     pub method: Method,
     pub url: &'a Url,
     pub headers: &'a [(&'static str, String)],
-    /// None, which is not the same as an empty one.
     pub body: Option<&'a [u8]>,
 }
 
@@ -71,21 +70,24 @@ struct Outgoing {
 
 fn outgoing(request: &Request<'_>) -> Result<(types::Request, Outgoing), ErrorCode> {
     let invalid = || ErrorCode::HttpRequestUriInvalid;
+    // Where a length would be expected, none would make the host say `chunked`, which S3 refuses.
+    let has_body = request.body.is_some() || !matches!(request.method, Method::Get | Method::Head);
     let mut headers: Vec<(String, Vec<u8>)> = request
         .headers
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes()))
         .collect();
-    if let Some(body) = request.body {
-        headers.push(("content-length".into(), body.len().to_string().into_bytes()));
+    if has_body {
+        let length = request.body.map_or(0, <[u8]>::len);
+        headers.push(("content-length".into(), length.to_string().into_bytes()));
     }
     let headers = Fields::from_list(&headers).map_err(|_| ErrorCode::HttpRequestDenied)?;
-    let (writer, contents) = match request.body {
-        Some(_) => {
+    let (writer, contents) = match has_body {
+        true => {
             let (writer, contents) = wit_stream::new();
             (Some(writer), Some(contents))
         }
-        None => (None, None),
+        false => (None, None),
     };
     let (trailers, no_trailers) = wit_future::new(|| Ok(None));
     let options = types::RequestOptions::new();

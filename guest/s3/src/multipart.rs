@@ -153,17 +153,16 @@ impl<'a> Multipart<'a> {
                     .foreign(answer.status, "it does not say that the upload is complete")
                     .into()),
             },
-            // It may have been completed by an earlier try whose answer was lost.
-            Err(failure) if failure.is_code("NoSuchUpload") || failure.is_precondition() => {
-                let is_open = failure.is_open;
-                let error = failure.into();
-                if is_open {
-                    settle(self.settings, object, &self.write, error).await
-                } else {
-                    Err(error)
+            Err(failure) => {
+                let exists = failure.is_precondition() && self.options.mode == Mode::Create;
+                // It may have been completed by an earlier try whose answer was lost.
+                let may_be_own = failure.is_open && (exists || failure.is_code("NoSuchUpload"));
+                let error = if exists { Error::AlreadyExists } else { failure.into() };
+                match may_be_own {
+                    true => settle(self.settings, object, &self.write, error).await,
+                    false => Err(error),
                 }
             }
-            Err(failure) => Err(failure.into()),
         };
         if done.is_ok() {
             self.id.borrow_mut().take();

@@ -142,9 +142,12 @@ async fn store(
             let failure = call.foreign(answer.status, "it has no ETag");
             Err(failure.into())
         }
-        // It may be our own: an earlier try whose answer was lost.
-        Err(failure) if failure.is_precondition() && failure.is_open => {
-            settle(settings, &place.object, &write, Error::AlreadyExists).await
+        Err(failure) if failure.is_precondition() && mode == Mode::Create => {
+            match failure.is_open {
+                // It may be our own: an earlier try whose answer was lost.
+                true => settle(settings, &place.object, &write, Error::AlreadyExists).await,
+                false => Err(Error::AlreadyExists),
+            }
         }
         Err(failure) => Err(failure.into()),
     }

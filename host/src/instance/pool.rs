@@ -278,7 +278,7 @@ impl Instance {
         let refused = store.data().take_refused();
         let outcome = outcome.map(|answer| {
             answer.map_err(|kind| match refused {
-                Some(endpoint) => not_granted(&endpoint, &kind),
+                Some(endpoint) => not_granted(&endpoint, kind),
                 None => kind,
             })
         });
@@ -290,11 +290,17 @@ impl Instance {
     }
 }
 
-/// What a failure means in which the backend was refused an endpoint, whatever it makes of that.
-fn not_granted(endpoint: &str, kind: &ErrorKind) -> ErrorKind {
-    ErrorKind::AccessDenied(format!(
-        "the backend asked for `{endpoint}`, which is not granted (it says: {kind})"
-    ))
+/// What a failure means in which the backend was refused an endpoint: where its answer may come
+/// from that, it is named, whatever the backend makes of it.
+fn not_granted(endpoint: &str, kind: ErrorKind) -> ErrorKind {
+    match kind {
+        ErrorKind::AccessDenied(_) | ErrorKind::Unavailable(_) | ErrorKind::Other(_) => {
+            ErrorKind::AccessDenied(format!(
+                "the backend asked for `{endpoint}`, which is not granted (it says: {kind})"
+            ))
+        }
+        kind => kind,
+    }
 }
 
 /// How a call ended: with the backend's answer, or so that the instance is of no more use.
