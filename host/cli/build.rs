@@ -13,7 +13,7 @@ fn main() {
         println!("cargo::rerun-if-changed={}", guest.join(input).display());
     }
     println!("cargo::rerun-if-changed=../build");
-    let built = component::build(&guest.join("Cargo.toml"), "--lib");
+    let built = component::build(&guest.join("Cargo.toml"), &["--lib"]);
     let out = Path::new(&env::var_os("OUT_DIR").expect("set by cargo")).join("command.wasm");
     let built = built.join("artifact_store_command.wasm");
     fs::copy(&built, out).unwrap_or_else(|e| panic!("cannot copy `{}`: {e}", built.display()));

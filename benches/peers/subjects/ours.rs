@@ -46,13 +46,11 @@ impl Subject for Blocking {
 
     fn read(&self, key: &str) -> usize {
         let mut reader = self.0.read(key, ReadOptions::default()).expect("read");
-        let (mut buffer, mut size) = (vec![0; PIECE], 0);
-        loop {
-            match reader.read(&mut buffer).expect("read") {
-                0 => return size,
-                read => size += read,
-            }
+        let mut size = 0;
+        while let Some(chunk) = reader.next_chunk().expect("read") {
+            size += chunk.len();
         }
+        size
     }
 
     fn range(&self, key: &str, offset: u64, length: usize) -> usize {

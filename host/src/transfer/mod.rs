@@ -5,6 +5,7 @@
 //! `reader` and `sink` are the caller's ends.
 
 pub(crate) mod buffered;
+mod chunk;
 pub(crate) mod download;
 pub(crate) mod reader;
 pub(crate) mod sink;

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
 
-use super::CHUNK;
+use super::{CHUNK, chunk};
 use crate::bindings::types;
 use crate::error::ErrorKind;
 
@@ -28,16 +28,28 @@ pub(crate) struct Chunks {
     start: Option<oneshot::Sender<types::Info>>,
     chunks: mpsc::Sender<Bytes>,
     buffer: Vec<u8>,
+    /// Bytes that have yet to be handed on, and one more, which shows that there is none.
+    rest: u64,
 }
 
 impl Chunks {
     pub(crate) fn new(start: oneshot::Sender<types::Info>, chunks: mpsc::Sender<Bytes>) -> Self {
-        Self { start: Some(start), chunks, buffer: Vec::new() }
+        Self { start: Some(start), chunks, buffer: Vec::new(), rest: 0 }
+    }
+}
+
+impl Chunks {
+    /// Takes the buffer out and puts another one in its place.
+    fn renew(&mut self) -> Vec<u8> {
+        let size = usize::try_from(self.rest).unwrap_or(CHUNK);
+        std::mem::replace(&mut self.buffer, chunk::empty(size.min(CHUNK)))
     }
 }
 
 impl Sink for Chunks {
-    fn start(&mut self, info: types::Info, _: u64) -> Result<Result<(), Gone>, ErrorKind> {
+    fn start(&mut self, info: types::Info, due: u64) -> Result<Result<(), Gone>, ErrorKind> {
+        self.rest = due.saturating_add(1);
+        self.renew();
         Ok(match self.start.take() {
             Some(start) => start.send(info).map_err(|_| Gone),
             None => Err(Gone),
@@ -55,8 +67,9 @@ impl Sink for Chunks {
         }
         self.chunks.poll_ready(cx).map(|ready| {
             ready.map_err(|_| Gone)?;
-            let chunk = std::mem::take(&mut self.buffer);
-            self.chunks.start_send(chunk.into()).map_err(|_| Gone)
+            self.rest = self.rest.saturating_sub(self.buffer.len() as u64);
+            let chunk = self.renew();
+            self.chunks.start_send(chunk::share(chunk)).map_err(|_| Gone)
         })
     }
 }

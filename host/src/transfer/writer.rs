@@ -4,13 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::Sink;
 use futures::channel::{mpsc, oneshot};
 use tokio::io::AsyncWrite;
 
 use super::upload::End;
-use super::{CHUNK, CHUNKS_WAITING, Place, buffered, upload};
+use super::{CHUNK, CHUNKS_WAITING, Place, buffered, chunk, upload};
 use crate::backend::{Call, Loaded};
 use crate::bindings::streams::Seal;
 use crate::bindings::types;
@@ -44,7 +44,7 @@ use crate::{Info, WriteOptions};
 #[must_use = "an artifact is stored by `commit`"]
 pub struct ArtifactWriter {
     call: Call,
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     written: Checksum,
     way: Way,
 }
@@ -89,7 +89,7 @@ impl ArtifactWriter {
         } else {
             Way::Buffered { size: options.size }
         };
-        Ok(Self { call: outside, buffer: BytesMut::new(), written: Checksum::new(), way })
+        Ok(Self { call: outside, buffer: Vec::new(), written: Checksum::new(), way })
     }
 
     /// Stores what was written, as one artifact under the key. When this returns ok, it is
@@ -105,7 +105,7 @@ impl ArtifactWriter {
                 let text = format!("{} bytes came, {size} were announced", self.written.size());
                 return Err(self.error(ErrorKind::Other(text)));
             }
-            let data = self.buffer.split().freeze();
+            let data = std::mem::take(&mut self.buffer).into();
             let call = self.call.backend.begin(Operation::Put, &self.call.key);
             return call.on_worker(async |call| call.put(data, false).await).await;
         }
@@ -174,7 +174,7 @@ impl ArtifactWriter {
             let mut chunks = Pin::new(chunks);
             match chunks.as_mut().poll_ready(cx) {
                 Poll::Ready(Ok(())) => {
-                    if chunks.start_send(self.buffer.split().freeze()).is_ok() {
+                    if chunks.start_send(chunk::share(std::mem::take(&mut self.buffer))).is_ok() {
                         return Poll::Ready(Ok(()));
                     }
                 }
@@ -220,7 +220,13 @@ impl AsyncWrite for ArtifactWriter {
                 if me.buffer.len() >= CHUNK {
                     ready!(me.poll_send(cx))?;
                 }
-                CHUNK - me.buffer.len()
+                let taken = bytes.len().min(CHUNK - me.buffer.len());
+                if me.buffer.capacity() - me.buffer.len() < taken {
+                    let size = if me.buffer.is_empty() { taken } else { CHUNK };
+                    let small = std::mem::replace(&mut me.buffer, chunk::empty(size));
+                    me.buffer.extend_from_slice(&small);
+                }
+                taken
             }
         };
         let taken = bytes.len().min(room);

@@ -15,7 +15,7 @@ use wasip3::clocks::system_clock;
 use wasip3::filesystem::preopens::get_directories;
 pub use wasip3::filesystem::types::ErrorCode;
 use wasip3::filesystem::types::{DescriptorStat, DescriptorType};
-use wasip3::random::random::get_random_u64;
+use wasip3::random::random::get_random_bytes;
 
 pub use dir::{Access, Dir};
 pub use failure::Failure;
@@ -66,8 +66,9 @@ pub fn is_durable() -> Result<bool> {
 
 /// A name for a new temporary file that nobody else comes upon.
 pub fn temporary() -> String {
-    let number = u128::from(get_random_u64()) << 64 | u128::from(get_random_u64());
-    name::temporary(number)
+    let mut number = [0; 16];
+    number.iter_mut().zip(get_random_bytes(16)).for_each(|(byte, random)| *byte = random);
+    name::temporary(u128::from_le_bytes(number))
 }
 
 /// The time by the clock of the host.

@@ -1,0 +1,80 @@
+//! How many calls of WASI the built-in backend makes for each operation. Each costs about a
+//! microsecond, so that none is to be added unnoticed.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use artifact_store::blocking::ArtifactStore;
+use artifact_store::{Backend, ReadOptions};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// Counts the calls by name: wasmtime opens a span for each.
+#[derive(Clone, Default)]
+struct Counter(Arc<Mutex<BTreeMap<String, u32>>>);
+
+struct Function(String);
+
+impl Visit for Function {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "function" {
+            self.0 = format!("{value:?}").trim_matches('"').to_owned();
+        }
+    }
+}
+
+impl Subscriber for Counter {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() && metadata.name() == "wit-bindgen import"
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut function = Function(String::new());
+        span.record(&mut function);
+        *self.0.lock().unwrap().entry(function.0).or_default() += 1;
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// One test, since the spans that are looked at are the same for the whole process.
+#[test]
+fn each_operation_makes_few_calls() {
+    let counter = Counter::default();
+    let _counting = tracing::subscriber::set_default(counter.clone());
+    let dir = tempfile::tempdir().unwrap();
+    // The splice replaces one of wasmtime's functions with one that opens no span.
+    let backend = Backend::fs(dir.path()).sweep_older_than(None).splice(false);
+    let store = ArtifactStore::open(backend).unwrap();
+    let mut all = BTreeMap::new();
+    let mut count = |operation: &'static str, call: &dyn Fn()| {
+        counter.0.lock().unwrap().clear();
+        call();
+        let calls = std::mem::take(&mut *counter.0.lock().unwrap());
+        let number: u32 = calls.values().sum();
+        eprintln!("{operation}: {number} {calls:?}");
+        all.insert(operation, number);
+    };
+    // What an instance learns at first, it knows the second time.
+    for _ in 0..3 {
+        count("put", &|| drop(store.put("k", "some bytes").unwrap()));
+        count("get", &|| drop(store.get("k").unwrap()));
+        count("range", &|| {
+            let options = ReadOptions { offset: 1, length: Some(2) };
+            std::io::copy(&mut store.read("k", options).unwrap(), &mut std::io::sink()).unwrap();
+        });
+        count("stat", &|| drop(store.stat("k").unwrap()));
+        count("delete", &|| store.delete("k").unwrap());
+    }
+    let bounds = [("put", 10), ("get", 7), ("range", 7), ("stat", 5), ("delete", 3)];
+    for (operation, bound) in bounds {
+        assert!(all[operation] <= bound, "{operation} makes {} calls", all[operation]);
+    }
+}
