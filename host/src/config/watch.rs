@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use super::Configuration;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::{spawn, spawn_blocking};
+use crate::instance::{runtime, spawn};
 use crate::swap::Serving;
 use crate::{Backend, LoadedBackend, SwapOptions};
 
@@ -162,17 +162,24 @@ struct Look {
 impl Place {
     /// Looks at the files, on a thread that may block.
     async fn look(&self) -> Look {
+        let failed = |kind| {
+            let error = Error::new(kind, Operation::Configure, None, &(&*self.store).into());
+            Look { files: vec![self.file.clone()], outcome: Err(error) }
+        };
+        let runtime = match runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let text = format!("cannot start a thread: {error}");
+                return failed(ErrorKind::Unavailable(text));
+            }
+        };
         let place = self.clone();
-        let look = spawn_blocking(move || {
+        let look = runtime.spawn_blocking(move || {
             let mut files = vec![place.file.clone()];
             let outcome = place.look_at(&mut files);
             Look { files, outcome }
         });
-        look.await.unwrap_or_else(|panic| {
-            let kind = ErrorKind::Trap(panic.into());
-            let error = Error::new(kind, Operation::Configure, None, &(&*self.store).into());
-            Look { files: vec![self.file.clone()], outcome: Err(error) }
-        })
+        look.await.unwrap_or_else(|panic| failed(ErrorKind::Trap(panic.into())))
     }
 
     fn look_at(&self, files: &mut Vec<PathBuf>) -> Result<(Found, Backend)> {

@@ -56,14 +56,6 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHand
     running().spawn(task)
 }
 
-/// Runs `work`, which asks the system alone, on a thread that may block.
-#[cfg(feature = "config")]
-pub(crate) fn spawn_blocking<R: Send + 'static>(
-    work: impl FnOnce() -> R + Send + 'static,
-) -> JoinHandle<R> {
-    RUNTIME.spawn_blocking(work)
-}
-
 /// The engine of this process, made at the first use. More than one would keep compiled code
 /// and its memory apart for nothing.
 ///

@@ -11,8 +11,6 @@ mod state;
 mod worker;
 
 pub(crate) use deadline::Deadline;
-#[cfg(feature = "config")]
-pub(crate) use engine::spawn_blocking;
 pub(crate) use engine::{engine, on_this_thread, runtime, spawn};
 pub(crate) use limiter::HANDED_BACK;
 pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool, shortened};
