@@ -100,7 +100,7 @@ impl ArtifactReader {
             }
         }
         // A small artifact is then done with: nothing waits for its reader.
-        std::future::poll_fn(|cx| Poll::Ready(reader.call.as_mut().map(|call| call.advance(cx))))
+        std::future::poll_fn(|cx| Poll::Ready(reader.work.as_mut().map(|work| work.advance(cx))))
             .await;
         reader.pause();
         Ok(reader)
