@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use artifact_store::{ArtifactStore, Backend, Grants, Limits, ReadOptions, SwapOptions, blocking};
 use artifact_store_tests::guest_on;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Runtime;
 
 /// More than the noise of an allocator, and less than a leak of a few KiB for each of the calls.
 const SLACK: usize = 24 << 20;
@@ -106,10 +107,15 @@ fn open(backend: Backend) -> blocking::ArtifactStore {
     blocking::ArtifactStore::open(backend.limits(limits())).unwrap()
 }
 
-fn dropped_calls(dir: &Path, backend: Backend, few: u32, often: u32) {
+/// The same store for both kinds of callers: one kind does the work itself, the other has it done.
+fn open_both(backend: Backend) -> (blocking::ArtifactStore, ArtifactStore, Runtime) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store = runtime.block_on(ArtifactStore::open(backend.limits(limits()))).unwrap();
-    let after = blocking::ArtifactStore::from(store.clone());
+    (blocking::ArtifactStore::from(store.clone()), store, runtime)
+}
+
+fn dropped_calls(dir: &Path, backend: Backend, few: u32, often: u32) {
+    let (after, store, _runtime) = open_both(backend);
     after.put("k", vec![7; 1_000_000]).unwrap();
     stays_flat(dir, few, often, |n| match n % 9 {
         0 => drop_somewhere(n, store.get("k")),
@@ -152,13 +158,21 @@ fn a_thousand_dropped_calls_without_streams() {
 fn ten_thousand_abandoned_reads() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    let store = open(Backend::fs(dir.path()).grants(grants(dir.path())));
+    let backend = Backend::fs(dir.path()).grants(grants(dir.path()));
+    let (store, hosted, runtime) = open_both(backend);
     store.put("k", vec![7; 8_000_000]).unwrap();
     stays_flat(dir.path(), 1000, 10_000, |n| {
-        let mut reader = store.read("k", ReadOptions::default()).unwrap();
         // From nothing to more than waits between the backend and the reader.
-        let taken = [0, 10, 300_000][(n % 3) as usize];
-        reader.read_exact(&mut vec![0; taken]).unwrap();
+        let mut taken = vec![0; [0, 10, 300_000][(n % 3) as usize]];
+        if n % 2 == 0 {
+            let mut reader = store.read("k", ReadOptions::default()).unwrap();
+            reader.read_exact(&mut taken).unwrap();
+        } else {
+            runtime.block_on(async {
+                let mut reader = hosted.read("k", ReadOptions::default()).await.unwrap();
+                reader.read_exact(&mut taken).await.unwrap();
+            });
+        }
     });
     assert_eq!(store.get("k").unwrap().len(), 8_000_000);
 }
@@ -167,12 +181,24 @@ fn ten_thousand_abandoned_reads() {
 fn two_thousand_abandoned_writes() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    let store = open(Backend::fs(dir.path()).grants(grants(dir.path())));
+    let backend = Backend::fs(dir.path()).grants(grants(dir.path()));
+    let (store, hosted, runtime) = open_both(backend);
     stays_flat(dir.path(), 200, 2000, |n| {
-        let mut writer = store.writer("k", Default::default()).unwrap();
-        writer.write_all(&vec![7; [0, 10, 300_000][(n % 3) as usize]]).unwrap();
-        if n % 2 == 0 {
-            writer.abort();
+        let given = vec![7; [0, 10, 300_000][(n % 3) as usize]];
+        if n % 4 < 2 {
+            let mut writer = store.writer("k", Default::default()).unwrap();
+            writer.write_all(&given).unwrap();
+            if n % 2 == 0 {
+                writer.abort();
+            }
+        } else {
+            runtime.block_on(async {
+                let mut writer = hosted.writer("k", Default::default()).unwrap();
+                writer.write_all(&given).await.unwrap();
+                if n % 2 == 0 {
+                    writer.abort().await;
+                }
+            });
         }
     });
     assert_eq!(store.list("").count(), 0);
