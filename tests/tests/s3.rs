@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, ErrorKind, FindingKind, ReadOptions, Sign, WriteOptions};
 use artifact_store::conformance::Target;
+use artifact_store::{Backend, ErrorKind, FindingKind, ReadOptions, Sign, WriteOptions};
 use artifact_store_tests::contract;
 use artifact_store_tests::weed::{self, Weed};
 use artifact_store_tests::{cli, wasmtime_cli};

@@ -1,21 +1,31 @@
-//! The built-in backend under the stock wasmtime CLI, on the same directory as this host. Where
+//! The built-in backend under the stock wasmtime CLI, on the same directory as this host, called
+//! by name and bundled with a command. Where
 //! there is no such CLI the tests are reported as ignored; in CI that is a failure.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store_tests::{cli, wasmtime_cli};
+use artifact_store_tests::{cli, guest, wasmtime_cli};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
     let wasmtime = wasmtime_cli();
-    let found = wasmtime.is_some();
-    let test = Trial::test("the_cli_and_this_host_share_a_store", move || {
-        share(&wasmtime.expect("else it is ignored"));
-        Ok(())
-    });
-    let trials = vec![test.with_ignored_flag(!found)];
+    let trial = |name: &str, test: fn(&Path)| {
+        let wasmtime = wasmtime.clone();
+        let is_found = wasmtime.is_some();
+        let run = move || {
+            test(&wasmtime.expect("else it is ignored"));
+            Ok(())
+        };
+        Trial::test(name, run).with_ignored_flag(!is_found)
+    };
+    let trials = vec![
+        trial("the_cli_and_this_host_share_a_store", share),
+        trial("a_bundle_is_a_program", bundle),
+    ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -65,4 +75,96 @@ fn share(wasmtime: &Path) {
     assert_eq!(invoke(r#"delete("k")"#), "ok");
     assert_eq!(invoke(r#"get("k")"#), "err(not-found)");
     assert!(store.get("k").is_err());
+}
+
+fn bundle(wasmtime: &Path) {
+    let work = tempfile::tempdir().unwrap();
+    let dir = work.path();
+    std::fs::create_dir(dir.join("D")).unwrap();
+    let bundle = |backend: &str| {
+        let mut command = cli();
+        command.args(["bundle", backend, "-o", "store.wasm"]).current_dir(dir).output().unwrap()
+    };
+    // A backend that offers too little is named, with what it lacks.
+    let plain = bundle(&guest("plain").display().to_string());
+    let error = String::from_utf8_lossy(&plain.stderr).into_owned();
+    assert_eq!(plain.status.code(), Some(1), "{error}");
+    assert!(error.contains("does not offer artifact:storage/streams@0.1.0"), "{error}");
+    assert!(!dir.join("store.wasm").exists());
+    assert!(bundle("fs").status.success());
+
+    let run = |arguments: &[&str], input: Stdio, code: i32| {
+        let output = Command::new(wasmtime)
+            .args(["run", "--dir", "D::/", "store.wasm"])
+            .args(arguments)
+            .current_dir(dir)
+            .stdin(input)
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        (output.stdout, error)
+    };
+    let file = |name: &str| Stdio::from(File::open(dir.join(name)).unwrap());
+    let text = |(output, _): (Vec<u8>, String)| String::from_utf8(output).unwrap();
+    std::fs::write(dir.join("small"), "123456789").unwrap();
+    run(&["put", "k"], file("small"), 0);
+    assert_eq!(text(run(&["get", "k"], Stdio::null(), 0)), "123456789");
+    let part = run(&["get", "k", "--offset", "2", "--length", "3"], Stdio::null(), 0);
+    assert_eq!(text(part), "345");
+    let (_, error) = run(&["put", "k", "--create"], file("small"), 4);
+    assert!(error.contains("cannot put `k` into the backend: an artifact"), "{error}");
+    let (_, error) = run(&["put", "other", "--size", "5"], file("small"), 1);
+    assert!(error.contains("9 of the expected 5 bytes"), "{error}");
+    assert_eq!(text(run(&["list"], Stdio::null(), 0)), "k\n");
+    run(&["get", "--", "-h"], Stdio::null(), 3);
+    run(&["put"], Stdio::null(), 2);
+    // It says what this program says, and works on the same store.
+    let ours = cli().args(["--dir", "D", "stat", "k"]).current_dir(dir).output().unwrap();
+    assert_eq!(run(&["stat", "k"], Stdio::null(), 0).0, ours.stdout);
+    run(&["delete", "k"], Stdio::null(), 0);
+    run(&["delete", "k"], Stdio::null(), 0);
+    run(&["stat", "k"], Stdio::null(), 3);
+
+    // More than fits in the memory of a component, through pipes.
+    const SIZE: u64 = 256 << 20;
+    let block: Vec<u8> =
+        (0..1_048_573_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let endless = || block.iter().copied().cycle();
+    let mut put = Command::new(wasmtime)
+        .args(["run", "--dir", "D::/", "store.wasm", "put", "big"])
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = put.stdin.take().unwrap();
+    let mut rest = SIZE;
+    while rest > 0 {
+        let part = &block[..block.len().min(rest as usize)];
+        input.write_all(part).unwrap();
+        rest -= part.len() as u64;
+    }
+    drop(input);
+    assert!(put.wait().unwrap().success());
+    let mut get = Command::new(wasmtime)
+        .args(["run", "--dir", "D::/", "store.wasm", "get", "big"])
+        .current_dir(dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(get.stdout.take().unwrap());
+    let mut expected = endless();
+    let mut seen = 0;
+    loop {
+        let chunk = output.fill_buf().unwrap();
+        if chunk.is_empty() {
+            break;
+        }
+        assert!(chunk.iter().all(|byte| Some(*byte) == expected.next()), "after {seen}");
+        let length = chunk.len();
+        seen += length as u64;
+        output.consume(length);
+    }
+    assert!(get.wait().unwrap().success());
+    assert_eq!(seen, SIZE);
 }

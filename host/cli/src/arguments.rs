@@ -6,7 +6,7 @@ use clap::{
 };
 
 use crate::commands::{
-    check, delete, extract, get, inspect, list, new_backend, put, shell, stat, verify,
+    bundle, check, delete, extract, get, inspect, list, new_backend, put, shell, stat, verify,
 };
 
 /// Stores artifacts (large opaque files) through a backend that is a WebAssembly component.
@@ -144,6 +144,7 @@ pub enum Command {
     Verify(verify::Arguments),
     Check(check::Arguments),
     Inspect(inspect::Arguments),
+    Bundle(bundle::Arguments),
     NewBackend(new_backend::Arguments),
     Extract(extract::Arguments),
     Completions(shell::Completions),

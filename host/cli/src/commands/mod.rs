@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod bundle;
 pub mod check;
 pub mod delete;
 pub mod extract;
@@ -30,6 +31,7 @@ pub async fn run(Arguments { store, command }: Arguments) -> Result<u8> {
         Command::Verify(arguments) => return interrupt.or(verify::run(&store, arguments)).await,
         Command::Check(arguments) => return interrupt.or(check::run(&store, arguments)).await,
         Command::Inspect(arguments) => return interrupt.or(inspect::run(arguments)).await,
+        Command::Bundle(arguments) => interrupt.or(bundle::run(arguments)).await?,
         Command::NewBackend(arguments) => new_backend::run(arguments).await?,
         Command::Extract(arguments) => interrupt.or(extract::run(arguments)).await?,
         Command::Completions(arguments) => arguments.run().await?,

@@ -1,0 +1,80 @@
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use artifact_store::Backend;
+use clap::{Args, ValueHint};
+use wac_graph::types::Package;
+use wac_graph::{CompositionGraph, EncodeOptions, plug};
+
+use crate::output::Output;
+
+/// Makes a program for the wasmtime CLI out of a backend: one file that puts and gets
+///
+/// The backend has to offer `streams` and `inventory` besides put, get and delete.
+#[derive(Args)]
+#[command(after_help = "\
+The file needs neither this program nor any option but the grant of a directory. It takes
+put KEY [--create] [--size BYTES], get KEY [--offset BYTES] [--length BYTES], delete KEY,
+list [PREFIX] and stat KEY, on standard input and output, with the exit codes of this program.
+
+Examples:
+  artifact-store bundle fs -o store.wasm
+  wasmtime run --dir ./artifacts::/ store.wasm put builds/app-1.2 < app.tar
+  wasmtime run --dir ./artifacts::/ store.wasm get builds/app-1.2 > app.tar
+  artifact-store bundle my-backend.wasm -o store.wasm")]
+pub struct Arguments {
+    /// The component, or `fs` for the built-in one
+    #[arg(id = "component", value_name = "BACKEND", value_hint = ValueHint::FilePath)]
+    backend: PathBuf,
+
+    /// The file to write; `-` is standard output
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: PathBuf,
+}
+
+/// Built from `guest/command`.
+const COMMAND: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/command.wasm"));
+
+pub async fn run(Arguments { backend, output }: Arguments) -> Result<()> {
+    let cannot = || format!("cannot bundle `{}`", backend.display());
+    let bundle = bundle(&backend).with_context(cannot)?;
+    let mut output = Output::open(Some(&output)).await?;
+    output.write(&bundle).await?;
+    output.finish().await
+}
+
+fn bundle(backend: &Path) -> Result<Vec<u8>> {
+    let bytes = match backend == Path::new("fs") {
+        true => Backend::fs_component().to_vec(),
+        false => std::fs::read(backend)?,
+    };
+    let offered = Backend::from_bytes("backend", &*bytes).inspect()?.exports;
+    let needed = Backend::from_bytes("command", COMMAND).inspect()?.imports;
+    let missing = needed.iter().filter(|name| is_of_contract(name) && !offered.contains(name));
+    let missing: Vec<_> = missing.map(String::as_str).collect();
+    if !missing.is_empty() {
+        bail!("it does not offer {}", missing.join(", "));
+    }
+    let mut graph = CompositionGraph::new();
+    let mut register = |name: &str, bytes: Vec<u8>| -> Result<_> {
+        let package = Package::from_bytes(name, None, bytes, graph.types_mut())?;
+        Ok(graph.register_package(package)?)
+    };
+    let backend = register("backend", bytes)?;
+    let command = register("command", COMMAND.to_vec())?;
+    plug(&mut graph, vec![backend], command)?;
+    let bundle = graph.encode(EncodeOptions::default())?;
+    // What does not fit is left open without a word.
+    let open = Backend::from_bytes("bundle", &*bundle).inspect()?.imports;
+    let open: Vec<_> =
+        open.iter().map(String::as_str).filter(|name| is_of_contract(name)).collect();
+    if !open.is_empty() {
+        bail!("its {} are not those of the contract", open.join(", "));
+    }
+    Ok(bundle)
+}
+
+/// Whether it is an interface with functions.
+fn is_of_contract(name: &str) -> bool {
+    name.starts_with("artifact:storage/") && !name.starts_with("artifact:storage/types@")
+}
