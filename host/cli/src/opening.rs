@@ -1,7 +1,10 @@
 //! From the arguments to a store: which component, with which grants.
 
 use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
 
 use anyhow::Result;
 use artifact_store::{ArtifactStore, Backend, Configuration, Grants, Limits, Sign};
@@ -11,6 +14,9 @@ use crate::exit::Usage;
 
 const FS: &str = "fs";
 const S3: &str = "s3";
+/// A start that takes no longer is not worth a word.
+const SLOW: Duration = Duration::from_millis(150);
+
 const DEFAULT_DIR: &str = "artifacts";
 
 /// What a command names in an empty store.
@@ -35,7 +41,7 @@ impl StoreArguments {
             // It creates the directory durably, whatever backend will use it.
             ArtifactStore::open_dir(self.dir()).await?;
         }
-        Ok(ArtifactStore::open(backend).await?)
+        Ok(opened(backend).await?)
     }
 
     /// Opens the store that is there; none where the built-in backend's directory is absent,
@@ -58,7 +64,7 @@ impl StoreArguments {
         if absent && self.is(FS) {
             return Ok(None);
         }
-        Ok(Some(ArtifactStore::open(how(backend)).await?))
+        Ok(Some(opened(how(backend)).await?))
     }
 
     /// What [`open`](Self::open) does, where an empty store has not what is asked for.
@@ -171,6 +177,21 @@ impl StoreArguments {
         }
         grants
     }
+}
+
+/// Opens a store. The first start of a component compiles it, and a user at a terminal learns what
+/// takes the time; the next one finds the result in the cache.
+async fn opened(backend: Backend) -> artifact_store::Result<ArtifactStore> {
+    let mut opening = pin!(ArtifactStore::open(backend));
+    tokio::select! {
+        biased;
+        store = &mut opening => return store,
+        () = tokio::time::sleep(SLOW) => {}
+    }
+    if io::stderr().is_terminal() {
+        eprintln!("compiling the backend; the next start finds it ready");
+    }
+    opening.await
 }
 
 /// The name and value of one `--env`. Messages hold no value.
