@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use artifact_store_tests::{cli, expect, guest};
+use artifact_store_tests::{cli, expect, guest, run};
 
 /// The file of the artifact `k`, as `docs/format.md` names it.
 const FILE_OF_K: &str = "d4e/_k";
