@@ -94,6 +94,7 @@ fn what_is_no_backend_is_refused() {
         expect(dir.path(), &["inspect", file], 1);
     }
     expect(dir.path(), &["check", "fs", "--only", "nothing"], 2);
+    expect(dir.path(), &["check", "s3"], 2);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use quick_junit::{NonSuccessKind, Report as JUnit, TestCase, TestCaseStatus, Tes
 use serde::Serialize;
 
 use crate::arguments::StoreArguments;
-use crate::exit;
+use crate::exit::{self, Usage};
 use crate::output::{Output, Standard};
 
 /// Checks whether a backend keeps the rules of the contract
@@ -138,6 +138,11 @@ fn run_check(check: &Check, target: &Target, seed: u64) -> artifact_store::Resul
 
 /// The backend with the grants of the command line, and a directory of its own for each check.
 fn target(store: &StoreArguments, file: &Path) -> Result<Target> {
+    if file == Path::new("s3") {
+        let text =
+            "`check` needs an empty store for each rule, and a bucket is one; `fs` or a file";
+        return Err(Usage(text.into()).into());
+    }
     if let Some(dir) = &store.dir {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
     }
