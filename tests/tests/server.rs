@@ -29,11 +29,17 @@ impl Server {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("backend.wasm");
         std::fs::write(&file, backend).unwrap();
+        std::fs::create_dir(dir.path().join("artifacts")).unwrap();
+        let config = dir.path().join("stores.toml");
+        let text = format!(
+            "[stores.main]\nbackend = \"backend.wasm\"\n\
+             directories = [{{ host = \"artifacts\" }}]\n\
+             limits = {{ call-timeout = \"{timeout}\" }}\n"
+        );
+        std::fs::write(&config, text).unwrap();
         let mut process = server()
-            .args(["--listen", "127.0.0.1:0", "--timeout", timeout, "--backend"])
-            .arg(&file)
-            .arg("--dir")
-            .arg(dir.path().join("artifacts"))
+            .args(["--listen", "127.0.0.1:0", "--config"])
+            .arg(&config)
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(dir.path().join("log")).unwrap())
             .spawn()
@@ -64,12 +70,11 @@ impl Server {
         series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
     }
 
-    /// Another component in the file's place, which the server is told of.
+    /// Another component in the file's place.
     fn replace(&self, component: &[u8]) {
         let new = self.backend.with_extension("new");
         std::fs::write(&new, component).unwrap();
         std::fs::rename(&new, &self.backend).unwrap();
-        self.signal(Signal::HUP);
     }
 
     /// The same, and waits until it serves.
@@ -126,7 +131,7 @@ fn other_fs() -> Vec<u8> {
 
 #[test]
 fn requests_mean_what_http_says() {
-    let server = Server::start(&fs(), "30");
+    let server = Server::start(&fs(), "30s");
     let agent = agent();
     let at = |path: &str| server.url(path);
     let digits = at("/artifacts/digits");
@@ -228,7 +233,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_wrong_byte_is_never_sent_as_right() {
     for size in [10, 3_000_000] {
-        let server = Server::start(&fs(), "30");
+        let server = Server::start(&fs(), "30s");
         let url = server.url("/artifacts/k");
         let agent = agent();
         assert_eq!(agent.put(&url).send(&vec![7; size][..]).unwrap().status(), 204);
@@ -248,7 +253,7 @@ fn a_wrong_byte_is_never_sent_as_right() {
 
 #[test]
 fn a_client_that_goes_away_stores_nothing() {
-    let server = Server::start(&fs(), "30");
+    let server = Server::start(&fs(), "30s");
     let mut connection = TcpStream::connect(&server.address).unwrap();
     write!(connection, "PUT /artifacts/k HTTP/1.1\r\nhost: x\r\ncontent-length: 4000000\r\n\r\n")
         .unwrap();
@@ -263,7 +268,7 @@ fn a_client_that_goes_away_stores_nothing() {
 
 #[test]
 fn a_request_in_flight_is_finished_when_the_server_stops() {
-    let mut server = Server::start(&fs(), "30");
+    let mut server = Server::start(&fs(), "30s");
     let mut connection = TcpStream::connect(&server.address).unwrap();
     write!(connection, "PUT /artifacts/k HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n")
         .unwrap();
@@ -349,7 +354,7 @@ fn client(server: &Server, n: usize, seen: &Seen) {
 /// Exactly the requests that met a bad backend fail, and each with what was wrong with it.
 #[test]
 fn a_backend_is_replaced_under_load() {
-    let server = Server::start(&fs(), "10");
+    let server = Server::start(&fs(), "10s");
     let seen = Seen::default();
     let trap = bare_component(&[("PUT", "unreachable"), ("GET", "unreachable")]);
     let spin = "(loop $again (br $again))";

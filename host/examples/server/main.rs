@@ -6,8 +6,9 @@
 //! - `GET /artifacts?prefix=builds/` lists: a JSON object on each line.
 //! - `GET /metrics` is what Prometheus scrapes.
 //!
-//! SIGHUP loads the backend's file again and swaps it in; SIGTERM and Ctrl-C finish the requests in
-//! flight. `cargo run --example server -- --listen 127.0.0.1:8080 --dir artifacts`
+//! With `--config` the store is one of a configuration file, and follows it: an edited configuration
+//! or a replaced component takes over while it serves. SIGTERM and Ctrl-C finish the requests in flight.
+//! `cargo run --example server -- --listen 127.0.0.1:8080 --dir artifacts`
 #![allow(clippy::print_stdout, reason = "whoever asked for port 0 has to learn which it is")]
 
 mod range;
@@ -19,12 +20,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use artifact_store::{ArtifactStore, Backend, Grants, Limits, SwapOptions};
+use artifact_store::{ArtifactStore, SwapOptions, Watch};
 use clap::Parser;
 use futures::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 /// How long requests in flight may go on when the server is asked to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,30 +37,28 @@ struct Arguments {
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
-    /// The directory that the backend sees as `/`
+    /// The directory of the built-in backend
     #[arg(long, default_value = "artifacts")]
     dir: PathBuf,
 
-    /// The file of a component that takes the place of the built-in backend
-    #[arg(long, value_name = "FILE.wasm")]
-    backend: Option<PathBuf>,
+    /// A configuration file, which is watched; it takes the place of the directory
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    config: Option<PathBuf>,
 
-    /// How many seconds the backend may take over one step
-    #[arg(long, default_value_t = 30)]
-    timeout: u64,
+    /// Which store of that file
+    #[arg(long, value_name = "NAME", default_value = "main", requires = "config")]
+    store: String,
 }
 
 impl Arguments {
-    fn backend(&self) -> Backend {
-        let call_timeout = Duration::from_secs(self.timeout);
-        let limits = Limits { call_timeout, ..Limits::default() };
-        let backend = match &self.backend {
-            None => Backend::fs(&self.dir),
-            Some(file) => {
-                Backend::from_file(file).grants(Grants::none().read_write(&self.dir, "/"))
-            }
+    /// The store, and what keeps it in step with its configuration.
+    async fn open(&self) -> Result<(ArtifactStore, Option<Watch>)> {
+        let Some(file) = &self.config else {
+            return Ok((ArtifactStore::open_dir(&self.dir).await?, None));
         };
-        backend.limits(limits)
+        let options = SwapOptions::default();
+        let (store, watch) = ArtifactStore::open_watched(file, &self.store, options).await?;
+        Ok((store, Some(watch)))
     }
 }
 
@@ -69,12 +68,10 @@ async fn main() -> Result<()> {
     tracing_subscriber::fmt().compact().with_writer(std::io::stderr).init();
     // Before the store opens, so that it counts from the start.
     let metrics = recorder()?;
-    std::fs::create_dir_all(&arguments.dir).context("cannot create the directory")?;
-    let store = ArtifactStore::open(arguments.backend()).await?;
+    let (store, _watch) = arguments.open().await?;
     let listener = TcpListener::bind(arguments.listen).await.context("cannot listen")?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    tokio::spawn(reload_on_hangup(store.clone(), arguments));
     let stop = stop_signal().shared();
     let server = axum::serve(listener, routes::all(store, metrics));
     let server = server.with_graceful_shutdown(stop.clone());
@@ -105,25 +102,6 @@ fn recorder() -> Result<PrometheusHandle> {
     Ok(handle)
 }
 
-/// A backend that cannot be loaded changes nothing.
-#[cfg(unix)]
-async fn reload_on_hangup(store: ArtifactStore, arguments: Arguments) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => return error!("cannot listen for SIGHUP: {error}"),
-    };
-    while hangup.recv().await.is_some() {
-        match store.swap(arguments.backend(), SwapOptions::default()).await {
-            Ok(_) => info!(digest = store.backend().digest(), "the backend was loaded again"),
-            Err(error) => error!("the backend stays: {:#}", anyhow::Error::from(error)),
-        }
-    }
-}
-
-#[cfg(not(unix))]
-async fn reload_on_hangup(_: ArtifactStore, _: Arguments) {}
-
 /// Resolves when the server is to stop.
 async fn stop_signal() {
     #[cfg(unix)]
@@ -131,7 +109,7 @@ async fn stop_signal() {
         use tokio::signal::unix::{SignalKind, signal};
         match signal(SignalKind::terminate()) {
             Ok(mut terminate) => drop(terminate.recv().await),
-            Err(error) => error!("cannot listen for SIGTERM: {error}"),
+            Err(error) => warn!("cannot listen for SIGTERM: {error}"),
         }
     };
     #[cfg(not(unix))]
