@@ -87,17 +87,14 @@ pub(crate) fn called(call: &Call, bytes: u64, error: Option<&ErrorKind>) {
         }
     }
     let (name, digest) = (&*backend.name, &*backend.digest);
-    let is_detailed = enabled!(target: TARGET, Level::DEBUG);
-    if is_detailed {
-        let error = error.map(ErrorKind::to_string);
-        debug!(target: TARGET, operation, key, bytes, outcome, error, ?took, backend = name, digest, "called");
-    }
-    // An error's text may name a key, so that it is not here.
     if error.is_some_and(ErrorKind::is_fault) {
         warn!(target: TARGET, operation, outcome, ?took, backend = name, digest, "the backend failed");
-    } else if !is_detailed {
+    } else {
         info!(target: TARGET, operation, bytes, outcome, ?took, backend = name, digest, "called");
     }
+    // An error's text may name a key.
+    let error = error.map(ErrorKind::to_string);
+    debug!(target: TARGET, operation, key, outcome, error, backend = name, "in detail");
 }
 
 /// One backend took another one's place.

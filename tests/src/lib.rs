@@ -52,27 +52,27 @@ pub fn wasmtime_cli() -> Option<PathBuf> {
 
 /// The command line's binary, built when it is first asked for, so that it is never stale.
 pub fn cli() -> Command {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let built = BUILT.get_or_init(|| build(&["--package", "artifact-store-cli"]));
-    let mut command = executable(built.join("artifact-store"));
+    let mut command = executable(build().join("artifact-store"));
     command.env_remove("ARTIFACT_STORE_DIR").env_remove("ARTIFACT_STORE_CONFIG");
     command
 }
 
 /// The example that serves artifacts over HTTP, likewise.
 pub fn server() -> Command {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    // Of the whole workspace: its dependencies have been built so before.
-    let built = BUILT.get_or_init(|| build(&["--workspace", "--example", "server"]));
-    executable(built.join("examples").join("server"))
+    executable(build().join("examples").join("server"))
 }
 
 fn executable(file: PathBuf) -> Command {
     Command::new(file.with_extension(std::env::consts::EXE_EXTENSION))
 }
 
-/// Builds what `selection` names, and returns the directory where it lies.
-fn build(selection: &[&str]) -> PathBuf {
+/// Builds both, and returns the directory where they lie.
+fn build() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(built)
+}
+
+fn built() -> PathBuf {
     // This executable lies in `target/debug/deps`, the binary in `target/debug`.
     let this = std::env::current_exe().expect("a test knows its own file");
     let built = this.ancestors().nth(2).expect("it lies in a target directory");
@@ -84,12 +84,16 @@ fn build(selection: &[&str]) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["build", "--quiet", "--profile", profile])
-        .args(selection)
+        // With the features that the tests of the whole workspace have: all else is built so by now.
+        .args(["--workspace", "--bin", "artifact-store", "--example", "server"])
         .arg("--target-dir")
         .arg(target)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .status();
-    assert!(status.is_ok_and(|status| status.success()), "{selection:?} does not build");
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "the command line and the server do not build"
+    );
     built.to_owned()
 }
 
