@@ -86,6 +86,19 @@ fn a_broken_rule_is_shown_with_its_calls() {
 }
 
 #[test]
+fn crashes_are_tried_on_request() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = expect(dir.path(), &["check", "fs", "--crash", "--only", "errors"], 0);
+    assert!(text.contains("\ncrash ") && text.contains("\nfailures "), "{text}");
+    assert!(!text.contains("not observed"), "{text}");
+    let wrong = path("wrong");
+    let arguments =
+        ["check", &wrong, "--crash", "--only", "errors", "--json", "--env", "FAULT=in-place"];
+    let json = expect(dir.path(), &arguments, 1);
+    assert!(json.contains("\"group\":\"crash\"") && json.contains("not at all"), "{json}");
+}
+
+#[test]
 fn what_is_no_backend_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("page"), "<html>").unwrap();

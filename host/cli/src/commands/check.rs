@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use artifact_store::Backend;
 use artifact_store::conformance::{Check, Group, Outcome, Target, Way, checks};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueHint};
@@ -11,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use quick_junit::{NonSuccessKind, Report as JUnit, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
+use super::check_crash;
 use crate::arguments::StoreArguments;
 use crate::exit::{self, Usage};
 use crate::output::{Output, Standard};
@@ -31,7 +33,7 @@ Examples:
   artifact-store check my-backend.wasm --only listing --only keys
   artifact-store check my-backend.wasm --env REGION=eu-west-1 --junit report.xml
   artifact-store check my-backend.wasm --json | jq '.checks[] | select(.outcome == \"failed\")'
-  artifact-store check fs")]
+  artifact-store check fs --crash")]
 pub struct Arguments {
     /// The component, or `fs` for the built-in one
     #[arg(value_hint = ValueHint::FilePath)]
@@ -41,6 +43,13 @@ pub struct Arguments {
     #[arg(long, value_name = "GROUP")]
     #[arg(value_parser = PossibleValuesParser::new(Group::ALL.map(Group::name)))]
     only: Vec<String>,
+
+    /// Also try what a crash of the machine may leave, and each failure of the filesystem
+    ///
+    /// For a component that keeps its artifacts in the directory that it is granted. What cannot be
+    /// looked at is reported as not observed.
+    #[arg(long)]
+    crash: bool,
 
     /// Chooses the data that is stored; the same one repeats a run
     #[arg(long, default_value_t = 1)]
@@ -63,56 +72,82 @@ struct Report {
     failed: usize,
     advice: usize,
     not_offered: usize,
+    not_observed: usize,
     checks: Vec<Line>,
 }
 
 /// One check.
 #[derive(Serialize)]
-struct Line {
-    name: &'static str,
-    group: &'static str,
-    rules: &'static [&'static str],
-    sentence: &'static str,
-    /// `passed`, `failed`, `advice` or `not-offered`.
-    outcome: &'static str,
+pub struct Line {
+    pub name: String,
+    pub group: &'static str,
+    pub rules: &'static [&'static str],
+    pub sentence: String,
+    /// `passed`, `failed`, `advice`, `not-offered` or `not-observed`.
+    pub outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_offered: Option<String>,
+    pub not_offered: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<Failure>,
-    seconds: f64,
+    pub failure: Option<Failure>,
+    pub seconds: f64,
 }
 
 #[derive(Serialize)]
-struct Failure {
-    way: String,
-    calls: Vec<String>,
-    expected: String,
-    seen: String,
+pub struct Failure {
+    pub way: String,
+    pub calls: Vec<String>,
+    pub expected: String,
+    pub seen: String,
+}
+
+/// What the thread that runs the checks tells.
+enum News {
+    Begins(String),
+    Ended(Vec<Line>),
+    Failed(artifact_store::Error),
 }
 
 pub async fn run(store: &StoreArguments, arguments: Arguments) -> Result<u8> {
-    let Arguments { file, only, seed, json, junit } = arguments;
+    let Arguments { file, only, crash, seed, json, junit } = arguments;
     let is_meant =
         |check: &&Check| only.is_empty() || only.iter().any(|name| name == check.group().name());
     let selected: Vec<_> = checks().filter(is_meant).collect();
     let target = target(store, &file)?;
+    let crash = if crash { Some(backend(store, &file, Path::new("."))?) } else { None };
     let progress = progress(selected.len());
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     tokio::task::spawn_blocking(move || {
+        // Nobody listens where the command was interrupted.
+        let told = |news| sender.send(news).is_ok();
         for check in selected {
             let begun = Instant::now();
-            let outcome = run_check(check, &target, seed);
-            // Nobody listens where the command was interrupted.
-            if sender.send((check, outcome, begun.elapsed())).is_err() {
+            let is_wanted = told(News::Begins(check.name().replace('_', " ")));
+            let news = match run_check(check, &target, seed) {
+                Ok(outcome) => News::Ended(vec![Line::new(check, outcome, begun.elapsed())]),
+                Err(error) => News::Failed(error),
+            };
+            if !is_wanted || !told(news) {
                 return;
             }
         }
+        if let Some(backend) = crash {
+            let on_progress = |what: &str| {
+                told(News::Begins(what.into()));
+            };
+            let lines = check_crash::run(&backend, on_progress);
+            told(lines.map_or_else(News::Failed, News::Ended));
+        }
     });
     let mut lines = Vec::new();
-    while let Some((check, outcome, took)) = receiver.recv().await {
-        progress.inc(1);
-        progress.set_message(check.name());
-        lines.push(Line::new(check, outcome?, took));
+    while let Some(news) = receiver.recv().await {
+        match news {
+            News::Begins(what) => progress.set_message(what),
+            News::Ended(ended) => {
+                progress.inc(1);
+                lines.extend(ended);
+            }
+            News::Failed(error) => return Err(error.into()),
+        }
     }
     progress.finish_and_clear();
     let report = Report::new(file.display().to_string(), seed, lines);
@@ -146,22 +181,22 @@ fn target(store: &StoreArguments, file: &Path) -> Result<Target> {
     if let Some(dir) = &store.dir {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
     }
-    let store = store.clone();
-    let below = store.dir.clone();
-    let on = move |dir: &Path, file: &Path| {
-        let (dir, backend) = (Some(dir.to_owned()), file.to_owned());
-        StoreArguments { dir, backend, ..store.clone() }.backend(true)
-    };
     // What is wrong with the arguments shows here.
-    on(Path::new("."), file)?;
-    let file = file.to_owned();
+    backend(store, file, Path::new("."))?;
+    let (store, file) = (store.clone(), file.to_owned());
+    let below = store.dir.clone();
     let target = Target::in_directories(move |dir| {
-        on(dir, &file).unwrap_or_else(|_| artifact_store::Backend::from_file(&file))
+        backend(&store, &file, dir).unwrap_or_else(|_| Backend::from_file(&file))
     });
     Ok(match below {
         Some(dir) => target.below(dir),
         None => target,
     })
+}
+
+fn backend(store: &StoreArguments, file: &Path, dir: &Path) -> Result<Backend> {
+    let (dir, backend) = (Some(dir.to_owned()), file.to_owned());
+    StoreArguments { dir, backend, ..store.clone() }.backend(true)
 }
 
 fn progress(checks: usize) -> ProgressBar {
@@ -188,14 +223,22 @@ impl Line {
             }
         };
         Self {
-            name: check.name(),
+            name: check.name().to_owned(),
             group: check.group().name(),
             rules: check.rules(),
-            sentence: check.sentence(),
+            sentence: check.sentence().to_owned(),
             outcome,
             not_offered,
             failure,
             seconds: took.as_secs_f64(),
+        }
+    }
+
+    /// The rule that a failure breaks.
+    fn rule(&self) -> String {
+        match self.rules.first() {
+            Some(rule) => format!("{rule}: {}", self.sentence),
+            None => self.sentence.clone(),
         }
     }
 
@@ -205,7 +248,7 @@ impl Line {
 
     /// The rule, the calls that show it, what was expected and what was seen.
     fn details(&self, failure: &Failure) -> String {
-        let mut text = format!("  {}: {}\n", self.rules[0], self.sentence);
+        let mut text = format!("  {}\n", self.rule());
         for call in &failure.calls {
             let _ = writeln!(text, "    {call}");
         }
@@ -213,6 +256,11 @@ impl Line {
         let _ = writeln!(text, "  expected: {expected}\n  seen:     {seen}\n  ({way})");
         text
     }
+}
+
+/// The groups of the contract, then those of `--crash`.
+fn groups() -> impl Iterator<Item = &'static str> {
+    Group::ALL.map(Group::name).into_iter().chain(check_crash::GROUPS)
 }
 
 impl Report {
@@ -223,6 +271,7 @@ impl Report {
             failed: count("failed"),
             advice: count("advice"),
             not_offered: count("not-offered"),
+            not_observed: count("not-observed"),
             backend,
             seed,
             checks,
@@ -231,7 +280,7 @@ impl Report {
 
     fn text(&self) -> String {
         let mut text = String::new();
-        for group in Group::ALL.map(Group::name) {
+        for group in groups() {
             let lines: Vec<_> = self.checks.iter().filter(|line| line.group == group).collect();
             if lines.is_empty() {
                 continue;
@@ -242,6 +291,7 @@ impl Report {
                 ("failed", "FAILED"),
                 ("advice", "advice"),
                 ("not-offered", "not offered"),
+                ("not-observed", "not observed"),
             ] {
                 let count = lines.iter().filter(|line| line.outcome == outcome).count();
                 if count > 0 {
@@ -254,6 +304,9 @@ impl Report {
             let Some(failure) = &line.failure else { continue };
             let word = if line.outcome == "advice" { "advice" } else { "FAILED" };
             let _ = write!(text, "\n{word}  {}\n{}", line.title(), line.details(failure));
+        }
+        for line in self.checks.iter().filter(|line| line.outcome == "not-observed") {
+            let _ = writeln!(text, "not observed  {}", line.title());
         }
         let Self { backend, seed, passed, failed, advice, not_offered, .. } = self;
         let verdict = match failed {
@@ -269,7 +322,7 @@ impl Report {
 
     fn junit(&self) -> Result<String> {
         let mut report = JUnit::new(format!("artifact-store check {}", self.backend));
-        for group in Group::ALL.map(Group::name) {
+        for group in groups() {
             let mut suite = TestSuite::new(group);
             for line in self.checks.iter().filter(|line| line.group == group) {
                 let mut status = match line.outcome {
@@ -278,12 +331,12 @@ impl Report {
                     _ => TestCaseStatus::skipped(),
                 };
                 if let Some(failure) = &line.failure {
-                    status.set_message(format!("{}: {}", line.rules[0], line.sentence));
+                    status.set_message(line.rule());
                     status.set_description(line.details(failure));
                 } else if let Some(what) = &line.not_offered {
-                    status.set_message(format!("not offered: {what}"));
+                    status.set_message(format!("{}: {what}", line.outcome));
                 }
-                let mut case = TestCase::new(line.name, status);
+                let mut case = TestCase::new(line.name.as_str(), status);
                 case.set_time(Duration::from_secs_f64(line.seconds));
                 case.set_classname(group);
                 suite.add_test_case(case);

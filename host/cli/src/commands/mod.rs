@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod check;
+mod check_crash;
 pub mod config;
 pub mod copy;
 pub mod delete;

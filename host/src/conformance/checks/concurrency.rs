@@ -1,5 +1,6 @@
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::Concurrency, Interface};
+use super::expect::joined;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("every_call_after_an_ok_sees_the_change", Concurrency, &["change-2"], seen).direct(),
@@ -19,7 +20,7 @@ fn seen(s: &Subject) -> Verdict {
         // Several instances, of which at most one has seen the put.
         std::thread::scope(|scope| {
             let readers: Vec<_> = (0..4).map(|_| scope.spawn(|| s.holds("k", &data))).collect();
-            readers.into_iter().try_for_each(|reader| reader.join().unwrap_or(Ok(())))
+            readers.into_iter().try_for_each(joined)
         })?;
     }
     Ok(())
@@ -55,8 +56,8 @@ fn puts(s: &Subject) -> Verdict {
             })
             .collect();
         let reader = scope.spawn(|| (0..20).try_for_each(|_| one_of_them(s, false)));
-        let threads = writers.into_iter().chain([reader]);
-        threads.map(|thread| thread.join().unwrap_or(Ok(()))).collect::<Verdict>()
+        let mut threads = writers.into_iter().chain([reader]);
+        threads.try_for_each(joined)
     })?;
     one_of_them(s, false)
 }
@@ -74,8 +75,8 @@ fn deletes(s: &Subject) -> Verdict {
             })
             .collect();
         let reader = scope.spawn(|| (0..20).try_for_each(|_| one_of_them(s, true)));
-        let threads = changes.into_iter().chain([reader]);
-        threads.map(|thread| thread.join().unwrap_or(Ok(()))).collect::<Verdict>()
+        let mut threads = changes.into_iter().chain([reader]);
+        threads.try_for_each(joined)
     })?;
     s.absent("k")
 }
@@ -103,7 +104,7 @@ fn many(s: &Subject) -> Verdict {
                 })
             })
             .collect();
-        writers.into_iter().try_for_each(|writer| writer.join().unwrap_or(Ok(())))
+        writers.into_iter().try_for_each(joined)
     })?;
     for key in (0..8).flat_map(|thread| (0..10).map(move |n| format!("{thread}/{n}"))) {
         s.holds(&key, &key)?;

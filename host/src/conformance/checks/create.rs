@@ -2,6 +2,7 @@ use super::super::direct::Upload;
 use super::super::subject::{Answer, Subject, Verdict};
 use super::super::{Check, Group::Create, Stop};
 use super::STREAMS;
+use super::expect::joined;
 use crate::bindings::types::Info;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -54,7 +55,7 @@ fn race(s: &Subject) -> Verdict {
                 .collect();
             let mut winners = Vec::new();
             for creator in creators {
-                let Ok((n, answer)) = creator.join() else { continue };
+                let (n, answer) = joined(creator);
                 match answer {
                     Ok(_) => winners.push(n),
                     Err(kind) => s.refused::<()>(&key, Err(kind), &["already-exists"])?,

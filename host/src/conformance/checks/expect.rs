@@ -1,5 +1,7 @@
 //! What checks expect of an answer.
 
+use std::thread::ScopedJoinHandle;
+
 use super::super::direct::Download;
 use super::super::subject::{Answer, Subject, Verdict, error_shown};
 use super::super::trace::shown_bytes;
@@ -88,6 +90,11 @@ impl Subject {
         bytes.truncate(size);
         bytes
     }
+}
+
+/// What a thread of a check came to.
+pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn keys(key: &str) -> Vec<&str> {

@@ -4,6 +4,7 @@ use super::super::direct::Upload;
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::Maintenance, Interface, Stop};
 use super::MAINTENANCE;
+use super::expect::joined;
 use crate::bindings::maintenance::{Finding, FindingKind};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -229,7 +230,7 @@ fn repeated(s: &Subject) -> Verdict {
     std::thread::scope(|scope| {
         let sweeps: Vec<_> =
             (0..3).map(|_| scope.spawn(|| s.ok("", s.sweep(0)).map(drop))).collect();
-        sweeps.into_iter().try_for_each(|sweep| sweep.join().unwrap_or(Ok(())))
+        sweeps.into_iter().try_for_each(joined)
     })?;
     let report = s.ok("", s.sweep(0))?;
     s.check(report.removed == 0, "0 removed", format!("{} removed", report.removed))

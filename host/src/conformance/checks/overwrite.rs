@@ -2,6 +2,7 @@ use super::super::direct::Upload;
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::Overwrite, Interface};
 use super::STREAMS;
+use super::expect::joined;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("a_put_takes_the_place_of_another", Overwrite, &["put-1"], replaced),
@@ -63,8 +64,8 @@ fn whole(s: &Subject) -> Verdict {
                 })
             })
             .collect();
-        let outcomes = readers.into_iter().chain([writing]);
-        outcomes.map(|thread| thread.join().unwrap_or(Ok(()))).collect()
+        let mut outcomes = readers.into_iter().chain([writing]);
+        outcomes.try_for_each(joined)
     })
 }
 

@@ -2,6 +2,7 @@ use super::super::direct::Upload;
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::Streaming, Interface};
 use super::STREAMS;
+use super::expect::joined;
 use crate::checksum::Checksum;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -235,7 +236,7 @@ fn generation(s: &Subject) -> Verdict {
                 && read.bytes.iter().all(|byte| *byte == first);
             s.check(is_whole, "info and bytes of one generation", "a mix")?;
         }
-        writing.join().unwrap_or(Ok(()))
+        joined(writing)
     })
 }
 
