@@ -491,11 +491,7 @@ fn all() -> Result<BTreeMap<String, PathBuf>, Error> {
 type Cut<T> = (Vec<(String, T)>, Option<String>);
 
 /// Cuts a page out of items in the order of their names, behind the one that the cursor names.
-fn page<T>(
-    items: Vec<(String, T)>,
-    cursor: Option<&str>,
-    limit: u32,
-) -> Result<Cut<T>, Error> {
+fn page<T>(items: Vec<(String, T)>, cursor: Option<&str>, limit: u32) -> Result<Cut<T>, Error> {
     let after = match cursor {
         None => None,
         Some(_) if fault("cursor-in-memory") && STATE.with_borrow(|state| state.is_empty()) => {
