@@ -36,11 +36,9 @@ fn bit(name: &str) -> Option<(usize, u64)> {
     Some((number / 64, 1 << (number % 64)))
 }
 
-/// What is a directory, and no pipe.
-static DIRECTORIES: Known = Known::new();
-
 /// Opens a directory of the store; none where it was not made yet.
 pub async fn open(name: &str, access: Access) -> Result<Option<Dir>> {
+    static DIRECTORIES: Known = Known::new();
     let root = wasi::root()?;
     // WASI asks the system to open whatever has the name, and to open a pipe takes for ever.
     if !DIRECTORIES.has(name) {
@@ -69,11 +67,7 @@ pub async fn make(name: &str) -> Result<Dir> {
     match root.create_dir(name).await {
         Err(failure) if !failure.is_taken() => Err(failure.into()),
         // Where somebody else was faster, theirs is as good.
-        _ => {
-            let dir = root.open_dir(name, Access::Change).await?;
-            DIRECTORIES.add(name);
-            Ok(dir)
-        }
+        _ => Ok(root.open_dir(name, Access::Change).await?),
     }
 }
 
