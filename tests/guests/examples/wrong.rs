@@ -1,5 +1,6 @@
 //! A right backend with one fault, which the variable `FAULT` names; without one it keeps every
-//! rule. It is here to show that the checks of the contract notice each of them.
+//! rule that calls can show (it syncs no directory, which only a crash does). It is here to show
+//! that the checks of the contract notice each of them.
 #![cfg(target_family = "wasm")]
 
 use std::cell::RefCell;
