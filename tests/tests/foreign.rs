@@ -240,6 +240,7 @@ fn what_stands_in_the_place_of_a_shard_is_not_followed() {
             {
                 let scene = Scene::new();
                 scene.store.put("readme", "inside").unwrap();
+                scene.store.put("readme", "inside").unwrap();
                 let shard = scene.root.join("514");
                 fs::rename(&shard, scene.root.with_file_name("moved")).unwrap();
                 make(&scene, &shard);
@@ -268,6 +269,7 @@ fn what_stands_in_the_place_of_the_temporaries_is_not_followed() {
                 .filter(|(what, _)| !what.contains("n empty") && !what.contains("holds"))
             {
                 let scene = Scene::new();
+                scene.store.put("k", "inside").unwrap();
                 let temporaries = scene.root.join("tmp");
                 fs::remove_dir(&temporaries).unwrap();
                 make(&scene, &temporaries);

@@ -41,12 +41,8 @@ pub async fn open(name: &str, access: Access) -> Result<Option<Dir>> {
     static DIRECTORIES: Known = Known::new();
     let root = wasi::root()?;
     // WASI asks the system to open whatever has the name, and to open a pipe takes for ever.
-    if !DIRECTORIES.has(name) {
-        match root.look(name).await? {
-            None => return Ok(None),
-            Some(stat) if stat.kind == Kind::Directory => {}
-            Some(_) => return Err(Error::Corrupt(format!("`{name}` is no directory"))),
-        }
+    if !DIRECTORIES.has(name) && !is_directory(root, name).await? {
+        return Ok(None);
     }
     match root.open_dir(name, access).await {
         Ok(dir) => {
@@ -54,7 +50,19 @@ pub async fn open(name: &str, access: Access) -> Result<Option<Dir>> {
             Ok(Some(dir))
         }
         Err(failure) if failure.is_absent() => Ok(None),
-        Err(failure) => Err(failure.into()),
+        Err(failure) => {
+            is_directory(root, name).await?;
+            Err(failure.into())
+        }
+    }
+}
+
+/// Whether there is a directory `name`; an error where there is something else.
+async fn is_directory(root: &Dir, name: &str) -> Result<bool> {
+    match root.look(name).await? {
+        None => Ok(false),
+        Some(stat) if stat.kind == Kind::Directory => Ok(true),
+        Some(_) => Err(Error::Corrupt(format!("`{name}` is no directory"))),
     }
 }
 

@@ -89,7 +89,7 @@ impl Backend {
         let engine = engine().map_err(invalid)?;
         let ty = component.component_type();
         let links = Links {
-            special_files: matches!(self.source, Source::BuiltIn(_)),
+            looks_at_files: matches!(self.source, Source::BuiltIn(_)),
             splice,
             http: ty.imports(engine).any(|(name, _)| name.starts_with("wasi:http/")),
         };

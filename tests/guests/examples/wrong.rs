@@ -468,16 +468,24 @@ impl streams::Guest for Wrong {
     }
 }
 
+/// What is in a directory; nothing where there is none.
+fn paths(dir: impl AsRef<Path>) -> Result<Vec<PathBuf>, Error> {
+    let read = || fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>();
+    loop {
+        match read() {
+            // The host looks at each name that it finds, and one has just been removed.
+            Err(error) if error.kind() == ErrorKind::NotFound && dir.as_ref().exists() => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            paths => return paths.map_err(explain),
+        }
+    }
+}
+
 /// All artifacts by key.
 fn all() -> Result<BTreeMap<String, PathBuf>, Error> {
     let (mut found, mut dirs) = (BTreeMap::new(), vec![PathBuf::from(ARTIFACTS)]);
     while let Some(dir) = dirs.pop() {
-        let entries = match fs::read_dir(&dir) {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            entries => entries.map_err(explain)?,
-        };
-        for entry in entries {
-            let path = entry.map_err(explain)?.path();
+        for path in paths(&dir)? {
             if path.extension().is_none() {
                 dirs.push(path);
             } else if let Some(key) = key_of(&path) {
@@ -601,20 +609,10 @@ fn finding(kind: FindingKind, path: &Path, detail: &str) -> (String, Finding) {
     (name.clone(), Finding { kind, name, size, modified: None, detail: detail.into() })
 }
 
-fn names(dir: &str) -> Result<Vec<PathBuf>, Error> {
-    match fs::read_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        entries => {
-            let paths = entries.map_err(explain)?.map(|entry| Ok(entry.map_err(explain)?.path()));
-            paths.collect()
-        }
-    }
-}
-
 impl maintenance::Guest for Wrong {
     async fn audit(cursor: Option<String>, limit: u32) -> Result<Findings, Error> {
         let mut found = Vec::new();
-        for path in names("/")? {
+        for path in paths("/")? {
             if ![TEMPORARIES, ARTIFACTS].map(Path::new).contains(&path.as_path()) {
                 found.push(finding(FindingKind::Foreign, &path, "not of this store"));
             }
@@ -622,7 +620,7 @@ impl maintenance::Guest for Wrong {
         if fault("audit-overlooks") {
             found.pop();
         }
-        for path in names(TEMPORARIES)? {
+        for path in paths(TEMPORARIES)? {
             found.push(finding(FindingKind::Temporary, &path, "an unfinished write"));
             if fault("audit-removes") {
                 let _ = fs::remove_file(&path);
@@ -645,10 +643,10 @@ impl maintenance::Guest for Wrong {
 
     async fn sweep(older_than_seconds: u64) -> Result<SweepReport, Error> {
         let mut report = SweepReport { removed: 0, bytes: 0, kept: 0 };
-        let mut swept = names(TEMPORARIES)?;
+        let mut swept = paths(TEMPORARIES)?;
         if fault("sweep-takes-all") {
             let of_store = [TEMPORARIES, ARTIFACTS].map(PathBuf::from);
-            swept.extend(names("/")?.into_iter().filter(|path| !of_store.contains(path)));
+            swept.extend(paths("/")?.into_iter().filter(|path| !of_store.contains(path)));
         }
         if fault("sweep-of-nothing-fails") && swept.is_empty() {
             return Err(Error::NotFound);
