@@ -239,7 +239,14 @@ impl AsyncWrite for ArtifactWriter {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.way {
             Way::Buffered { .. } => Poll::Ready(Ok(())),
-            _ => Poll::Ready(Ok(ready!(self.poll_send(cx))?)),
+            _ => {
+                ready!(self.poll_send(cx))?;
+                // No other thread would, and the caller may be away for long.
+                if let Way::Streamed { work, .. } = &mut self.way {
+                    work.advance(cx);
+                }
+                Poll::Ready(Ok(()))
+            }
         }
     }
 
