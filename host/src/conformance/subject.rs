@@ -198,13 +198,15 @@ impl Subject {
         let call = upload_shown(key, &upload);
         std::thread::scope(|scope| {
             let (stop, stopped) = futures::channel::oneshot::channel::<()>();
-            scope.spawn(move || {
+            let writing = scope.spawn(move || {
                 let call = self.call(Operation::Put, key);
                 let write = std::pin::pin!(direct::write(&call, upload, Some(pause)));
-                on_this_thread(futures::future::select(write, stopped));
+                on_this_thread(futures::future::select(stopped, write));
             });
             let _ = reached.recv_timeout(Duration::from_secs(60));
             let _ = stop.send(());
+            // Nothing goes on before it has stopped.
+            let _ = writing.join();
             drop(go_on);
         });
         let outcome = "the instance is dropped after a part of the bytes";
