@@ -62,14 +62,15 @@ impl artifact_store::Guest for Component {
 
     async fn get(key: String) -> Result<Vec<u8>> {
         let place = place(&key)?;
-        let found = read::open(&key, &place).await?.ok_or(Error::NotFound)?;
+        let mut found = read::open(&key, &place).await?.ok_or(Error::NotFound)?;
         let size = usize::try_from(found.header.size).ok();
         let size = size.filter(|_| found.header.size <= IN_MEMORY);
         let size = size.ok_or(Error::TooLarge(IN_MEMORY))?;
         let mut data = Vec::new();
         let room = data.try_reserve_exact(size);
         room.map_err(|_| Error::Other(format!("no memory for {size} bytes; `read` needs none")))?;
-        let data = found.file.read(found.start(), data).await?;
+        let payload = found.payload(0);
+        let (data, _) = found.file.read(payload, data).await?;
         if data.len() != size || checksum(&data) != found.header.checksum {
             return Err(Error::Corrupt(format!("`{place}` does not match its checksum")));
         }
@@ -111,7 +112,7 @@ impl streams::Guest for Component {
         length: Option<u64>,
     ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<()>>)> {
         let place = place(&key)?;
-        let found = read::open(&key, &place).await?.ok_or(Error::NotFound)?;
+        let mut found = read::open(&key, &place).await?.ok_or(Error::NotFound)?;
         if offset > found.header.size {
             return Err(Error::InvalidRange);
         }
@@ -125,7 +126,7 @@ impl streams::Guest for Component {
             });
             return Ok((info, nothing, outcome));
         }
-        let (bytes, ended) = found.file.stream(found.start() + offset);
+        let (bytes, ended) = found.payload(offset);
         wit_bindgen::spawn_local(async move {
             // A file that was cut meanwhile ends without an error.
             let ended = async {

@@ -7,7 +7,7 @@ use crate::component::{Error, Info};
 use crate::header::{self, Fault, Header};
 use crate::name::{Holder, Place};
 use crate::shard;
-use crate::wasi::{Access, Dir, ErrorCode, Failure, File, Kind, Result};
+use crate::wasi::{Access, Dir, ErrorCode, Failure, File, FileStream, Kind, Result};
 
 /// An artifact's open file: info and bytes come from it alone, so that they belong together
 /// whatever is put meanwhile.
@@ -15,12 +15,17 @@ pub struct Artifact {
     pub file: File,
     pub header: Header,
     pub info: Info,
+    /// What follows the bytes of the header, where they were all that was read.
+    rest: Option<FileStream>,
 }
 
 impl Artifact {
-    /// Where the payload begins.
-    pub fn start(&self) -> u64 {
-        header::len(&self.header.key) as u64
+    /// The payload from `offset` to its end.
+    pub fn payload(&mut self, offset: u64) -> FileStream {
+        match self.rest.take() {
+            Some(rest) if offset == 0 => rest,
+            _ => self.file.stream(header::len(&self.header.key) as u64 + offset),
+        }
     }
 
     /// Whether the file still has the size that it states.
@@ -90,11 +95,14 @@ async fn try_open(
     }
     let file = shard.open_file(name).await?;
     let stat = file.stat().await?;
-    let bytes = file.read(0, Vec::with_capacity(likely)).await?;
+    let (bytes, mut rest) = file.read(file.stream(0), Vec::with_capacity(likely)).await?;
     let header = match Header::decode(&bytes) {
         // The file may hold a longer key than the one that was asked for.
         Err(Fault::Damaged(_)) if bytes.len() >= likely && likely < header::MAX_LEN => {
-            Header::decode(&file.read(0, Vec::with_capacity(header::MAX_LEN)).await?)
+            let room = Vec::with_capacity(header::MAX_LEN);
+            let (bytes, _) = file.read(file.stream(0), room).await?;
+            rest = None;
+            Header::decode(&bytes)
         }
         decoded => decoded,
     };
@@ -102,7 +110,8 @@ async fn try_open(
     check_size(stat.size, &header, &file).map_err(Trouble::Content)?;
     let checksum = Some(header.checksum);
     let info = Info { size: header.size, checksum, modified: stat.modified };
-    Ok(Some(Artifact { file, header, info }))
+    let rest = rest.filter(|_| bytes.len() == header::len(&header.key));
+    Ok(Some(Artifact { file, header, info, rest }))
 }
 
 fn unreadable(file: &File, fault: Fault) -> Error {

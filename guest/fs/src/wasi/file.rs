@@ -9,7 +9,10 @@ use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 use super::{Called, ErrorCode, Failure, Stat};
 
 /// Says how a stream of a file ended.
-pub type Ended = FutureReader<core::result::Result<(), ErrorCode>>;
+type Ended = FutureReader<core::result::Result<(), ErrorCode>>;
+
+/// A file's bytes from an offset to its end, and how that went; for [`end`](File::end).
+pub type FileStream = (StreamReader<u8>, Ended);
 
 /// An open file, and its path in the store for error messages.
 pub struct File {
@@ -31,8 +34,8 @@ impl File {
         self.handle.sync().await.map_err(self.failed("sync"))
     }
 
-    /// The file's bytes from `offset` to its end, and how that went; for [`end`](Self::end).
-    pub fn stream(&self, offset: u64) -> (StreamReader<u8>, Ended) {
+    /// The file's bytes from `offset` on.
+    pub fn stream(&self, offset: u64) -> FileStream {
         self.handle.read_via_stream(offset)
     }
 
@@ -41,20 +44,23 @@ impl File {
         ended.await.map_err(self.failed("read"))
     }
 
-    /// Fills the room that `bytes` has with the file's bytes from `offset`, or less where the
-    /// file ends before.
-    pub async fn read(&self, offset: u64, mut bytes: Vec<u8>) -> Called<Vec<u8>> {
-        let (mut stream, ended) = self.stream(offset);
+    /// Fills the room that `bytes` has with what `stream` brings; returns what follows, or none
+    /// where the file ended before.
+    pub async fn read(
+        &self,
+        (mut stream, ended): FileStream,
+        mut bytes: Vec<u8>,
+    ) -> Called<(Vec<u8>, Option<FileStream>)> {
         while bytes.len() < bytes.capacity() {
             let how;
             (how, bytes) = stream.read(bytes).await;
             if let StreamResult::Dropped | StreamResult::Cancelled = how {
                 drop(stream);
                 self.end(ended).await?;
-                break;
+                return Ok((bytes, None));
             }
         }
-        Ok(bytes)
+        Ok((bytes, Some((stream, ended))))
     }
 
     /// Writes `parts`, one behind the other, at `offset`.

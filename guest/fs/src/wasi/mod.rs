@@ -19,7 +19,7 @@ use wasip3::random::random::get_random_bytes;
 
 pub use dir::{Access, Dir};
 pub use failure::Failure;
-pub use file::File;
+pub use file::{File, FileStream};
 
 use crate::component::{Error, Instant};
 use crate::name;
