@@ -1,19 +1,23 @@
 //! The directories of the store: opening them without a trap, making them durably.
 
 use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::component::Error;
 use crate::name;
 use crate::wasi::{self, Access, Dir, Kind, Result};
 
+const SHARDS: usize = 4096;
+
 /// Directories that this instance knows something about, which stays true as they are never
 /// removed: one bit for each shard, and one for `tmp`. Forgetting costs a call, no more.
-struct Known([AtomicU64; 65]);
+struct Known([AtomicU64; SHARDS / 64 + 1]);
 
 impl Known {
     const fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; 65])
+        Self([const { AtomicU64::new(0) }; SHARDS / 64 + 1])
     }
 
     fn has(&self, name: &str) -> bool {
@@ -25,20 +29,46 @@ impl Known {
             self.0[at].fetch_or(bit, Ordering::Relaxed);
         }
     }
+
+    fn count(&self) -> usize {
+        self.0.iter().map(|bits| bits.load(Ordering::Relaxed).count_ones() as usize).sum()
+    }
 }
 
 fn bit(name: &str) -> Option<(usize, u64)> {
     let number = match name {
-        name::TEMPORARIES => 4096,
+        name::TEMPORARIES => SHARDS,
         name if name::is_shard(name) => usize::from_str_radix(name, 16).ok()?,
         _ => return None,
     };
     Some((number / 64, 1 << (number % 64)))
 }
 
+/// What was a directory when it was seen last.
+static DIRECTORIES: Known = Known::new();
+
+/// The names of the shards, sorted; some may not be there.
+pub async fn names() -> Result<Vec<String>> {
+    // To try each is faster than to read them all again for every page of a listing.
+    if DIRECTORIES.count() > SHARDS / 2 {
+        return Ok(name::shards().collect());
+    }
+    let keep = |name: &str, kind| {
+        let is_shard = name::is_shard(name);
+        if is_shard && kind == Kind::Directory {
+            DIRECTORIES.add(name);
+        }
+        is_shard
+    };
+    match wasi::root()?.entries(keep).await {
+        // A foreign name in the root hides no shard: all are known by name.
+        Err(failure) if failure.is_not_unicode() => Ok(name::shards().collect()),
+        names => Ok(names?),
+    }
+}
+
 /// Opens a directory of the store; none where it was not made yet.
 pub async fn open(name: &str, access: Access) -> Result<Option<Dir>> {
-    static DIRECTORIES: Known = Known::new();
     let root = wasi::root()?;
     // WASI asks the system to open whatever has the name, and to open a pipe takes for ever.
     if !DIRECTORIES.has(name) && !is_directory(root, name).await? {

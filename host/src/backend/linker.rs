@@ -16,7 +16,7 @@ const OPEN_AT: &str = "[method]descriptor.open-at";
 pub(super) struct Links {
     /// Looks by itself at what it opens as a file.
     pub(super) looks_at_files: bool,
-    /// Bytes of a file that it hands on go past it.
+    /// Bytes of a file that it hands on go past it, and directories are read in batches.
     pub(super) splice: bool,
     /// Asks for HTTP.
     pub(super) http: bool,
@@ -40,6 +40,8 @@ pub(super) fn linker(engine: &Engine, links: Links) -> Result<Linker<HostState>>
     refuse_special_files_p3(&mut linker, looks_at_files)?;
     if splice {
         splice::link(&mut linker.instance(P3)?)?;
+        #[cfg(unix)]
+        super::directory::link(&mut linker.instance(P3)?)?;
     }
     Ok(linker)
 }

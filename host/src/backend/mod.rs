@@ -2,6 +2,8 @@
 
 mod call;
 mod cursor;
+#[cfg(unix)]
+mod directory;
 mod linker;
 mod load;
 mod loaded;

@@ -68,7 +68,12 @@ impl ArtifactReader {
             let chunks = Box::pin(stream::empty());
             return Ok(Self { call: outside, info, chunk: part, chunks, work: None });
         }
-        let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
+        let waiting = match place {
+            Place::Worker => CHUNKS_WAITING,
+            // To read ahead would only push out of the cache what is about to be taken.
+            Place::Here => 0,
+        };
+        let (chunks, received) = mpsc::channel(waiting);
         let (start, started) = oneshot::channel();
         let read = async move |call: Call| {
             let outcome = download::read(&call, options, Chunks::new(start, chunks)).await;
@@ -126,8 +131,8 @@ impl ArtifactReader {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where the bytes so far are not the ones that were put, and
-    /// whatever stopped the backend.
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where the bytes so far are not the ones
+    /// that were put, and whatever stopped the backend.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
         std::future::poll_fn(|cx| self.poll_fill(cx)).await?;
         Ok(Some(std::mem::take(&mut self.chunk)).filter(|chunk| !chunk.is_empty()))

@@ -10,18 +10,14 @@ use crate::component::{Error, Finding, FindingKind, Findings};
 use crate::header;
 use crate::name::{self, Named};
 use crate::read;
-use crate::wasi::{self, Failure, Kind, Result, Stat};
+use crate::shard;
+use crate::wasi::{Failure, Kind, Result, Stat};
 
 /// One page of what is no sound artifact. Headers are verified, payloads are not.
 pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     let mut dirs = vec![ROOT.to_owned()];
-    match wasi::root()?.names(is_own_dir).await {
-        // All that this store makes is known by name.
-        Err(failure) if failure.is_not_unicode() => {
-            dirs.extend(name::shards().chain([name::TEMPORARIES.into()]));
-        }
-        names => dirs.extend(names?),
-    }
+    dirs.extend(shard::names().await?);
+    dirs.push(name::TEMPORARIES.to_owned());
     let every_name = |_: &str, _: &str| true;
     let look = async |visit: Visit<'_>| examine(visit).await;
     let Page { items, next } = page(dirs, cursor, limit, every_name, look, unlisted).await?;

@@ -7,16 +7,13 @@ use crate::component::{self, Entry, Error};
 use crate::header;
 use crate::name::{self, Named};
 use crate::read;
-use crate::wasi::{self, Failure, Kind, Result};
+use crate::shard;
+use crate::wasi::{Failure, Kind, Result};
 
 /// One page of the artifacts whose keys begin with `prefix`. What is damaged is left out, so
 /// that the listing goes on; reading it by its key says what is wrong.
 pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<component::Page> {
-    let shards = match wasi::root()?.names(name::is_shard).await {
-        // A foreign name in the root hides no artifact: all shards are known by name.
-        Err(failure) if failure.is_not_unicode() => name::shards().collect(),
-        shards => shards?,
-    };
+    let shards = shard::names().await?;
     let is_candidate = |shard: &str, file: &str| match name::parse(shard, file) {
         Named::Plain(key) => key.starts_with(prefix),
         Named::Hashed => true,

@@ -4,10 +4,12 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use wasip3::filesystem::types::{Descriptor, DescriptorFlags, OpenFlags, PathFlags};
+use wasip3::filesystem::types::{
+    Descriptor, DescriptorFlags, DirectoryEntry, OpenFlags, PathFlags,
+};
 use wit_bindgen::StreamResult;
 
-use super::{Called, ErrorCode, Failure, File, Stat};
+use super::{Called, ErrorCode, Failure, File, Kind, Stat};
 
 /// How often a directory is read again where a name vanished while it was read.
 const ATTEMPTS: usize = 16;
@@ -104,9 +106,14 @@ impl Dir {
 
     /// The names in this directory that are to be kept, sorted.
     pub async fn names(&self, keep: impl Fn(&str) -> bool) -> Called<Vec<String>> {
+        self.entries(|name, _| keep(name)).await
+    }
+
+    /// The same by name and kind.
+    pub async fn entries(&self, keep: impl Fn(&str, Kind) -> bool) -> Called<Vec<String>> {
         let mut attempt = 1;
         loop {
-            match self.read_names(&keep).await {
+            match self.read_entries(&keep).await {
                 // The host looks at each name that it finds, and one has just been removed.
                 Err(ErrorCode::NoEntry) if attempt < ATTEMPTS => attempt += 1,
                 names => return names.map_err(self.failed("list", "")),
@@ -114,9 +121,9 @@ impl Dir {
         }
     }
 
-    async fn read_names(
+    async fn read_entries(
         &self,
-        keep: &impl Fn(&str) -> bool,
+        keep: &impl Fn(&str, Kind) -> bool,
     ) -> core::result::Result<Vec<String>, ErrorCode> {
         let (mut stream, outcome) = self.handle.read_directory();
         let mut names = Vec::new();
@@ -124,7 +131,9 @@ impl Dir {
         loop {
             let how;
             (how, batch) = stream.read(batch).await;
-            names.extend(batch.drain(..).map(|entry| entry.name).filter(|name| keep(name)));
+            names.extend(batch.drain(..).filter_map(|DirectoryEntry { type_, name }| {
+                keep(&name, type_.into()).then_some(name)
+            }));
             if let StreamResult::Dropped | StreamResult::Cancelled = how {
                 break;
             }

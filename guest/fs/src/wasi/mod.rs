@@ -86,6 +86,16 @@ pub enum Kind {
     Other,
 }
 
+impl From<DescriptorType> for Kind {
+    fn from(kind: DescriptorType) -> Self {
+        match kind {
+            DescriptorType::RegularFile => Self::File,
+            DescriptorType::Directory => Self::Directory,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// What the filesystem tells about a file.
 pub struct Stat {
     pub kind: Kind,
@@ -97,11 +107,7 @@ impl From<DescriptorStat> for Stat {
     fn from(stat: DescriptorStat) -> Self {
         let modified = stat.data_modification_timestamp;
         Self {
-            kind: match stat.type_ {
-                DescriptorType::RegularFile => Kind::File,
-                DescriptorType::Directory => Kind::Directory,
-                _ => Kind::Other,
-            },
+            kind: stat.type_.into(),
             size: stat.size,
             modified: modified
                 .map(|at| Instant { seconds: at.seconds, nanoseconds: at.nanoseconds }),
