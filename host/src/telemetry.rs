@@ -9,7 +9,7 @@ use metrics::{
     Gauge, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram,
     gauge, histogram,
 };
-use tracing::{Level, Span, debug, enabled, info, warn};
+use tracing::{Level, Span, debug, enabled, info, trace, warn};
 
 use crate::backend::{Call, Loaded};
 use crate::error::ErrorKind;
@@ -65,6 +65,11 @@ impl Drop for Active {
     fn drop(&mut self) {
         self.0.decrement(1);
     }
+}
+
+/// The bytes of a read go from their file to the caller, past the backend.
+pub(crate) fn spliced() {
+    trace!(target: TARGET, "spliced");
 }
 
 /// A call ended, well or with this error; `bytes` were moved.

@@ -3,8 +3,9 @@
 //! without it.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Limits, ReadOptions, WriteOptions};
@@ -80,6 +81,52 @@ fn a_stream_passed_on_half_read_goes_on_where_the_backend_stopped() {
     for size in SIZES {
         let data = bytes(size);
         assert_eq!(reads("read-rest", &data), Ok(data[size.min(1000)..].into()), "{size}");
+    }
+}
+
+/// Each outcome is the same either way, so that nothing else tells whether there is a splice.
+#[test]
+fn a_stream_passed_on_unread_or_half_read_goes_past_the_backend() {
+    let dir = tempfile::tempdir().unwrap();
+    let logged = |backend: artifact_store::Backend, key: &str| {
+        let store = ArtifactStore::open(backend).unwrap();
+        let data = vec![7; 5000];
+        store.put(key, data).unwrap();
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .finish();
+        let read = || store.get(key).map(drop).unwrap();
+        tracing::subscriber::with_default(subscriber, read);
+        let text = log.0.lock().unwrap().clone();
+        String::from_utf8(text).unwrap().matches(": spliced").count()
+    };
+    for splice in [true, false] {
+        let (own, other) = (dir.path().join("fs"), dir.path().join("passes_on"));
+        fs::create_dir_all(&own).unwrap();
+        fs::create_dir_all(&other).unwrap();
+        let expected = usize::from(splice);
+        let fs = artifact_store::Backend::fs(own).splice(splice);
+        assert_eq!(logged(fs, "k"), expected, "the built-in backend");
+        let passes_on = || guest_on("passes_on", &other).splice(splice);
+        assert_eq!(logged(passes_on(), "as-it-is"), expected);
+        assert_eq!(logged(passes_on(), "read-rest"), expected);
+        assert_eq!(logged(passes_on(), "read-itself"), 0);
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -210,7 +257,6 @@ fn open_readers_of_small_artifacts_keep_nobody_waiting() {
 /// A writer that is dropped with bytes on their way leaves nothing, and its turn to the next one.
 #[test]
 fn a_writer_that_is_dropped_leaves_nothing() {
-    use std::io::Write;
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { concurrency: 1, ..Limits::default() };
     let store =

@@ -184,23 +184,24 @@ fn prepare(
     linker: &Linker<HostState>,
 ) -> Result<(InstancePre<HostState>, Offered), LoadError> {
     let component = linker.instantiate_pre(component).map_err(invalid)?;
-    let has = |name| component.component().get_export_index(None, name).is_some();
+    let store = artifact_store::GuestIndices::new(&component);
     let offered = Offered {
-        store: artifact_store::GuestIndices::new(&component).map_err(wrong_interface(STORE))?,
-        streams: has(STREAMS)
-            .then(|| streams::GuestIndices::new(&component))
-            .transpose()
-            .map_err(wrong_interface(STREAMS))?,
-        inventory: has(INVENTORY)
-            .then(|| inventory::GuestIndices::new(&component))
-            .transpose()
-            .map_err(wrong_interface(INVENTORY))?,
-        maintenance: has(MAINTENANCE)
-            .then(|| maintenance::GuestIndices::new(&component))
-            .transpose()
-            .map_err(wrong_interface(MAINTENANCE))?,
+        store: store.map_err(wrong_interface(STORE))?,
+        streams: optional(&component, STREAMS, streams::GuestIndices::new)?,
+        inventory: optional(&component, INVENTORY, inventory::GuestIndices::new)?,
+        maintenance: optional(&component, MAINTENANCE, maintenance::GuestIndices::new)?,
     };
     Ok((component, offered))
+}
+
+/// What `find` says of an interface that a backend may leave out.
+fn optional<T>(
+    component: &InstancePre<HostState>,
+    interface: &str,
+    find: impl FnOnce(&InstancePre<HostState>) -> wasmtime::Result<T>,
+) -> Result<Option<T>, LoadError> {
+    let is_offered = component.component().get_export_index(None, interface).is_some();
+    is_offered.then(|| find(component).map_err(wrong_interface(interface))).transpose()
 }
 
 fn invalid(error: wasmtime::Error) -> LoadError {

@@ -16,12 +16,12 @@ use wasmtime::component::{
 use super::CHUNK;
 use super::sink::{Gone, Sink};
 use super::splice::{self, FileBytes};
-use crate::ReadOptions;
 use crate::backend::Call;
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
 use crate::instance::{Deadline, Failed, HostState, Outcome};
+use crate::{ReadOptions, telemetry};
 
 /// Sends the bytes that the options name to `sink`, and returns it with their number. Only then
 /// were all of them right.
@@ -72,7 +72,10 @@ async fn take_all<S: Sink>(
     accessor.with(|mut access| outcome.pipe(&mut access, Report(Some(reported))))?;
     let due = incoming.due;
     let (how, mut incoming) = match splice::take(stream, accessor) {
-        Ok(file) => incoming.take_from(file).await,
+        Ok(file) => {
+            telemetry::spliced();
+            incoming.take_from(file).await
+        }
         Err(stream) => {
             let (ended, end) = oneshot::channel();
             let consumer = Consumer { incoming: Some(incoming), ended: Some(ended) };
