@@ -9,6 +9,8 @@ use artifact_store::{Backend, Grants};
 
 pub mod contract;
 pub mod scripted;
+pub mod service;
+pub mod signature;
 pub mod weed;
 
 /// The file of a backend in `guests/examples`.
