@@ -88,7 +88,7 @@ pub async fn get(key: &str) -> Result<Vec<u8>> {
         }
         match response.body.read(IN_MEMORY as usize).await {
             Ok(data) if data.len() as u64 == info.size => {
-                let checksum = crate::metadata::CRC.checksum(&data);
+                let checksum = crate::checksum::checksum(&data);
                 if info.checksum.is_some_and(|stated| stated != checksum) {
                     let text = format!("`{}` does not match its checksum", place.object);
                     return Err(Error::Corrupt(text));
