@@ -238,6 +238,43 @@ fn an_upload_that_fails_or_is_given_up_is_removed() {
 }
 
 #[test]
+fn an_upload_that_cannot_be_removed_is_left_to_a_sweep_and_the_error_says_so() {
+    let server = Scripted::start(|request, _| {
+        let is_refused = request.query.contains("partNumber=2&") || request.method == "DELETE";
+        match is_refused {
+            true => Answer::Send(error(403, "AccessDenied")),
+            false => multipart(request, || Answer::Hang),
+        }
+    });
+    let refused = open(&server).put("k", vec![7; 3 * LARGE]).unwrap_err();
+    assert!(is_removed(&server) && refused.to_string().contains("left to a sweep"), "{refused}");
+}
+
+/// So that 10 000 of them suffice.
+#[test]
+fn parts_grow_with_the_size_that_is_announced() {
+    let server = Scripted::start(|request, _| multipart(request, || Answer::Hang));
+    let store = open(&server);
+    for (announced, part) in
+        [(9 << 20, 8 << 20), (80_000 << 20, 8 << 20), (200_000 << 20, 20 << 20)]
+    {
+        let before = server.requests().len();
+        let options = WriteOptions { create: false, size: Some(announced) };
+        let mut writer = store.writer("k", options).unwrap();
+        // More than a part, so that one is sent for sure.
+        writer.write_all(&vec![7; part + (1 << 20)]).unwrap();
+        let error = writer.commit().map(drop);
+        assert!(error.is_err());
+        let parts = server.requests().split_off(before);
+        let parts: Vec<_> = parts.iter().filter(|request| request.method == "PUT").collect();
+        assert_eq!(parts[0].body.len(), part, "{announced}");
+    }
+    let options = WriteOptions { create: false, size: Some((5 << 40) + 1) };
+    let error = store.writer("k", options).and_then(|writer| writer.commit()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::TooLarge { .. }), "{error}");
+}
+
+#[test]
 fn parts_are_sent_whole_and_completed_in_order() {
     let server = Scripted::start(|request, _| {
         multipart(request, || Answer::Send(answer(200, "", COMPLETED)))

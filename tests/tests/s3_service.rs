@@ -6,9 +6,9 @@ use std::sync::Arc;
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::conformance::Target;
 use artifact_store::{Backend, Error, ErrorKind, Sign};
-use artifact_store_tests::contract;
 use artifact_store_tests::scripted::Scripted;
 use artifact_store_tests::service::Differences;
+use artifact_store_tests::{cli, contract, weed};
 use libtest_mimic::{Arguments, Trial};
 
 type Check = fn();
@@ -20,6 +20,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a_wrong_secret_a_wrong_key_and_an_unknown_bucket_are_named", wrong),
     ("a_checksum_that_the_service_does_not_know_comes_back", checksum),
     ("a_service_without_that_checksum_says_so", unknown_checksum),
+    ("one_line_of_the_configuration_moves_a_store_to_the_bucket", one_line),
     ("hard_keys_are_signed_and_listed_as_they_are", keys),
 ];
 
@@ -180,6 +181,38 @@ fn unknown_checksum() {
     let store = backend(&differences, &server, "", Sign::Host, &changed);
     let error = ArtifactStore::open(store).unwrap().put("k", "x").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
+}
+
+/// The configuration of `docs/s3.md`.
+fn one_line() {
+    let (dir, differences) = (tempfile::tempdir().unwrap(), Differences::default());
+    let server = differences.clone().start();
+    std::fs::create_dir(dir.path().join("releases")).unwrap();
+    let text = format!(
+        "[stores.releases]\n\
+         backend = 'fs'\n\
+         directories = [{{ host = 'releases' }}]\n\
+         env = {{ AWS_ENDPOINT_URL = '{}', S3_BUCKET = '{}' }}\n\
+         env-from = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY']\n",
+        server.endpoint(),
+        weed::BUCKET
+    );
+    let run = |arguments: &[&str]| {
+        let mut command = cli();
+        command.env("AWS_ACCESS_KEY_ID", weed::KEY).env("AWS_SECRET_ACCESS_KEY", weed::SECRET);
+        command.current_dir(dir.path()).args(["--config", "stores.toml"]).args(arguments);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text_of = |backend| text.replace("backend = 'fs'", backend);
+    for (backend, requests) in [("backend = 'fs'", 0), ("backend = 's3'", 3)] {
+        std::fs::write(dir.path().join("stores.toml"), text_of(backend)).unwrap();
+        run(&["put", "k", "stores.toml"]);
+        assert_eq!(run(&["get", "k"]), text_of(backend));
+        assert!(run(&["list"]).contains('k'));
+        assert_eq!(server.requests().len(), requests);
+    }
 }
 
 fn keys() {

@@ -40,7 +40,7 @@ fn server() -> Scripted {
 fn variables(server: &Scripted, changed: &[(&str, &str)]) -> Vec<(String, String)> {
     let right = [
         ("AWS_ENDPOINT_URL", &*server.endpoint()),
-        ("AWS_ACCESS_KEY_ID", "AKIAHUSH"),
+        ("AWS_ACCESS_KEY_ID", "AKIATEST"),
         ("AWS_SECRET_ACCESS_KEY", "hush-secret"),
         ("AWS_SESSION_TOKEN", "hush-token"),
         ("S3_BUCKET", "bucket"),
@@ -97,6 +97,26 @@ fn the_command_line_names_it_too() {
         assert!(!error.contains("hush") && output.stdout.is_empty(), "{name}: {error}");
     }
     assert!(server.requests().is_empty());
+}
+
+/// Nor is a secret shown where all is right and the user wants to know everything.
+#[test]
+fn a_verbose_command_line_shows_no_secret_and_no_signature() {
+    let dir = tempfile::tempdir().unwrap();
+    for status in [200, 403, 500] {
+        let server =
+            Scripted::start(move |_, _| Answer::Send(answer(status, "etag: \"1\"\r\n", "")));
+        for sign in ["host", "backend"] {
+            let mut command = cli();
+            command.envs(variables(&server, &[])).current_dir(dir.path());
+            command.args(["--backend", "s3", "--sign", sign, "-vv", "get", "k"]);
+            let output = command.output().unwrap();
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert!(text.contains("s3"), "{text}");
+            let shown = text.to_ascii_lowercase();
+            assert!(!shown.contains("hush") && !shown.contains("signature="), "{text}");
+        }
+    }
 }
 
 #[test]

@@ -74,7 +74,8 @@ pub async fn stat(key: &str) -> Result<Info> {
     place.info(&response)
 }
 
-/// The whole artifact. Where the answer is cut, the rest is asked for, of the same generation.
+/// The whole artifact. Where the answer is cut, all of it is asked for again: the rest alone could be
+/// that of another generation.
 pub async fn get(key: &str) -> Result<Vec<u8>> {
     let settings = settings()?;
     let place = Place::of(settings, key);
