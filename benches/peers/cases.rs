@@ -10,10 +10,13 @@ pub enum Op {
     Stat,
     Delete,
     List,
+    /// `Get` and `Put` of a bucket on the same machine.
+    BucketGet,
+    BucketPut,
 }
 
 impl Op {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Get,
         Self::Read,
         Self::Range,
@@ -22,6 +25,8 @@ impl Op {
         Self::Put,
         Self::Write,
         Self::Delete,
+        Self::BucketGet,
+        Self::BucketPut,
     ];
 
     pub fn name(self) -> &'static str {
@@ -34,7 +39,14 @@ impl Op {
             Self::Stat => "stat",
             Self::Delete => "delete",
             Self::List => "list",
+            Self::BucketGet => "s3-get",
+            Self::BucketPut => "s3-put",
         }
+    }
+
+    /// Whether it is about a bucket, and not a directory.
+    pub fn is_remote(self) -> bool {
+        matches!(self, Self::BucketGet | Self::BucketPut)
     }
 
     /// Whether it makes a difference what survives a crash.
@@ -90,12 +102,13 @@ pub fn all(
             Op::Read | Op::Write => &[KIB, 64 * KIB, MIB, 64 * MIB],
             Op::Range => &[64 * MIB],
             Op::Stat | Op::Delete => &[KIB],
+            Op::BucketGet | Op::BucketPut => &[KIB, MIB, 64 * MIB],
             Op::List => &[listed.unwrap_or(if quick { 1000 } else { 10_000 })],
         };
         for &size in sizes.iter().filter(|size| only_size.is_none_or(|only| only == **size)) {
             for threads in [1, 4] {
                 let is_wanted = match op {
-                    Op::List => threads == 1,
+                    Op::List | Op::BucketGet | Op::BucketPut => threads == 1,
                     Op::Get => threads == 1 || !quick || size == KIB,
                     _ => threads == 1 || !quick,
                 };

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::json;
 
 use crate::cases::{Case, Op, RANGE};
-use crate::subjects::{self, Kind, Subject};
+use crate::subjects::{self, Kind, Subject, bucket};
 
 /// How long one subject is measured in one case, and in how many rounds.
 fn plan(quick: bool) -> (Duration, usize) {
@@ -19,7 +19,12 @@ fn plan(quick: bool) -> (Duration, usize) {
 
 pub fn all(cases: &[Case], quick: bool, only: Option<&str>, dir: &Path, results: &Path) {
     let mut results = File::create(results).expect("the results can be written");
+    let server = bucket::Server::start(cases.iter().any(|case| case.op.is_remote()));
     for case in cases {
+        if case.op.is_remote() && !server.is_there() {
+            eprintln!("{} {} is left out: WEED names no SeaweedFS", case.op.name(), case.size);
+            continue;
+        }
         let (op, size, threads) = (case.op.name(), case.size, case.threads);
         eprintln!("{op} {size}, {threads} at once{}", if case.durable { ", durable" } else { "" });
         for (kind, seen) in one(case, quick, only, dir) {
@@ -55,6 +60,9 @@ fn one(case: &Case, quick: bool, only: Option<&str>, dir: &Path) -> Vec<(&'stati
     let data = Bytes::from_iter((0..case.bytes()).map(|n| (n * 31 % 251) as u8));
     let chosen = subjects::ALL.iter().filter(|kind| only.is_none_or(|only| only == kind.name));
     let fitting = chosen.filter(|kind| {
+        if kind.is_remote || case.op.is_remote() {
+            return kind.is_remote == case.op.is_remote();
+        }
         let is_reader = !case.op.changes() && (!kind.durable || kind.name == "opendal");
         is_reader || (case.op.changes() && kind.durable == case.durable)
     });
@@ -146,8 +154,8 @@ fn measure(
 /// The operation; what it reads has to be all of it.
 fn perform(case: &Case, subject: &dyn Subject, key: &str, data: &Bytes) {
     match case.op {
-        Op::Get => assert_eq!(subject.get(key), data.len()),
-        Op::Put => subject.put(key, data),
+        Op::Get | Op::BucketGet => assert_eq!(subject.get(key), data.len()),
+        Op::Put | Op::BucketPut => subject.put(key, data),
         Op::Read => assert_eq!(subject.read(key), data.len()),
         Op::Write => subject.write(key, data),
         Op::Range => {

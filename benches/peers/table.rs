@@ -60,15 +60,16 @@ fn tables(lines: &str) -> String {
             _ => rows.push((op.into(), row, BTreeMap::from([(subject, cell)]))),
         }
     }
-    let (mut text, mut last) = (String::new(), String::new());
-    for (op, row, cells) in rows {
-        if op != last {
-            let _ = writeln!(text, "\n### {op}\n\n| | {} |", SUBJECTS.join(" | "));
-            let _ = writeln!(text, "|---|{}", "---:|".repeat(SUBJECTS.len()));
-            last = op;
+    let mut text = String::new();
+    for rows in rows.chunk_by(|(one, ..), (other, ..)| one == other) {
+        let has = |name: &&str| rows.iter().any(|(.., cells)| cells.contains_key(*name));
+        let subjects: Vec<_> = SUBJECTS.into_iter().filter(has).collect();
+        let _ = writeln!(text, "\n### {}\n\n| | {} |", rows[0].0, subjects.join(" | "));
+        let _ = writeln!(text, "|---|{}", "---:|".repeat(subjects.len()));
+        for (_, row, cells) in rows {
+            let cells = subjects.iter().map(|name| cells.get(*name).map_or("", String::as_str));
+            let _ = writeln!(text, "| {row} | {} |", cells.collect::<Vec<_>>().join(" | "));
         }
-        let cells = SUBJECTS.map(|name| cells.get(name).map_or("", String::as_str));
-        let _ = writeln!(text, "| {row} | {} |", cells.join(" | "));
     }
     text + "\n"
 }

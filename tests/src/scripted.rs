@@ -56,6 +56,7 @@ type Script = dyn Fn(&Request, usize) -> Answer + Send + Sync;
 
 /// The server. Its threads end with the process.
 pub struct Scripted {
+    scheme: &'static str,
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
     connections: Arc<AtomicUsize>,
@@ -72,6 +73,23 @@ impl Scripted {
         most: usize,
         script: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
     ) -> Self {
+        Self::listen(most, None, script)
+    }
+
+    /// A server that speaks TLS, as `tls` says.
+    pub fn start_tls(
+        tls: Arc<rustls::ServerConfig>,
+        script: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(usize::MAX, Some(tls), script)
+    }
+
+    fn listen(
+        most: usize,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        script: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("there is a free port");
         let port = listener.local_addr().expect("it is bound").port();
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
@@ -82,14 +100,22 @@ impl Scripted {
             for connection in listener.incoming().flatten() {
                 count.fetch_add(1, Ordering::Relaxed);
                 let (script, seen) = (Arc::clone(&script), Arc::clone(&seen));
-                thread::spawn(move || serve(connection, most, &*script, &seen));
+                let tls = tls.clone();
+                thread::spawn(move || match tls {
+                    None => serve(&connection, &connection, most, &*script, &seen),
+                    Some(tls) => {
+                        let session = rustls::ServerConnection::new(tls).expect("it is configured");
+                        let session = rustls::StreamOwned::new(session, &connection);
+                        serve(session, &connection, most, &*script, &seen);
+                    }
+                });
             }
         });
-        Self { port, requests, connections }
+        Self { scheme, port, requests, connections }
     }
 
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
     /// What was asked so far.
@@ -114,8 +140,15 @@ impl Scripted {
     }
 }
 
-fn serve(connection: TcpStream, most: usize, script: &Script, seen: &Mutex<Vec<Request>>) {
-    let mut reader = BufReader::new(connection.try_clone().expect("sockets can be shared"));
+/// Serves what comes in the `stream` on this connection.
+fn serve(
+    stream: impl Read + Write,
+    connection: &TcpStream,
+    most: usize,
+    script: &Script,
+    seen: &Mutex<Vec<Request>>,
+) {
+    let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader, most) {
         let before = {
             let mut seen = seen.lock().unwrap();
@@ -124,15 +157,15 @@ fn serve(connection: TcpStream, most: usize, script: &Script, seen: &Mutex<Vec<R
         };
         match script(&request, before) {
             // Where the client is gone, it does not matter.
-            Answer::Send(bytes) => drop((&connection).write_all(&bytes)),
+            Answer::Send(bytes) => drop(send(reader.get_mut(), &bytes)),
             Answer::Close(bytes) => {
-                let _ = (&connection).write_all(&bytes);
+                let _ = send(reader.get_mut(), &bytes);
                 return;
             }
             Answer::Reset(bytes) => {
-                let _ = (&connection).write_all(&bytes);
+                let _ = send(reader.get_mut(), &bytes);
                 rustix::net::sockopt::set_socket_linger(
-                    &connection,
+                    connection,
                     Some(std::time::Duration::ZERO),
                 )
                 .expect("a socket can be reset");
@@ -143,6 +176,11 @@ fn serve(connection: TcpStream, most: usize, script: &Script, seen: &Mutex<Vec<R
             },
         }
     }
+}
+
+fn send(stream: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
+    stream.write_all(bytes)?;
+    stream.flush()
 }
 
 fn read(reader: &mut impl BufRead, most: usize) -> Option<Request> {

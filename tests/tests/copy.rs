@@ -202,7 +202,7 @@ fn an_interrupted_copy_leaves_nothing_half_copied_and_goes_on_later() {
     let code = child.wait().unwrap().code();
     let copied = to.list("").count() as u64;
     // On a machine that copies faster than we look it may be done.
-    assert!(code == Some(130) || (code == Some(0) && copied == count), "{code:?}");
+    assert!(code == Some(130) || (code == Some(0) && copied == count), "{code:?} {copied}");
     assert_eq!(std::fs::read_dir(place.dir().join("b/tmp")).unwrap().count(), 0);
     for entry in to.list("") {
         to.get(&entry.unwrap().key).unwrap();

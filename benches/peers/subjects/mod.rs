@@ -1,5 +1,6 @@
 //! What is measured: one small file for each way to store artifacts, all with the same operations.
 
+pub mod bucket;
 mod cacache;
 mod native;
 mod object_store;
@@ -32,32 +33,39 @@ pub struct Kind {
     pub name: &'static str,
     /// Whether what it acknowledged outlives a crash of the machine.
     pub durable: bool,
-    pub open: fn(&Path) -> Box<dyn Subject>,
+    /// Whether it stores in a bucket, of which the directory is but the name.
+    pub is_remote: bool,
+    pub open: Open,
 }
 
 /// Every subject in each mode that it has. `opendal` syncs the file and not its directory: that is
 /// between the two, and stands with the durable ones, since it waits for the disk.
-pub const ALL: [Kind; 11] = [
-    Kind {
-        name: "artifact-store-async",
-        durable: false,
-        open: |dir| ours::asynchronous(dir, false),
-    },
-    Kind {
-        name: "artifact-store-blocking",
-        durable: false,
-        open: |dir| ours::blocking(dir, false),
-    },
-    Kind { name: "std", durable: false, open: plain::open },
-    Kind { name: "native", durable: false, open: |dir| native::open(dir, false) },
-    Kind { name: "object_store", durable: false, open: |dir| object_store::open(dir, false) },
-    Kind { name: "cacache", durable: false, open: cacache::open },
-    Kind { name: "artifact-store-async", durable: true, open: |dir| ours::asynchronous(dir, true) },
-    Kind { name: "artifact-store-blocking", durable: true, open: |dir| ours::blocking(dir, true) },
-    Kind { name: "native", durable: true, open: |dir| native::open(dir, true) },
-    Kind { name: "object_store", durable: true, open: |dir| object_store::open(dir, true) },
-    Kind { name: "opendal", durable: true, open: opendal::open },
+pub const ALL: [Kind; 14] = [
+    kind("artifact-store-async", false, |dir| ours::asynchronous(dir, false)),
+    kind("artifact-store-blocking", false, |dir| ours::blocking(dir, false)),
+    kind("std", false, plain::open),
+    kind("native", false, |dir| native::open(dir, false)),
+    kind("object_store", false, |dir| object_store::open(dir, false)),
+    kind("cacache", false, cacache::open),
+    kind("artifact-store-async", true, |dir| ours::asynchronous(dir, true)),
+    kind("artifact-store-blocking", true, |dir| ours::blocking(dir, true)),
+    kind("native", true, |dir| native::open(dir, true)),
+    kind("object_store", true, |dir| object_store::open(dir, true)),
+    kind("opendal", true, opendal::open),
+    remote("artifact-store-async", ours::asynchronous_bucket),
+    remote("artifact-store-blocking", ours::blocking_bucket),
+    remote("object_store", object_store::open_bucket),
 ];
+
+type Open = fn(&Path) -> Box<dyn Subject>;
+
+const fn kind(name: &'static str, durable: bool, open: Open) -> Kind {
+    Kind { name, durable, is_remote: false, open }
+}
+
+const fn remote(name: &'static str, open: Open) -> Kind {
+    Kind { name, durable: false, is_remote: true, open }
+}
 
 /// What drives the asynchronous subjects: one runtime, as an application has it.
 fn runtime() -> &'static tokio::runtime::Runtime {

@@ -1,24 +1,39 @@
-//! `object_store` on a local directory.
+//! `object_store` on a local directory, and on a bucket.
 
 use std::hint::black_box;
 use std::path::Path;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::{PIECE, Subject, runtime};
+use super::{PIECE, Subject, bucket, runtime};
 
 pub fn open(dir: &Path, durable: bool) -> Box<dyn Subject> {
     let store = LocalFileSystem::new_with_prefix(dir).expect("open");
     Box::new(Peer(store.with_fsync(durable)))
 }
 
-struct Peer(LocalFileSystem);
+/// As its builder has it by default: each put is signed with the SHA-256 of its bytes.
+pub fn open_bucket(dir: &Path) -> Box<dyn Subject> {
+    let builder = AmazonS3Builder::new()
+        .with_endpoint(bucket::endpoint())
+        .with_allow_http(true)
+        .with_region("us-east-1")
+        .with_access_key_id(bucket::KEY)
+        .with_secret_access_key(bucket::SECRET)
+        .with_bucket_name(bucket::BUCKET);
+    let store = builder.build().expect("open");
+    Box::new(Peer(PrefixStore::new(store, bucket::prefix(dir))))
+}
 
-impl Subject for Peer {
+struct Peer<S>(S);
+
+impl<S: ObjectStore> Subject for Peer<S> {
     fn put(&self, key: &str, data: &Bytes) {
         runtime().block_on(self.0.put(&Key::from(key), data.clone().into())).expect("put");
     }

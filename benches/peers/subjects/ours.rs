@@ -1,4 +1,4 @@
-//! This project, with its built-in backend: both of its APIs.
+//! This project, with its built-in backends: both of its APIs.
 
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use artifact_store::{ArtifactStore, Backend, Grants, ReadOptions, WriteOptions, 
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
-use super::{PIECE, Subject, runtime};
+use super::{PIECE, Subject, bucket, runtime};
 
 fn backend(dir: &Path, durable: bool) -> Backend {
     let mode = if durable { "on" } else { "off" };
@@ -22,6 +22,15 @@ pub fn blocking(dir: &Path, durable: bool) -> Box<dyn Subject> {
 
 pub fn asynchronous(dir: &Path, durable: bool) -> Box<dyn Subject> {
     let opening = ArtifactStore::open(backend(dir, durable));
+    Box::new(Async(runtime().block_on(opening).expect("open")))
+}
+
+pub fn blocking_bucket(dir: &Path) -> Box<dyn Subject> {
+    Box::new(Blocking(blocking::ArtifactStore::open(bucket::backend(dir)).expect("open")))
+}
+
+pub fn asynchronous_bucket(dir: &Path) -> Box<dyn Subject> {
+    let opening = ArtifactStore::open(bucket::backend(dir));
     Box::new(Async(runtime().block_on(opening).expect("open")))
 }
 

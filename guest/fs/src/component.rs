@@ -30,7 +30,7 @@ use streams::{Seal, WriteOptions};
 
 use crate::header::{self, Header, checksum};
 use crate::name::{self, Place};
-use crate::wasi::{File, Result};
+use crate::wasi::{File, Result, is_durable};
 use crate::{commit, read, walk};
 
 /// The largest artifact that `put` and `get` carry, in bytes; larger ones take streams.
@@ -41,8 +41,16 @@ struct Component;
 export!(Component);
 
 fn place(key: &str) -> Result<Place> {
-    name::check(key).map_err(|why| Error::InvalidKey(why.into()))?;
+    name::check(key).map_err(refused)?;
     Ok(name::place(key))
+}
+
+/// What is said to a key that is none. The host asks for one in order to hear of a setting that makes
+/// no sense.
+#[cold]
+#[inline(never)]
+fn refused(why: &str) -> Error {
+    is_durable().err().unwrap_or_else(|| Error::InvalidKey(why.into()))
 }
 
 impl artifact_store::Guest for Component {

@@ -74,7 +74,8 @@ pub async fn stat(key: &str) -> Result<Info> {
     place.info(&response)
 }
 
-/// The whole artifact. Where the answer is cut, the rest is asked for, of the same generation.
+/// The whole artifact. Where the answer is cut, all of it is asked for again: the rest alone could be
+/// that of another generation.
 pub async fn get(key: &str) -> Result<Vec<u8>> {
     let settings = settings()?;
     let place = Place::of(settings, key);
@@ -88,7 +89,7 @@ pub async fn get(key: &str) -> Result<Vec<u8>> {
         }
         match response.body.read(IN_MEMORY as usize).await {
             Ok(data) if data.len() as u64 == info.size => {
-                let checksum = crate::metadata::CRC.checksum(&data);
+                let checksum = crate::checksum::checksum(&data);
                 if info.checksum.is_some_and(|stated| stated != checksum) {
                     let text = format!("`{}` does not match its checksum", place.object);
                     return Err(Error::Corrupt(text));

@@ -166,7 +166,7 @@ fn transport(doing: &str, endpoint: &str, code: &ErrorCode) -> Error {
         | Code::ConnectionWriteTimeout
         | Code::HttpResponseTimeout => "it took too long",
         Code::ConnectionTerminated | Code::HttpResponseIncomplete => "the connection was lost",
-        Code::TlsCertificateError => "its certificate is not trusted",
+        Code::TlsCertificateError => "its certificate is not trusted, or is for another name",
         Code::TlsProtocolError | Code::TlsAlertReceived(_) => "TLS cannot be agreed on",
         Code::ConnectionLimitReached => "there are too many connections",
         Code::HttpRequestBodySize(_) => "the body was cut",

@@ -2,15 +2,11 @@
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use crc::{CRC_64_NVME, Crc, Table};
 
 use crate::client::Call;
 use crate::component::{Info, Instant};
 use crate::http::Response;
 use crate::settings::Settings;
-
-/// The checksum of the contract, which is also S3's own.
-pub const CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME);
 
 /// S3's header for it, in base64.
 pub const CHECKSUM: &str = "x-amz-checksum-crc64nvme";

@@ -8,10 +8,10 @@ use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use rusty_s3::Method;
 
+use crate::checksum::{checksum, joined};
 use crate::client::{Call, random};
 use crate::component::{Error, Mode, Result, WriteOptions};
 use crate::download::{Place, head};
-use crate::metadata::CRC;
 use crate::settings::Settings;
 use crate::upload::{MAX_SIZE, Source, settle};
 use crate::xml;
@@ -45,18 +45,18 @@ impl<'a> Multipart<'a> {
     /// Sends `first` and what follows it; the size and the checksum of all.
     pub async fn send(&self, first: Vec<u8>, source: &mut Source) -> Result<(u64, u64)> {
         let id = self.begin().await?;
-        let mut sum = CRC.digest();
-        let mut size = 0;
+        let (mut sum, mut size) = (checksum(&[]), 0);
         let mut under_way = FuturesUnordered::new();
         let (mut part, mut is_last) = (first, false);
         for number in 0.. {
-            sum.update(&part);
-            size += part.len() as u64;
+            let (of_part, bytes) = (checksum(&part), part.len() as u64);
+            sum = joined(sum, of_part, bytes);
+            size += bytes;
             if number == PARTS || size > MAX_SIZE {
-                return Err(Error::TooLarge(size - part.len() as u64));
+                return Err(Error::TooLarge(size - bytes));
             }
             self.tags.borrow_mut().push(String::new());
-            under_way.push(self.send_part(&id, number, part));
+            under_way.push(self.send_part(&id, number, part, of_part));
             if is_last {
                 break;
             }
@@ -80,7 +80,7 @@ impl<'a> Multipart<'a> {
         while let Some(sent) = under_way.next().await {
             sent?;
         }
-        Ok((size, sum.finalize()))
+        Ok((size, sum))
     }
 
     /// The size of a part: such that all of them suffice for the size that was announced, or for
@@ -119,11 +119,11 @@ impl<'a> Multipart<'a> {
         Ok(id)
     }
 
-    async fn send_part(&self, id: &str, number: usize, part: Vec<u8>) -> Result<()> {
+    async fn send_part(&self, id: &str, number: usize, part: Vec<u8>, checksum: u64) -> Result<()> {
         let call = Call::new("store a part of", Method::Put, &self.place.object)
             .query("partNumber", (number + 1).to_string())
             .query("uploadId", id)
-            .checksum(self.settings, CRC.checksum(&part))
+            .checksum(self.settings, checksum)
             .body(&part);
         let answer = call.run(self.settings).await?;
         let tag = answer.tag.ok_or_else(|| call.foreign(answer.status, "it has no ETag"))?;

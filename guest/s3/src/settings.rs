@@ -24,13 +24,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the variables. The error names the one that is missing or wrong, and no value that
-    /// may be a secret.
+    /// Reads the variables. The error names the one that is missing or wrong, in the words `the
+    /// variable NAME: WHY` by which the host knows it, and no value that may be a secret.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         // An empty variable is how many tools unset one.
         let optional = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let wrong = |name: &str, why: &str| format!("the variable {name} is wrong: {why}");
-        let bucket = optional("S3_BUCKET").ok_or("the variable S3_BUCKET is not set")?;
+        let wrong = |name: &str, why: &str| format!("the variable {name}: {why}");
+        let bucket = optional("S3_BUCKET").ok_or("the variable S3_BUCKET: it is not set")?;
         let region = optional("AWS_REGION").unwrap_or_else(|| "us-east-1".into());
         if !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
             return Err(wrong("AWS_REGION", "a region has letters, digits and `-`"));
@@ -89,9 +89,9 @@ fn credentials(optional: &impl Fn(&str) -> Option<String>) -> Result<Option<Cred
         (Some(key), Some(secret), None) => Credentials::new(key, secret),
         (Some(key), Some(secret), Some(token)) => Credentials::new_with_token(key, secret, token),
         (None, ..) => {
-            return Err("the variable AWS_ACCESS_KEY_ID is not set, but others are".into());
+            return Err("the variable AWS_ACCESS_KEY_ID: it is not set, but others are".into());
         }
-        _ => return Err("the variable AWS_SECRET_ACCESS_KEY is not set, but others are".into()),
+        _ => return Err("the variable AWS_SECRET_ACCESS_KEY: it is not set, but others are".into()),
     }))
 }
 
@@ -157,7 +157,8 @@ mod tests {
                 variables.push(("S3_BUCKET", "bucket"));
             }
             let error = read(&variables).err().expect(name);
-            assert!(error.contains("variable ") && !error.contains("hush"), "{name}: {error}");
+            let named = error.strip_prefix("the variable ").and_then(|rest| rest.split_once(": "));
+            assert!(named.is_some() && !error.contains("hush"), "{name}: {error}");
         }
     }
 }

@@ -6,10 +6,10 @@ use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use futures_util::future::try_join;
 
+use crate::checksum::checksum;
 use crate::client::{Call, random, settings};
 use crate::component::{Error, Info, Mode, Result, Seal, WriteOptions};
 use crate::download::{Place, head};
-use crate::metadata::CRC;
 use crate::multipart::Multipart;
 use crate::settings::Settings;
 
@@ -20,7 +20,7 @@ pub const MAX_SIZE: u64 = 5 << 40;
 pub async fn put(key: &str, data: &[u8]) -> Result<()> {
     let settings = settings()?;
     let place = Place::of(settings, key);
-    store(settings, &place, data, CRC.checksum(data), Mode::Overwrite).await?;
+    store(settings, &place, data, checksum(data), Mode::Overwrite).await?;
     Ok(())
 }
 
@@ -90,7 +90,7 @@ async fn receive(
 ) -> Result<Received> {
     let (first, is_last) = source.fill(parts.part(0), options.size).await?;
     if is_last {
-        let (size, checksum) = (first.len() as u64, CRC.checksum(&first));
+        let (size, checksum) = (first.len() as u64, checksum(&first));
         return Ok(Received { size, checksum, whole: Some(first) });
     }
     let (size, checksum) = parts.send(first, &mut source).await?;

@@ -82,6 +82,9 @@ impl Backend {
         let (component, offered) = prepare(&component, &linker)?;
         let pool = Pool::new(component, offered, self.grants, self.limits)?;
         pool.probe(deadline).await?;
+        if matches!(self.source, Source::BuiltIn(_)) {
+            check_settings(&pool, deadline).await?;
+        }
         Ok((digest, pool))
     }
 
@@ -112,6 +115,16 @@ impl Backend {
         Ok((self, digest))
     }
 
+    /// The files of the certificate authorities that it is granted.
+    #[cfg(feature = "config")]
+    pub(crate) fn authorities(&self) -> impl Iterator<Item = &std::path::Path> {
+        #[cfg(feature = "network")]
+        let files = &*self.grants.authorities;
+        #[cfg(not(feature = "network"))]
+        let files: &[std::path::PathBuf] = &[];
+        files.iter().map(std::path::PathBuf::as_path)
+    }
+
     /// The component's SHA-256, which has to be the pinned one.
     fn digest(&self, bytes: &[u8]) -> Result<Arc<str>, LoadError> {
         let found = sha256(bytes);
@@ -122,6 +135,25 @@ impl Backend {
             _ => Ok(found.into()),
         }
     }
+}
+
+/// Asks a backend of ours for a key that none can have. Before it refuses that, it names the
+/// setting that makes no sense: it alone knows what each has to be.
+async fn check_settings(pool: &Pool, deadline: &Arc<Deadline>) -> Result<(), ErrorKind> {
+    let asked = pool.call(deadline, false, async |accessor, exports| {
+        let answer = exports.store.call_get(accessor, String::new()).await?;
+        Ok(answer.map_err(ErrorKind::from))
+    });
+    match asked.await {
+        Ok(_) | Err(ErrorKind::InvalidKey(_)) => Ok(()),
+        Err(kind) => Err(setting(&kind).map_or(kind, Into::into)),
+    }
+}
+
+fn setting(kind: &ErrorKind) -> Option<LoadError> {
+    let (ErrorKind::AccessDenied(text) | ErrorKind::Other(text)) = kind else { return None };
+    let (name, why) = text.strip_prefix("the variable ")?.split_once(": ")?;
+    Some(LoadError::Setting { name: name.into(), why: why.into() })
 }
 
 fn sha256(bytes: &[u8]) -> String {

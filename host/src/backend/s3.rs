@@ -29,7 +29,8 @@ impl Backend {
     /// # Errors
     ///
     /// [`ErrorKind::Load`](crate::ErrorKind::Load) with [`LoadError::Setting`] names a variable
-    /// that is missing or makes no sense. The backend itself reports the rest at its first call.
+    /// that is missing or makes no sense; opening the store does so for those that only the backend
+    /// itself understands.
     ///
     /// ```no_run
     /// use artifact_store::{ArtifactStore, Backend, Sign};
@@ -96,7 +97,10 @@ fn grants(
         why: "it has the form `https://host[:port]` or `http://host[:port]`".into(),
     })?;
     let endpoint = match get("S3_STYLE").as_deref() {
-        Some("virtual") => endpoint.replacen("://", &format!("://{bucket}."), 1),
+        Some("virtual") => in_host(&bucket, &endpoint).ok_or_else(|| LoadError::Setting {
+            name: "S3_STYLE".into(),
+            why: "this bucket and endpoint make no name of a host together".into(),
+        })?,
         _ => endpoint,
     };
     let credentials = match (get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY")) {
@@ -134,6 +138,12 @@ fn endpoint(url: &str) -> Option<String> {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let is_web = matches!(url.scheme(), "http" | "https") && url.password().is_none();
     is_web.then(|| Some(format!("{}://{}{port}", url.scheme(), url.host_str()?)))?
+}
+
+/// The endpoint whose host's name begins with the bucket's.
+fn in_host(bucket: &str, endpoint: &str) -> Option<String> {
+    let (scheme, host) = endpoint.split_once("://")?;
+    self::endpoint(&format!("{scheme}://{bucket}.{host}")).filter(|found| found.contains(host))
 }
 
 #[cfg(test)]
@@ -183,6 +193,12 @@ mod tests {
             ("AWS_ENDPOINT_URL", &[SECRET[2], ("AWS_ENDPOINT_URL", "hush")][..]),
             ("AWS_ENDPOINT_URL", &[SECRET[2], ("AWS_ENDPOINT_URL", "http://u:hush@h")][..]),
             ("AWS_ENDPOINT_URL", &[SECRET[2], ("AWS_ENDPOINT_URL", "ftp://hush")][..]),
+            ("S3_STYLE", &[("S3_BUCKET", "hush hush"), ("S3_STYLE", "virtual")][..]),
+            ("S3_STYLE", &[("S3_BUCKET", "hush/"), ("S3_STYLE", "virtual")][..]),
+            (
+                "S3_STYLE",
+                &[SECRET[2], ("S3_STYLE", "virtual"), ("AWS_ENDPOINT_URL", "http://127.0.0.1")][..],
+            ),
         ] {
             let error = of(variables, Sign::Host).unwrap_err();
             assert!(matches!(&error, LoadError::Setting { name: found, .. } if found == name));

@@ -150,6 +150,9 @@ struct Found {
     backend: Backend,
     /// The SHA-256 of its component.
     digest: String,
+    /// What is in the files of the certificate authorities that it trusts; none where there is no
+    /// such file.
+    authorities: Vec<Option<Vec<u8>>>,
 }
 
 struct Look {
@@ -187,8 +190,10 @@ impl Place {
         let store = configuration.store(&self.store)?;
         files.extend(store.component().map(Path::to_owned));
         let backend = store.backend()?;
+        files.extend(backend.authorities().map(Path::to_owned));
         let (in_memory, digest) = backend.clone().read()?;
-        Ok((Found { backend, digest }, in_memory))
+        let authorities = backend.authorities().map(|file| std::fs::read(file).ok()).collect();
+        Ok((Found { backend, digest, authorities }, in_memory))
     }
 }
 

@@ -60,7 +60,7 @@ pub fn is_durable() -> Result<bool> {
     match asked.as_deref() {
         None | Some("on") => Ok(true),
         Some("off") => Ok(false),
-        Some(_) => Err(Error::Other(format!("{NAME} is neither `on` nor `off`"))),
+        Some(_) => Err(Error::Other(format!("the variable {NAME}: it is neither `on` nor `off`"))),
     }
 }
 

@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -140,10 +140,13 @@ fn in_store(name: &str) -> String {
 
 impl Copying<'_> {
     async fn all(&self, prefix: &str, jobs: usize, report: &mut Report) -> Result<()> {
+        let is_whole = Cell::new(false);
         let listing = Some(self.from.1.list(prefix));
         let entries = stream::unfold(listing, async |listing| {
             let mut listing = listing?;
-            match listing.next().await.transpose()? {
+            let next = listing.next().await.transpose();
+            is_whole.set(!matches!(next, Some(Ok(_))));
+            match next? {
                 Ok(entry) => Some((Ok(entry), Some(listing))),
                 Err(error) => Some((Err(error), None)),
             }
@@ -162,6 +165,10 @@ impl Copying<'_> {
         let mut copies = std::pin::pin!(copies.buffer_unordered(jobs));
         while let Some((entry, outcome)) = copies.next().await {
             report.add(entry, outcome).await?;
+        }
+        if !is_whole.get() {
+            // Whether or not a copy was under way then: the rest was not looked at.
+            report.failure = Some(exit::INTERRUPTED);
         }
         Ok(())
     }

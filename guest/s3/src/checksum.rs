@@ -1,0 +1,65 @@
+//! The checksum of the contract, CRC-64/NVME, which is also S3's own.
+
+use crc::{CRC_64_NVME, Crc, Table};
+
+const CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_NVME);
+
+/// The polynomial, of which `x` to the power of 0 is the highest bit.
+const POLYNOMIAL: u64 = CRC_64_NVME.poly.reverse_bits();
+
+/// The checksum of these bytes.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u64 {
+    CRC.checksum(bytes)
+}
+
+/// The checksum of what has the checksum `first`, followed by `size` bytes that have `next`. So
+/// each byte of an artifact in parts is looked at once.
+#[must_use]
+pub fn joined(first: u64, next: u64, size: u64) -> u64 {
+    // What follows moves what was there: by `x` to the power of the bits that follow.
+    let (mut moved, mut by, mut left) = (first, 1 << (63 - 8), size);
+    while left > 0 {
+        if left & 1 == 1 {
+            moved = product(moved, by);
+        }
+        by = product(by, by);
+        left >>= 1;
+    }
+    moved ^ next
+}
+
+/// Of two polynomials over GF(2), modulo the one of the checksum.
+fn product(a: u64, mut b: u64) -> u64 {
+    let mut product = 0;
+    for bit in (0..64).rev() {
+        if a >> bit & 1 == 1 {
+            product ^= b;
+        }
+        b = if b & 1 == 1 { (b >> 1) ^ POLYNOMIAL } else { b >> 1 };
+    }
+    product
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn it_is_the_one_of_the_standard() {
+        assert_eq!(checksum(b"123456789"), CRC_64_NVME.check);
+        assert_eq!(joined(checksum(b"1234"), checksum(b"56789"), 5), CRC_64_NVME.check);
+    }
+
+    proptest! {
+        #[test]
+        fn two_parts_are_joined_as_if_they_were_one(
+            first in proptest::collection::vec(any::<u8>(), 0..300),
+            next in proptest::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let joined = joined(checksum(&first), checksum(&next), next.len() as u64);
+            prop_assert_eq!(joined, checksum(&[first, next].concat()));
+        }
+    }
+}
