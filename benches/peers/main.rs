@@ -18,7 +18,11 @@ mod run;
 #[cfg(feature = "peers")]
 mod subjects;
 #[cfg(feature = "peers")]
+mod swap;
+#[cfg(feature = "peers")]
 mod table;
+#[cfg(feature = "peers")]
+use std::io::Write;
 
 #[cfg(feature = "peers")]
 fn main() {
@@ -38,7 +42,14 @@ fn main() {
     let number = |name: &str| value(name).map(|number| number.parse().expect("a number"));
     let only = value("--only");
     let cases = cases::all(has("--quick"), number("--list"), only.as_deref(), number("--size"));
-    run::all(&cases, has("--quick"), value("--subject").as_deref(), target, &results);
+    let mut file = std::fs::File::create(&results).expect("the results can be written");
+    let subject = value("--subject");
+    run::all(&cases, has("--quick"), subject.as_deref(), target, &mut file);
+    if only.is_none_or(|only| only == swap::OP) && subject.is_none() {
+        for line in swap::all(has("--quick"), target) {
+            writeln!(file, "{line}").expect("the results can be written");
+        }
+    }
     eprintln!("the results are in {}", results.display());
 }
 

@@ -17,8 +17,7 @@ fn plan(quick: bool) -> (Duration, usize) {
     if quick { (Duration::from_millis(60), 4) } else { (Duration::from_millis(250), 8) }
 }
 
-pub fn all(cases: &[Case], quick: bool, only: Option<&str>, dir: &Path, results: &Path) {
-    let mut results = File::create(results).expect("the results can be written");
+pub fn all(cases: &[Case], quick: bool, only: Option<&str>, dir: &Path, results: &mut File) {
     let server = bucket::Server::start(cases.iter().any(|case| case.op.is_remote()));
     for case in cases {
         if case.op.is_remote() && !server.is_there() {
@@ -27,7 +26,7 @@ pub fn all(cases: &[Case], quick: bool, only: Option<&str>, dir: &Path, results:
         }
         let (op, size, threads) = (case.op.name(), case.size, case.threads);
         eprintln!("{op} {size}, {threads} at once{}", if case.durable { ", durable" } else { "" });
-        for (kind, seen) in one(case, quick, only, dir) {
+        for (kind, seen, per_second) in one(case, quick, only, dir) {
             let line = json!({
                 "op": op,
                 "size": size,
@@ -37,7 +36,7 @@ pub fn all(cases: &[Case], quick: bool, only: Option<&str>, dir: &Path, results:
                 "median_us": seen.median,
                 "p99_us": seen.p99,
                 "min_us": seen.min,
-                "per_second": seen.per_second,
+                "per_second": per_second,
                 "samples": seen.samples,
             });
             writeln!(results, "{line}").expect("the results can be written");
@@ -47,15 +46,30 @@ pub fn all(cases: &[Case], quick: bool, only: Option<&str>, dir: &Path, results:
     }
 }
 
-struct Seen {
-    median: f64,
-    p99: f64,
-    min: f64,
-    per_second: f64,
-    samples: usize,
+pub struct Seen {
+    pub median: f64,
+    pub p99: f64,
+    pub min: f64,
+    pub samples: usize,
 }
 
-fn one(case: &Case, quick: bool, only: Option<&str>, dir: &Path) -> Vec<(&'static Kind, Seen)> {
+impl Seen {
+    pub fn of(mut samples: Vec<Duration>) -> Self {
+        samples.sort_unstable();
+        let at = |share: f64| {
+            let index = ((samples.len() - 1) as f64 * share).round() as usize;
+            samples[index].as_nanos() as f64 / 1000.0
+        };
+        Self { median: at(0.5), p99: at(0.99), min: at(0.0), samples: samples.len() }
+    }
+}
+
+fn one(
+    case: &Case,
+    quick: bool,
+    only: Option<&str>,
+    dir: &Path,
+) -> Vec<(&'static Kind, Seen, f64)> {
     let dir = tempfile::tempdir_in(dir).expect("a directory");
     let data = Bytes::from_iter((0..case.bytes()).map(|n| (n * 31 % 251) as u8));
     let chosen = subjects::ALL.iter().filter(|kind| only.is_none_or(|only| only == kind.name));
@@ -90,16 +104,9 @@ fn one(case: &Case, quick: bool, only: Option<&str>, dir: &Path) -> Vec<(&'stati
             speeds.push((samples.len() - before) as f64 / took.as_secs_f64());
         }
     }
-    let seen = subjects.into_iter().map(|(kind, _, mut samples, mut speeds)| {
-        samples.sort_unstable();
+    let seen = subjects.into_iter().map(|(kind, _, samples, mut speeds)| {
         speeds.sort_unstable_by(f64::total_cmp);
-        let at = |share: f64| {
-            let index = ((samples.len() - 1) as f64 * share).round() as usize;
-            samples[index].as_nanos() as f64 / 1000.0
-        };
-        let per_second = speeds[speeds.len() / 2];
-        let samples = samples.len();
-        (kind, Seen { median: at(0.5), p99: at(0.99), min: at(0.0), per_second, samples })
+        (kind, Seen::of(samples), speeds[speeds.len() / 2])
     });
     seen.collect()
 }

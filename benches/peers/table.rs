@@ -49,6 +49,11 @@ fn tables(lines: &str) -> String {
             ("put" | "write" | "delete", _) => ", relaxed",
             _ => "",
         };
+        let mode = match value["swapped"].as_bool() {
+            Some(true) => ", in the second of a swap",
+            Some(false) => ", in a second without",
+            None => mode,
+        };
         let row = format!("{size}{mode}, {} at once", value["threads"]);
         let (median, p99) = (number("median_us").unwrap_or(0.0), number("p99_us").unwrap_or(0.0));
         let cell = format!("{} ({})", time(median), time(p99));

@@ -5,7 +5,7 @@ mod cacache;
 mod native;
 mod object_store;
 mod opendal;
-mod ours;
+pub mod ours;
 mod plain;
 
 use std::path::Path;

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{PIECE, Subject, bucket, runtime};
 
-fn backend(dir: &Path, durable: bool) -> Backend {
+pub fn backend(dir: &Path, durable: bool) -> Backend {
     let mode = if durable { "on" } else { "off" };
     let grants = Grants::none().read_write(dir, "/").env("ARTIFACT_STORE_SYNC", mode);
     Backend::fs(dir).grants(grants)
