@@ -67,11 +67,14 @@ impl Grants {
         self
     }
 
-    /// The same with `dir` as the root in the place of every directory that may be written to.
-    #[cfg(all(feature = "conformance", unix))]
+    /// The same with `dir` in the place of every directory that may be written to. The backend
+    /// sees it where it saw the first of those, or as `/`.
+    #[cfg(feature = "conformance")]
     pub(crate) fn only(mut self, dir: &Path) -> Self {
+        let first = self.directories.iter().find(|granted| granted.writable);
+        let guest = first.map_or("/".to_owned(), |granted| granted.guest.clone());
         self.directories.retain(|granted| !granted.writable);
-        self.read_write(dir, "/")
+        self.read_write(dir, guest)
     }
 
     /// All that is in either of the two.

@@ -93,7 +93,7 @@ impl StoreArguments {
     }
 
     /// The store of the configuration, where there is one.
-    fn configured(&self) -> Result<Option<Backend>> {
+    pub fn configured(&self) -> Result<Option<Backend>> {
         if self.config.is_none() {
             return Ok(None);
         }

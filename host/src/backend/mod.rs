@@ -155,6 +155,14 @@ impl Backend {
         self
     }
 
+    /// The component of another backend within these grants and limits: a new version of it, say.
+    /// A pin does not go along.
+    #[must_use]
+    pub fn with_component(mut self, of: &Self) -> Self {
+        (self.name, self.source, self.pin) = (of.name.clone(), of.source.clone(), None);
+        self
+    }
+
     fn new(name: &str, source: Source) -> Self {
         let (grants, limits) = (Grants::none(), Limits::default());
         let sweep = Some(SWEEP);

@@ -19,6 +19,8 @@ mod contract;
 #[cfg(unix)]
 pub mod crash;
 mod direct;
+mod reduce;
+mod step;
 mod subject;
 mod trace;
 
@@ -172,6 +174,14 @@ impl Target {
         Self { below: std::env::temp_dir(), open: Open::Directory(Arc::new(open)) }
     }
 
+    /// The same for a backend with all its grants, but the directory in the place of all that it
+    /// may write to.
+    #[must_use]
+    pub fn of(backend: &Backend) -> Self {
+        let backend = backend.clone();
+        Self::in_directories(move |dir| backend.clone().map_grants(|grants| grants.only(dir)))
+    }
+
     /// A backend that keeps its artifacts elsewhere, such as in a bucket. `open` gives it an empty
     /// store of the name that it is given (letters, digits and `-`), which it has not been given
     /// before but for a second host over the same store. Nothing removes it afterwards. What takes
@@ -310,6 +320,13 @@ impl Check {
             Ok(()) => Outcome::Passed,
             Err(Stop::NotOffered(what)) => Outcome::NotOffered(what),
             Err(Stop::Failed(failure)) => Outcome::Failed(failure),
+            Err(Stop::FailedByLast(mut failure)) => {
+                let steps = subject.steps();
+                if let Some(calls) = steps.and_then(|it| reduce::reduce(target, way, seed, &it)) {
+                    (failure.calls, failure.is_reduced) = (calls, true);
+                }
+                Outcome::Failed(failure)
+            }
         })
     }
 }
@@ -340,6 +357,10 @@ pub struct Failure {
     pub way: Way,
     /// The calls that show it, in the order in which they ended.
     pub calls: Vec<Recorded>,
+    /// Whether they are the fewest: made again over a fresh store they show the same, and that
+    /// needs each of them. Else they are the last calls, of which some may have nothing to do with
+    /// it: the rule is about several answers, or calls at the same time.
+    pub is_reduced: bool,
     /// What the rule asks for.
     pub expected: String,
     /// What came instead.
@@ -359,4 +380,6 @@ impl fmt::Display for Failure {
 enum Stop {
     NotOffered(String),
     Failed(Failure),
+    /// The last answer is what is wrong.
+    FailedByLast(Failure),
 }

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::direct::{self, Download, Pause, Upload};
-use super::trace::{Trace, shown, shown_bytes};
-use super::{Failure, Interface, Recorded, Stop, Way};
+use super::step::Step;
+use super::trace::{Entry, Trace, cursor_shown, shown, shown_bytes};
+use super::{Failure, Interface, Stop, Way};
 use crate::backend::{Call, Loaded};
 use crate::bindings::inventory::Page;
 use crate::bindings::maintenance::{Findings, SweepReport};
@@ -22,8 +25,8 @@ pub(super) type Verdict<T = ()> = Result<T, Stop>;
 pub(super) struct Subject {
     backend: Arc<Loaded>,
     way: Way,
-    /// Which of several hosts over one store this is, as the calls are marked.
-    label: &'static str,
+    /// Whether it is the second host over one store.
+    is_other: bool,
     trace: Arc<Trace>,
     /// The directory that the backend was granted, if it was one.
     pub(super) dir: Option<PathBuf>,
@@ -39,14 +42,14 @@ impl Subject {
     ) -> crate::Result<Self> {
         let backend = on_this_thread(backend.sweep_older_than(None).load())?.0;
         let dir = dir.map(Path::to_owned);
-        Ok(Self { backend, way, label: "", trace: Arc::default(), dir, seed })
+        Ok(Self { backend, way, is_other: false, trace: Arc::default(), dir, seed })
     }
 
     /// A second host over the same store, which shares nothing with the first but that.
     pub(super) fn other(&self, backend: Backend) -> crate::Result<Self> {
         let backend = on_this_thread(backend.sweep_older_than(None).load())?.0;
         let (trace, dir) = (Arc::clone(&self.trace), self.dir.clone());
-        Ok(Self { backend, way: self.way, label: "2nd host: ", trace, dir, seed: self.seed })
+        Ok(Self { backend, way: self.way, is_other: true, trace, dir, seed: self.seed })
     }
 
     pub(super) fn offers(&self, interface: Interface) -> bool {
@@ -61,12 +64,44 @@ impl Subject {
     /// Drops all instances, with whatever they keep in memory.
     pub(super) fn drop_instances(&self) {
         self.backend.pool.forget_idle();
-        self.note("all instances are dropped");
+        self.trace.add(Step::DropInstances, self.is_other, String::new());
     }
 
     /// Says in the trace what happens beside the calls.
     pub(super) fn note(&self, what: &str) {
-        self.trace.add("", what.to_owned(), String::new());
+        self.note_about("", what);
+    }
+
+    fn note_about(&self, key: &str, what: &str) {
+        self.trace.note(key, format!("{}{what}", Trace::label(self.is_other)));
+    }
+
+    /// All that happened, where each of it can be done again.
+    pub(super) fn steps(&self) -> Option<Vec<Entry>> {
+        self.trace.steps()
+    }
+
+    /// What came of each call.
+    pub(super) fn outcomes(&self) -> Vec<String> {
+        self.trace.outcomes()
+    }
+
+    /// Does what was done before once more.
+    pub(super) fn repeat(&self, step: &Step) {
+        match step {
+            Step::Put(key, data) => drop(self.put(key, data)),
+            Step::Get(key) => drop(self.get(key)),
+            Step::Delete(key) => drop(self.delete(key)),
+            Step::Write(key, upload) => drop(self.write(key, upload.clone())),
+            Step::Read { key, range, take } => drop(self.read_with(key, *range, *take, None)),
+            Step::Stat(key) => drop(self.stat(key)),
+            Step::List { prefix, cursor, limit } => {
+                drop(self.page(prefix, cursor.as_deref(), *limit));
+            }
+            Step::Audit { cursor, limit } => drop(self.audit(cursor.as_deref(), *limit)),
+            Step::Sweep(age) => drop(self.sweep(*age)),
+            Step::DropInstances => self.drop_instances(),
+        }
     }
 
     fn call(&self, operation: Operation, key: &str) -> Call {
@@ -82,8 +117,7 @@ impl Subject {
 
     fn record<T>(
         &self,
-        key: &str,
-        call: String,
+        step: Step,
         answer: Answer<T>,
         show: impl FnOnce(&T) -> String,
     ) -> Answer<T> {
@@ -91,7 +125,7 @@ impl Subject {
             Ok(value) => show(value),
             Err(kind) => error_shown(kind),
         };
-        self.trace.add(key, format!("{}{call}", self.label), outcome);
+        self.trace.add(step, self.is_other, outcome);
         answer
     }
 
@@ -104,8 +138,8 @@ impl Subject {
                 Ok(answer.map_err(ErrorKind::from))
             })),
         };
-        let call = format!("put({}, {})", shown(key), shown_bytes(data));
-        self.record(key, call, answer, |()| "ok".into())
+        let step = Step::Put(key.into(), Bytes::copy_from_slice(data));
+        self.record(step, answer, |()| "ok".into())
     }
 
     pub(super) fn get(&self, key: &str) -> Answer<Vec<u8>> {
@@ -116,9 +150,7 @@ impl Subject {
                 Ok(answer.map_err(ErrorKind::from))
             })),
         };
-        self.record(key, format!("get({})", shown(key)), answer, |data| {
-            format!("ok({})", shown_bytes(data))
-        })
+        self.record(Step::Get(key.into()), answer, |data| format!("ok({})", shown_bytes(data)))
     }
 
     pub(super) fn delete(&self, key: &str) -> Answer<()> {
@@ -131,7 +163,7 @@ impl Subject {
                 }))
             }
         };
-        self.record(key, format!("delete({})", shown(key)), answer, |()| "ok".into())
+        self.record(Step::Delete(key.into()), answer, |()| "ok".into())
     }
 
     pub(super) fn write(&self, key: &str, upload: Upload) -> Answer<types::Info> {
@@ -139,12 +171,12 @@ impl Subject {
     }
 
     fn write_with(&self, key: &str, upload: Upload, pause: Option<Pause>) -> Answer<types::Info> {
-        let call = upload_shown(key, &upload);
+        let step = Step::Write(key.into(), upload.clone());
         let answer = match self.way {
             Way::Host => self.write_through_host(key, upload),
             _ => on_this_thread(direct::write(&self.call(Operation::Put, key), upload, pause)),
         };
-        self.record(key, call, answer, info_shown)
+        self.record(step, answer, info_shown)
     }
 
     fn write_through_host(&self, key: &str, upload: Upload) -> Answer<types::Info> {
@@ -179,9 +211,9 @@ impl Subject {
             let writing = scope.spawn(move || self.write_with(key, upload, Some(pause)));
             // An error where the write ended before it came so far.
             let is_reached = reached.recv().is_ok();
-            let begins = format!("{}a write of {} has sent a part", self.label, shown(key));
             let outcome = if is_reached {
-                self.trace.add(key, format!("{begins} of its {size} bytes"), String::new());
+                let begun = format!("a write of {} has sent a part", shown(key));
+                self.note_about(key, &format!("{begun} of its {size} bytes"));
                 during()
             } else {
                 Ok(())
@@ -195,7 +227,7 @@ impl Subject {
     /// Begins to write and drops the instance when so many chunks were sent.
     pub(super) fn write_dropped(&self, key: &str, upload: Upload, chunks: usize) {
         let (pause, reached, go_on) = Pause::new(chunks);
-        let call = upload_shown(key, &upload);
+        let call = Step::Write(key.into(), upload.clone()).to_string();
         std::thread::scope(|scope| {
             let (stop, stopped) = futures::channel::oneshot::channel::<()>();
             let writing = scope.spawn(move || {
@@ -209,8 +241,7 @@ impl Subject {
             let _ = writing.join();
             drop(go_on);
         });
-        let outcome = "the instance is dropped after a part of the bytes";
-        self.trace.add(key, format!("{}{call}", self.label), outcome.into());
+        self.note_about(key, &format!("{call}: the instance is dropped after a part of the bytes"));
     }
 
     pub(super) fn read(&self, key: &str, offset: u64, length: Option<u64>) -> Answer<Download> {
@@ -236,12 +267,8 @@ impl Subject {
                 on_this_thread(direct::read(&call, range, take, pause))
             }
         };
-        let (offset, length) = range;
-        let length = length.map_or("none".into(), |length| format!("some({length})"));
-        let taken = take.map(|take| format!(", of which {take} bytes are taken"));
-        let taken = taken.unwrap_or_default();
-        let call = format!("read({}, {offset}, {length}){taken}", shown(key));
-        self.record(key, call, answer, |Download { info, bytes, end }| {
+        let step = Step::Read { key: key.into(), range, take };
+        self.record(step, answer, |Download { info, bytes, end }| {
             let end = match end {
                 Some(Ok(())) => ", future: ok".into(),
                 Some(Err(error)) => format!(", future: {}", error_shown(error)),
@@ -281,9 +308,8 @@ impl Subject {
         std::thread::scope(|scope| {
             let reading = scope.spawn(move || self.read_with(key, (0, None), None, Some(pause)));
             let is_reached = reached.recv().is_ok();
-            let begins = format!("{}a read of {} has taken {bytes} bytes", self.label, shown(key));
             let outcome = if is_reached {
-                self.trace.add(key, begins, String::new());
+                self.note_about(key, &format!("a read of {} has taken {bytes} bytes", shown(key)));
                 during()
             } else {
                 Ok(())
@@ -303,7 +329,7 @@ impl Subject {
                 Ok(answer.map_err(ErrorKind::from))
             })),
         };
-        self.record(key, format!("stat({})", shown(key)), answer, info_shown)
+        self.record(Step::Stat(key.into()), answer, info_shown)
     }
 
     /// One page of a listing.
@@ -316,9 +342,9 @@ impl Subject {
                 inventory.call_list_artifacts(accessor, prefix.into(), cursor, limit).await?;
             Ok(answer.map_err(ErrorKind::from))
         }));
-        let from = cursor_shown(cursor);
-        let call = format!("list-artifacts({}, {from}, {limit})", shown(prefix));
-        self.record("", call, answer, |page| {
+        let cursor = cursor.map(str::to_owned);
+        let step = Step::List { prefix: prefix.into(), cursor, limit };
+        self.record(step, answer, |page| {
             let keys = page.entries.iter().map(|entry| shown(&entry.key));
             page_shown(keys.collect(), page.next.as_deref())
         })
@@ -333,8 +359,8 @@ impl Subject {
                 let answer = upkeep.call_audit(accessor, cursor, limit).await?;
                 Ok(answer.map_err(ErrorKind::from))
             }));
-        let call = format!("audit({}, {limit})", cursor_shown(cursor));
-        self.record("", call, answer, |page| {
+        let step = Step::Audit { cursor: cursor.map(str::to_owned), limit };
+        self.record(step, answer, |page| {
             let items = page.items.iter().map(|item| format!("{:?} {:?}", item.kind, item.name));
             page_shown(items.collect(), page.next.as_deref())
         })
@@ -347,7 +373,7 @@ impl Subject {
                 let answer = upkeep.call_sweep(accessor, older_than_seconds).await?;
                 Ok(answer.map_err(ErrorKind::from))
             }));
-        self.record("", format!("sweep({older_than_seconds})"), answer, |report| {
+        self.record(Step::Sweep(older_than_seconds), answer, |report| {
             format!("ok(removed {}, kept {})", report.removed, report.kept)
         })
     }
@@ -364,9 +390,22 @@ impl Subject {
         expected: impl Into<String>,
         seen: impl Into<String>,
     ) -> Stop {
-        let calls: Vec<Recorded> = self.trace.about(keys);
-        let (expected, seen) = (expected.into(), seen.into());
-        Stop::Failed(Failure { way: self.way, calls, expected, seen })
+        Stop::Failed(self.failure(keys, expected.into(), seen.into()))
+    }
+
+    /// The same where the last answer, and no other, is wrong.
+    pub(super) fn fail_by_last(
+        &self,
+        keys: &[&str],
+        expected: impl Into<String>,
+        seen: impl Into<String>,
+    ) -> Stop {
+        Stop::FailedByLast(self.failure(keys, expected.into(), seen.into()))
+    }
+
+    fn failure(&self, keys: &[&str], expected: String, seen: String) -> Failure {
+        let calls = self.trace.about(keys);
+        Failure { way: self.way, calls, is_reduced: false, expected, seen }
     }
 }
 
@@ -395,10 +434,6 @@ fn info_shown(info: &types::Info) -> String {
     format!("ok(size {}, checksum {checksum})", info.size)
 }
 
-fn cursor_shown(cursor: Option<&str>) -> String {
-    cursor.map_or("none".into(), |cursor| format!("some({})", shown(cursor)))
-}
-
 fn page_shown(items: Vec<String>, next: Option<&str>) -> String {
     const MOST: usize = 12;
     let count = items.len();
@@ -407,16 +442,4 @@ fn page_shown(items: Vec<String>, next: Option<&str>) -> String {
         text.push_str(&format!(", … {count} in all"));
     }
     format!("ok([{text}], next: {})", cursor_shown(next))
-}
-
-fn upload_shown(key: &str, upload: &Upload) -> String {
-    let mode = if upload.options.create { "create" } else { "overwrite" };
-    let size = upload.options.size.map_or(String::new(), |size| format!(", size {size}"));
-    let end = match &upload.end {
-        Ok(seal) => format!("ok(size {}, checksum {:016x})", seal.size, seal.checksum),
-        Err(why) => format!("err({why:?})"),
-    };
-    let order = if upload.end_first { " before the bytes" } else { "" };
-    let data = shown_bytes(&upload.chunks.concat());
-    format!("write({}, {data}, end{order}: {end}, {mode}{size})", shown(key))
 }

@@ -3,9 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard};
+use std::thread::{self, ThreadId};
+
+use super::step::Step;
 
 /// A report is read by people.
 const MOST: usize = 40;
+/// What is kept to be repeated.
+const KEPT: usize = 400;
 
 /// One call of a backend, as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +19,6 @@ pub struct Recorded {
     pub call: String,
     /// What came of it.
     pub outcome: String,
-    /// The key that it was about; empty where it was about none.
-    pub(super) key: String,
 }
 
 impl fmt::Display for Recorded {
@@ -27,38 +30,87 @@ impl fmt::Display for Recorded {
     }
 }
 
+/// One call, or what happened beside the calls.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) recorded: Recorded,
+    /// The key that it was about; empty where it was about none.
+    pub(super) key: String,
+    /// How to do it again; none where that takes more than a call.
+    pub(super) step: Option<Step>,
+    /// Whether it was done by the second host over the store.
+    pub(super) is_other: bool,
+}
+
 /// The last calls.
-#[derive(Debug, Default)]
 pub(super) struct Trace {
-    calls: Mutex<VecDeque<Recorded>>,
+    entries: Mutex<VecDeque<Entry>>,
+    /// The check's own thread: what others did at the same time has no order.
+    thread: ThreadId,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self { entries: Mutex::default(), thread: thread::current().id() }
+    }
 }
 
 impl Trace {
-    pub(super) fn add(&self, key: &str, call: String, outcome: String) {
-        let mut calls = self.calls();
-        if calls.len() == MOST * 10 {
-            calls.pop_front();
+    pub(super) fn add(&self, step: Step, is_other: bool, outcome: String) {
+        let recorded = Recorded { call: format!("{}{step}", Self::label(is_other)), outcome };
+        let key = step.key().to_owned();
+        let step = (thread::current().id() == self.thread).then_some(step);
+        self.push(Entry { recorded, key, step, is_other });
+    }
+
+    /// Something beside the calls.
+    pub(super) fn note(&self, key: &str, what: String) {
+        let recorded = Recorded { call: what, outcome: String::new() };
+        self.push(Entry { recorded, key: key.to_owned(), step: None, is_other: false });
+    }
+
+    fn push(&self, entry: Entry) {
+        let mut entries = self.entries();
+        if entries.len() == KEPT {
+            entries.pop_front();
         }
-        calls.push_back(Recorded { call, outcome, key: key.to_owned() });
+        entries.push_back(entry);
+    }
+
+    /// How the calls of the second host over one store are marked.
+    pub(super) fn label(is_other: bool) -> &'static str {
+        if is_other { "2nd host: " } else { "" }
     }
 
     /// What comes now does not depend on what was before.
     pub(super) fn restart(&self) {
-        self.calls().clear();
+        self.entries().clear();
     }
 
     /// The calls that are about these keys or about none; all where no key is named.
     pub(super) fn about(&self, keys: &[&str]) -> Vec<Recorded> {
-        let calls = self.calls();
-        let is_meant = |call: &&Recorded| {
-            keys.is_empty() || call.key.is_empty() || keys.contains(&call.key.as_str())
+        let entries = self.entries();
+        let is_meant = |entry: &&Entry| {
+            keys.is_empty() || entry.key.is_empty() || keys.contains(&entry.key.as_str())
         };
-        let calls: Vec<_> = calls.iter().filter(is_meant).cloned().collect();
+        let calls = entries.iter().filter(is_meant).map(|entry| entry.recorded.clone());
+        let calls: Vec<_> = calls.collect();
         calls[calls.len().saturating_sub(MOST)..].to_vec()
     }
 
-    fn calls(&self) -> MutexGuard<'_, VecDeque<Recorded>> {
-        self.calls.lock().unwrap_or_else(|e| e.into_inner())
+    /// All that was done, where all of it is known and can be done again.
+    pub(super) fn steps(&self) -> Option<Vec<Entry>> {
+        let entries = self.entries();
+        let is_whole = entries.len() < KEPT && entries.iter().all(|entry| entry.step.is_some());
+        is_whole.then(|| entries.iter().cloned().collect())
+    }
+
+    pub(super) fn outcomes(&self) -> Vec<String> {
+        self.entries().iter().map(|entry| entry.recorded.outcome.clone()).collect()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.entries.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 
@@ -82,4 +134,8 @@ pub(super) fn shown_bytes(bytes: &[u8]) -> String {
             format!("{} bytes (CRC {:016x})", bytes.len(), checksum.value())
         }
     }
+}
+
+pub(super) fn cursor_shown(cursor: Option<&str>) -> String {
+    cursor.map_or("none".into(), |cursor| format!("some({})", shown(cursor)))
 }

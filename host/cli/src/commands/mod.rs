@@ -2,7 +2,6 @@
 
 pub mod bundle;
 pub mod check;
-mod check_crash;
 pub mod config;
 pub mod copy;
 pub mod delete;
@@ -35,7 +34,8 @@ pub async fn run(Arguments { store, command, .. }: Arguments) -> Result<u8> {
         // Each transfer cleans up.
         Command::Copy(arguments) => return copy::run(&store, arguments, &interrupt).await,
         Command::Config(arguments) => return interrupt.or(config::run(&store, arguments)).await,
-        Command::Check(arguments) => return interrupt.or(check::run(&store, arguments)).await,
+        // A check that has begun cleans up after itself.
+        Command::Check(arguments) => return check::run(&store, arguments, &interrupt).await,
         Command::Inspect(arguments) => return interrupt.or(inspect::run(arguments)).await,
         Command::Bundle(arguments) => interrupt.or(bundle::run(arguments)).await?,
         Command::NewBackend(arguments) => new_backend::run(arguments).await?,

@@ -9,7 +9,7 @@ use super::super::trace::shown_bytes;
 impl Subject {
     /// An answer that is ok; a failure shows the calls about `key`, or all where it is empty.
     pub(super) fn ok<T>(&self, key: &str, answer: Answer<T>) -> Verdict<T> {
-        answer.map_err(|kind| self.fail_about(&keys(key), "ok", error_shown(&kind)))
+        answer.map_err(|kind| self.fail_by_last(&keys(key), "ok", error_shown(&kind)))
     }
 
     /// An error of one of these cases.
@@ -19,7 +19,7 @@ impl Subject {
             Err(kind) => error_shown(&kind),
             Ok(_) => "ok".into(),
         };
-        Err(self.fail_about(&keys(key), format!("err({})", cases.join(" or ")), seen))
+        Err(self.fail_by_last(&keys(key), format!("err({})", cases.join(" or ")), seen))
     }
 
     /// The key holds these bytes.
@@ -43,7 +43,7 @@ impl Subject {
         if expected == seen_text {
             seen_text.push_str(", which differ");
         }
-        Err(self.fail_about(&keys(key), expected, seen_text))
+        Err(self.fail_by_last(&keys(key), expected, seen_text))
     }
 
     pub(super) fn check(&self, is_right: bool, expected: &str, seen: impl Into<String>) -> Verdict {

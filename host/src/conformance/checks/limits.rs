@@ -37,8 +37,9 @@ fn large_stream(s: &Subject) -> Verdict {
 /// Handles that one instance does not give back are used up at some time.
 fn many(s: &Subject) -> Verdict {
     s.ok("k", s.put("k", "x"))?;
-    for _ in 0..400 {
+    for round in 0..400 {
         s.begin();
+        s.note(&format!("`k` holds \"x\"; it and an absent key were read {round} times"));
         s.holds("k", "x")?;
         s.absent("absent")?;
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use artifact_store::Backend;
 use artifact_store::conformance::crash::{self, Options, Violation};
 
-use super::check::{Failure, Line};
+use super::report::{Failure, Line};
 
 /// The groups of these checks.
 pub const GROUPS: [&str; 2] = ["crash", "failures"];
@@ -59,6 +59,7 @@ fn lines(
         failure: Some(Failure {
             way: format!("{} times", violation.times),
             calls: vec![violation.scenario.to_owned(), violation.case.clone()],
+            is_reduced: false,
             expected: violation.expected.clone(),
             seen: violation.seen.clone(),
         }),

@@ -1,0 +1,207 @@
+//! `check`: the rules of the contract, one after the other, on any component.
+
+mod crash;
+mod report;
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use artifact_store::Backend;
+use artifact_store::conformance::{Check, Group, Outcome, Target, Way, checks};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, ValueHint};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use report::{Line, Report};
+
+use crate::arguments::StoreArguments;
+use crate::exit::{self, Usage};
+use crate::interrupt::Interrupt;
+use crate::output::{Output, Standard};
+
+/// Checks whether a backend keeps the rules of the contract
+///
+/// Each rule of the WIT that can be tested from outside has a check, which runs over a directory of
+/// its own: below --dir, or where the system keeps temporary files. Each runs twice, on instances
+/// that serve call after call and with a fresh one for each call. A check of what the backend does
+/// not export is reported as not offered, never as passed. Rules that are recommendations (SHOULD)
+/// are reported as advice.
+///
+/// With --config the component has the variables, endpoints and limits of that store, and an empty
+/// directory in the place of each that it may write to: the store itself is not touched. What a
+/// backend keeps on the network has no such place; give it an empty one.
+///
+/// Exits with 0 only if every rule holds that the backend offers, and with 1 if one is broken.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  artifact-store check my-backend.wasm
+  artifact-store check my-backend.wasm --only listing --only keys
+  artifact-store check my-backend.wasm --env REGION=eu-west-1 --junit report.xml
+  artifact-store check my-backend.wasm --json | jq '.checks[] | select(.outcome == \"failed\")'
+  artifact-store check fs --crash
+  artifact-store check my-backend-2.wasm --config stores.toml --store archive")]
+pub struct Arguments {
+    /// The component, or `fs` for the built-in one [default: that of the store of --config]
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+
+    /// Run the checks of this group only; may be repeated
+    #[arg(long, value_name = "GROUP")]
+    #[arg(value_parser = PossibleValuesParser::new(Group::ALL.map(Group::name)))]
+    only: Vec<String>,
+
+    /// Also try what a crash of the machine may leave, and each failure of the filesystem
+    ///
+    /// For a component that keeps its artifacts in the directory that it is granted. What cannot be
+    /// looked at is reported as not observed.
+    #[arg(long)]
+    crash: bool,
+
+    /// Chooses the data that is stored; the same one repeats a run
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// Write one object: {"backend", "seed", "passed", "failed", …, "checks": […]}
+    #[arg(long)]
+    json: bool,
+
+    /// Also write a report in JUnit's XML to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    junit: Option<PathBuf>,
+}
+
+/// What the thread that runs the checks tells.
+enum News {
+    Begins(String),
+    Ended(Vec<Line>),
+    Failed(artifact_store::Error),
+}
+
+pub async fn run(
+    store: &StoreArguments,
+    arguments: Arguments,
+    interrupt: &Interrupt,
+) -> Result<u8> {
+    let Arguments { file, only, crash, seed, json, junit } = arguments;
+    let is_meant =
+        |check: &&Check| only.is_empty() || only.iter().any(|name| name == check.group().name());
+    let selected: Vec<_> = checks().filter(is_meant).collect();
+    let backend = backend(store, file.as_deref())?;
+    let target = target(store, &backend)?;
+    let name = file.as_ref().map(|file| file.display().to_string());
+    let name = name.or_else(|| store.store.clone()).unwrap_or_else(|| "the store".into());
+    let progress = progress(selected.len());
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let running = tokio::task::spawn_blocking(move || {
+        // Nobody listens where the command was interrupted.
+        let told = |news| sender.send(news).is_ok();
+        for check in selected {
+            let begun = Instant::now();
+            if !told(News::Begins(check.name().replace('_', " "))) {
+                return;
+            }
+            let news = match run_check(check, &target, seed) {
+                Ok(outcome) => News::Ended(vec![Line::new(check, outcome, begun.elapsed())]),
+                Err(error) => News::Failed(error),
+            };
+            if !told(news) {
+                return;
+            }
+        }
+        if crash {
+            let on_progress = |what: &str| {
+                told(News::Begins(what.into()));
+            };
+            let lines = crash::run(&backend, on_progress);
+            told(lines.map_or_else(News::Failed, News::Ended));
+        }
+    });
+    let told = interrupt.or(async {
+        let mut lines = Vec::new();
+        while let Some(news) = receiver.recv().await {
+            match news {
+                News::Begins(what) => progress.set_message(what),
+                News::Ended(ended) => {
+                    progress.inc(1);
+                    lines.extend(ended);
+                }
+                News::Failed(error) => return Err(error.into()),
+            }
+        }
+        Ok(lines)
+    });
+    let told = told.await;
+    progress.finish_and_clear();
+    // The check that runs comes to its end, and takes its directory with it.
+    receiver.close();
+    running.await.context("a check did not come to its end")?;
+    let report = Report::new(name, seed, told?);
+    if let Some(path) = junit {
+        let mut output = Output::open(Some(&path)).await?;
+        output.write(report.junit()?.as_bytes()).await?;
+        output.finish().await?;
+    }
+    let mut out = Standard::new();
+    let text = if json { serde_json::to_string(&report)? + "\n" } else { report.text() };
+    out.write(text.as_bytes()).await?;
+    out.finish().await?;
+    Ok(if report.failed > 0 { exit::FAILURE } else { 0 })
+}
+
+fn run_check(check: &Check, target: &Target, seed: u64) -> artifact_store::Result<Outcome> {
+    let outcome = check.run(target, Way::Reused, seed)?;
+    match outcome {
+        Outcome::Passed => check.run(target, Way::Fresh, seed),
+        _ => Ok(outcome),
+    }
+}
+
+/// The component in `file` with the grants of the command line or of the named store, or that
+/// store's own component.
+fn backend(store: &StoreArguments, file: Option<&Path>) -> Result<Backend> {
+    let of_file = |file: &Path| {
+        let (dir, backend) = (Some(PathBuf::from(".")), file.to_owned());
+        let described = StoreArguments { dir, backend, config: None, ..store.clone() };
+        described.backend(true)
+    };
+    let backend = match (store.configured()?, file) {
+        (Some(configured), None) => configured,
+        (Some(configured), Some(file)) => configured.with_component(&of_file(file)?),
+        (None, Some(file)) => of_file(file)?,
+        (None, None) => {
+            let text = "`check` needs the file of a backend, or a store of --config FILE";
+            return Err(Usage(text.into()).into());
+        }
+    };
+    let digest = |backend: &Backend| backend.inspect().map(|inspection| inspection.digest);
+    let s3 = Backend::from_bytes("s3", Backend::s3_component());
+    if digest(&backend).is_ok_and(|seen| digest(&s3).is_ok_and(|s3| s3 == seen)) {
+        let text =
+            "`check` needs an empty store for each rule, and a bucket is one; `fs` or a file";
+        return Err(Usage(text.into()).into());
+    }
+    Ok(backend)
+}
+
+/// A directory of its own for each check, in the place of all that the backend may write to.
+fn target(store: &StoreArguments, backend: &Backend) -> Result<Target> {
+    let target = Target::of(backend);
+    // What the environment says gives way to a file of stores.
+    let Some(dir) = store.dir.as_ref().filter(|_| store.config.is_none()) else {
+        return Ok(target);
+    };
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+    Ok(target.below(dir))
+}
+
+fn progress(checks: usize) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(checks as u64), ProgressDrawTarget::hidden());
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    if io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+    }
+    bar
+}

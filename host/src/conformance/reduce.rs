@@ -1,0 +1,84 @@
+//! The fewest calls that show a failure.
+//!
+//! Where the last answer is what is wrong, the calls before it are done again over a fresh store,
+//! without those of which the contract says that they do not change that answer. What is left shows
+//! the failure as long as every call is answered as it was.
+
+use std::time::{Duration, Instant};
+
+use super::subject::Subject;
+use super::trace::Entry;
+use super::{Recorded, Target, Way};
+
+/// A backend may be slow, and a report is wanted.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The calls that are needed; none where these calls do not show it again.
+pub(super) fn reduce(
+    target: &Target,
+    way: Way,
+    seed: u64,
+    calls: &[Entry],
+) -> Option<Vec<Recorded>> {
+    let begun = Instant::now();
+    let is_shown = |calls: &[&Entry]| {
+        begun.elapsed() < PATIENCE && repeat(target, way, seed, calls).unwrap_or(false)
+    };
+    let mut kept: Vec<_> = calls.iter().collect();
+    if !is_shown(&kept) {
+        return None;
+    }
+    // From the end: what comes late is what an answer depends on, and is tried first on its own.
+    let needed: Vec<_> = (0..kept.len()).filter(|at| !may_be_left_out(&kept, *at)).collect();
+    let needed: Vec<_> = needed.into_iter().map(|at| kept[at]).collect();
+    if is_shown(&needed) {
+        kept = needed;
+    }
+    let mut at = 0;
+    while at < kept.len() {
+        let mut fewer = kept.clone();
+        fewer.remove(at);
+        if may_be_left_out(&kept, at) && is_shown(&fewer) {
+            kept = fewer;
+        } else {
+            at += 1;
+        }
+    }
+    Some(kept.into_iter().map(|entry| entry.recorded.clone()).collect())
+}
+
+/// Whether a right backend answers the last call the same without this one: it only looked, or
+/// failed, or is about another key, or a later change of the same key counts.
+fn may_be_left_out(calls: &[&Entry], at: usize) -> bool {
+    let Some((last, before)) = calls.split_last() else { return false };
+    let Some(call) = before.get(at) else { return false };
+    if !changed(call) {
+        return true;
+    }
+    let is_about_another = !last.key.is_empty() && last.key != call.key;
+    let counts_no_more = before[at + 1..].iter().any(|it| changed(it) && it.key == call.key);
+    is_about_another || counts_no_more
+}
+
+fn changed(entry: &Entry) -> bool {
+    let is_change = entry.step.as_ref().is_some_and(|step| step.is_change());
+    is_change && entry.recorded.outcome.starts_with("ok")
+}
+
+/// Whether these calls alone are answered as they were.
+fn repeat(target: &Target, way: Way, seed: u64, calls: &[&Entry]) -> crate::Result<bool> {
+    let place = target.place()?;
+    let subject = Subject::open(place.backend(), way, place.dir(), seed)?;
+    let other = match calls.iter().any(|call| call.is_other) {
+        true => Some(subject.other(place.backend())?),
+        false => None,
+    };
+    for call in calls {
+        let host = other.as_ref().filter(|_| call.is_other).unwrap_or(&subject);
+        if let Some(step) = &call.step {
+            host.repeat(step);
+        }
+    }
+    let expected = calls.iter().map(|call| call.recorded.outcome.as_str());
+    Ok(subject.outcomes().iter().map(String::as_str).eq(expected))
+}

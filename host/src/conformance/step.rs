@@ -1,0 +1,92 @@
+//! What a check can do, as it is shown and done again.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::direct::Upload;
+use super::trace::{cursor_shown, shown, shown_bytes};
+
+/// One call with its arguments.
+#[derive(Clone)]
+pub(super) enum Step {
+    Put(String, Bytes),
+    Get(String),
+    Delete(String),
+    Write(String, Upload),
+    Read {
+        key: String,
+        range: (u64, Option<u64>),
+        /// After how many bytes the reader drops the stream.
+        take: Option<usize>,
+    },
+    Stat(String),
+    List {
+        prefix: String,
+        cursor: Option<String>,
+        limit: u32,
+    },
+    Audit {
+        cursor: Option<String>,
+        limit: u32,
+    },
+    Sweep(u64),
+    DropInstances,
+}
+
+impl Step {
+    /// The key that it is about; empty where it is about none.
+    pub(super) fn key(&self) -> &str {
+        match self {
+            Self::Put(key, _) | Self::Get(key) | Self::Delete(key) | Self::Write(key, _) => key,
+            Self::Read { key, .. } | Self::Stat(key) => key,
+            Self::List { .. } | Self::Audit { .. } | Self::Sweep(_) | Self::DropInstances => "",
+        }
+    }
+
+    /// Whether it changes an artifact if it is ok.
+    pub(super) fn is_change(&self) -> bool {
+        matches!(self, Self::Put(..) | Self::Delete(_) | Self::Write(..))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Put(key, data) => write!(f, "put({}, {})", shown(key), shown_bytes(data)),
+            Self::Get(key) => write!(f, "get({})", shown(key)),
+            Self::Delete(key) => write!(f, "delete({})", shown(key)),
+            Self::Write(key, upload) => f.write_str(&upload_shown(key, upload)),
+            Self::Read { key, range: (offset, length), take } => {
+                let length = length.map_or("none".into(), |length| format!("some({length})"));
+                write!(f, "read({}, {offset}, {length})", shown(key))?;
+                match take {
+                    Some(take) => write!(f, ", of which {take} bytes are taken"),
+                    None => Ok(()),
+                }
+            }
+            Self::Stat(key) => write!(f, "stat({})", shown(key)),
+            Self::List { prefix, cursor, limit } => {
+                let from = cursor_shown(cursor.as_deref());
+                write!(f, "list-artifacts({}, {from}, {limit})", shown(prefix))
+            }
+            Self::Audit { cursor, limit } => {
+                write!(f, "audit({}, {limit})", cursor_shown(cursor.as_deref()))
+            }
+            Self::Sweep(older_than_seconds) => write!(f, "sweep({older_than_seconds})"),
+            Self::DropInstances => f.write_str("all instances are dropped"),
+        }
+    }
+}
+
+fn upload_shown(key: &str, upload: &Upload) -> String {
+    let mode = if upload.options.create { "create" } else { "overwrite" };
+    let size = upload.options.size.map_or(String::new(), |size| format!(", size {size}"));
+    let end = match &upload.end {
+        Ok(seal) => format!("ok(size {}, checksum {:016x})", seal.size, seal.checksum),
+        Err(why) => format!("err({why:?})"),
+    };
+    let order = if upload.end_first { " before the bytes" } else { "" };
+    let data = shown_bytes(&upload.chunks.concat());
+    format!("write({}, {data}, end{order}: {end}, {mode}{size})", shown(key))
+}
