@@ -85,7 +85,9 @@ fn info(s: &Subject) -> Verdict {
             infos.push(s.ok("k", s.stat("k"))?);
         }
         for info in infos {
-            let is_right = info.size == size as u64 && info.checksum == stored.checksum;
+            // What a host knows about a write a backend without checksums does not.
+            let sums = info.checksum.zip(stored.checksum);
+            let is_right = info.size == size as u64 && sums.is_none_or(|(a, b)| a == b);
             let expected = format!("size {size} and the checksum of the write");
             s.check(is_right, &expected, format!("{} and {:?}", info.size, info.checksum))?;
         }
