@@ -1,4 +1,4 @@
-//! Each fault of `guests/examples/wrong.rs` is noticed by a check of the rule that names it.
+//! Each fault of `guests/examples/wrong` is noticed by a check of the rule that names it.
 
 use std::path::Path;
 use std::sync::Arc;
