@@ -132,3 +132,37 @@ pub fn expect(dir: &Path, arguments: &[&str], input: &[u8], code: i32) -> String
     assert_eq!(error.is_empty(), code == 0, "{arguments:?}: {error}");
     String::from_utf8_lossy(if code == 0 { &output.stdout } else { &output.stderr }).into_owned()
 }
+
+/// The peak memory in KiB of a command that takes `feed` bytes from a pipe, and is read to its end.
+#[cfg(target_os = "linux")]
+pub fn peak(command: &mut Command, feed: usize) -> i64 {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let feeder = std::thread::spawn(move || {
+        let block = vec![7; 64 << 10];
+        let mut left = feed;
+        while left > 0 {
+            let part = left.min(block.len());
+            stdin.write_all(&block[..part]).unwrap();
+            left -= part;
+        }
+    });
+    // Its high-water mark is looked at all the while, since it goes with the process.
+    let status = format!("/proc/{}/status", child.id());
+    let mut stdout = child.stdout.take().unwrap();
+    let drain =
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let mark = mark.and_then(|mark| mark.trim().strip_suffix(" kB"));
+        peak = peak.max(mark.and_then(|mark| mark.parse().ok()).unwrap_or(0));
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+    feeder.join().unwrap();
+    drain.join().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(peak > 0);
+    peak
+}

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use artifact_store_tests::{cli, expect, guest, run};
 
@@ -210,43 +210,10 @@ fn an_interrupted_put_leaves_nothing() {
 /// The peak memory in KiB of putting and getting `size` bytes through pipes.
 #[cfg(target_os = "linux")]
 fn peaks(dir: &Path, size: usize) -> [i64; 2] {
-    let peak = |mut command: Command, feed: usize| -> i64 {
-        let mut child =
-            command.current_dir(dir).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let feeder = std::thread::spawn(move || {
-            let block = vec![7; 64 << 10];
-            let mut left = feed;
-            while left > 0 {
-                let part = left.min(block.len());
-                stdin.write_all(&block[..part]).unwrap();
-                left -= part;
-            }
-        });
-        // The command writes nothing before its end, or is read to its end: its high-water mark
-        // is looked at all the while, since it goes with the process.
-        let status = format!("/proc/{}/status", child.id());
-        let mut stdout = child.stdout.take().unwrap();
-        let drain =
-            std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()).unwrap());
-        let mut peak = 0;
-        while child.try_wait().unwrap().is_none() {
-            let text = std::fs::read_to_string(&status).unwrap_or_default();
-            let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let mark = mark.and_then(|mark| mark.trim().strip_suffix(" kB"));
-            peak = peak.max(mark.and_then(|mark| mark.parse().ok()).unwrap_or(0));
-            std::thread::sleep(std::time::Duration::from_micros(200));
-        }
-        feeder.join().unwrap();
-        drain.join().unwrap();
-        assert!(child.wait().unwrap().success());
-        assert!(peak > 0);
-        peak
-    };
     let (mut put, mut get) = (cli(), cli());
-    put.args(["put", "k", "-"]);
-    get.args(["get", "k"]);
-    [peak(put, size), peak(get, 0)]
+    put.args(["put", "k", "-"]).current_dir(dir);
+    get.args(["get", "k"]).current_dir(dir);
+    [artifact_store_tests::peak(&mut put, size), artifact_store_tests::peak(&mut get, 0)]
 }
 
 #[test]

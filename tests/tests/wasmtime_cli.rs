@@ -167,4 +167,22 @@ fn bundle(wasmtime: &Path) {
     }
     assert!(get.wait().unwrap().success());
     assert_eq!(seen, SIZE);
+
+    // The whole process, with the compiled code: what is stored passes through.
+    #[cfg(target_os = "linux")]
+    {
+        let peak = |arguments: &[&str], feed: u64| {
+            let mut command = Command::new(wasmtime);
+            command.args(["run", "--dir", "D::/", "store.wasm"]).args(arguments).current_dir(dir);
+            artifact_store_tests::peak(&mut command, feed as usize)
+        };
+        let (small, put, get) =
+            (peak(&["put", "small"], 1000), peak(&["put", "big"], SIZE), peak(&["get", "big"], 0));
+        println!(
+            "peak memory: {small} KiB for 1000 bytes, {put} KiB to put and {get} to get {SIZE}"
+        );
+        for large in [put, get] {
+            assert!(large - small < 32 << 10, "{large} KiB for 256 MiB, {small} KiB for 1 KiB");
+        }
+    }
 }

@@ -28,20 +28,18 @@ pub(super) fn reduce(
     if !is_shown(&kept) {
         return None;
     }
-    // From the end: what comes late is what an answer depends on, and is tried first on its own.
-    let needed: Vec<_> = (0..kept.len()).filter(|at| !may_be_left_out(&kept, *at)).collect();
-    let needed: Vec<_> = needed.into_iter().map(|at| kept[at]).collect();
+    // With luck nothing else is needed at all.
+    let needed = (0..kept.len()).filter(|at| !may_be_left_out(&kept, *at));
+    let needed: Vec<_> = needed.map(|at| kept[at]).collect();
     if is_shown(&needed) {
         kept = needed;
     }
-    let mut at = 0;
-    while at < kept.len() {
+    // From the end: a call that looks goes before the change that it sees.
+    for at in (0..kept.len()).rev() {
         let mut fewer = kept.clone();
         fewer.remove(at);
         if may_be_left_out(&kept, at) && is_shown(&fewer) {
             kept = fewer;
-        } else {
-            at += 1;
         }
     }
     Some(kept.into_iter().map(|entry| entry.recorded.clone()).collect())

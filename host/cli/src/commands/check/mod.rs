@@ -161,6 +161,14 @@ fn run_check(check: &Check, target: &Target, seed: u64) -> artifact_store::Resul
 /// The component in `file` with the grants of the command line or of the named store, or that
 /// store's own component.
 fn backend(store: &StoreArguments, file: Option<&Path>) -> Result<Backend> {
+    let bucket = || {
+        let text =
+            "`check` needs an empty store for each rule, and a bucket is one; `fs` or a file";
+        Usage(text.into())
+    };
+    if file == Some(Path::new("s3")) {
+        return Err(bucket().into());
+    }
     let of_file = |file: &Path| {
         let (dir, backend) = (Some(PathBuf::from(".")), file.to_owned());
         let described = StoreArguments { dir, backend, config: None, ..store.clone() };
@@ -178,9 +186,7 @@ fn backend(store: &StoreArguments, file: Option<&Path>) -> Result<Backend> {
     let digest = |backend: &Backend| backend.inspect().map(|inspection| inspection.digest);
     let s3 = Backend::from_bytes("s3", Backend::s3_component());
     if digest(&backend).is_ok_and(|seen| digest(&s3).is_ok_and(|s3| s3 == seen)) {
-        let text =
-            "`check` needs an empty store for each rule, and a bucket is one; `fs` or a file";
-        return Err(Usage(text.into()).into());
+        return Err(bucket().into());
     }
     Ok(backend)
 }
