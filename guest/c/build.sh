@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Builds the component, with its tools below `target`: ./build.sh [OUTPUT]
+# Builds the component, with its tools below `target` or in a directory of your own:
+# ./build.sh [OUTPUT [TOOLS]]
 set -euo pipefail
-cd "$(dirname "$0")"
-languages=../../target/languages
+here=$(realpath "$(dirname "$0")")
+languages=$here/../../target/languages
 output=$(realpath --canonicalize-missing "${1:-$languages/c.wasm}")
-tools=$languages/c
+tools=$(realpath --canonicalize-missing "${2:-$languages/c}")
+cd "$here"
 
 mkdir -p "$tools" "$(dirname "$output")"
 [ -x "$tools/venv/bin/pip" ] || python3 -m venv "$tools/venv"

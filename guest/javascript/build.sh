@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds the component, in a copy below `target`, where its packages go: ./build.sh [OUTPUT]
 set -euo pipefail
-cd "$(dirname "$0")"
-languages=../../target/languages
+here=$(realpath "$(dirname "$0")")
+languages=$here/../../target/languages
 output=$(realpath --canonicalize-missing "${1:-$languages/javascript.wasm}")
+cd "$here"
 copy=$languages/javascript
 
 mkdir -p "$copy/wit/deps/artifact-storage" "$(dirname "$output")"

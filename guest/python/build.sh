@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds the component, with its tools in a virtual environment below `target`: ./build.sh [OUTPUT]
 set -euo pipefail
-cd "$(dirname "$0")"
-languages=../../target/languages
+here=$(realpath "$(dirname "$0")")
+languages=$here/../../target/languages
 output=$(realpath --canonicalize-missing "${1:-$languages/python.wasm}")
+cd "$here"
 venv=$languages/python/venv
 
 mkdir -p "$languages" "$(dirname "$output")"
