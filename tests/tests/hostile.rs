@@ -390,6 +390,12 @@ fn what_a_backend_without_streams_hands_back_is_bounded() {
     }
     small.put("k", vec![9; 1 << 20]).unwrap();
     assert_eq!(small.get("k").unwrap().len(), 1 << 20);
+    // Wasmtime's own bound on what is handed over at once is 128 MiB, and is not in the way.
+    let huge = open(Limits { buffer: 130 << 20, memory: 1 << 30, ..Limits::default() });
+    for size in [127 << 20, 128 << 20, 129 << 20] {
+        huge.put("huge", vec![7; size]).unwrap();
+        assert_eq!(huge.get("huge").unwrap().len(), size);
+    }
 }
 
 /// To open a pipe waits for whoever writes into it, which no deadline ends.

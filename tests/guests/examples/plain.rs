@@ -51,9 +51,13 @@ impl Guest for Plain {
             let random = RandomState::new().build_hasher().finish();
             let temporary = path.with_extension(format!("{random:x}"));
             let mut file = fs::File::create_new(&temporary)?;
-            file.write_all(&data)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)
+            let written = file.write_all(&data).and_then(|()| file.sync_all());
+            let stored = written.and_then(|()| fs::rename(&temporary, &path));
+            if stored.is_err() {
+                // Where this fails too it stays as litter, which nobody sees.
+                let _ = fs::remove_file(&temporary);
+            }
+            stored
         };
         store().map_err(|e| explain(&path, e))
     }

@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// Keys that filesystems, protocols and naming schemes have mixed up.
-pub(super) const HARD: [&str; 46] = [
+pub(super) const HARD: [&str; 49] = [
     "L%3ABC.parquet",
     "L:BC.parquet",
     "%",
@@ -46,7 +46,10 @@ pub(super) const HARD: [&str; 46] = [
     "CON",
     "con.txt",
     "NUL",
+    "COM1",
     "COM¹",
+    "LPT³",
+    "a:b",
     "a:$DATA",
     "-h",
     "--",

@@ -88,10 +88,12 @@ fn prefixes(s: &Subject) -> Verdict {
 }
 
 fn once(s: &Subject) -> Verdict {
-    let listed = keys(s, "", 0)?;
-    s.check(listed.is_empty(), "an empty store", format!("{listed:?}"))?;
-    let expected = fill(s, 300)?;
-    complete(s, &expected, keys(s, "", 0)?)
+    // Filesystems and their interfaces have cut listings at 150 names.
+    for count in [0, 1, 149, 151, 300] {
+        let expected = fill(s, count)?;
+        complete(s, &expected, keys(s, "", 0)?)?;
+    }
+    Ok(())
 }
 
 /// Lists with a page at a time, and something else between them.
