@@ -24,21 +24,24 @@ const LANGUAGES: [(&str, &[&str]); 3] = [
 ];
 
 fn main() {
-    let built = std::env::var_os(VARIABLE).map(PathBuf::from);
-    let trial = |name: String, run: Box<dyn FnOnce(&Path) -> Result<(), Failed> + Send>| {
-        let (is_built, built) = (built.is_some(), built.clone().unwrap_or_default());
-        Trial::test(name, move || run(&built)).with_ignored_flag(!is_built)
-    };
     let mut trials = Vec::new();
     for (language, lacking) in LANGUAGES {
-        let name = format!("{language}_keeps_every_rule_that_it_offers");
-        trials.push(trial(name, Box::new(move |built| is_right(built, language, lacking))));
-        let name = format!("{language}_keeps_them_through_the_host");
-        trials.push(trial(name, Box::new(move |built| is_right_through_host(built, language))));
+        trials.push(trial(&format!("{language}_keeps_every_rule_that_it_offers"), move |built| {
+            is_right(built, language, lacking)
+        }));
+        trials.push(trial(&format!("{language}_keeps_them_through_the_host"), move |built| {
+            is_right_through_host(built, language)
+        }));
     }
-    let name = "each_reads_what_another_wrote".into();
-    trials.push(trial(name, Box::new(each_reads_what_another_wrote)));
+    trials.push(trial("each_reads_what_another_wrote", each_reads_what_another_wrote));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// A trial that is given the directory with the built backends, where there is one.
+fn trial(name: &str, run: impl FnOnce(&Path) -> Result<(), Failed> + Send + 'static) -> Trial {
+    let built = std::env::var_os(VARIABLE).map(PathBuf::from);
+    let is_built = built.is_some();
+    Trial::test(name, move || run(&built.unwrap_or_default())).with_ignored_flag(!is_built)
 }
 
 fn file(built: &Path, language: &str) -> PathBuf {
