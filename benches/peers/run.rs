@@ -40,8 +40,7 @@ pub fn all(cases: &[Case], quick: bool, only: Option<&str>, dir: &Path, results:
                 "samples": seen.samples,
             });
             writeln!(results, "{line}").expect("the results can be written");
-            let (name, median, p99) = (kind.name, seen.median, seen.p99);
-            eprintln!("    {name:24} {median:12.1} us    p99 {p99:12.1} us");
+            seen.show(kind.name);
         }
     }
 }
@@ -61,6 +60,10 @@ impl Seen {
             samples[index].as_nanos() as f64 / 1000.0
         };
         Self { median: at(0.5), p99: at(0.99), min: at(0.0), samples: samples.len() }
+    }
+
+    pub fn show(&self, name: &str) {
+        eprintln!("    {name:24} {:12.1} us    p99 {:12.1} us", self.median, self.p99);
     }
 }
 

@@ -36,12 +36,7 @@ pub fn all(quick: bool, dir: &Path) -> [Value; 2] {
     }
     [(false, before), (true, during)].map(|(swapped, samples)| {
         let seen = Seen::of(samples);
-        eprintln!(
-            "    {:24} {:12.1} us    p99 {:12.1} us",
-            if swapped { "in the second of a swap" } else { "in a second without" },
-            seen.median,
-            seen.p99
-        );
+        seen.show(if swapped { "in the second of a swap" } else { "in a second without" });
         json!({
             "op": OP, "size": SIZE, "threads": THREADS, "subject": "artifact-store-blocking",
             "durable": false, "swapped": swapped,

@@ -6,10 +6,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::component::Error;
-use crate::name;
+use crate::name::{self, SHARDS};
 use crate::wasi::{self, Access, Dir, Kind, Result};
-
-const SHARDS: usize = 4096;
 
 /// Directories that this instance knows something about, which stays true as they are never
 /// removed: one bit for each shard, and one for `tmp`. Forgetting costs a call, no more.

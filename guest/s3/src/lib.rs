@@ -1,7 +1,7 @@
 //! The S3 backend of the artifact store: each artifact is one object of a bucket.
 //!
-//! [`checksum`], [`name`], [`settings`] and [`xml`] say what goes over the wire, as `docs/s3.md` describes it,
-//! and build for any target; the component around them exists for WebAssembly only.
+//! [`checksum`], [`name`], [`settings`] and [`xml`] say what goes over the wire, as `docs/s3.md`
+//! describes it, and build for any target; the component around them exists for WebAssembly only.
 
 pub mod checksum;
 pub mod name;

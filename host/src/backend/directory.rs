@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::channel::oneshot;
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, openat, statat};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
@@ -23,6 +22,7 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
 };
 
 use crate::instance::HostState;
+use crate::transfer::splice::Ended;
 
 /// The most entries that are handed on at once.
 const BATCH: usize = 1024;
@@ -46,13 +46,13 @@ fn read_directory(
             return Ok((WasiFilesystem::read_directory(access, descriptor)?,));
         }
     };
-    let (ended, end) = oneshot::channel();
-    let mut entries = Entries { dir: None, ended: Some(ended) };
+    let (ended, end) = Ended::new();
+    let mut entries = Entries { dir: None, ended };
     // Opened anew: two readers of one directory must not share a place in it.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match openat(&*dir, ".", flags, Mode::empty()).and_then(Dir::new) {
         Ok(dir) => entries.dir = Some(dir),
-        Err(error) => entries.end(Err(io::Error::from(error).into())),
+        Err(error) => entries.ended.tell(Err(io::Error::from(error).into())),
     }
     let entries = StreamReader::new(&mut store, entries)?;
     Ok(((entries, FutureReader::new(&mut store, end)?),))
@@ -60,9 +60,9 @@ fn read_directory(
 
 /// The entries of a directory that are still to be read.
 struct Entries {
-    /// None once it has ended.
+    /// None where it could not be opened.
     dir: Option<Dir>,
-    ended: Option<oneshot::Sender<Result<(), ErrorCode>>>,
+    ended: Ended,
 }
 
 impl Entries {
@@ -76,14 +76,6 @@ impl Entries {
             if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
                 return Some(describe(dir, &entry));
             }
-        }
-    }
-
-    fn end(&mut self, outcome: Result<(), ErrorCode>) {
-        self.dir = None;
-        if let Some(ended) = self.ended.take() {
-            // A backend that dropped its future does not want to know.
-            let _ = ended.send(outcome);
         }
     }
 }
@@ -133,11 +125,11 @@ impl StreamProducer<HostState> for Entries {
             match self.next() {
                 Some(Ok(entry)) => batch.push(entry),
                 Some(Err(error)) => {
-                    self.end(Err(error));
+                    self.ended.tell(Err(error));
                     break StreamResult::Dropped;
                 }
                 None => {
-                    self.end(Ok(()));
+                    self.ended.tell(Ok(()));
                     break StreamResult::Dropped;
                 }
             }
@@ -147,12 +139,5 @@ impl StreamProducer<HostState> for Entries {
         };
         destination.set_buffer(batch.into());
         Poll::Ready(Ok(result))
-    }
-}
-
-/// Who stops reading before the end has had what it wanted.
-impl Drop for Entries {
-    fn drop(&mut self) {
-        self.end(Ok(()));
     }
 }

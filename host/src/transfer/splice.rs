@@ -57,8 +57,8 @@ fn read_via_stream(
             return Ok((WasiFilesystem::read_via_stream(access, descriptor, offset)?,));
         }
     };
-    let (ended, end) = oneshot::channel();
-    let bytes = FileBytes { file, offset, ended: Some(ended) };
+    let (ended, end) = Ended::new();
+    let bytes = FileBytes { file, offset, ended };
     let bytes = StreamReader::new(&mut store, bytes)?;
     Ok(((bytes, FutureReader::new(&mut store, end)?),))
 }
@@ -76,8 +76,7 @@ pub(crate) fn take(
 pub(crate) struct FileBytes {
     file: Arc<File>,
     offset: u64,
-    /// Tells the backend how it ended.
-    ended: Option<oneshot::Sender<Result<(), ErrorCode>>>,
+    ended: Ended,
 }
 
 impl FileBytes {
@@ -101,12 +100,23 @@ impl FileBytes {
             },
             Err(error) => Err(error.into()),
         };
-        self.end(outcome);
+        self.ended.tell(outcome);
         0
     }
+}
 
-    fn end(&mut self, outcome: Result<(), ErrorCode>) {
-        if let Some(ended) = self.ended.take() {
+/// Tells the backend how a reading ended, once.
+pub(crate) struct Ended(Option<oneshot::Sender<Result<(), ErrorCode>>>);
+
+impl Ended {
+    /// With what the backend's future waits for.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<Result<(), ErrorCode>>) {
+        let (ended, end) = oneshot::channel();
+        (Self(Some(ended)), end)
+    }
+
+    pub(crate) fn tell(&mut self, outcome: Result<(), ErrorCode>) {
+        if let Some(ended) = self.0.take() {
             // A backend that dropped its future does not want to know.
             let _ = ended.send(outcome);
         }
@@ -114,9 +124,9 @@ impl FileBytes {
 }
 
 /// Who stops reading before the end has had what it wanted.
-impl Drop for FileBytes {
+impl Drop for Ended {
     fn drop(&mut self) {
-        self.end(Ok(()));
+        self.tell(Ok(()));
     }
 }
 

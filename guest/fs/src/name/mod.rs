@@ -149,9 +149,12 @@ pub fn is_shard(name: &str) -> bool {
     name.len() == 3 && name.bytes().all(is_lower_hex)
 }
 
+/// How many shards there are: one for each three hexadecimal digits.
+pub const SHARDS: usize = 4096;
+
 /// The names of all shards, sorted.
 pub fn shards() -> impl Iterator<Item = String> {
-    (0..4096).map(|number| format!("{number:03x}"))
+    (0..SHARDS).map(|number| format!("{number:03x}"))
 }
 
 /// The name of an unfinished write with this random number.
