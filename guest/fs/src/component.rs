@@ -30,7 +30,7 @@ use streams::{Seal, WriteOptions};
 
 use crate::header::{self, Header, checksum};
 use crate::name::{self, Place};
-use crate::wasi::{File, Result, is_durable};
+use crate::wasi::{File, Result, is_durable, looks};
 use crate::{commit, read, walk};
 
 /// The largest artifact that `put` and `get` carry, in bytes; larger ones take streams.
@@ -50,7 +50,8 @@ fn place(key: &str) -> Result<Place> {
 #[cold]
 #[inline(never)]
 fn refused(why: &str) -> Error {
-    is_durable().err().unwrap_or_else(|| Error::InvalidKey(why.into()))
+    let wrong = is_durable().and_then(|_| looks());
+    wrong.err().unwrap_or_else(|| Error::InvalidKey(why.into()))
 }
 
 impl artifact_store::Guest for Component {

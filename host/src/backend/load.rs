@@ -9,7 +9,8 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use super::linker::{Links, linker};
+use super::linker::{Linked, linker};
+use super::open::Links;
 use super::{Backend, Loaded, Source};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
@@ -80,23 +81,33 @@ impl Backend {
         drop(bytes);
         let linker = self.linker(&component, self.splice)?;
         let (component, offered) = prepare(&component, &linker)?;
-        let pool = Pool::new(component, offered, self.grants, self.limits)?;
+        let is_built_in = self.is_built_in();
+        let grants = match is_built_in {
+            // It need not look at what it opens: that is done here.
+            true => self.grants.env("ARTIFACT_STORE_LOOK", "off"),
+            false => self.grants,
+        };
+        let pool = Pool::new(component, offered, grants, self.limits)?;
         pool.probe(deadline).await?;
-        if matches!(self.source, Source::BuiltIn(_)) {
+        if is_built_in {
             check_settings(&pool, deadline).await?;
         }
         Ok((digest, pool))
     }
 
+    fn is_built_in(&self) -> bool {
+        matches!(self.source, Source::BuiltIn(_))
+    }
+
     fn linker(&self, component: &Component, splice: bool) -> Result<Linker<HostState>, LoadError> {
         let engine = engine().map_err(invalid)?;
         let ty = component.component_type();
-        let links = Links {
-            looks_at_files: matches!(self.source, Source::BuiltIn(_)),
+        let linked = Linked {
+            links: if self.is_built_in() { Links::Never } else { Links::Within },
             splice,
             http: ty.imports(engine).any(|(name, _)| name.starts_with("wasi:http/")),
         };
-        linker(engine, links).map_err(invalid)
+        linker(engine, linked).map_err(invalid)
     }
 
     /// The same backend with its component's file in memory, and the SHA-256 of that.

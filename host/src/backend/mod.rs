@@ -7,6 +7,7 @@ mod directory;
 mod linker;
 mod load;
 mod loaded;
+mod open;
 mod paging;
 #[cfg(feature = "network")]
 mod s3;

@@ -45,8 +45,8 @@ impl Dir {
         Ok(Self { handle, path: self.join(name) })
     }
 
-    /// Opens the file `name` for reading. Call [`look`](Self::look) before: to open a pipe
-    /// waits for its writer.
+    /// Opens the file `name` for reading. Call [`look`](Self::look) before, unless the host
+    /// [does](super::looks): to open a pipe waits for its writer.
     pub async fn open_file(&self, name: &str) -> Called<File> {
         let opened = self.open(name, OpenFlags::empty(), DescriptorFlags::READ).await;
         Ok(File::new(opened.map_err(self.failed("open", name))?, self.join(name)))

@@ -51,16 +51,30 @@ pub fn root() -> Result<&'static Dir> {
 /// Whether ok means durable: always, unless the user asked for less. To be called before
 /// anything is changed, since a setting that makes no sense is an error.
 pub fn is_durable() -> Result<bool> {
-    const NAME: &str = "ARTIFACT_STORE_SYNC";
-    static ASKED: OnceBox<Option<String>> = OnceBox::new();
-    let asked = ASKED.get_or_init(|| {
-        let found = get_environment().into_iter().find(|(name, _)| name == NAME);
+    static ASKED: Asked = Asked::new();
+    switch(&ASKED, "ARTIFACT_STORE_SYNC")
+}
+
+/// Whether this backend looks at what it opens, so that it waits for no pipe and follows no link:
+/// always, unless the host says that it opens files and directories only, and on no detour.
+pub fn looks() -> Result<bool> {
+    static ASKED: Asked = Asked::new();
+    switch(&ASKED, "ARTIFACT_STORE_LOOK")
+}
+
+/// What a variable was when it was asked for first.
+type Asked = OnceBox<Option<String>>;
+
+/// A setting that is on unless its variable `name` says otherwise.
+fn switch(asked: &Asked, name: &str) -> Result<bool> {
+    let asked = asked.get_or_init(|| {
+        let found = get_environment().into_iter().find(|(found, _)| found == name);
         Box::new(found.map(|(_, value)| value))
     });
     match asked.as_deref() {
         None | Some("on") => Ok(true),
         Some("off") => Ok(false),
-        Some(_) => Err(Error::Other(format!("the variable {NAME}: it is neither `on` nor `off`"))),
+        Some(_) => Err(Error::Other(format!("the variable {name}: it is neither `on` nor `off`"))),
     }
 }
 
