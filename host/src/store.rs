@@ -161,7 +161,7 @@ impl ArtifactStore {
     /// [`ErrorKind::Corrupt`] where the stored bytes are not the ones that were put.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
         let call = self.serving.begin(Operation::Get, key);
-        call.on_worker(async |call| call.get().await).await
+        call.outcome(|call| async move { call.get().await }).await
     }
 
     /// Removes the artifact, durably. It is fine if there is none.
@@ -181,7 +181,7 @@ impl ArtifactStore {
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Unsupported`] where the backend has no inventory.
     pub async fn stat(&self, key: &str) -> Result<Info> {
         let call = self.serving.begin(Operation::Stat, key);
-        call.on_worker(async |call| call.stat().await).await
+        call.outcome(|call| async move { call.stat().await }).await
     }
 
     /// All artifacts whose keys begin with the bytes of `prefix` (which is no path; the empty

@@ -347,7 +347,14 @@ fn unprivileged(at: &Path) -> impl Fn(&[&str]) -> (Option<i32>, String) {
             command.uid(65_534).gid(65_534);
         }
         command.env_remove("ARTIFACT_STORE_DIR").env("HOME", &at).current_dir(&at);
-        let output = command.arg("--dir").arg(at.join("store")).args(arguments).output().unwrap();
+        command.arg("--dir").arg(at.join("store")).args(arguments);
+        let output = loop {
+            match command.output() {
+                // The copy was still open in a process that another test was just starting.
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => continue,
+                output => break output.unwrap(),
+            }
+        };
         let text = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8_lossy(&text).into_owned())
     }

@@ -137,12 +137,7 @@ impl streams::Guest for Component {
         }
         let (bytes, ended) = found.payload(offset);
         wit_bindgen::spawn_local(async move {
-            // A file that was cut meanwhile ends without an error.
-            let ended = async {
-                found.file.end(ended).await?;
-                found.check_size().await
-            };
-            let ended = ended.await;
+            let ended = found.end(ended).await;
             let _ = report.write(ended).await;
         });
         Ok((info, bytes, outcome))

@@ -7,7 +7,7 @@ use crate::component::{Error, Info};
 use crate::header::{self, Fault, Header};
 use crate::name::{Holder, Place};
 use crate::shard;
-use crate::wasi::{self, Access, Dir, ErrorCode, Failure, File, FileStream, Kind, Result};
+use crate::wasi::{self, Access, Dir, Ended, ErrorCode, Failure, File, FileStream, Kind, Result};
 
 /// An artifact's open file: info and bytes come from it alone, so that they belong together
 /// whatever is put meanwhile.
@@ -28,9 +28,14 @@ impl Artifact {
         }
     }
 
-    /// Whether the file still has the size that it states.
-    pub async fn check_size(&self) -> Result<()> {
-        check_size(self.file.stat().await?.size, &self.header, &self.file)
+    /// Waits for the end of a payload. A file that was cut meanwhile ends without an error, so
+    /// that its size is looked at again, where the host does not count what comes.
+    pub async fn end(&self, ended: Ended) -> Result<()> {
+        self.file.end(ended).await?;
+        if wasi::looks()? {
+            check_size(self.file.stat().await?.size, &self.header, &self.file)?;
+        }
+        Ok(())
     }
 }
 
@@ -58,7 +63,7 @@ async fn open_at_once(key: &str, place: &Place) -> Result<Option<Option<Artifact
         return Ok(None);
     }
     let root = wasi::root()?;
-    Ok(match open_file(root, &format!("{place}"), header::len(key)).await {
+    Ok(match open_file(root, &[&*place.shard, "/", &place.file].concat(), header::len(key)).await {
         Ok(artifact) => Some(Some(artifact)),
         Err(Trouble::Call(failure)) if failure.is_absent() => Some(None),
         Err(_) => None,

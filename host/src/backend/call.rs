@@ -15,7 +15,7 @@ use super::paging::{no_inventory, no_maintenance};
 use crate::bindings::streams::Seal;
 use crate::checksum::Checksum;
 use crate::error::{ErrorKind, Operation, Result};
-use crate::instance::{Deadline, Exports, HostState, Outcome, Permit, Worker};
+use crate::instance::{Deadline, Exports, HostState, Inline, Outcome, Permit, Worker};
 use crate::transfer::sink::Whole;
 use crate::transfer::{CHUNK, buffered, download, upload};
 use crate::{Info, Limits, ReadOptions, Swept, WriteOptions, key, telemetry};
@@ -28,6 +28,7 @@ pub(crate) struct Call {
     deadline: Arc<Deadline>,
     pub(crate) begun: Instant,
     permit: Permit,
+    inline: Option<Arc<Inline>>,
     /// Whether its end was told to operators, which is done once.
     is_told: Arc<AtomicBool>,
 }
@@ -38,7 +39,16 @@ impl Call {
     pub(super) fn new(backend: Arc<Loaded>, operation: Operation, key: &str) -> Self {
         let deadline = backend.pool.deadline();
         let (key, begun) = (key.to_owned(), Instant::now());
-        Self { backend, operation, key, deadline, begun, permit: None, is_told: Arc::default() }
+        Self {
+            backend,
+            operation,
+            key,
+            deadline,
+            begun,
+            permit: None,
+            inline: None,
+            is_told: Arc::default(),
+        }
     }
 
     /// The same call in the hands of whoever waits for its outcome, who may have to give it up.
@@ -50,6 +60,7 @@ impl Call {
             deadline: Arc::clone(&self.deadline),
             begun: self.begun,
             permit: None,
+            inline: None,
             is_told: Arc::clone(&self.is_told),
         }
     }
@@ -73,7 +84,8 @@ impl Call {
             let _active = telemetry::Active::new(self);
             body(accessor, exports).await
         };
-        self.backend.pool.call(&self.deadline, has_turn, body).instrument(span).await
+        let inline = self.inline.as_ref();
+        self.backend.pool.call(&self.deadline, has_turn, inline, body).instrument(span).await
     }
 
     /// Runs one of the verbs below on a thread that may block, when it has its turn.
@@ -95,6 +107,39 @@ impl Call {
     ) -> Result<T> {
         let outside = self.outside();
         self.spawn(verb).await.unwrap_or_else(|lost| outside.end(0, Err(lost)))
+    }
+
+    /// Runs one of the verbs that only read: on the task of whoever waits for it, and on a thread
+    /// that may block as soon as it has to wait.
+    pub(crate) fn begin<T: Send + 'static, F>(
+        mut self,
+        verb: impl FnOnce(Self) -> F + Send + Sync + 'static,
+    ) -> Worker<Result<T>>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let pool = &self.backend.pool;
+        if pool.begins_inline
+            && let Ok(permit) = Arc::clone(pool.turns()).try_acquire_owned()
+        {
+            let inline = Arc::new(Inline::default());
+            self.permit = Some(permit);
+            self.inline = Some(Arc::clone(&inline));
+            return Worker::inline(self.deadline(), inline, verb(self));
+        }
+        self.spawn(async move |call| verb(call).await)
+    }
+
+    /// Does so and waits for the outcome.
+    pub(crate) async fn outcome<T: Send + 'static, F>(
+        self,
+        verb: impl FnOnce(Self) -> F + Send + Sync + 'static,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let outside = self.outside();
+        self.begin(verb).await.unwrap_or_else(|lost| outside.end(0, Err(lost)))
     }
 
     /// Sweeps on a thread that may block, beside all calls; nobody waits for it.

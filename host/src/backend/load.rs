@@ -17,7 +17,7 @@ use crate::bindings::{
 };
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::inspect::Inspection;
-use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine, runtime};
+use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine, is_possible, runtime};
 use crate::swap::LoadedBackend;
 use crate::telemetry;
 
@@ -83,11 +83,19 @@ impl Backend {
         let (component, offered) = prepare(&component, &linker)?;
         let is_built_in = self.is_built_in();
         let grants = match is_built_in {
-            // It need not look at what it opens: that is done here.
-            true => self.grants.env("ARTIFACT_STORE_LOOK", "off"),
-            false => self.grants,
+            // It need not look at what it opens, where that is done here.
+            true if cfg!(target_os = "linux") => self.grants.env("ARTIFACT_STORE_LOOK", "off"),
+            _ => self.grants,
         };
-        let pool = Pool::new(component, offered, grants, self.limits)?;
+        // A reading of `fs` takes no other calls of the system than those that are made so that
+        // they do not wait. What a backend of others does, nobody knows.
+        let dirs = &grants.directories;
+        let begins_inline = is_built_in
+            && self.splice
+            && !dirs.is_empty()
+            && dirs.iter().all(|dir| is_possible(&dir.host));
+        let mut pool = Pool::new(component, offered, grants, self.limits)?;
+        pool.begins_inline = begins_inline;
         pool.probe(deadline).await?;
         if is_built_in {
             check_settings(&pool, deadline).await?;
@@ -151,7 +159,7 @@ impl Backend {
 /// Asks a backend of ours for a key that none can have. Before it refuses that, it names the
 /// setting that makes no sense: it alone knows what each has to be.
 async fn check_settings(pool: &Pool, deadline: &Arc<Deadline>) -> Result<(), ErrorKind> {
-    let asked = pool.call(deadline, false, async |accessor, exports| {
+    let asked = pool.call(deadline, false, None, async |accessor, exports| {
         let answer = exports.store.call_get(accessor, String::new()).await?;
         Ok(answer.map_err(ErrorKind::from))
     });

@@ -5,7 +5,9 @@
 //! granted directory, and one that tells what was opened ([`to_read`]). Else the name is looked at
 //! before wasmtime opens it.
 
-use wasmtime::component::{Accessor, Linker, Resource, ResourceTable};
+use std::future::poll_fn;
+
+use wasmtime::component::{Accessor, Linker, Resource};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::{WasiView, p2, p3};
@@ -22,6 +24,13 @@ pub(super) enum Links {
     Within,
     /// None is followed, not even one that stays within.
     Never,
+}
+
+impl Links {
+    /// Whether wasmtime's own way, which follows links to directories, is out of the question.
+    fn forbid(self, path: &str) -> bool {
+        matches!(self, Self::Never) && path.contains('/')
+    }
 }
 
 /// Replaces wasmtime's way to open, in both generations of WASI.
@@ -48,13 +57,14 @@ fn link_p3(linker: &mut Linker<HostState>, links: Links) -> Result<()> {
                     let follow = follow.contains(PathFlags::SYMLINK_FOLLOW);
                     let is_dir = how.contains(OpenFlags::DIRECTORY);
                     let asked = Asked { path: &path, follow, is_dir, links };
-                    let opened = accessor
-                        .with(|mut access| to_read(access.data_mut().ctx().table, &dir, asked))?;
-                    match opened {
+                    match to_read_inline(accessor, &dir, asked).await? {
                         Opened::As(opened) => return Ok((Ok(opened),)),
                         Opened::Nothing => return Ok((Err(ErrorCode::NoEntry),)),
                         Opened::Unknown => {}
                     }
+                }
+                if links.forbid(&path) {
+                    return Ok((Err(ErrorCode::Unsupported),));
                 }
                 let accessor = accessor.with_getter::<WasiFilesystem>(HostState::filesystem);
                 if !how.contains(OpenFlags::EXCLUSIVE) {
@@ -92,11 +102,14 @@ fn link_p2(linker: &mut Linker<HostState>, links: Links) -> Result<()> {
                     let follow = follow.contains(PathFlags::SYMLINK_FOLLOW);
                     let is_dir = how.contains(OpenFlags::DIRECTORY);
                     let asked = Asked { path: &path, follow, is_dir, links };
-                    match to_read(store.data_mut().ctx().table, &dir, asked)? {
+                    match to_read(store.data_mut(), &dir, asked, false)? {
                         Opened::As(opened) => return Ok((Ok(opened),)),
                         Opened::Nothing => return Ok((Err(ErrorCode::NoEntry),)),
                         Opened::Unknown => {}
                     }
+                }
+                if links.forbid(&path) {
+                    return Ok((Err(ErrorCode::Unsupported),));
                 }
                 let mut files = store.data_mut().filesystem();
                 if !how.contains(OpenFlags::EXCLUSIVE) {
@@ -133,14 +146,33 @@ enum Opened<T> {
     Unknown,
 }
 
-/// Opens a file or directory to read it, without waiting for anybody.
-fn to_read(
-    table: &mut ResourceTable,
+/// As [`to_read`], on a thread that may block where the disk is needed.
+async fn to_read_inline(
+    accessor: &Accessor<HostState>,
     dir: &Resource<Descriptor>,
     asked: Asked<'_>,
 ) -> Result<Opened<Resource<Descriptor>>> {
+    let inline = accessor.with(|mut access| access.data_mut().inline.clone());
+    if let Some(inline) = inline.filter(|inline| inline.is_on_task()) {
+        match accessor.with(|mut access| to_read(access.data_mut(), dir, asked, true))? {
+            Opened::Unknown => poll_fn(|cx| inline.poll_thread(cx)).await,
+            known => return Ok(known),
+        }
+    }
+    accessor.with(|mut access| to_read(access.data_mut(), dir, asked, false))
+}
+
+/// Opens a file or directory to read it, without waiting for anybody; `cached`, not for the disk
+/// either.
+fn to_read(
+    state: &mut HostState,
+    dir: &Resource<Descriptor>,
+    asked: Asked<'_>,
+    cached: bool,
+) -> Result<Opened<Resource<Descriptor>>> {
+    let table = state.ctx().table;
     let Descriptor::Dir(dir) = table.get(dir)? else { return Ok(Opened::Unknown) };
-    Ok(match open(dir, asked) {
+    Ok(match open(dir, asked, cached) {
         Opened::As(opened) => Opened::As(table.push(opened)?),
         Opened::Nothing => Opened::Nothing,
         Opened::Unknown => Opened::Unknown,
@@ -148,19 +180,22 @@ fn to_read(
 }
 
 #[cfg(target_os = "linux")]
-fn open(dir: &Dir, Asked { path, follow, is_dir, links }: Asked<'_>) -> Opened<Descriptor> {
+fn open(dir: &Dir, asked: Asked<'_>, cached: bool) -> Opened<Descriptor> {
     use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
     use rustix::io::Errno;
     use wasmtime_wasi::filesystem::{File, OpenMode};
 
+    let Asked { path, follow, is_dir, links } = asked;
     // A pipe does not wait for its other end then; to a file it makes no difference.
     let mut how = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     how.set(OFlags::NOFOLLOW, !follow);
     how.set(OFlags::DIRECTORY, is_dir);
-    let resolve = match links {
+    let mut resolve = match links {
         Links::Within => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
         Links::Never => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
     };
+    // Another filesystem may be one that waits.
+    resolve.set(ResolveFlags::CACHED | ResolveFlags::NO_XDEV, cached);
     let opened = match openat2(&*dir.dir, path, how, Mode::empty(), resolve) {
         Ok(opened) => opened,
         Err(Errno::NOENT) => return Opened::Nothing,
@@ -185,6 +220,6 @@ fn open(dir: &Dir, Asked { path, follow, is_dir, links }: Asked<'_>) -> Opened<D
 }
 
 #[cfg(not(target_os = "linux"))]
-fn open(_: &Dir, _: Asked<'_>) -> Opened<Descriptor> {
+fn open(_: &Dir, _: Asked<'_>, _: bool) -> Opened<Descriptor> {
     Opened::Unknown
 }

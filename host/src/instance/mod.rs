@@ -4,6 +4,7 @@
 mod backoff;
 mod deadline;
 mod engine;
+mod inline;
 mod limiter;
 mod output;
 mod pool;
@@ -12,6 +13,7 @@ mod worker;
 
 pub(crate) use deadline::Deadline;
 pub(crate) use engine::{engine, on_this_thread, runtime, spawn};
+pub(crate) use inline::{AT_ONCE, Inline, is_possible};
 pub(crate) use limiter::HANDED_BACK;
 pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool, shortened};
 pub(crate) use state::HostState;

@@ -1,6 +1,7 @@
 //! Instances of one component, each checked out for one call at a time. An instance that
 //! finished its call cleanly is kept for the next; any other is dropped with all it holds.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
@@ -8,10 +9,10 @@ use tokio::sync::Semaphore;
 use wasmtime::Store;
 use wasmtime::component::{Accessor, InstancePre};
 
-use super::Deadline;
 use super::backoff::Backoff;
 use super::deadline::Closing;
 use super::state::{HostState, new_store};
+use super::{Deadline, Inline};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
 };
@@ -60,6 +61,8 @@ pub(crate) struct Pool {
     turns: Arc<Semaphore>,
     backoff: Backoff,
     closing: Arc<Closing>,
+    /// Whether calls may begin on their caller's task.
+    pub(crate) begins_inline: bool,
 }
 
 impl Pool {
@@ -80,6 +83,7 @@ impl Pool {
             limits,
             backoff: Backoff::default(),
             closing: Arc::default(),
+            begins_inline: false,
         })
     }
 
@@ -97,6 +101,7 @@ impl Pool {
             turns: Arc::clone(&self.turns),
             backoff: Backoff::default(),
             closing: Arc::default(),
+            begins_inline: false,
         }
     }
 
@@ -150,6 +155,7 @@ impl Pool {
         &self,
         deadline: &Arc<Deadline>,
         has_turn: bool,
+        inline: Option<&Arc<Inline>>,
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Result<R, ErrorKind> {
         within(deadline, async {
@@ -157,9 +163,14 @@ impl Pool {
             deadline.restart();
             let mut instance = match self.take() {
                 Some(instance) => instance,
-                None => self.start(deadline).await?,
+                None => {
+                    if let Some(inline) = inline {
+                        poll_fn(|cx| inline.poll_thread(cx)).await;
+                    }
+                    self.start(deadline).await?
+                }
             };
-            let answer = instance.call(deadline, body).await?;
+            let answer = instance.call(deadline, inline, body).await?;
             self.keep(instance);
             answer
         })
@@ -174,7 +185,7 @@ impl Pool {
     ) -> Result<R, ErrorKind> {
         within(deadline, async {
             let mut instance = self.start(deadline).await?;
-            instance.call(deadline, body).await?
+            instance.call(deadline, None, body).await?
         })
         .await
     }
@@ -255,10 +266,12 @@ impl Instance {
     async fn call<R>(
         &mut self,
         deadline: &Arc<Deadline>,
+        inline: Option<&Arc<Inline>>,
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Result<Result<R, ErrorKind>, ErrorKind> {
         let Self { store, exports, .. } = self;
         store.data_mut().deadline = Arc::clone(deadline);
+        store.data_mut().inline = inline.cloned();
         store.data_mut().limiter.begin();
         store.data_mut().output.begin();
         store.set_epoch_deadline(1);
@@ -268,7 +281,7 @@ impl Instance {
                 // What the backend still does after its answer is part of the call.
                 deadline.restart();
                 if outcome.is_ok() {
-                    std::future::poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+                    poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
                 }
                 outcome
             })

@@ -12,7 +12,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::engine::TICK;
 use super::limiter::Limiter;
 use super::output::Output;
-use super::{Deadline, engine};
+use super::{Deadline, Inline, engine};
 use crate::error::LoadError;
 #[cfg(feature = "network")]
 use crate::network::{Hooks, Network};
@@ -29,6 +29,8 @@ pub(crate) struct HostState {
     pub(super) output: Output,
     /// The deadline of the call that runs now.
     pub(crate) deadline: Arc<Deadline>,
+    /// Where that call runs; none where it may block from the beginning.
+    pub(crate) inline: Option<Arc<Inline>>,
     #[cfg(feature = "network")]
     http: (WasiHttpCtx, Hooks),
 }
@@ -85,6 +87,7 @@ pub(crate) fn new_store(
         table,
         limiter: Limiter::new(limits),
         output,
+        inline: None,
         #[cfg(feature = "network")]
         http: {
             let mut ctx = WasiHttpCtx::new();

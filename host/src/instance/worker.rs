@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
-use super::Deadline;
 use super::engine::running;
+use super::{Deadline, Inline};
 use crate::error::ErrorKind;
 
 /// The right to be one of the calls that run at once; none for what needs no such right.
@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Work that has begun runs to its end even where nobody waits for it any more.
 ///
 /// Work that is done [`here`](Self::here) needs no other thread: whoever polls does it.
-pub(crate) struct Worker<R: 'static> {
+pub(crate) struct Worker<R: Send + 'static> {
     state: State<R>,
     deadline: Arc<Deadline>,
     overdue: Pin<Box<dyn Future<Output = ErrorKind> + Send + Sync>>,
@@ -45,6 +45,20 @@ enum State<R> {
 struct Here<R> {
     work: Pin<Box<dyn Future<Output = R> + Send>>,
     has_begun: bool,
+    /// On a task, which may not block; none on a thread that may.
+    inline: Option<Arc<Inline>>,
+}
+
+impl<R: Send + 'static> Here<R> {
+    /// Goes on elsewhere.
+    fn move_on(&mut self) -> JoinHandle<R> {
+        let nothing = Box::pin(std::future::pending());
+        let work = std::mem::replace(&mut self.work, nothing);
+        if let Some(inline) = self.inline.take() {
+            inline.go_on();
+        }
+        running().spawn_blocking(move || pollster::block_on(work))
+    }
 }
 
 type Start<R> = Option<Box<dyn FnOnce(Permit) -> JoinHandle<R> + Send + Sync>>;
@@ -83,7 +97,17 @@ impl<R: Send + 'static> Worker<R> {
         deadline: Arc<Deadline>,
         work: impl Future<Output = R> + Send + 'static,
     ) -> Self {
-        let here = Here { work: Box::pin(work), has_begun: false };
+        let here = Here { work: Box::pin(work), has_begun: false, inline: None };
+        Self::new(deadline, State::Here(Mutex::new(here)))
+    }
+
+    /// Is done by whoever waits for it, on a task, until it asks for a thread.
+    pub(crate) fn inline(
+        deadline: Arc<Deadline>,
+        inline: Arc<Inline>,
+        work: impl Future<Output = R> + Send + 'static,
+    ) -> Self {
+        let here = Here { work: Box::pin(work), has_begun: false, inline: Some(inline) };
         Self::new(deadline, State::Here(Mutex::new(here)))
     }
 
@@ -103,14 +127,18 @@ impl<R: Send + 'static> Worker<R> {
     }
 }
 
-impl<R: 'static> Worker<R> {
+impl<R: Send + 'static> Worker<R> {
     /// Does what can be done now of work that is done here.
     pub(crate) fn advance(&mut self, cx: &mut Context<'_>) {
         if let State::Here(here) = &mut self.state {
             let here = here.get_mut().unwrap_or_else(|e| e.into_inner());
             here.has_begun = true;
+            // Timers belong to this runtime, whichever one polls.
+            let _entered = here.inline.as_ref().map(|_| running().enter());
             if let Poll::Ready(done) = here.work.as_mut().poll(cx) {
                 self.state = State::Done(Some(done));
+            } else if here.inline.as_ref().is_some_and(|inline| inline.is_asking()) {
+                self.state = State::Running(here.move_on());
             }
         }
     }
@@ -158,7 +186,7 @@ impl<R: 'static> Worker<R> {
     }
 }
 
-impl<R: 'static> Future for Worker<R> {
+impl<R: Send + 'static> Future for Worker<R> {
     type Output = Result<R, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -181,20 +209,18 @@ impl<R: 'static> Future for Worker<R> {
 }
 
 /// Nothing in it is pinned but what lies in a box.
-impl<R> Unpin for Worker<R> {}
+impl<R: Send + 'static> Unpin for Worker<R> {}
 
 /// Nobody waits for it any more: what has begun here goes on elsewhere.
-impl<R> Drop for Worker<R> {
+impl<R: Send + 'static> Drop for Worker<R> {
     fn drop(&mut self) {
         if let State::Here(here) = &mut self.state {
             let here = here.get_mut().unwrap_or_else(|e| e.into_inner());
             if !here.has_begun {
                 return;
             }
-            let nothing = Box::pin(std::future::pending());
-            let work = std::mem::replace(&mut here.work, nothing);
             self.deadline.resume();
-            running().spawn_blocking(move || drop(pollster::block_on(work)));
+            drop(here.move_on());
         }
     }
 }

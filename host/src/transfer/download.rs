@@ -152,7 +152,7 @@ impl<S: Sink> Incoming<S> {
             let wanted = usize::try_from(self.due).unwrap_or(usize::MAX);
             let wanted = if self.is_cut { wanted } else { wanted.saturating_add(1) };
             let limit = wanted.min(room).min(CHUNK);
-            let read = file.read(buffer, limit);
+            let read = poll_fn(|cx| file.poll_read(cx, buffer, limit)).await;
             if read as u64 > self.due {
                 return (End::TooMany, self);
             }

@@ -75,13 +75,13 @@ impl ArtifactReader {
         };
         let (chunks, received) = mpsc::channel(waiting);
         let (start, started) = oneshot::channel();
-        let read = async move |call: Call| {
+        let read = move |call: Call| async move {
             let outcome = download::read(&call, options, Chunks::new(start, chunks)).await;
             let bytes = outcome.as_ref().map_or(0, |(_, bytes)| *bytes);
             call.end(bytes, outcome).map(drop)
         };
         let work = match place {
-            Place::Worker => call.spawn(read),
+            Place::Worker => call.begin(read),
             Place::Here => Worker::here(call.deadline(), read(call)),
         };
         let mut reader = Self {

@@ -22,7 +22,7 @@ use std::fs::File;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures::channel::oneshot;
@@ -36,7 +36,7 @@ use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode, HostDescriptorWithStore};
 
 use super::CHUNK;
-use crate::instance::HostState;
+use crate::instance::{AT_ONCE, HostState, Inline};
 
 /// What a stream of a file is in WASI: its bytes, and how reading them ended.
 type Reading = (StreamReader<u8>, FutureReader<Result<(), ErrorCode>>);
@@ -58,7 +58,8 @@ fn read_via_stream(
         }
     };
     let (ended, end) = Ended::new();
-    let bytes = FileBytes { file, offset, ended };
+    let inline = store.data().inline.clone();
+    let bytes = FileBytes { file, offset, ended, inline };
     let bytes = StreamReader::new(&mut store, bytes)?;
     Ok(((bytes, FutureReader::new(&mut store, end)?),))
 }
@@ -77,14 +78,52 @@ pub(crate) struct FileBytes {
     file: Arc<File>,
     offset: u64,
     ended: Ended,
+    inline: Option<Arc<Inline>>,
 }
 
 impl FileBytes {
     /// Appends the next bytes to `buffer`, at most `limit` of them. None come at the end of the
     /// file, and where it cannot be read: the backend is told.
-    pub(crate) fn read(&mut self, buffer: &mut Vec<u8>, limit: usize) -> usize {
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Vec<u8>,
+        limit: usize,
+    ) -> Poll<usize> {
+        if self.is_on_task() && limit <= AT_ONCE {
+            let before = buffer.len();
+            buffer.resize(before + limit, 0);
+            let read = self.read_at_once(&mut buffer[before..]);
+            buffer.truncate(before + read.unwrap_or(0));
+            if let Some(read) = read {
+                return Poll::Ready(self.advance(Ok(read)));
+            }
+        }
+        ready!(self.poll_thread(cx));
         let read = append_at(&self.file, self.offset, buffer, limit);
-        self.advance(read)
+        Poll::Ready(self.advance(read))
+    }
+
+    /// Reads bytes that are in the system's memory; none where it would have to wait for them.
+    #[cfg(target_os = "linux")]
+    fn read_at_once(&self, buffer: &mut [u8]) -> Option<usize> {
+        use rustix::io::{ReadWriteFlags, preadv2};
+        let mut parts = [io::IoSliceMut::new(buffer)];
+        preadv2(&self.file, &mut parts, self.offset, ReadWriteFlags::NOWAIT).ok()
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_at_once(&self, _: &mut [u8]) -> Option<usize> {
+        None
+    }
+
+    /// Ready on a thread that may block.
+    fn poll_thread(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.inline.as_ref().map_or(Poll::Ready(()), |inline| inline.poll_thread(cx))
+    }
+
+    fn is_on_task(&self) -> bool {
+        self.inline.as_ref().is_some_and(|inline| inline.is_on_task())
     }
 
     /// Takes note of an attempt to read.
@@ -136,7 +175,7 @@ impl StreamProducer<HostState> for FileBytes {
 
     fn poll_produce<'a>(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
         store: StoreContextMut<'a, HostState>,
         destination: Destination<'a, u8, Bytes>,
         _: bool,
@@ -148,7 +187,17 @@ impl StreamProducer<HostState> for FileBytes {
         if buffer.is_empty() {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        let read = read_at(&self.file, self.offset, buffer);
+        let at_once = match self.is_on_task() && buffer.len() <= AT_ONCE {
+            true => self.read_at_once(buffer),
+            false => None,
+        };
+        let read = match at_once {
+            Some(read) => Ok(read),
+            None => {
+                ready!(self.poll_thread(cx));
+                read_at(&self.file, self.offset, buffer)
+            }
+        };
         match self.advance(read) {
             0 => Poll::Ready(Ok(StreamResult::Dropped)),
             read => {

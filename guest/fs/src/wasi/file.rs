@@ -9,7 +9,7 @@ use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 use super::{Called, ErrorCode, Failure, Stat};
 
 /// Says how a stream of a file ended.
-type Ended = FutureReader<core::result::Result<(), ErrorCode>>;
+pub type Ended = FutureReader<core::result::Result<(), ErrorCode>>;
 
 /// A file's bytes from an offset to its end, and how that went; for [`end`](File::end).
 pub type FileStream = (StreamReader<u8>, Ended);

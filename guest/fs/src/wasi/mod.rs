@@ -19,7 +19,7 @@ use wasip3::random::random::get_random_bytes;
 
 pub use dir::{Access, Dir};
 pub use failure::Failure;
-pub use file::{File, FileStream};
+pub use file::{Ended, File, FileStream};
 
 use crate::component::{Error, Instant};
 use crate::name;
@@ -55,8 +55,9 @@ pub fn is_durable() -> Result<bool> {
     switch(&ASKED, "ARTIFACT_STORE_SYNC")
 }
 
-/// Whether this backend looks at what it opens, so that it waits for no pipe and follows no link:
-/// always, unless the host says that it opens files and directories only, and on no detour.
+/// Whether this backend looks at what it opens, so that it waits for no pipe and follows no link,
+/// and again at what it has read, which may have been cut: always, unless the host says that it
+/// does so itself.
 pub fn looks() -> Result<bool> {
     static ASKED: Asked = Asked::new();
     switch(&ASKED, "ARTIFACT_STORE_LOOK")

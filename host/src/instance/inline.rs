@@ -1,0 +1,75 @@
+//! A call on its caller's task, for as long as it has to wait for no disk.
+//!
+//! Most of what is read lies in the system's memory already. To fetch it takes less time than to
+//! wake a thread that may block, so that an async call begins where its caller is. What it asks of
+//! the system is asked so that the system refuses to wait (`RESOLVE_CACHED`, `RWF_NOWAIT`); where
+//! it does refuse, the call asks for a thread, and goes on there.
+
+use std::sync::{Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+/// The most bytes that are read at once while others wait for the task, which takes some 10 µs; one
+/// more shows that there are no more.
+pub(crate) const AT_ONCE: usize = 64 * 1024 + 1;
+
+/// Shared by a call and by what serves it.
+#[derive(Default)]
+pub(crate) struct Inline(Mutex<State>);
+
+#[derive(Default)]
+enum State {
+    /// On the caller's task, which may not block.
+    #[default]
+    Task,
+    /// There as well, until it gets the thread that it asked for.
+    Asking(Waker),
+    Thread,
+}
+
+impl Inline {
+    pub(crate) fn is_on_task(&self) -> bool {
+        !matches!(*self.state(), State::Thread)
+    }
+
+    /// Ready on a thread that may block; else it asks for one.
+    pub(crate) fn poll_thread(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if let State::Thread = *state {
+            return Poll::Ready(());
+        }
+        *state = State::Asking(cx.waker().clone());
+        Poll::Pending
+    }
+
+    pub(crate) fn is_asking(&self) -> bool {
+        matches!(*self.state(), State::Asking(_))
+    }
+
+    /// The thread is there: from now on the call may block.
+    pub(crate) fn go_on(&self) {
+        let before = std::mem::replace(&mut *self.state(), State::Thread);
+        if let State::Asking(waker) = before {
+            waker.wake();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+/// Whether a directory lies where the system keeps both promises: to open what it knows without
+/// waiting, and to say so where it would wait for bytes. A file server, or a filesystem in
+/// another process, keeps neither.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_possible(dir: &std::path::Path) -> bool {
+    const EXT: u64 = 0xef53;
+    const XFS: u64 = 0x5846_5342;
+    const BTRFS: u64 = 0x9123_683e;
+    rustix::fs::statfs(dir).is_ok_and(|about| matches!(about.f_type as u64, EXT | XFS | BTRFS))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_possible(_: &std::path::Path) -> bool {
+    false
+}

@@ -1,0 +1,138 @@
+//! An async read is done on its caller's task where the system has everything in memory, and on
+//! another thread where the disk has to be asked.
+#![cfg(target_os = "linux")]
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use artifact_store::{ArtifactStore, Backend, ReadOptions};
+use bytes::Bytes;
+use rustix::fs::{Advice, fadvise, statfs};
+use tokio::io::AsyncReadExt;
+
+/// Around the sizes at which something changes: what is read at once, one chunk.
+const SIZES: [usize; 7] = [0, 1, 5000, 65_536, 65_537, 262_145, 700_000];
+
+/// The largest artifact that is read on the caller's task.
+const AT_ONCE: usize = 65_536;
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `call` returns, and whether it ended on this thread.
+fn watched<T>(call: impl Future<Output = T>) -> (T, bool) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let outcome = tracing::subscriber::with_default(subscriber, || runtime.block_on(call));
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    (outcome, text.contains(": called"))
+}
+
+fn wait<T>(call: impl Future<Output = T>) -> T {
+    watched(call).0
+}
+
+async fn read(store: &ArtifactStore, offset: u64, length: Option<u64>) -> Vec<u8> {
+    let mut data = Vec::new();
+    let mut reader = store.read("k", ReadOptions { offset, length }).await.unwrap();
+    reader.read_to_end(&mut data).await.unwrap();
+    data
+}
+
+/// Whether the test's directory lies on a filesystem that says so where it would wait.
+fn says_so(dir: &Path) -> bool {
+    [0xef53, 0x5846_5342, 0x9123_683e].contains(&(statfs(dir).unwrap().f_type as u64))
+}
+
+#[test]
+fn what_is_in_memory_is_read_at_once_and_the_rest_on_another_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    let says_so = says_so(dir.path());
+    let store = wait(ArtifactStore::open_dir(dir.path())).unwrap();
+    for size in SIZES {
+        let data: Bytes = (0..size).map(|n| (n % 251) as u8).collect();
+        wait(store.put("k", data.clone())).unwrap();
+        let file = File::open(dir.path().join("d4e/_k")).unwrap();
+        let forget = || fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        let here = says_so && size <= AT_ONCE;
+
+        // Nothing is kept of an earlier read but an instance that is ready.
+        wait(store.get("k")).unwrap();
+        let (got, was_here) = watched(store.get("k"));
+        assert_eq!(got.unwrap(), data, "{size}");
+        assert_eq!(was_here, here, "get {size}");
+        forget();
+        let (got, was_here) = watched(store.get("k"));
+        assert_eq!(got.unwrap(), data, "{size}");
+        assert!(!was_here, "get of {size} from the disk");
+
+        assert_eq!(wait(read(&store, 0, None)), data, "{size}");
+        forget();
+        assert_eq!(wait(read(&store, 0, None)), data, "{size}");
+        let part = size / 3..size / 3 + size.min(4096) / 2;
+        let options = (part.start as u64, Some(part.len() as u64));
+        forget();
+        assert_eq!(wait(read(&store, options.0, options.1)), data[part.clone()], "{size}");
+        let (ranged, was_here) = watched(read(&store, options.0, options.1));
+        assert_eq!(ranged, data[part.clone()], "{size}");
+        assert_eq!(was_here, says_so, "range of {size}");
+    }
+}
+
+/// Whoever gives a read up, at whatever point, leaves a store that serves, and no thread waits.
+#[test]
+fn a_read_that_is_given_up_harms_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = wait(ArtifactStore::open_dir(dir.path())).unwrap();
+    let data = Bytes::from(vec![7; 700_000]);
+    wait(store.put("k", data.clone())).unwrap();
+    let file = File::open(dir.path().join("d4e/_k")).unwrap();
+    for polls in 0..200 {
+        if polls % 2 == 0 {
+            fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+        }
+        let mut call = Box::pin(store.get("k"));
+        let waker = std::task::Waker::noop();
+        for _ in 0..polls % 4 {
+            let mut context = std::task::Context::from_waker(waker);
+            if call.as_mut().poll(&mut context).is_ready() {
+                break;
+            }
+        }
+        drop(call);
+        let mut reader = wait(store.read("k", ReadOptions::default()));
+        drop(wait(reader.as_mut().unwrap().next_chunk()).unwrap());
+    }
+    assert_eq!(wait(store.get("k")).unwrap(), data);
+}
+
+/// What a backend of others does between its answers, nobody knows: it never has the task.
+#[test]
+fn another_backend_runs_on_another_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = Backend::from_bytes("copy", Backend::fs_component())
+        .grants(artifact_store::Grants::none().read_write(dir.path(), "/"));
+    let store = wait(ArtifactStore::open(backend)).unwrap();
+    wait(store.put("k", "some bytes")).unwrap();
+    wait(store.get("k")).unwrap();
+    let (got, was_here) = watched(store.get("k"));
+    assert_eq!(got.unwrap(), "some bytes");
+    assert!(!was_here);
+}
