@@ -16,8 +16,14 @@ use crate::{
 
 /// A store of artifacts, served by a sandboxed backend. Clones share the backend.
 ///
-/// Its futures work on any executor. A dropped future does not stop a call that has begun:
-/// it ends by itself, so that a dropped `put` or `delete` may still take effect.
+/// Its futures work on any executor, and do not block it: what changes a store, and what has to
+/// wait for the disk, is done on threads of this crate's own. A [`get`](Self::get),
+/// [`stat`](Self::stat) or [`read`](Self::read) of the built-in backend that finds all it needs in
+/// the system's memory, and no more than 64 KiB, is done by whoever polls it, which takes some
+/// 15 µs; to wake another thread takes as long again.
+///
+/// A dropped future does not stop a call that has begun: it ends by itself, so that a dropped
+/// `put` or `delete` may still take effect.
 ///
 /// Keys have 1 to 1024 bytes of UTF-8 and no control characters, and are compared byte for
 /// byte; any other fails with [`ErrorKind::InvalidKey`] before the backend sees it.

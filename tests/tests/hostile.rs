@@ -336,6 +336,21 @@ fn numbers_and_texts_out_of_all_bounds_are_taken_calmly() {
     serves(&store);
 }
 
+/// Why a backend stopped taking bytes is for it to say; where it waits to be told first, it is.
+#[test]
+fn a_backend_that_takes_not_all_bytes_says_why() {
+    let store = hostile();
+    let fails = |key: &str| {
+        store.write(key, &[7; 4 << 20][..], WriteOptions::default()).unwrap_err().to_string()
+    };
+    for _ in 0..20 {
+        let text = fails("full");
+        assert!(text.contains("as asked"), "{text}");
+    }
+    let text = fails("deaf");
+    assert!(text.contains("not all bytes were taken"), "{text}");
+}
+
 #[test]
 fn a_write_counts_only_as_it_was_sealed() {
     let store = hostile();

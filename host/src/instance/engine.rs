@@ -2,6 +2,7 @@
 //! drives timers, the sockets of backends, and the threads on which async calls run.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -41,6 +42,14 @@ pub(crate) fn runtime() -> io::Result<&'static Runtime> {
 /// The runtime, which is there when a store is open.
 pub(super) fn running() -> &'static Runtime {
     runtime().expect("no store is opened without a runtime")
+}
+
+/// A timer of this runtime, whichever one polls.
+pub(crate) type Timer = Pin<Box<tokio::time::Sleep>>;
+
+pub(crate) fn after(time: Duration) -> Timer {
+    let _entered = running().enter();
+    Box::pin(tokio::time::sleep(time))
 }
 
 /// Runs `future` on the calling thread, which may block: file operations of a backend then

@@ -3,6 +3,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::Sink;
@@ -16,8 +17,12 @@ use crate::bindings::streams::Seal;
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::Worker;
+use crate::instance::{Timer, Worker, after};
 use crate::{Info, WriteOptions};
+
+/// How long a backend that takes no more bytes has to say why, before it is told that they were not
+/// all.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Takes an artifact's bytes as they come, in bounded memory, and stores them at
 /// [`commit`](Self::commit). Made by [`ArtifactStore::writer`](crate::ArtifactStore::writer).
@@ -47,6 +52,8 @@ pub struct ArtifactWriter {
     buffer: Vec<u8>,
     written: Checksum,
     way: Way,
+    /// Ends when a backend that took not all bytes had its time to say why.
+    patience: Option<Timer>,
 }
 
 enum Way {
@@ -89,7 +96,8 @@ impl ArtifactWriter {
         } else {
             Way::Buffered { size: options.size }
         };
-        Ok(Self { call: outside, buffer: Vec::new(), written: Checksum::new(), way })
+        let (buffer, written) = (Vec::new(), Checksum::new());
+        Ok(Self { call: outside, buffer, written, way, patience: None })
     }
 
     /// Stores what was written, as one artifact under the key. When this returns ok, it is
@@ -170,6 +178,7 @@ impl ArtifactWriter {
         if self.buffer.is_empty() {
             return Poll::Ready(Ok(()));
         }
+        let mut is_refused = false;
         if let Way::Streamed { chunks, .. } = &mut self.way {
             let mut chunks = Pin::new(chunks);
             match chunks.as_mut().poll_ready(cx) {
@@ -178,14 +187,21 @@ impl ArtifactWriter {
                         return Poll::Ready(Ok(()));
                     }
                 }
-                // What it has is not all: it is not to wait for an end that cannot come.
-                Poll::Ready(Err(_)) => self.end(Err("not all bytes were taken".into())),
+                Poll::Ready(Err(_)) => is_refused = true,
                 // Where the backend does not answer any more, no room comes.
                 Poll::Pending => {}
             }
         }
         // The backend ended the call before it had all bytes; its answer says why.
-        let error = match ready!(self.poll_outcome(cx)) {
+        let mut answer = self.poll_outcome(cx);
+        if is_refused && answer.is_pending() {
+            // It is on its way, unless the backend waits for an end: after a moment it is given
+            // one, which is not that of all bytes.
+            ready!(self.patience.get_or_insert_with(|| after(PATIENCE)).as_mut().poll(cx));
+            self.end(Err("not all bytes were taken".into()));
+            answer = self.poll_outcome(cx);
+        }
+        let error = match ready!(answer) {
             Ok(_) => self.error(ErrorKind::Protocol("it did not take all bytes".into())),
             Err(error) => error,
         };

@@ -102,6 +102,19 @@ impl streams::Guest for Hostile {
         if key == "unread" {
             wait_forever().await;
         }
+        if key == "full" {
+            // It listens to the end while it is about to answer.
+            drop(data);
+            wit_bindgen::spawn_local(async { drop(end.await) });
+            for _ in 0..100 {
+                wit_bindgen::yield_async().await;
+            }
+            return Err(Error::NoSpace("as asked".into()));
+        }
+        if key == "deaf" {
+            drop(data);
+            return Err(Error::Other(end.await.err().unwrap_or_default()));
+        }
         let data = data.collect().await;
         let seal = end.await.map_err(Error::Other)?;
         match key.as_str() {
