@@ -37,10 +37,8 @@ pub(crate) async fn write(
     };
     let stored = send(call, options, chunks, end).await;
     let told = told.lock().unwrap_or_else(|e| e.into_inner()).take();
-    if let (Some(Err(why)), Err(error)) = (&told, &stored)
-        && !error.is_fault()
-    {
-        // It did as it was told, and is no failure of its own.
+    if let (Some(Err(why)), Err(ErrorKind::Other(_))) = (&told, &stored) {
+        // It did as it was told (write-2), and is no failure of its own.
         return Err(ErrorKind::Io(std::io::Error::other(why.clone())));
     }
     let stored = stored?;
