@@ -8,10 +8,13 @@ use std::sync::OnceLock;
 use artifact_store::{Backend, Grants};
 
 pub mod contract;
+mod log;
 pub mod scripted;
 pub mod service;
 pub mod signature;
 pub mod weed;
+
+pub use log::Log;
 
 /// The file of a backend in `guests/examples`.
 pub fn guest(name: &str) -> PathBuf {

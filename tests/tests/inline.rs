@@ -3,11 +3,10 @@
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use artifact_store::{ArtifactStore, Backend, ReadOptions};
+use artifact_store_tests::Log;
 use bytes::Bytes;
 use rustix::fs::{Advice, fadvise, statfs};
 use tokio::io::AsyncReadExt;
@@ -17,19 +16,6 @@ const SIZES: [usize; 7] = [0, 1, 5000, 65_536, 65_537, 262_145, 700_000];
 
 /// The largest artifact that is read on the caller's task.
 const AT_ONCE: usize = 65_536;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What `call` returns, and whether it ended on this thread.
 fn watched<T>(call: impl Future<Output = T>) -> (T, bool) {
@@ -41,8 +27,7 @@ fn watched<T>(call: impl Future<Output = T>) -> (T, bool) {
         .finish();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let outcome = tracing::subscriber::with_default(subscriber, || runtime.block_on(call));
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    (outcome, text.contains(": called"))
+    (outcome, log.text().contains(": called"))
 }
 
 fn wait<T>(call: impl Future<Output = T>) -> T {
