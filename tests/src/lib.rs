@@ -14,7 +14,7 @@ pub mod service;
 pub mod signature;
 pub mod weed;
 
-pub use log::Log;
+pub use log::logged;
 
 /// The file of a backend in `guests/examples`.
 pub fn guest(name: &str) -> PathBuf {

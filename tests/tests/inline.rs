@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 
 use artifact_store::{ArtifactStore, Backend, ReadOptions};
-use artifact_store_tests::Log;
+use artifact_store_tests::logged;
 use bytes::Bytes;
 use rustix::fs::{Advice, fadvise, statfs};
 use tokio::io::AsyncReadExt;
@@ -19,15 +19,9 @@ const AT_ONCE: usize = 65_536;
 
 /// What `call` returns, and whether it ended on this thread.
 fn watched<T>(call: impl Future<Output = T>) -> (T, bool) {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let outcome = tracing::subscriber::with_default(subscriber, || runtime.block_on(call));
-    (outcome, log.text().contains(": called"))
+    let (outcome, text) = logged(|| runtime.block_on(call));
+    (outcome, text.contains(": called"))
 }
 
 fn wait<T>(call: impl Future<Output = T>) -> T {

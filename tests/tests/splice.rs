@@ -8,7 +8,7 @@ use std::path::Path;
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Limits, ReadOptions, WriteOptions};
-use artifact_store_tests::{Log, guest_on};
+use artifact_store_tests::{guest_on, logged};
 
 /// Around the sizes at which something changes: nothing, what the guest takes, one chunk.
 const SIZES: [usize; 8] = [0, 1, 999, 1000, 1001, 262_144, 262_145, 700_000];
@@ -87,19 +87,13 @@ fn a_stream_passed_on_half_read_goes_on_where_the_backend_stopped() {
 #[test]
 fn a_stream_passed_on_unread_or_half_read_goes_past_the_backend() {
     let dir = tempfile::tempdir().unwrap();
-    let logged = |backend: artifact_store::Backend, key: &str| {
+    let spliced = |backend: artifact_store::Backend, key: &str| {
         let store = ArtifactStore::open(backend).unwrap();
         let data = vec![7; 5000];
         store.put(key, data).unwrap();
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(move || writer.clone())
-            .finish();
-        let read = || store.get(key).map(drop).unwrap();
-        tracing::subscriber::with_default(subscriber, read);
-        log.text().matches(": spliced").count()
+        let (data, text) = logged(|| store.get(key));
+        data.unwrap();
+        text.matches(": spliced").count()
     };
     for splice in [true, false] {
         let (own, other) = (dir.path().join("fs"), dir.path().join("passes_on"));
@@ -107,11 +101,11 @@ fn a_stream_passed_on_unread_or_half_read_goes_past_the_backend() {
         fs::create_dir_all(&other).unwrap();
         let expected = usize::from(splice);
         let fs = artifact_store::Backend::fs(own).splice(splice);
-        assert_eq!(logged(fs, "k"), expected, "the built-in backend");
+        assert_eq!(spliced(fs, "k"), expected, "the built-in backend");
         let passes_on = || guest_on("passes_on", &other).splice(splice);
-        assert_eq!(logged(passes_on(), "as-it-is"), expected);
-        assert_eq!(logged(passes_on(), "read-rest"), expected);
-        assert_eq!(logged(passes_on(), "read-itself"), 0);
+        assert_eq!(spliced(passes_on(), "as-it-is"), expected);
+        assert_eq!(spliced(passes_on(), "read-rest"), expected);
+        assert_eq!(spliced(passes_on(), "read-itself"), 0);
     }
 }
 
