@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
@@ -17,6 +17,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// Larger than what a process may take up to store it.
 const LARGE: u64 = 256 << 20;
 const MEMORY: u64 = 160 << 20;
+
+/// One for all; where it does not start, whatever needs it fails at once.
+static SERVER: LazyLock<Weed> = LazyLock::new(Weed::start);
 
 /// What is tried beside the rules, each in a store of its own.
 type Check = fn(&Weed, &str);
@@ -35,21 +38,16 @@ const CHECKS: &[(&str, Check)] = &[
 fn main() {
     let is_there = weed::binary().is_some();
     let wasmtime = wasmtime_cli();
-    let server: Arc<OnceLock<Weed>> = Arc::default();
     let (mut trials, mut rules) = (Vec::new(), Vec::new());
     let mut trial = |name: String, is_there: bool, check: Box<dyn FnOnce(&Weed) + Send>| {
-        let server = Arc::clone(&server);
         let run = move || -> Result<(), Failed> {
-            check(server.get_or_init(Weed::start));
+            check(&SERVER);
             Ok(())
         };
         trials.push(Trial::test(name, run).with_ignored_flag(!is_there));
     };
     for (name, sign) in [("host", Sign::Host), ("backend", Sign::Backend)] {
-        let own = Arc::clone(&server);
-        let target = Target::by_name(move |store| {
-            own.get_or_init(Weed::start).backend(&format!("{name}/{store}"), sign)
-        });
+        let target = Target::by_name(move |store| SERVER.backend(&format!("{name}/{store}"), sign));
         // What takes a directory cannot be tried here.
         let lacking = &["a directory"];
         let checks = contract::trials(&format!("sign_{name}"), target, lacking);
@@ -64,7 +62,7 @@ fn main() {
     trials.extend(rules);
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
     // The exit below runs no destructor, and the server must not outlive the tests.
-    if let Some(server) = server.get() {
+    if let Some(server) = LazyLock::get(&SERVER) {
         server.end();
     }
     conclusion.exit();
