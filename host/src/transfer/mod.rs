@@ -7,6 +7,7 @@
 pub(crate) mod buffered;
 mod chunk;
 pub(crate) mod download;
+mod pread;
 pub(crate) mod reader;
 pub(crate) mod sink;
 pub(crate) mod splice;

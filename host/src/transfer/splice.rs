@@ -35,7 +35,7 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode, HostDescriptorWithStore};
 
-use super::CHUNK;
+use super::{CHUNK, pread};
 use crate::instance::{AT_ONCE, HostState, Inline};
 
 /// What a stream of a file is in WASI: its bytes, and how reading them ended.
@@ -59,7 +59,7 @@ fn read_via_stream(
     };
     let (ended, end) = Ended::new();
     let inline = store.data().inline.clone();
-    let bytes = FileBytes { file, offset, ended, inline };
+    let bytes = FileBytes { file, offset, ahead: Bytes::new(), ended, inline };
     let bytes = StreamReader::new(&mut store, bytes)?;
     Ok(((bytes, FutureReader::new(&mut store, end)?),))
 }
@@ -77,6 +77,8 @@ pub(crate) fn take(
 pub(crate) struct FileBytes {
     file: Arc<File>,
     offset: u64,
+    /// What follows in the file from the offset on, all of it, where little does and it came along.
+    ahead: Bytes,
     ended: Ended,
     inline: Option<Arc<Inline>>,
 }
@@ -90,31 +92,47 @@ impl FileBytes {
         buffer: &mut Vec<u8>,
         limit: usize,
     ) -> Poll<usize> {
+        if let Some(ahead) = self.take_ahead(limit) {
+            buffer.extend_from_slice(&ahead);
+            return Poll::Ready(self.advance(Ok(ahead.len())));
+        }
         if self.is_on_task() && limit <= AT_ONCE {
             let before = buffer.len();
             buffer.resize(before + limit, 0);
-            let read = self.read_at_once(&mut buffer[before..]);
+            let read = pread::read_cached(&self.file, self.offset, &mut buffer[before..]);
             buffer.truncate(before + read.unwrap_or(0));
             if let Some(read) = read {
                 return Poll::Ready(self.advance(Ok(read)));
             }
         }
         ready!(self.poll_thread(cx));
-        let read = append_at(&self.file, self.offset, buffer, limit);
+        let read = pread::append(&self.file, self.offset, buffer, limit);
         Poll::Ready(self.advance(read))
     }
 
-    /// Reads bytes that are in the system's memory; none where it would have to wait for them.
-    #[cfg(target_os = "linux")]
-    fn read_at_once(&self, buffer: &mut [u8]) -> Option<usize> {
-        use rustix::io::{ReadWriteFlags, preadv2};
-        let mut parts = [io::IoSliceMut::new(buffer)];
-        preadv2(&self.file, &mut parts, self.offset, ReadWriteFlags::NOWAIT).ok()
+    /// At most `limit` bytes of what came along, if any did.
+    fn take_ahead(&mut self, limit: usize) -> Option<Bytes> {
+        let most = limit.min(self.ahead.len());
+        (most > 0).then(|| self.ahead.split_to(most))
     }
 
-    #[cfg(not(target_os = "linux"))]
-    fn read_at_once(&self, _: &mut [u8]) -> Option<usize> {
-        None
+    /// Reads into a backend's memory, and keeps what comes along.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if let Some(ahead) = self.take_ahead(buffer.len()) {
+            buffer[..ahead.len()].copy_from_slice(&ahead);
+            return Poll::Ready(Ok(ahead.len()));
+        }
+        if self.is_on_task()
+            && buffer.len() <= AT_ONCE
+            && let Some((read, ahead)) = pread::read_ahead_cached(&self.file, self.offset, buffer)
+        {
+            self.ahead = ahead;
+            return Poll::Ready(Ok(read));
+        }
+        ready!(self.poll_thread(cx));
+        let (read, ahead) = pread::read_ahead(&self.file, self.offset, buffer)?;
+        self.ahead = ahead;
+        Poll::Ready(Ok(read))
     }
 
     /// Ready on a thread that may block.
@@ -187,17 +205,7 @@ impl StreamProducer<HostState> for FileBytes {
         if buffer.is_empty() {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        let at_once = match self.is_on_task() && buffer.len() <= AT_ONCE {
-            true => self.read_at_once(buffer),
-            false => None,
-        };
-        let read = match at_once {
-            Some(read) => Ok(read),
-            None => {
-                ready!(self.poll_thread(cx));
-                read_at(&self.file, self.offset, buffer)
-            }
-        };
+        let read = ready!(self.poll_fill(cx, buffer));
         match self.advance(read) {
             0 => Poll::Ready(Ok(StreamResult::Dropped)),
             read => {
@@ -214,35 +222,4 @@ impl StreamProducer<HostState> for FileBytes {
         let bytes: Box<Self> = Pin::into_inner(me);
         Ok(bytes)
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
-}
-
-/// As [`read_at`], into memory that was not written before: to clear it first takes a quarter of
-/// the time that it takes to read a file from the cache.
-#[cfg(unix)]
-fn append_at(file: &File, offset: u64, buffer: &mut Vec<u8>, limit: usize) -> io::Result<usize> {
-    buffer.reserve(limit);
-    let room = &mut buffer.spare_capacity_mut()[..limit];
-    let read = rustix::io::pread(file, room, offset)?.0.len();
-    // SAFETY: the system has filled that many bytes behind the present ones.
-    unsafe { buffer.set_len(buffer.len() + read) };
-    Ok(read)
-}
-
-#[cfg(windows)]
-fn append_at(file: &File, offset: u64, buffer: &mut Vec<u8>, limit: usize) -> io::Result<usize> {
-    let before = buffer.len();
-    buffer.resize(before + limit, 0);
-    let read = read_at(file, offset, &mut buffer[before..]);
-    buffer.truncate(before + *read.as_ref().unwrap_or(&0));
-    read
 }

@@ -97,7 +97,7 @@ pub fn place(key: &str) -> Place {
 
 /// As [`place`], with the hash that names keys too long to be spelled out.
 pub fn place_by(key: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Place {
-    let shard = crate::header::checksum(key.as_bytes()) >> 52;
+    let shard = shard_name(crate::header::checksum(key.as_bytes()) >> 52);
     let encoded = encode(key);
     let file = if encoded.len() < MAX_NAME {
         let mut file = String::from(PLAIN);
@@ -108,9 +108,14 @@ pub fn place_by(key: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Place {
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{HASHED}{}{HASHED}{hex}", beginning(&encoded, READABLE))
     };
-    // Each read comes here, and to format a number takes the time of a call of the system.
-    let digit = |at: u64| char::from(b"0123456789abcdef"[(shard >> at & 15) as usize]);
-    Place { shard: [8, 4, 0].map(digit).into_iter().collect(), file }
+    Place { shard, file }
+}
+
+/// The name of the shard with this number. Each read comes here, and to format a number takes the
+/// time of a call of the system.
+fn shard_name(number: u64) -> String {
+    let digit = |at: u64| char::from(b"0123456789abcdef"[(number >> at & 15) as usize]);
+    [8, 4, 0].map(digit).into_iter().collect()
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -158,7 +163,7 @@ pub const SHARDS: usize = 4096;
 
 /// The names of all shards, sorted.
 pub fn shards() -> impl Iterator<Item = String> {
-    (0..SHARDS).map(|number| format!("{number:03x}"))
+    (0..SHARDS as u64).map(shard_name)
 }
 
 /// The name of an unfinished write with this random number.

@@ -18,9 +18,8 @@ pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     let mut dirs = vec![ROOT.to_owned()];
     dirs.extend(shard::names().await?);
     dirs.push(name::TEMPORARIES.to_owned());
-    let every_name = |_: &str, _: &str| true;
     let look = async |visit: Visit<'_>| examine(visit).await;
-    let Page { items, next } = page(dirs, cursor, limit, every_name, look, unlisted).await?;
+    let Page { items, next } = page(dirs, cursor, limit, look, unlisted).await?;
     Ok(Findings { items, next })
 }
 

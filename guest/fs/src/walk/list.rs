@@ -14,23 +14,18 @@ use crate::wasi::{Failure, Kind, Result};
 /// that the listing goes on; reading it by its key says what is wrong.
 pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<component::Page> {
     let shards = shard::names().await?;
-    let is_candidate = |shard: &str, file: &str| match name::parse(shard, file) {
-        Named::Plain(key) => key.starts_with(prefix),
-        Named::Hashed => true,
-        Named::Foreign => false,
-    };
     let entry = async |visit: Visit<'_>| entry(visit, prefix).await;
     // What lies behind a name that cannot be read must not be left out in silence.
     let unlisted = |_: &str, failure: Failure| Err(failure.into());
-    let Page { items, next } = page(shards, cursor, limit, is_candidate, entry, unlisted).await?;
+    let Page { items, next } = page(shards, cursor, limit, entry, unlisted).await?;
     Ok(component::Page { entries: items, next })
 }
 
 /// The artifact under a name, if it is one and its key begins with `prefix`.
 async fn entry(visit: Visit<'_>, prefix: &str) -> Result<Option<Entry>> {
     match name::parse(visit.dir_name, visit.file) {
-        Named::Foreign => Ok(None),
-        Named::Plain(key) => plain(visit, key).await,
+        Named::Plain(key) if key.starts_with(prefix) => plain(visit, key).await,
+        Named::Plain(_) | Named::Foreign => Ok(None),
         Named::Hashed => match read::open_in(visit.dir, visit.file, header::MAX_LEN).await {
             Ok(Some(found)) => {
                 let place = name::place(&found.header.key);

@@ -42,14 +42,13 @@ struct Visit<'a> {
     file: &'a str,
 }
 
-/// One page of what `look` finds in the names of `dirs`, sorted, that are to be kept. The
-/// cursor is `directory/name`, and what follows that name comes next. What a directory that cannot
-/// be listed means, `unlisted` says.
+/// One page of what `look` finds in the names of `dirs`, sorted. The cursor is `directory/name`,
+/// and what follows that name comes next. What a directory that cannot be listed means, `unlisted`
+/// says.
 async fn page<T>(
     dirs: Vec<String>,
     cursor: Option<&str>,
     limit: u32,
-    keep: impl Fn(&str, &str) -> bool,
     look: impl AsyncFn(Visit<'_>) -> Result<Option<T>>,
     unlisted: impl Fn(&str, Failure) -> Result<T>,
 ) -> Result<Page<T>> {
@@ -76,7 +75,7 @@ async fn page<T>(
         };
         let is_next = |name: &str| {
             seen.set(seen.get() + 1);
-            name > after && keep(dir_name, name)
+            name > after
         };
         let names = match dir.names(is_next).await {
             Ok(names) => names,

@@ -1,6 +1,7 @@
 //! Directories. No call here follows a link in the last place of a name, and every name is a
 //! single component, so that none is followed at all.
 
+use alloc::collections::BinaryHeap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -139,8 +140,8 @@ impl Dir {
             }
         }
         outcome.await?;
-        names.sort_unstable();
-        Ok(names)
+        // By a heap: what `sort` is made of would be a fiftieth of the component.
+        Ok(BinaryHeap::from(names).into_sorted_vec())
     }
 
     async fn open(
