@@ -10,8 +10,10 @@ use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Limits, ReadOptions, WriteOptions};
 use artifact_store_tests::{guest_on, logged};
 
-/// Around the sizes at which something changes: nothing, what the guest takes, one chunk.
-const SIZES: [usize; 8] = [0, 1, 999, 1000, 1001, 262_144, 262_145, 700_000];
+/// Around the sizes at which something changes: nothing, what the guest takes, what comes with that,
+/// a page, one chunk.
+const SIZES: [usize; 14] =
+    [0, 1, 999, 1000, 1001, 3047, 3048, 3049, 4095, 4096, 4097, 262_144, 262_145, 700_000];
 
 fn stores(dir: &Path) -> [ArtifactStore; 2] {
     [true, false]
@@ -140,6 +142,20 @@ fn a_file_that_is_cut_or_grows_meanwhile_is_no_artifact() {
 fn what_cannot_be_read_says_so_through_the_backend() {
     let seen = reads("read-directory", &bytes(10));
     assert!(seen.is_err(), "{seen:?}");
+}
+
+#[test]
+fn readers_of_one_directory_see_all_of_it_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<_> = (0..50).map(|n| format!("{n:02}")).collect();
+    for name in &names {
+        fs::write(dir.path().join(name), "").unwrap();
+    }
+    for store in stores(dir.path()) {
+        let seen: Vec<_> = store.list("").map(Result::unwrap).collect();
+        assert_eq!(seen.iter().map(|entry| &*entry.key).collect::<Vec<_>>(), names);
+        assert!(seen.iter().all(|entry| entry.size == 3), "{seen:?}");
+    }
 }
 
 #[test]

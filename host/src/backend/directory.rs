@@ -4,12 +4,14 @@
 //! store of 4096 directories pays for on each page of a listing; the directory itself says it, on
 //! nearly all filesystems.
 
+use std::fs::File;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, SeekFrom, openat, seek, statat};
+use rustix::io::fcntl_dupfd_cloexec;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
     Access, Destination, FutureReader, LinkerInstance, Resource, StreamProducer, StreamReader,
@@ -39,18 +41,16 @@ fn read_directory(
     mut store: StoreContextMut<'_, HostState>,
     (descriptor,): (Resource<Descriptor>,),
 ) -> wasmtime::Result<(Reading,)> {
-    let dir = match store.data_mut().ctx().table.get(&descriptor)? {
-        Descriptor::Dir(dir) => Arc::clone(&dir.dir),
+    let (is_idle, dir) = match store.data_mut().ctx().table.get(&descriptor)? {
+        Descriptor::Dir(dir) => (Arc::strong_count(&dir.dir) == 1, Arc::clone(&dir.dir)),
         Descriptor::File(_) => {
             let access = Access::<_, WasiFilesystem>::new(store, HostState::filesystem);
             return Ok((WasiFilesystem::read_directory(access, descriptor)?,));
         }
     };
     let (ended, end) = Ended::new();
-    let mut entries = Entries { dir: None, ended };
-    // Opened anew: two readers of one directory must not share a place in it.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match openat(&*dir, ".", flags, Mode::empty()).and_then(Dir::new) {
+    let mut entries = Entries { dir: None, ended, _in_use: Arc::clone(&dir) };
+    match reader(&dir, is_idle) {
         Ok(dir) => entries.dir = Some(dir),
         Err(error) => entries.ended.tell(Err(io::Error::from(error).into())),
     }
@@ -58,11 +58,23 @@ fn read_directory(
     Ok(((entries, FutureReader::new(&mut store, end)?),))
 }
 
+/// Reads `dir` from its beginning. Two readers of one directory must not share a place in it: where
+/// somebody else may be at work it is opened anew, which takes as long as to read it.
+fn reader(dir: &File, is_idle: bool) -> rustix::io::Result<Dir> {
+    if is_idle && seek(dir, SeekFrom::Start(0)).is_ok() {
+        return Dir::new(fcntl_dupfd_cloexec(dir, 0)?);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Dir::new(openat(dir, ".", flags, Mode::empty())?)
+}
+
 /// The entries of a directory that are still to be read.
 struct Entries {
     /// None where it could not be opened.
     dir: Option<Dir>,
     ended: Ended,
+    /// Shows the next reader that this one is at work.
+    _in_use: Arc<File>,
 }
 
 impl Entries {

@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 
 /// Lower-case letters, digits, `-`, `_` and `.` stand for themselves (a last `.` does not,
 /// since Windows drops it), `,` for `/`, `+x` for the upper-case letter `X`, and `%xx` for
-/// every other byte.
-pub fn encode(key: &str) -> String {
-    let mut encoded = String::with_capacity(key.len());
+/// every other byte. Appended to `encoded`.
+pub fn encode(key: &str, encoded: &mut String) {
+    encoded.reserve(key.len());
     for (at, byte) in key.bytes().enumerate() {
         match byte {
             b'.' if at + 1 == key.len() => encoded.push_str("%2e"),
@@ -18,7 +18,6 @@ pub fn encode(key: &str) -> String {
             _ => encoded.push_str(&format!("%{byte:02x}")),
         }
     }
-    encoded
 }
 
 /// At most `most` bytes from the beginning of an encoding, cut between two escapes.

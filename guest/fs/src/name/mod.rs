@@ -98,16 +98,15 @@ pub fn place(key: &str) -> Place {
 /// As [`place`], with the hash that names keys too long to be spelled out.
 pub fn place_by(key: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Place {
     let shard = shard_name(crate::header::checksum(key.as_bytes()) >> 52);
-    let encoded = encode(key);
-    let file = if encoded.len() < MAX_NAME {
-        let mut file = String::from(PLAIN);
-        file.push_str(&encoded);
-        file
-    } else {
+    let mut file = String::with_capacity(PLAIN.len_utf8() + key.len());
+    file.push(PLAIN);
+    encode(key, &mut file);
+    if file.len() > MAX_NAME {
         let digest = hash(key.as_bytes());
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{HASHED}{}{HASHED}{hex}", beginning(&encoded, READABLE))
-    };
+        let readable = beginning(file.strip_prefix(PLAIN).unwrap_or_default(), READABLE);
+        file = format!("{HASHED}{readable}{HASHED}{hex}");
+    }
     Place { shard, file }
 }
 

@@ -4,6 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn encoded(key: &str) -> String {
+    let mut encoded = String::new();
+    encode(key, &mut encoded);
+    encoded
+}
+
 /// Keys that are hard on filesystems or on schemes like this one.
 const HARD: [&str; 45] = [
     "readme",
@@ -206,7 +212,7 @@ proptest! {
         check_portable(&file);
         match parse(&shard, &file) {
             Named::Plain(found) => prop_assert_eq!(found, key),
-            named => prop_assert!(named == Named::Hashed && encode(&key).len() >= MAX_NAME),
+            named => prop_assert!(named == Named::Hashed && encoded(&key).len() >= MAX_NAME),
         }
     }
 
@@ -236,7 +242,7 @@ proptest! {
         let file = place(&key).file;
         let at = 1 + at % (file.len() - 1);
         let changed = format!("{}{letter}{}", &file[..at], &file[at + 1..]);
-        if let Some(other) = decode(&changed[1..]) && encode(&other) == changed[1..] {
+        if let Some(other) = decode(&changed[1..]) && encoded(&other) == changed[1..] {
             prop_assert_eq!(other == key, changed == file);
         }
     }
