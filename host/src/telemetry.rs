@@ -1,7 +1,7 @@
 //! What operators see of a store: `tracing` spans and events, and `metrics`, as
 //! `docs/operating.md` lists them.
 //!
-//! Keys may be confidential, so that they are named at the level `debug` only.
+//! Keys may be confidential, so that they are named at the levels `debug` and `trace` only.
 
 use std::sync::Arc;
 
@@ -70,6 +70,11 @@ impl Drop for Active {
 /// The bytes of a read go from their file to the caller, past the backend.
 pub(crate) fn spliced() {
     trace!(target: TARGET, "spliced");
+}
+
+/// A backend opens a file or directory.
+pub(crate) fn opens(path: &str) {
+    trace!(target: TARGET, path, "opens");
 }
 
 /// A call ended, well or with this error; `bytes` were moved.

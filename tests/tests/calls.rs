@@ -11,15 +11,21 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Counts the calls by name: wasmtime opens a span for each.
+/// Counts the calls by name: wasmtime opens a span for each, and the host reports what is opened.
 #[derive(Clone, Default)]
 struct Counter(Arc<Mutex<BTreeMap<String, u32>>>);
+
+impl Counter {
+    fn count(&self, function: Function) {
+        *self.0.lock().unwrap().entry(function.0).or_default() += 1;
+    }
+}
 
 struct Function(String);
 
 impl Visit for Function {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "function" {
+        if matches!(field.name(), "function" | "message") {
             self.0 = format!("{value:?}").trim_matches('"').to_owned();
         }
     }
@@ -27,19 +33,26 @@ impl Visit for Function {
 
 impl Subscriber for Counter {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_span() && metadata.name() == "wit-bindgen import"
+        metadata.is_event() || metadata.name() == "wit-bindgen import"
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let mut function = Function(String::new());
         span.record(&mut function);
-        *self.0.lock().unwrap().entry(function.0).or_default() += 1;
+        self.count(function);
         Id::from_u64(1)
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut function = Function(String::new());
+        event.record(&mut function);
+        if function.0 == "opens" {
+            self.count(function);
+        }
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
     fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, _: &Event<'_>) {}
     fn enter(&self, _: &Id) {}
     fn exit(&self, _: &Id) {}
 }
@@ -73,7 +86,11 @@ fn each_operation_makes_few_calls() {
         count("stat", &|| _ = store.stat("k").unwrap());
         count("delete", &|| store.delete("k").unwrap());
     }
-    let bounds = [("put", 10), ("get", 6), ("range", 7), ("stat", 5), ("delete", 3)];
+    // Elsewhere the backend looks at what it is about to open, since the host cannot at once.
+    let bounds = match cfg!(target_os = "linux") {
+        true => [("put", 10), ("get", 3), ("range", 4), ("stat", 3), ("delete", 3)],
+        false => [("put", 10), ("get", 6), ("range", 7), ("stat", 5), ("delete", 3)],
+    };
     for (operation, bound) in bounds {
         assert!(all[operation] <= bound, "{operation} makes {} calls", all[operation]);
     }

@@ -14,6 +14,7 @@ use wasmtime_wasi::{WasiView, p2, p3};
 
 use super::linker::{P2, P3};
 use crate::instance::HostState;
+use crate::telemetry;
 
 const OPEN_AT: &str = "[method]descriptor.open-at";
 
@@ -51,6 +52,7 @@ fn link_p3(linker: &mut Linker<HostState>, links: Links) -> Result<()> {
         OPEN_AT,
         move |accessor: &Accessor<HostState>, (dir, follow, path, how, flags): Arguments| {
             Box::pin(async move {
+                telemetry::opens(&path);
                 if how & !OpenFlags::DIRECTORY == OpenFlags::empty()
                     && flags & !DescriptorFlags::MUTATE_DIRECTORY == DescriptorFlags::READ
                 {
@@ -96,6 +98,7 @@ fn link_p2(linker: &mut Linker<HostState>, links: Links) -> Result<()> {
         move |mut store: StoreContextMut<'_, HostState>,
               (dir, follow, path, how, flags): Arguments| {
             Box::new(async move {
+                telemetry::opens(&path);
                 if how & !OpenFlags::DIRECTORY == OpenFlags::empty()
                     && flags & !DescriptorFlags::MUTATE_DIRECTORY == DescriptorFlags::READ
                 {
