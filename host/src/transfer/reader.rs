@@ -141,15 +141,19 @@ impl ArtifactReader {
     /// Makes `chunk` hold the next bytes; it is empty at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         while self.chunk.is_empty() {
-            match self.chunks.as_mut().poll_next(cx) {
-                Poll::Ready(Some(chunk)) => self.chunk = chunk,
-                Poll::Ready(None) => return self.poll_outcome(cx),
-                // Where the backend does not answer any more, no chunk comes.
-                Poll::Pending => match ready!(self.poll_outcome(cx)) {
-                    // Its last chunk came just now.
-                    Ok(()) => {}
-                    failed => return Poll::Ready(failed),
-                },
+            // Who does the work in here may have a chunk only after it.
+            let mut next = self.chunks.as_mut().poll_next(cx);
+            if next.is_pending() {
+                match self.poll_outcome(cx) {
+                    Poll::Ready(Ok(())) => continue,
+                    // Where the backend does not answer any more, no chunk comes.
+                    Poll::Ready(failed) => return Poll::Ready(failed),
+                    Poll::Pending => next = self.chunks.as_mut().poll_next(cx),
+                }
+            }
+            match ready!(next) {
+                Some(chunk) => self.chunk = chunk,
+                None => return self.poll_outcome(cx),
             }
         }
         Poll::Ready(Ok(()))

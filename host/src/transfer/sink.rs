@@ -1,6 +1,6 @@
 //! Where the bytes of a read go: to a caller who takes them as they come, or into memory.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
@@ -23,7 +23,7 @@ pub(crate) trait Sink: Send + Unpin + 'static {
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>>;
 }
 
-/// A caller who takes chunks. One chunk waits for it while the next one is filled.
+/// A caller who takes chunks. As many wait for it as their channel has room for.
 pub(crate) struct Chunks {
     start: Option<oneshot::Sender<types::Info>>,
     chunks: mpsc::Sender<Bytes>,
@@ -39,10 +39,10 @@ impl Chunks {
 }
 
 impl Chunks {
-    /// Takes the buffer out and puts another one in its place.
-    fn renew(&mut self) -> Vec<u8> {
+    /// Makes the memory of the next chunk.
+    fn renew(&mut self) {
         let size = usize::try_from(self.rest).unwrap_or(CHUNK);
-        std::mem::replace(&mut self.buffer, chunk::empty(size.min(CHUNK)))
+        self.buffer = chunk::empty(size.min(CHUNK));
     }
 }
 
@@ -62,15 +62,19 @@ impl Sink for Chunks {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
-        if self.buffer.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        self.chunks.poll_ready(cx).map(|ready| {
-            ready.map_err(|_| Gone)?;
+        if !self.buffer.is_empty() {
+            ready!(self.chunks.poll_ready(cx)).map_err(|_| Gone)?;
             self.rest = self.rest.saturating_sub(self.buffer.len() as u64);
-            let chunk = self.renew();
-            self.chunks.start_send(chunk::share(chunk)).map_err(|_| Gone)
-        })
+            let chunk = std::mem::take(&mut self.buffer);
+            self.chunks.start_send(chunk::share(chunk)).map_err(|_| Gone)?;
+        }
+        // Once all is handed on nothing is waited for. Else what comes next may find the memory free
+        // that the caller has just read, which is in the processor's cache.
+        if self.rest > 1 {
+            ready!(self.chunks.poll_ready(cx)).map_err(|_| Gone)?;
+            self.renew();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
