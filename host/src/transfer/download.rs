@@ -13,7 +13,6 @@ use wasmtime::component::{
     StreamResult,
 };
 
-use super::CHUNK;
 use super::sink::{Gone, Sink};
 use super::splice::{self, FileBytes};
 use crate::backend::Call;
@@ -151,7 +150,7 @@ impl<S: Sink> Incoming<S> {
             // One more than is due shows whether there is more.
             let wanted = usize::try_from(self.due).unwrap_or(usize::MAX);
             let wanted = if self.is_cut { wanted } else { wanted.saturating_add(1) };
-            let limit = wanted.min(room).min(CHUNK);
+            let limit = wanted.min(room);
             let read = poll_fn(|cx| file.poll_read(cx, buffer, limit)).await;
             if read as u64 > self.due {
                 return (End::TooMany, self);

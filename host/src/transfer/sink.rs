@@ -78,6 +78,10 @@ impl Sink for Chunks {
     }
 }
 
+/// How many bytes are appended to a whole artifact at once: as many as a processor's second cache still
+/// holds when their checksum is computed.
+const PIECE: usize = 2 * CHUNK;
+
 /// Memory for a whole artifact, as long as it is not too much.
 pub(crate) struct Whole {
     limit: u64,
@@ -110,7 +114,7 @@ impl Sink for Whole {
 
     /// More than is due is never appended.
     fn buffer(&mut self) -> (&mut Vec<u8>, usize) {
-        (&mut self.data, CHUNK)
+        (&mut self.data, PIECE)
     }
 
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Gone>> {
