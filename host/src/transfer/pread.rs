@@ -98,33 +98,29 @@ fn read(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
-/// As [`read`], into memory that was not written before: to clear it first takes a quarter of
-/// the time that it takes to read a file from the cache.
-#[cfg(unix)]
+/// Appends what it can of `limit` bytes to `buffer`, into memory that was not written before: to clear
+/// it first, as Windows has to, takes a quarter of the time that it takes to read a file from the cache.
 pub(super) fn append(
     file: &File,
     offset: u64,
     buffer: &mut Vec<u8>,
     limit: usize,
 ) -> io::Result<usize> {
-    buffer.reserve(limit);
-    let room = &mut buffer.spare_capacity_mut()[..limit];
-    let read = rustix::io::pread(file, room, offset)?.0.len();
-    // SAFETY: the system has filled that many bytes behind the present ones.
-    unsafe { buffer.set_len(buffer.len() + read) };
-    Ok(read)
-}
-
-#[cfg(windows)]
-pub(super) fn append(
-    file: &File,
-    offset: u64,
-    buffer: &mut Vec<u8>,
-    limit: usize,
-) -> io::Result<usize> {
-    let before = buffer.len();
-    buffer.resize(before + limit, 0);
-    let read = read(file, offset, &mut buffer[before..]);
-    buffer.truncate(before + *read.as_ref().unwrap_or(&0));
-    read
+    #[cfg(unix)]
+    {
+        buffer.reserve(limit);
+        let room = &mut buffer.spare_capacity_mut()[..limit];
+        let read = rustix::io::pread(file, room, offset)?.0.len();
+        // SAFETY: the system has filled that many bytes behind the present ones.
+        unsafe { buffer.set_len(buffer.len() + read) };
+        Ok(read)
+    }
+    #[cfg(windows)]
+    {
+        let before = buffer.len();
+        buffer.resize(before + limit, 0);
+        let read = read(file, offset, &mut buffer[before..]);
+        buffer.truncate(before + *read.as_ref().unwrap_or(&0));
+        read
+    }
 }
