@@ -17,6 +17,10 @@ const SIZES: [usize; 7] = [0, 1, 5000, 65_536, 65_537, 262_145, 700_000];
 /// The largest artifact that is read on the caller's task.
 const AT_ONCE: usize = 65_536;
 
+/// The system may keep of a file what it was told to forget, and a fast disk may have answered by the
+/// time that the system looks: what is read from the disk is sometimes there at once.
+const ATTEMPTS: usize = 100;
+
 /// What `call` returns, and whether it ended on this thread.
 fn watched<T>(call: impl Future<Output = T>) -> (T, bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -52,15 +56,20 @@ fn what_is_in_memory_is_read_at_once_and_the_rest_on_another_thread() {
         let forget = || fadvise(&file, 0, None, Advice::DontNeed).unwrap();
         let here = says_so && size <= AT_ONCE;
 
+        let get = || {
+            let (got, was_here) = watched(store.get("k"));
+            assert_eq!(got.unwrap(), data, "{size}");
+            was_here
+        };
+
         // Nothing is kept of an earlier read but an instance that is ready.
-        wait(store.get("k")).unwrap();
-        let (got, was_here) = watched(store.get("k"));
-        assert_eq!(got.unwrap(), data, "{size}");
-        assert_eq!(was_here, here, "get {size}");
-        forget();
-        let (got, was_here) = watched(store.get("k"));
-        assert_eq!(got.unwrap(), data, "{size}");
-        assert!(!was_here, "get of {size} from the disk");
+        get();
+        assert_eq!(get(), here, "get {size}");
+        let from_disk = || {
+            forget();
+            get()
+        };
+        assert!((0..ATTEMPTS).any(|_| !from_disk()), "get of {size} from the disk");
 
         assert_eq!(wait(read(&store, 0, None)), data, "{size}");
         forget();
