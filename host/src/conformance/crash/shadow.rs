@@ -48,6 +48,89 @@ impl Answer for Fd {
     }
 }
 
+/// What the types of a generation answer, by themselves and in place of a call.
+macro_rules! answers {
+    () => {
+        impl Answer for DescriptorStat {}
+        impl Answer for DescriptorType {}
+        impl Answer for DescriptorFlags {}
+        impl Answer for MetadataHashValue {}
+
+        /// What the host answers in place of a call.
+        fn refused(refusal: Refusal) -> wasmtime::Result<ErrorCode> {
+            let Refusal::Fault(fault) = refusal else { return Err(killed()) };
+            Ok(match fault {
+                Fault::NoSpace => ErrorCode::InsufficientSpace,
+                Fault::Quota => ErrorCode::Quota,
+                Fault::ReadOnly => ErrorCode::ReadOnly,
+                Fault::UnsupportedSync => ErrorCode::Unsupported,
+                Fault::Permission => ErrorCode::Access,
+                Fault::TooManyOpenFiles | Fault::Io | Fault::ShortTransfer => ErrorCode::Io,
+            })
+        }
+    };
+}
+pub(super) use answers;
+
+/// Puts the recorder before each function that both generations have, with its generation's
+/// `$shadow`.
+macro_rules! shadow_all {
+    ($shadow:ident, $linker:ident, $recorder:ident) => {
+        $shadow!($linker, $recorder, "stat", stat(fd) -> DescriptorStat, |_id| Intent::Look);
+        $shadow!($linker, $recorder, "get-type", get_type(fd) -> DescriptorType,
+            |_id| Intent::Look);
+        $shadow!($linker, $recorder, "get-flags", get_flags(fd) -> DescriptorFlags,
+            |_id| Intent::Look);
+        $shadow!($linker, $recorder, "metadata-hash", metadata_hash(fd) -> MetadataHashValue,
+            |_id| Intent::Look);
+        $shadow!($linker, $recorder, "metadata-hash-at",
+            metadata_hash_at(fd, follow: PathFlags, path: String) -> MetadataHashValue,
+            |_id| Intent::Look);
+        $shadow!($linker, $recorder, "stat-at",
+            stat_at(fd, follow: PathFlags, path: String) -> DescriptorStat, |_id| Intent::Look);
+        $shadow!($linker, $recorder, "open-at",
+            open_at(fd, follow: PathFlags, path: String, how: OpenFlags, flags: DescriptorFlags)
+                -> Fd,
+            |id| Intent::Open {
+                dir: id(&fd)?.0,
+                path: path.clone(),
+                create: how.contains(OpenFlags::CREATE),
+                truncate: how.contains(OpenFlags::TRUNCATE),
+            });
+        $shadow!($linker, $recorder, "set-size", set_size(fd, size: u64) -> (),
+            |id| Intent::SetSize { file: id(&fd)?.0, size });
+        $shadow!($linker, $recorder, "sync", sync(fd) -> (), |id| {
+            let (what, is_dir) = id(&fd)?;
+            Intent::Sync { what, is_dir }
+        });
+        $shadow!($linker, $recorder, "sync-data", sync_data(fd) -> (), |id| {
+            let (what, is_dir) = id(&fd)?;
+            Intent::Sync { what, is_dir }
+        });
+        $shadow!($linker, $recorder, "create-directory-at",
+            create_directory_at(fd, path: String) -> (),
+            |id| Intent::MakeDir { dir: id(&fd)?.0, path: path.clone() });
+        $shadow!($linker, $recorder, "rename-at",
+            rename_at(fd, path: String, to: Fd, new_path: String) -> (),
+            |id| Intent::Rename {
+                dir: id(&fd)?.0, path: path.clone(), to: id(&to)?.0, new_path: new_path.clone()
+            });
+        $shadow!($linker, $recorder, "link-at",
+            link_at(fd, follow: PathFlags, path: String, to: Fd, new_path: String) -> (),
+            |id| Intent::Link {
+                dir: id(&fd)?.0, path: path.clone(), to: id(&to)?.0, new_path: new_path.clone()
+            });
+        $shadow!($linker, $recorder, "unlink-file-at", unlink_file_at(fd, path: String) -> (),
+            |id| Intent::Unlink { dir: id(&fd)?.0, path: path.clone() });
+        $shadow!($linker, $recorder, "remove-directory-at",
+            remove_directory_at(fd, path: String) -> (),
+            |id| Intent::Unlink { dir: id(&fd)?.0, path: path.clone() });
+        $shadow!($linker, $recorder, "symlink-at", symlink_at(fd, old: String, new: String) -> (),
+            |_id| Intent::Unknown);
+    };
+}
+pub(super) use shadow_all;
+
 /// What `fd` stands for, and whether that is a directory. Nobody asks while nothing is recorded.
 pub(super) fn identity(
     recorder: &Recorder,

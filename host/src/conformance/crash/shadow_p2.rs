@@ -17,29 +17,13 @@ use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, St
 
 use super::fault::Fault;
 use super::recorder::{Intent, Recorder, Refusal};
-use super::shadow::{Answer, Fd, identity, killed, writable};
+use super::shadow::{Answer, Fd, answers, identity, killed, shadow_all, writable};
 use crate::instance::HostState;
 
 const INTERFACE: &str = "wasi:filesystem/types@0.2.12";
 
-impl Answer for DescriptorStat {}
-impl Answer for DescriptorType {}
-impl Answer for DescriptorFlags {}
-impl Answer for MetadataHashValue {}
+answers!();
 impl Answer for (Vec<u8>, bool) {}
-
-/// What the host answers in place of a call.
-fn refused(refusal: Refusal) -> wasmtime::Result<ErrorCode> {
-    let Refusal::Fault(fault) = refusal else { return Err(killed()) };
-    Ok(match fault {
-        Fault::NoSpace => ErrorCode::InsufficientSpace,
-        Fault::Quota => ErrorCode::Quota,
-        Fault::ReadOnly => ErrorCode::ReadOnly,
-        Fault::UnsupportedSync => ErrorCode::Unsupported,
-        Fault::Permission => ErrorCode::Access,
-        Fault::TooManyOpenFiles | Fault::Io | Fault::ShortTransfer => ErrorCode::Io,
-    })
-}
 
 /// As the one of the same name for WASI 0.3.
 macro_rules! shadow {
@@ -84,54 +68,9 @@ pub(super) fn add_to_linker(
 ) -> wasmtime::Result<()> {
     let mut linker = linker.instance(INTERFACE)?;
     let linker = &mut linker;
-    shadow!(linker, recorder, "stat", stat(fd) -> DescriptorStat, |_id| Intent::Look);
-    shadow!(linker, recorder, "get-type", get_type(fd) -> DescriptorType, |_id| Intent::Look);
-    shadow!(linker, recorder, "get-flags", get_flags(fd) -> DescriptorFlags, |_id| Intent::Look);
-    shadow!(linker, recorder, "metadata-hash", metadata_hash(fd) -> MetadataHashValue,
-        |_id| Intent::Look);
-    shadow!(linker, recorder, "metadata-hash-at",
-        metadata_hash_at(fd, follow: PathFlags, path: String) -> MetadataHashValue,
-        |_id| Intent::Look);
-    shadow!(linker, recorder, "stat-at",
-        stat_at(fd, follow: PathFlags, path: String) -> DescriptorStat, |_id| Intent::Look);
+    shadow_all!(shadow, linker, recorder);
     shadow!(linker, recorder, "read", read(fd, length: u64, offset: u64) -> (Vec<u8>, bool),
         |_id| Intent::Look);
-    shadow!(linker, recorder, "open-at",
-    open_at(fd, follow: PathFlags, path: String, how: OpenFlags, flags: DescriptorFlags) -> Fd,
-    |id| Intent::Open {
-        dir: id(&fd)?.0,
-        path: path.clone(),
-        create: how.contains(OpenFlags::CREATE),
-        truncate: how.contains(OpenFlags::TRUNCATE),
-    });
-    shadow!(linker, recorder, "set-size", set_size(fd, size: u64) -> (),
-        |id| Intent::SetSize { file: id(&fd)?.0, size });
-    shadow!(linker, recorder, "sync", sync(fd) -> (), |id| {
-        let (what, is_dir) = id(&fd)?;
-        Intent::Sync { what, is_dir }
-    });
-    shadow!(linker, recorder, "sync-data", sync_data(fd) -> (), |id| {
-        let (what, is_dir) = id(&fd)?;
-        Intent::Sync { what, is_dir }
-    });
-    shadow!(linker, recorder, "create-directory-at", create_directory_at(fd, path: String) -> (),
-        |id| Intent::MakeDir { dir: id(&fd)?.0, path: path.clone() });
-    shadow!(linker, recorder, "rename-at",
-    rename_at(fd, path: String, to: Fd, new_path: String) -> (),
-    |id| Intent::Rename {
-        dir: id(&fd)?.0, path: path.clone(), to: id(&to)?.0, new_path: new_path.clone()
-    });
-    shadow!(linker, recorder, "link-at",
-    link_at(fd, follow: PathFlags, path: String, to: Fd, new_path: String) -> (),
-    |id| Intent::Link {
-        dir: id(&fd)?.0, path: path.clone(), to: id(&to)?.0, new_path: new_path.clone()
-    });
-    shadow!(linker, recorder, "unlink-file-at", unlink_file_at(fd, path: String) -> (),
-        |id| Intent::Unlink { dir: id(&fd)?.0, path: path.clone() });
-    shadow!(linker, recorder, "remove-directory-at", remove_directory_at(fd, path: String) -> (),
-        |id| Intent::Unlink { dir: id(&fd)?.0, path: path.clone() });
-    shadow!(linker, recorder, "symlink-at", symlink_at(fd, old: String, new: String) -> (),
-        |_id| Intent::Unknown);
 
     let recorded = Arc::clone(recorder);
     linker.func_wrap(
