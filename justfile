@@ -21,6 +21,10 @@ check:
 ci:
     .ci/run
 
+# The crates as they are published, built from what is in them.
+package:
+    host/package.sh
+
 # The built-in backend as a file.
 fs:
     cargo run -- extract fs -o fs.wasm

@@ -1,33 +1,11 @@
 //! Builds the backends that are embedded in the library.
 
-use std::path::{Path, PathBuf};
-use std::{env, fs};
-
-#[path = "build/component.rs"]
-mod component;
+#[path = "build/embed.rs"]
+mod embed;
 
 fn main() {
-    println!("cargo::rerun-if-changed=build");
-    embed("fs");
-    if env::var_os("CARGO_FEATURE_NETWORK").is_some() {
-        embed("s3");
+    embed::embed("../guest", "fs");
+    if std::env::var_os("CARGO_FEATURE_NETWORK").is_some() {
+        embed::embed("../guest", "s3");
     }
-}
-
-fn embed(name: &str) {
-    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
-    let guest = here.join("../guest").join(name);
-    let file = format!("{name}.wasm");
-    let built = if guest.is_dir() {
-        for input in ["src", "Cargo.toml", "../../wit", "../../Cargo.toml", "../../Cargo.lock"] {
-            println!("cargo::rerun-if-changed={}", guest.join(input).display());
-        }
-        let folder = component::build(&guest.join("Cargo.toml"), &["--lib"]);
-        folder.join(format!("artifact_store_{file}"))
-    } else {
-        // The published crate holds the component, since its source is a crate of its own.
-        here.join(&file)
-    };
-    let out = Path::new(&env::var_os("OUT_DIR").expect("set by cargo")).join(file);
-    fs::copy(&built, out).unwrap_or_else(|e| panic!("cannot copy `{}`: {e}", built.display()));
 }

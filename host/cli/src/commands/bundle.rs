@@ -33,7 +33,7 @@ pub struct Arguments {
 }
 
 /// Built from `guest/command`.
-const COMMAND: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/command.wasm"));
+pub(super) const COMMAND: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/command.wasm"));
 
 pub async fn run(Arguments { backend, output }: Arguments) -> Result<()> {
     let cannot = || format!("cannot bundle `{}`", backend.display());

@@ -4,9 +4,10 @@ use anyhow::Result;
 use artifact_store::Backend;
 use clap::{Args, ValueEnum, ValueHint};
 
+use super::bundle::COMMAND;
 use crate::output::Output;
 
-/// Writes a built-in backend as a component file, for the wasmtime CLI or another host
+/// Writes a built-in component as a file, for the wasmtime CLI or another host
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -15,9 +16,8 @@ Examples:
   artifact-store --backend fs.wasm get k
   artifact-store extract s3 -o s3.wasm")]
 pub struct Arguments {
-    /// The backend
-    #[arg(id = "built_in", value_name = "BACKEND")]
-    backend: BuiltIn,
+    /// The component
+    component: BuiltIn,
 
     /// The file to write; `-` is standard output
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -30,12 +30,15 @@ enum BuiltIn {
     Fs,
     /// Keeps artifacts in a bucket of an S3-compatible service
     S3,
+    /// The program that `bundle` composes a backend with
+    Command,
 }
 
-pub async fn run(Arguments { backend, output }: Arguments) -> Result<()> {
-    let component = match backend {
+pub async fn run(Arguments { component, output }: Arguments) -> Result<()> {
+    let component = match component {
         BuiltIn::Fs => Backend::fs_component(),
         BuiltIn::S3 => Backend::s3_component(),
+        BuiltIn::Command => COMMAND,
     };
     let mut output = Output::open(Some(&output)).await?;
     output.write(component).await?;
