@@ -12,10 +12,10 @@ use rustix::fs::{Advice, fadvise, statfs};
 use tokio::io::AsyncReadExt;
 
 /// Around the sizes at which something changes: what is read at once, one chunk.
-const SIZES: [usize; 7] = [0, 1, 5000, 65_536, 65_537, 262_145, 700_000];
+const SIZES: [usize; 8] = [0, 1, 5000, 65_536, 262_145, AT_ONCE - 1, AT_ONCE, AT_ONCE + 5000];
 
 /// The largest artifact that is read on the caller's task.
-const AT_ONCE: usize = 65_536;
+const AT_ONCE: usize = 1 << 20;
 
 /// The system may keep of a file what it was told to forget, and a fast disk may have answered by the
 /// time that the system looks: what is read from the disk is sometimes there at once.

@@ -5,16 +5,21 @@
 //! the system is asked so that the system refuses to wait (`RESOLVE_CACHED`, `RWF_NOWAIT`); where
 //! it does refuse, the call asks for a thread, and goes on there.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-/// The most bytes that are read at once while others wait for the task, which takes some 10 µs; one
-/// more shows that there are no more.
-pub(crate) const AT_ONCE: usize = 64 * 1024 + 1;
+/// The most bytes that a call reads while others wait for the task, which takes some 50 µs, and as
+/// many as a header may have; one more shows that there are no more.
+const AT_ONCE: usize = (1 << 20) + 4096 + 1;
 
 /// Shared by a call and by what serves it.
 #[derive(Default)]
-pub(crate) struct Inline(Mutex<State>);
+pub(crate) struct Inline {
+    state: Mutex<State>,
+    /// Bytes that were read on the task.
+    read: AtomicUsize,
+}
 
 #[derive(Default)]
 enum State {
@@ -29,6 +34,16 @@ enum State {
 impl Inline {
     pub(crate) fn is_on_task(&self) -> bool {
         !matches!(*self.state(), State::Thread)
+    }
+
+    /// Whether `bytes` more may be read on the caller's task.
+    pub(crate) fn may_read(&self, bytes: usize) -> bool {
+        let most = AT_ONCE.saturating_sub(self.read.load(Ordering::Relaxed));
+        let may = bytes <= most && self.is_on_task();
+        if may {
+            self.read.fetch_add(bytes, Ordering::Relaxed);
+        }
+        may
     }
 
     /// Ready on a thread that may block; else it asks for one.
@@ -54,7 +69,7 @@ impl Inline {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(|e| e.into_inner())
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 

@@ -32,17 +32,13 @@ pub(super) fn read_ahead_cached(
     buffer: &mut [u8],
 ) -> Option<(usize, Bytes)> {
     #[cfg(target_os = "linux")]
-    if buffer.len() < AHEAD {
-        return linux::read_ahead(file, offset, buffer, linux::ReadWriteFlags::NOWAIT).ok();
-    }
-    Some((read_cached(file, offset, buffer)?, Bytes::new()))
-}
-
-/// Fills what it can of `buffer` with bytes that are in the system's memory; none where it would
-/// have to wait for them.
-pub(super) fn read_cached(file: &File, offset: u64, buffer: &mut [u8]) -> Option<usize> {
-    #[cfg(target_os = "linux")]
-    return linux::read(file, offset, [buffer], linux::ReadWriteFlags::NOWAIT).ok();
+    return match buffer.len() < AHEAD {
+        true => linux::read_ahead(file, offset, buffer, linux::ReadWriteFlags::NOWAIT).ok(),
+        false => {
+            let read = linux::read(file, offset, [buffer], linux::ReadWriteFlags::NOWAIT).ok()?;
+            Some((read, Bytes::new()))
+        }
+    };
     #[cfg(not(target_os = "linux"))]
     {
         let _ = (file, offset, buffer);
@@ -55,6 +51,7 @@ pub(super) fn read_cached(file: &File, offset: u64, buffer: &mut [u8]) -> Option
 mod linux {
     use std::fs::File;
     use std::io::IoSliceMut;
+    use std::os::fd::AsRawFd;
 
     use bytes::Bytes;
     pub(super) use rustix::io::ReadWriteFlags;
@@ -85,6 +82,27 @@ mod linux {
         let is_end = behind < AHEAD && !(offset + read as u64).is_multiple_of(4096);
         ahead.truncate(if is_end { behind } else { 0 });
         Ok((read - behind, ahead.into()))
+    }
+
+    pub(super) fn append_cached(
+        file: &File,
+        offset: u64,
+        buffer: &mut Vec<u8>,
+        limit: usize,
+    ) -> Option<usize> {
+        buffer.reserve(limit);
+        let part = libc::iovec {
+            iov_base: buffer.spare_capacity_mut().as_mut_ptr().cast(),
+            iov_len: limit,
+        };
+        let offset = offset.try_into().ok()?;
+        // SAFETY: there is room for that many bytes. `rustix` has no such call for memory that was
+        // not written before.
+        let read = unsafe { libc::preadv2(file.as_raw_fd(), &part, 1, offset, libc::RWF_NOWAIT) };
+        let read = usize::try_from(read).ok()?;
+        // SAFETY: the system has filled that many bytes behind the present ones.
+        unsafe { buffer.set_len(buffer.len() + read) };
+        Some(read)
     }
 }
 
@@ -122,5 +140,22 @@ pub(super) fn append(
         let read = read(file, offset, &mut buffer[before..]);
         buffer.truncate(before + *read.as_ref().unwrap_or(&0));
         read
+    }
+}
+
+/// As [`append`], of bytes that are in the system's memory; none where it would have to wait for
+/// them.
+pub(super) fn append_cached(
+    file: &File,
+    offset: u64,
+    buffer: &mut Vec<u8>,
+    limit: usize,
+) -> Option<usize> {
+    #[cfg(target_os = "linux")]
+    return linux::append_cached(file, offset, buffer, limit);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, offset, buffer, limit);
+        None
     }
 }

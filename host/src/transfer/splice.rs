@@ -36,7 +36,7 @@ use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode, HostDescriptorWithStore};
 
 use super::{CHUNK, pread};
-use crate::instance::{AT_ONCE, HostState, Inline};
+use crate::instance::{HostState, Inline};
 
 /// What a stream of a file is in WASI: its bytes, and how reading them ended.
 type Reading = (StreamReader<u8>, FutureReader<Result<(), ErrorCode>>);
@@ -96,14 +96,10 @@ impl FileBytes {
             buffer.extend_from_slice(&ahead);
             return Poll::Ready(self.advance(Ok(ahead.len())));
         }
-        if self.is_on_task() && limit <= AT_ONCE {
-            let before = buffer.len();
-            buffer.resize(before + limit, 0);
-            let read = pread::read_cached(&self.file, self.offset, &mut buffer[before..]);
-            buffer.truncate(before + read.unwrap_or(0));
-            if let Some(read) = read {
-                return Poll::Ready(self.advance(Ok(read)));
-            }
+        if self.may_read(limit)
+            && let Some(read) = pread::append_cached(&self.file, self.offset, buffer, limit)
+        {
+            return Poll::Ready(self.advance(Ok(read)));
         }
         ready!(self.poll_thread(cx));
         let read = pread::append(&self.file, self.offset, buffer, limit);
@@ -122,8 +118,7 @@ impl FileBytes {
             buffer[..ahead.len()].copy_from_slice(&ahead);
             return Poll::Ready(Ok(ahead.len()));
         }
-        if self.is_on_task()
-            && buffer.len() <= AT_ONCE
+        if self.may_read(buffer.len())
             && let Some((read, ahead)) = pread::read_ahead_cached(&self.file, self.offset, buffer)
         {
             self.ahead = ahead;
@@ -140,8 +135,9 @@ impl FileBytes {
         self.inline.as_ref().map_or(Poll::Ready(()), |inline| inline.poll_thread(cx))
     }
 
-    fn is_on_task(&self) -> bool {
-        self.inline.as_ref().is_some_and(|inline| inline.is_on_task())
+    /// Whether so much may be read on the caller's task.
+    fn may_read(&self, bytes: usize) -> bool {
+        self.inline.as_ref().is_some_and(|inline| inline.may_read(bytes))
     }
 
     /// Takes note of an attempt to read.
