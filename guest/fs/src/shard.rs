@@ -1,21 +1,20 @@
 //! The directories of the store: opening them without a trap, making them durably.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::component::Error;
-use crate::name::{self, SHARDS};
+use crate::name::{Folder, SHARDS};
 use crate::wasi::{self, Access, Dir, Kind, Result};
 
 /// Directories that this instance knows something about, which stays true as they are never
 /// removed: one bit for each shard, and one for `tmp`. Forgetting costs a call, no more.
-struct Known([AtomicU64; SHARDS / 64 + 1]);
+struct Known([AtomicU64; SHARDS as usize / 64 + 1]);
 
 impl Known {
     const fn new() -> Self {
-        Self([const { AtomicU64::new(0) }; SHARDS / 64 + 1])
+        Self([const { AtomicU64::new(0) }; SHARDS as usize / 64 + 1])
     }
 
     fn has(&self, name: &str) -> bool {
@@ -28,31 +27,31 @@ impl Known {
         }
     }
 
-    fn count(&self) -> usize {
-        self.0.iter().map(|bits| bits.load(Ordering::Relaxed).count_ones() as usize).sum()
+    fn count(&self) -> u32 {
+        self.0.iter().map(|bits| bits.load(Ordering::Relaxed).count_ones()).sum()
     }
 }
 
 fn bit(name: &str) -> Option<(usize, u64)> {
-    let number = match name {
-        name::TEMPORARIES => SHARDS,
-        name if name::is_shard(name) => usize::from_str_radix(name, 16).ok()?,
-        _ => return None,
+    let number = match Folder::parse(name)? {
+        Folder::Shard(number) => number,
+        Folder::Temporaries => SHARDS,
+        Folder::Root => return None,
     };
-    Some((number / 64, 1 << (number % 64)))
+    Some((usize::from(number / 64), 1 << (number % 64)))
 }
 
 /// What was a directory when it was seen last.
 static DIRECTORIES: Known = Known::new();
 
-/// The names of the shards, sorted; some may not be there.
-pub async fn names() -> Result<Vec<String>> {
+/// The shards, in their order; some may not be there.
+pub async fn all() -> Result<Vec<Folder>> {
     // To try each is faster than to read them all again for every page of a listing.
-    if DIRECTORIES.count() > SHARDS / 2 {
-        return Ok(name::shards().collect());
+    if DIRECTORIES.count() > u32::from(SHARDS / 2) {
+        return Ok(Folder::shards().collect());
     }
     let keep = |name: &str, kind| {
-        let is_shard = name::is_shard(name);
+        let is_shard = matches!(Folder::parse(name), Some(Folder::Shard(_)));
         if is_shard && kind == Kind::Directory {
             DIRECTORIES.add(name);
         }
@@ -60,8 +59,8 @@ pub async fn names() -> Result<Vec<String>> {
     };
     match wasi::root()?.entries(keep).await {
         // A foreign name in the root hides no shard: all are known by name.
-        Err(failure) if failure.is_not_unicode() => Ok(name::shards().collect()),
-        names => Ok(names?),
+        Err(failure) if failure.is_not_unicode() => Ok(Folder::shards().collect()),
+        names => Ok(names?.iter().filter_map(|name| Folder::parse(name)).collect()),
     }
 }
 

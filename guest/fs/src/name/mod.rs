@@ -97,7 +97,7 @@ pub fn place(key: &str) -> Place {
 
 /// As [`place`], with the hash that names keys too long to be spelled out.
 pub fn place_by(key: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Place {
-    let shard = shard_name(crate::header::checksum(key.as_bytes()) >> 52);
+    let shard = shard_name((crate::header::checksum(key.as_bytes()) >> 52) as u16);
     let mut file = String::with_capacity(PLAIN.len_utf8() + key.len());
     file.push(PLAIN);
     encode(key, &mut file);
@@ -112,9 +112,9 @@ pub fn place_by(key: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Place {
 
 /// The name of the shard with this number. Each read comes here, and to format a number takes the
 /// time of a call of the system.
-fn shard_name(number: u64) -> String {
-    let digit = |at: u64| char::from(b"0123456789abcdef"[(number >> at & 15) as usize]);
-    [8, 4, 0].map(digit).into_iter().collect()
+fn shard_name(number: u16) -> String {
+    let digit = |at: u16| b"0123456789abcdef"[usize::from(number >> at & 15)];
+    str::from_utf8(&[digit(8), digit(4), digit(0)]).unwrap_or_default().into()
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -152,17 +152,44 @@ pub fn parse(shard: &str, file: &str) -> Named {
     }
 }
 
-/// Whether this is the name of a shard.
-pub fn is_shard(name: &str) -> bool {
-    name.len() == 3 && name.bytes().all(is_lower_hex)
+/// A directory of a store, in the order of their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Folder {
+    /// The granted directory itself.
+    Root,
+    /// By its number, which its name is.
+    Shard(u16),
+    Temporaries,
 }
 
 /// How many shards there are: one for each three hexadecimal digits.
-pub const SHARDS: usize = 4096;
+pub const SHARDS: u16 = 4096;
 
-/// The names of all shards, sorted.
-pub fn shards() -> impl Iterator<Item = String> {
-    (0..SHARDS as u64).map(shard_name)
+impl Folder {
+    /// The inverse of [`name`](Self::name).
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "." => Some(Self::Root),
+            TEMPORARIES => Some(Self::Temporaries),
+            _ if name.len() == 3 && name.bytes().all(is_lower_hex) => {
+                u16::from_str_radix(name, 16).ok().map(Self::Shard)
+            }
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> String {
+        match self {
+            Self::Root => ".".into(),
+            Self::Shard(number) => shard_name(number),
+            Self::Temporaries => TEMPORARIES.into(),
+        }
+    }
+
+    /// The shards, in their order.
+    pub fn shards() -> impl Iterator<Item = Self> {
+        (0..SHARDS).map(Self::Shard)
+    }
 }
 
 /// The name of an unfinished write with this random number.

@@ -10,6 +10,10 @@ fn encoded(key: &str) -> String {
     encoded
 }
 
+fn is_shard(name: &str) -> bool {
+    matches!(Folder::parse(name), Some(Folder::Shard(_)))
+}
+
 /// Keys that are hard on filesystems or on schemes like this one.
 const HARD: [&str; 45] = [
     "readme",
@@ -112,9 +116,13 @@ fn keys_with_one_hash_are_told_apart_by_the_header() {
 
 #[test]
 fn the_directories_and_their_files_are_never_mixed_up() {
-    assert!(!is_shard(TEMPORARIES) && !is_shard("00g") && !is_shard("ABC") && !is_shard("0000"));
-    assert!(shards().all(|shard| is_shard(&shard)) && shards().is_sorted());
-    assert!((0..100).all(|n| shards().any(|shard| shard == place(&n.to_string()).shard)));
+    for name in ["00g", "ABC", "0000", "+12", "", "..", "tmp/", "d4e/"] {
+        assert_eq!(Folder::parse(name), None, "{name}");
+    }
+    let all = || [Folder::Root].into_iter().chain(Folder::shards()).chain([Folder::Temporaries]);
+    assert!(all().all(|folder| Folder::parse(&folder.name()) == Some(folder)));
+    assert!(all().is_sorted() && all().map(Folder::name).is_sorted());
+    assert!((0..100).all(|n| is_shard(&place(&n.to_string()).shard)));
     for random in [0, 1, u128::MAX] {
         let name = temporary(random);
         assert!(is_temporary(&name) && name.len() <= MAX_NAME);
@@ -263,7 +271,7 @@ proptest! {
         let place = place(&key);
         check_portable(&place.file);
         prop_assert!(is_shard(&place.shard));
-        prop_assert!(!is_temporary(&place.file) && !is_shard(&place.file));
+        prop_assert!(!is_temporary(&place.file) && Folder::parse(&place.file).is_none());
         prop_assert_ne!(&place.file, TEMPORARIES);
         let expected = if place.is_hashed() { Named::Hashed } else { Named::Plain(key.clone()) };
         prop_assert_eq!(parse(&place.shard, &place.file), expected);

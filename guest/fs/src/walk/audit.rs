@@ -1,30 +1,25 @@
 //! Looking for everything in the store that is not a sound artifact.
 
-use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 
-use super::{Page, ROOT, Visit, page};
+use super::{Page, Visit, page};
 use crate::component::{Error, Finding, FindingKind, Findings};
 use crate::header;
-use crate::name::{self, Named};
+use crate::name::{self, Folder, Named};
 use crate::read;
 use crate::shard;
 use crate::wasi::{Failure, Kind, Result, Stat};
 
 /// One page of what is no sound artifact. Headers are verified, payloads are not.
 pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
-    let mut dirs = vec![ROOT.to_owned()];
-    dirs.extend(shard::names().await?);
-    dirs.push(name::TEMPORARIES.to_owned());
+    let mut folders = vec![Folder::Root];
+    folders.extend(shard::all().await?);
+    folders.push(Folder::Temporaries);
     let look = async |visit: Visit<'_>| examine(visit).await;
-    let Page { items, next } = page(dirs, cursor, limit, look, unlisted).await?;
+    let Page { items, next } = page(folders, cursor, limit, look, unlisted).await?;
     Ok(Findings { items, next })
-}
-
-fn is_own_dir(name: &str) -> bool {
-    name == name::TEMPORARIES || name::is_shard(name)
 }
 
 /// A directory with a name in it that is not UTF-8, which keeps all of it from being listed.
@@ -40,16 +35,16 @@ fn unlisted(dir: &str, failure: Failure) -> Result<Finding> {
 /// What is to be said about a name; nothing where it has gone meanwhile.
 async fn examine(visit: Visit<'_>) -> Result<Option<Finding>> {
     let Some(stat) = visit.dir.look(visit.file).await? else { return Ok(None) };
-    let said = match visit.dir_name {
-        ROOT => in_root(visit.file, &stat),
-        name::TEMPORARIES => in_temporaries(visit.file, &stat),
-        _ => in_shard(&visit, &stat).await?,
+    let said = match visit.folder {
+        Folder::Root => in_root(visit.file, &stat),
+        Folder::Temporaries => in_temporaries(visit.file, &stat),
+        Folder::Shard(_) => in_shard(&visit, &stat).await?,
     };
     Ok(said.map(|(kind, detail)| Finding {
         kind,
-        name: match visit.dir_name {
-            ROOT => visit.file.into(),
-            dir => format!("{dir}/{}", visit.file),
+        name: match visit.folder {
+            Folder::Root => visit.file.into(),
+            _ => format!("{}/{}", visit.dir_name, visit.file),
         },
         size: (stat.kind == Kind::File).then_some(stat.size),
         modified: stat.modified,
@@ -60,7 +55,7 @@ async fn examine(visit: Visit<'_>) -> Result<Option<Finding>> {
 type Said = Option<(FindingKind, String)>;
 
 fn in_root(file: &str, stat: &Stat) -> Said {
-    match (is_own_dir(file), stat.kind) {
+    match (Folder::parse(file).is_some(), stat.kind) {
         (true, Kind::Directory) => None,
         (true, _) => foreign("stands in the place of a directory of this store"),
         (false, _) => foreign("nothing that this store makes"),

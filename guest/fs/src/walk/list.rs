@@ -13,7 +13,7 @@ use crate::wasi::{Failure, Kind, Result};
 /// One page of the artifacts whose keys begin with `prefix`. What is damaged is left out, so
 /// that the listing goes on; reading it by its key says what is wrong.
 pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<component::Page> {
-    let shards = shard::names().await?;
+    let shards = shard::all().await?;
     let entry = async |visit: Visit<'_>| entry(visit, prefix).await;
     // What lies behind a name that cannot be read must not be left out in silence.
     let unlisted = |_: &str, failure: Failure| Err(failure.into());

@@ -15,7 +15,7 @@ pub use list::list;
 pub use sweep::sweep;
 
 use crate::component::Error;
-use crate::name;
+use crate::name::Folder;
 use crate::shard;
 use crate::wasi::{Access, Dir, Failure, Result};
 
@@ -26,9 +26,6 @@ const PAGE: usize = 1000;
 /// prefix among millions must not run into the caller's deadline.
 const NAMES: usize = 20_000;
 
-/// The granted directory itself, as a directory of the store.
-const ROOT: &str = ".";
-
 /// What one call found, and where the next one goes on.
 struct Page<T> {
     items: Vec<T>,
@@ -38,15 +35,16 @@ struct Page<T> {
 /// A name that is being visited.
 struct Visit<'a> {
     dir: &'a Dir,
+    folder: Folder,
     dir_name: &'a str,
     file: &'a str,
 }
 
-/// One page of what `look` finds in the names of `dirs`, sorted. The cursor is `directory/name`,
+/// One page of what `look` finds in the names of `folders`, sorted. The cursor is `directory/name`,
 /// and what follows that name comes next. What a directory that cannot be listed means, `unlisted`
 /// says.
 async fn page<T>(
-    dirs: Vec<String>,
+    folders: Vec<Folder>,
     cursor: Option<&str>,
     limit: u32,
     look: impl AsyncFn(Visit<'_>) -> Result<Option<T>>,
@@ -58,15 +56,16 @@ async fn page<T>(
     };
     let (from, last) = match cursor {
         Some(cursor) => position(cursor).ok_or_else(|| Error::Other("no such cursor".into()))?,
-        None => ("", ""),
+        None => (Folder::Root, ""),
     };
     let mut items = Vec::new();
     let seen = Cell::new(0);
-    for dir_name in dirs.iter().map(String::as_str).filter(|name| *name >= from) {
+    for folder in folders.into_iter().filter(|folder| *folder >= from) {
+        let dir_name = &*folder.name();
         if seen.get() >= NAMES || items.len() == limit {
             return Ok(Page { items, next: Some(format!("{dir_name}/")) });
         }
-        let after = if dir_name == from { last } else { "" };
+        let after = if folder == from { last } else { "" };
         let dir = match shard::open(dir_name, Access::Read).await {
             Ok(Some(dir)) => dir,
             // What stands in the place of a directory holds no artifacts; an audit reports it.
@@ -85,7 +84,7 @@ async fn page<T>(
             }
         };
         for file in names {
-            let visit = Visit { dir: &dir, dir_name, file: &file };
+            let visit = Visit { dir: &dir, folder, dir_name, file: &file };
             items.extend(look(visit).await?);
             if items.len() == limit {
                 return Ok(Page { items, next: Some(format!("{dir_name}/{file}")) });
@@ -96,8 +95,7 @@ async fn page<T>(
 }
 
 /// The directory and the name of a cursor.
-fn position(cursor: &str) -> Option<(&str, &str)> {
+fn position(cursor: &str) -> Option<(Folder, &str)> {
     let (dir, file) = cursor.split_once('/')?;
-    let is_ours = dir == ROOT || dir == name::TEMPORARIES || name::is_shard(dir);
-    (is_ours && !file.contains('/')).then_some((dir, file))
+    (!file.contains('/')).then_some((Folder::parse(dir)?, file))
 }

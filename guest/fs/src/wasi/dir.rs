@@ -4,6 +4,9 @@
 use alloc::collections::BinaryHeap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::future::{IntoFuture, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
 
 use wasip3::filesystem::types::{
     Descriptor, DescriptorFlags, DirectoryEntry, OpenFlags, PathFlags,
@@ -127,6 +130,9 @@ impl Dir {
         keep: &impl Fn(&str, Kind) -> bool,
     ) -> core::result::Result<Vec<String>, ErrorCode> {
         let (mut stream, outcome) = self.handle.read_directory();
+        // Asked for at first, since that there are no more names and how it went comes together.
+        let mut outcome = pin!(outcome.into_future());
+        let known = poll_fn(|cx| Poll::Ready(outcome.as_mut().poll(cx))).await;
         let mut names = Vec::new();
         let mut batch = Vec::with_capacity(256);
         loop {
@@ -139,7 +145,11 @@ impl Dir {
                 break;
             }
         }
-        outcome.await?;
+        let outcome = match known {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => outcome.await,
+        };
+        outcome?;
         // By a heap: what `sort` is made of would be a fiftieth of the component.
         Ok(BinaryHeap::from(names).into_sorted_vec())
     }
