@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 
 use bytes::Bytes;
 
@@ -18,9 +20,8 @@ pub(super) fn read_ahead(
     buffer: &mut [u8],
 ) -> io::Result<(usize, Bytes)> {
     #[cfg(target_os = "linux")]
-    if buffer.len() < AHEAD {
-        return Ok(linux::read_ahead(file, offset, buffer, linux::ReadWriteFlags::empty())?);
-    }
+    return Ok(linux::read_ahead(file, offset, buffer, linux::ReadWriteFlags::empty())?);
+    #[cfg(not(target_os = "linux"))]
     Ok((read(file, offset, buffer)?, Bytes::new()))
 }
 
@@ -32,13 +33,7 @@ pub(super) fn read_ahead_cached(
     buffer: &mut [u8],
 ) -> Option<(usize, Bytes)> {
     #[cfg(target_os = "linux")]
-    return match buffer.len() < AHEAD {
-        true => linux::read_ahead(file, offset, buffer, linux::ReadWriteFlags::NOWAIT).ok(),
-        false => {
-            let read = linux::read(file, offset, [buffer], linux::ReadWriteFlags::NOWAIT).ok()?;
-            Some((read, Bytes::new()))
-        }
-    };
+    return linux::read_ahead(file, offset, buffer, linux::ReadWriteFlags::NOWAIT).ok();
     #[cfg(not(target_os = "linux"))]
     {
         let _ = (file, offset, buffer);
@@ -51,7 +46,6 @@ pub(super) fn read_ahead_cached(
 mod linux {
     use std::fs::File;
     use std::io::IoSliceMut;
-    use std::os::fd::AsRawFd;
 
     use bytes::Bytes;
     pub(super) use rustix::io::ReadWriteFlags;
@@ -59,54 +53,25 @@ mod linux {
 
     use super::AHEAD;
 
-    pub(super) fn read<const N: usize>(
-        file: &File,
-        offset: u64,
-        parts: [&mut [u8]; N],
-        how: ReadWriteFlags,
-    ) -> Result<usize> {
-        preadv2(file, &mut parts.map(IoSliceMut::new), offset, how)
-    }
-
     pub(super) fn read_ahead(
         file: &File,
         offset: u64,
         buffer: &mut [u8],
         how: ReadWriteFlags,
     ) -> Result<(usize, Bytes)> {
-        let mut ahead = vec![0; AHEAD];
         let room = buffer.len();
-        let read = read(file, offset, [buffer, &mut ahead], how)?;
+        let mut ahead = vec![0; if room < AHEAD { AHEAD } else { 0 }];
+        let parts = &mut [buffer, &mut ahead].map(IoSliceMut::new);
+        let read = preadv2(file, parts, offset, how)?;
         let behind = read.saturating_sub(room);
         // What stops because it would wait does so where a page ends, and a file may end anywhere.
-        let is_end = behind < AHEAD && !(offset + read as u64).is_multiple_of(4096);
+        let is_end = behind < ahead.len() && !(offset + read as u64).is_multiple_of(4096);
         ahead.truncate(if is_end { behind } else { 0 });
         Ok((read - behind, ahead.into()))
     }
-
-    pub(super) fn append_cached(
-        file: &File,
-        offset: u64,
-        buffer: &mut Vec<u8>,
-        limit: usize,
-    ) -> Option<usize> {
-        buffer.reserve(limit);
-        let part = libc::iovec {
-            iov_base: buffer.spare_capacity_mut().as_mut_ptr().cast(),
-            iov_len: limit,
-        };
-        let offset = offset.try_into().ok()?;
-        // SAFETY: there is room for that many bytes. `rustix` has no such call for memory that was
-        // not written before.
-        let read = unsafe { libc::preadv2(file.as_raw_fd(), &part, 1, offset, libc::RWF_NOWAIT) };
-        let read = usize::try_from(read).ok()?;
-        // SAFETY: the system has filled that many bytes behind the present ones.
-        unsafe { buffer.set_len(buffer.len() + read) };
-        Some(read)
-    }
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(target_os = "linux")))]
 fn read(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, offset)
 }
@@ -152,7 +117,19 @@ pub(super) fn append_cached(
     limit: usize,
 ) -> Option<usize> {
     #[cfg(target_os = "linux")]
-    return linux::append_cached(file, offset, buffer, limit);
+    {
+        buffer.reserve(limit);
+        let room = buffer.spare_capacity_mut().as_mut_ptr();
+        let part = libc::iovec { iov_base: room.cast(), iov_len: limit };
+        let offset = offset.try_into().ok()?;
+        // SAFETY: there is room for that many bytes. `rustix` has no such call for memory that was
+        // not written before.
+        let read = unsafe { libc::preadv2(file.as_raw_fd(), &part, 1, offset, libc::RWF_NOWAIT) };
+        let read = usize::try_from(read).ok()?;
+        // SAFETY: the system has filled that many bytes behind the present ones.
+        unsafe { buffer.set_len(buffer.len() + read) };
+        Some(read)
+    }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = (file, offset, buffer, limit);
