@@ -126,6 +126,15 @@ pub fn run(dir: &Path, arguments: &[&str], input: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
+/// Runs a line of the shell in `dir`, in which `$A` is the command line.
+pub fn shell(dir: &Path, line: &str) -> Output {
+    let program = cli();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", line]).env("A", program.get_program()).current_dir(dir);
+    shell.env_remove("ARTIFACT_STORE_DIR").env_remove("ARTIFACT_STORE_CONFIG");
+    shell.output().expect("there is a shell")
+}
+
 /// What it writes to standard output, or to standard error where it is to end with another
 /// `code` than 0.
 pub fn expect(dir: &Path, arguments: &[&str], input: &[u8], code: i32) -> String {

@@ -132,8 +132,11 @@ fn a_dry_run_copies_nothing() {
     let text = place.copy("b", &["--dry-run"]);
     assert_eq!(text, "k\n1 artifacts would be copied, 3 B; 1 were there already\n");
     let text = place.copy("b", &["--dry-run", "--json"]);
-    let summary = "{\"copied\":1,\"bytes\":3,\"present\":1,\"failed\":0,\"dry_run\":true}";
-    assert_eq!(text, format!("{{\"key\":\"k\",\"size\":3,\"copied\":false}}\n{summary}\n"));
+    let artifact = "{\"type\":\"artifact\",\"key\":\"k\",\"size\":3,\"state\":\"would-copy\"}";
+    let summary = "{\"type\":\"summary\",\"dry_run\":true,\"copied\":0,\"bytes\":0,\
+                   \"would_copy\":1,\"would_copy_bytes\":3,\"present\":1,\"failed\":0,\
+                   \"complete\":true}";
+    assert_eq!(text, format!("{artifact}\n{summary}\n"));
     assert!(place.store("b").get("k").is_err());
 }
 
@@ -156,7 +159,8 @@ fn a_damaged_artifact_is_named_and_the_others_are_copied() {
     assert!(message.contains("store `a`: cannot get `k`"), "{message}");
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(summary(&text), [2, 600_000, 0, 1]);
-    assert!(text.contains("{\"key\":\"k\",\"size\":300000,\"copied\":false,\"error\":"), "{text}");
+    let line = "\"key\":\"k\",\"size\":300000,\"state\":\"failed\",\"error\":";
+    assert!(text.contains(line), "{text}");
     let to = place.store("b");
     assert!(to.get("k").is_err());
     assert_eq!(to.list("").count(), 2);

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::builder::{NonEmptyStringValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{
@@ -41,14 +42,21 @@ Keys:
   that any key can be named: `artifact-store get -- -h`.
 
 Exit codes:
-  0    success; also when the reader of the output closed it early
-  1    any other failure; a rule that a backend breaks (check), new access (inspect)
+  0    success; also when the reader of the output closed it early (check, config check, copy,
+       inspect and verify then still end their work)
+  1    any other failure; a rule that a backend breaks (check), new access (inspect), an
+       artifact that has no checksum to be compared with (verify)
   2    wrong usage
   3    not found
   4    there is an artifact under the key already (put --create)
   5    corrupt: the stored bytes are not the ones that were put (get, verify)
   6    unavailable or too slow: trying again later can help
-  130  interrupted; a put has then stored nothing, a get -o has left the file as it was
+  128+N  ended by signal N, so 130 after Ctrl-C and 143 after SIGTERM; a put has then stored
+       nothing, and a get -o has left the file as it was
+
+Variables:
+  ARTIFACT_STORE_DIR and ARTIFACT_STORE_CONFIG stand for --dir and --config. A variable that
+  is empty counts as one that is not set.
 
 Examples:
   artifact-store put builds/app-1.2 app.tar
@@ -69,7 +77,8 @@ Variables of --backend s3, from --env or else the environment:
 pub struct StoreArguments {
     /// The directory that the backend sees as `/`, to read and write [default: ./artifacts]
     ///
-    /// The first put creates it. The backend reaches nothing outside of it.
+    /// The first put creates it; every other command needs it to be there. The backend reaches
+    /// nothing outside of it.
     #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
     #[arg(env = "ARTIFACT_STORE_DIR", hide_env_values = true)]
     pub dir: Option<PathBuf>,
@@ -84,6 +93,7 @@ pub struct StoreArguments {
     /// The backend reaches these only, and no redirect is followed. `s3` needs none: it reaches
     /// the one of AWS_ENDPOINT_URL.
     #[arg(long, value_name = "URL", global = true)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub allow_net: Vec<String>,
 
     /// Who signs the requests of `s3`: the host, outside of the sandbox, or the backend
@@ -96,6 +106,7 @@ pub struct StoreArguments {
 
     /// Reaches all endpoints through this HTTP proxy, `http://HOST:PORT`
     #[arg(long, value_name = "URL", global = true)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub proxy: Option<String>,
 
     /// Sets an environment variable that the backend sees; may be repeated
@@ -115,6 +126,7 @@ pub struct StoreArguments {
 
     /// The store of that file [default: the only one]
     #[arg(long, value_name = "NAME", global = true)]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub store: Option<String>,
 
     /// How long the backend may take over one step of a call, such as `5s` [default: 30s]
@@ -152,26 +164,40 @@ const DESCRIBING: [&str; 6] = ["dir", "backend", "allow_net", "sign", "ca", "pro
 const ENV_BEHIND: &str = "env_behind";
 
 impl Arguments {
-    /// Parses the process's arguments; ends it where they are wrong or ask for help.
-    pub fn from_process() -> Self {
-        Self::try_from(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    /// The process's arguments; an error where they are wrong or ask for help.
+    pub fn from_process() -> Result<Self, clap::Error> {
+        Self::try_from(std::env::args_os().collect())
     }
 
     /// The whole command line, for clap and what is generated from it.
     pub fn whole() -> clap::Command {
-        Self::command().mut_subcommands(|command| {
+        let command = Self::command().mut_subcommands(|command| {
             let env = Arg::new(ENV_BEHIND).long("env").value_name("NAME[=VALUE]");
             let env =
                 env.help("Sets an environment variable that the backend sees; may be repeated");
             command.arg(env.action(ArgAction::Append).help_heading("Store options"))
+        });
+        // A variable that is empty counts as one that is not set.
+        command.mut_args(|argument| {
+            let variable = argument.get_env().and_then(std::env::var_os);
+            match variable.is_some_and(|value| value.is_empty()) {
+                true => argument.env(Resettable::Reset),
+                false => argument,
+            }
         })
     }
 
-    fn try_from(
-        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
-    ) -> Result<Self, clap::Error> {
-        let matches = Self::whole().try_get_matches_from(arguments)?;
+    fn try_from(line: Vec<OsString>) -> Result<Self, clap::Error> {
+        let is_end = line.last().is_some_and(|last| last == "--");
+        let matches = Self::whole().try_get_matches_from(line)?;
         let mut arguments = Self::from_arg_matches(&matches)?;
+        if let Command::Delete(delete) = &arguments.command
+            && delete.keys.is_empty()
+            && !is_end
+        {
+            let text = "`delete` needs a KEY; with none after `--` it does nothing";
+            return Err(Self::whole().error(ErrorKind::MissingRequiredArgument, text));
+        }
         if let Some((_, command)) = matches.subcommand() {
             let behind = command.get_many(ENV_BEHIND).into_iter().flatten();
             arguments.store.env.extend(behind.cloned());
@@ -233,6 +259,10 @@ pub enum Command {
 mod tests {
     use super::*;
 
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::whole().debug_assert();
@@ -244,16 +274,14 @@ mod tests {
             ["put k", "get k", "delete k", "list", "stat k", "verify", "extract fs -o f", "man"]
         {
             let line = format!("artifact-store --env A=1 {command} --env B=2 --backend b --dir d");
-            let arguments =
-                Arguments::try_from(line.split(' ')).map_err(|e| e.to_string()).unwrap();
+            let arguments = Arguments::try_from(words(&line)).map_err(|e| e.to_string()).unwrap();
             assert_eq!(arguments.store.env, ["A=1", "B=2"]);
             assert_eq!(arguments.store.backend, PathBuf::from("b"));
             assert_eq!(arguments.store.dir, Some("d".into()));
         }
         for command in ["put k", "copy --from a --to b", "config check", "man"] {
             let line = format!("artifact-store --config c {command} --timeout 5s --memory 1MiB");
-            let arguments =
-                Arguments::try_from(line.split(' ')).map_err(|e| e.to_string()).unwrap();
+            let arguments = Arguments::try_from(words(&line)).map_err(|e| e.to_string()).unwrap();
             assert_eq!(arguments.store.config, Some("c".into()));
             assert_eq!(arguments.store.timeout, Some(Duration::from_secs(5)));
             assert_eq!(arguments.store.memory, Some(1 << 20));
@@ -273,9 +301,12 @@ mod tests {
             "--store s --dir d list",
             "--timeout 0s list",
             "--memory much list",
+            "--store= --config c list",
+            "delete",
+            "delete --dir d",
         ] {
-            let words = ["artifact-store"].into_iter().chain(line.split(' '));
-            let error = Arguments::try_from(words).map(drop).expect_err(line);
+            let line = format!("artifact-store {line}");
+            let error = Arguments::try_from(words(&line)).map(drop).expect_err(&line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }
     }

@@ -2,12 +2,15 @@
 
 use std::io::{self, Write};
 
+use anyhow::Result;
 use artifact_store::{ConfigurationError, ErrorKind};
 
+use crate::descriptor;
 use crate::hint;
 use crate::interrupt::Interrupted;
 use crate::opening::Absent;
-use crate::output::Closed;
+use crate::output::{Closed, Standard};
+use crate::shown;
 
 pub const FAILURE: u8 = 1;
 pub const USAGE: u8 = 2;
@@ -15,7 +18,6 @@ pub const NOT_FOUND: u8 = 3;
 pub const ALREADY_EXISTS: u8 = 4;
 pub const CORRUPT: u8 = 5;
 pub const UNAVAILABLE: u8 = 6;
-pub const INTERRUPTED: u8 = 130;
 
 /// Arguments that are well-formed and still make no sense.
 #[derive(Debug, thiserror::Error)]
@@ -34,20 +36,38 @@ pub fn report(error: &anyhow::Error) -> u8 {
     code(error)
 }
 
+/// Shows what clap has to say to the arguments: help on standard output, or what is wrong with them.
+pub async fn answer(error: clap::Error) -> Result<u8> {
+    if error.use_stderr() {
+        let _ = error.print();
+        return Ok(USAGE);
+    }
+    let mut out = Standard::open()?;
+    match out.is_terminal() {
+        // With colours, where the user wants them.
+        true => error.print()?,
+        false => out.write(error.render().to_string().as_bytes()).await?,
+    }
+    out.finish().await?;
+    Ok(0)
+}
+
 /// Writes a line that names the program.
 pub fn message(text: &str) {
     say(&format!("artifact-store: {text}"));
 }
 
-/// Where standard error is closed, nobody wants to know.
-fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", printable(text));
+/// Writes a line on standard error. Where that is closed, nobody wants to know.
+pub fn say(text: &str) {
+    if let Ok(mut error) = descriptor::for_writing(descriptor::ERROR) {
+        let _ = error.write_all(printable(text).as_bytes());
+    }
 }
 
 /// The exit code of a failure.
 pub fn code(error: &anyhow::Error) -> u8 {
-    if find::<Interrupted>(error).is_some() {
-        return INTERRUPTED;
+    if let Some(interrupted) = find::<Interrupted>(error) {
+        return interrupted.code();
     }
     if find::<Usage>(error).is_some() {
         return USAGE;
@@ -75,18 +95,9 @@ pub fn find<E: std::error::Error + 'static>(error: &anyhow::Error) -> Option<&E>
     })
 }
 
-/// A backend's texts reach the terminal: they must not drive it.
+/// Texts of others reach the terminal: they must neither drive it nor pass for a line of ours.
 fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            // Lines that follow are indented: none of them passes for one of ours.
-            '\n' => shown.push_str("\n    "),
-            c if c.is_control() => shown.extend(c.escape_default()),
-            c => shown.push(c),
-        }
-    }
-    shown
+    shown::text(text).replace('\n', "\n    ") + "\n"
 }
 
 #[cfg(test)]
@@ -94,8 +105,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_shown_escaped() {
-        assert_eq!(printable("a\x1b[2J\r\nhint: é"), "a\\u{1b}[2J\\r\n    hint: é");
+    fn a_text_of_several_lines_is_indented_and_escaped() {
+        assert_eq!(printable("a\x1b[2J\r\nhint: é"), "a\\u{1b}[2J\\r\n    hint: é\n");
     }
 
     #[test]

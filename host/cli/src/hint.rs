@@ -6,11 +6,9 @@ use crate::exit;
 use crate::opening::Absent;
 
 pub fn of(error: &anyhow::Error) -> Option<String> {
-    if let Some(Absent { dir, .. }) = exit::find(error) {
-        let dir = dir.display();
-        return Some(format!(
-            "the directory `{dir}` does not exist; name the store's with --dir or ARTIFACT_STORE_DIR"
-        ));
+    if exit::find::<Absent>(error).is_some() {
+        let text = "name the store's directory with --dir or ARTIFACT_STORE_DIR; a put makes it";
+        return Some(text.into());
     }
     let error: &artifact_store::Error = exit::find(error)?;
     of_kind(error.kind()).map(str::to_owned)

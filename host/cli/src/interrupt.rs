@@ -1,71 +1,140 @@
-//! Ctrl-C and SIGTERM: the first one lets the command clean up, the second ends the process.
+//! Signals that end a process: the first one lets the command clean up, the second one ends it.
 
 use std::io;
+#[cfg(unix)]
+use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::exit;
 
-/// The user, or the system, asked the command to stop.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-pub struct Interrupted;
+/// The user, or the system, asked the command to stop, by this signal.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("{}", match name(*.0) { Some(name) => format!("ended by {name}"), None => "interrupted".into() })]
+pub struct Interrupted(i32);
 
-pub struct Interrupt(watch::Receiver<bool>);
+impl Interrupted {
+    /// 128 and the signal's number, as shells have it.
+    pub fn code(self) -> u8 {
+        u8::try_from(self.0).ok().and_then(|signal| signal.checked_add(128)).unwrap_or(u8::MAX)
+    }
+}
+
+pub struct Interrupt(watch::Receiver<Option<Interrupted>>);
 
 impl Interrupt {
-    /// From here on the signals do not end the process by themselves.
+    /// From here on the signals do not end the process by themselves. Those that it was started
+    /// with ignored stay ignored.
+    ///
+    /// They are waited for in a thread of their own, so that they are heard whatever the command
+    /// waits for.
     pub fn listen() -> io::Result<Self> {
-        let mut signals = Signals::new()?;
-        let (sender, receiver) = watch::channel(false);
-        tokio::spawn(async move {
-            signals.next().await;
-            let _ = sender.send(true);
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut signals = {
+            let _inside = runtime.enter();
+            Signals::new()?
+        };
+        let (sender, receiver) = watch::channel(None);
+        let listen = async move {
+            let first = signals.next().await;
+            let _ = sender.send(Some(first));
             let patience = tokio::time::timeout(Duration::from_secs(1), signals.next());
-            if patience.await.is_err() {
-                exit::message("waiting for the backend to end; interrupt again to exit at once");
-                signals.next().await;
-            }
-            std::process::exit(exit::INTERRUPTED.into());
-        });
+            let second = match patience.await {
+                Ok(second) => second,
+                Err(_) => {
+                    exit::message(
+                        "waiting for the backend to end; interrupt again to exit at once",
+                    );
+                    signals.next().await
+                }
+            };
+            std::process::exit(second.code().into());
+        };
+        thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listen))?;
         Ok(Self(receiver))
     }
 
     /// Returns when there was one.
-    pub async fn happened(&self) {
-        // The other end lives as long as the process.
-        let _ = self.0.clone().wait_for(|happened| *happened).await;
+    pub async fn happened(&self) -> Interrupted {
+        match self.0.clone().wait_for(Option::is_some).await.map(|happened| *happened) {
+            Ok(Some(happened)) => happened,
+            // The other end lives as long as the process.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// The one that there was.
+    pub fn so_far(&self) -> Option<Interrupted> {
+        *self.0.borrow()
     }
 
     /// Does `work`, but drops it at an interrupt.
     pub async fn or<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
-            () = self.happened() => Err(Interrupted.into()),
+            happened = self.happened() => Err(happened.into()),
             outcome = work => outcome,
         }
     }
 }
 
 #[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 2]);
+struct Signals {
+    ending: Vec<(i32, tokio::signal::unix::Signal)>,
+    /// A file that grows beyond `ulimit -f` is then an error of the write, and not the end.
+    _file_size: tokio::signal::unix::Signal,
+}
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
+        use crate::startup;
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?]))
+
+        let heard = startup::ENDING.into_iter().filter(|signal| !startup::is_ignored(*signal));
+        let ending = heard.map(|number| Ok((number, signal(SignalKind::from_raw(number))?)));
+        Ok(Self {
+            ending: ending.collect::<io::Result<_>>()?,
+            _file_size: signal(SignalKind::from_raw(libc::SIGXFSZ))?,
+        })
     }
 
-    async fn next(&mut self) {
-        let [interrupt, terminate] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => (),
-            _ = terminate.recv() => (),
-        }
+    async fn next(&mut self) -> Interrupted {
+        std::future::poll_fn(|cx| {
+            let mut heard = self.ending.iter_mut();
+            match heard
+                .find_map(|(number, signal)| signal.poll_recv(cx).is_ready().then_some(*number))
+            {
+                Some(number) => Poll::Ready(Interrupted(number)),
+                None => Poll::Pending,
+            }
+        })
+        .await
     }
+}
+
+/// None for Ctrl-C, which the user knows.
+#[cfg(unix)]
+fn name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGXCPU => "SIGXCPU, the limit of processor time",
+        _ => return None,
+    })
+}
+
+#[cfg(windows)]
+fn name(_: i32) -> Option<&'static str> {
+    None
 }
 
 #[cfg(windows)]
@@ -77,7 +146,8 @@ impl Signals {
         Ok(Self(tokio::signal::windows::ctrl_c()?))
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Interrupted {
         self.0.recv().await;
+        Interrupted(2)
     }
 }

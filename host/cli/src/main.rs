@@ -2,23 +2,35 @@
 
 mod arguments;
 mod commands;
+mod descriptor;
 mod exit;
 mod hint;
+mod input;
 mod interrupt;
 mod opening;
 mod output;
 mod progress;
+mod shown;
+mod startup;
+mod streak;
 mod verbose;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::from_process();
-    verbose::init(arguments.verbose);
+    if let Ok(arguments) = &arguments {
+        verbose::init(arguments.verbose);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let code = match runtime {
         Ok(runtime) => {
-            let outcome = runtime.block_on(commands::run(arguments));
+            let outcome = runtime.block_on(async {
+                match arguments {
+                    Ok(arguments) => commands::run(arguments).await,
+                    Err(error) => exit::answer(error).await,
+                }
+            });
             // A read of standard input may still wait in a thread; nobody waits for it.
             runtime.shutdown_background();
             outcome.unwrap_or_else(|error| exit::report(&error))

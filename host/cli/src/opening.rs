@@ -1,6 +1,7 @@
 //! From the arguments to a store: which component, with which grants.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -10,7 +11,7 @@ use anyhow::Result;
 use artifact_store::{ArtifactStore, Backend, Configuration, Grants, Limits, Sign};
 
 use crate::arguments::{Signer, StoreArguments};
-use crate::exit::Usage;
+use crate::exit::{self, Usage};
 
 const FS: &str = "fs";
 const S3: &str = "s3";
@@ -19,16 +20,10 @@ const SLOW: Duration = Duration::from_millis(150);
 
 const DEFAULT_DIR: &str = "artifacts";
 
-/// What a command names in an empty store.
+/// The directory that --dir names, or does by default, does not exist.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {verb} `{}` {place} backend `fs`: not found", key.escape_debug())]
-pub struct Absent {
-    verb: &'static str,
-    place: &'static str,
-    key: String,
-    /// The directory that does not exist.
-    pub dir: PathBuf,
-}
+#[error("not found: the directory `{}` does not exist", .0.display())]
+pub struct Absent(PathBuf);
 
 impl StoreArguments {
     /// Opens the store to put something in: its directory is created if it is absent.
@@ -37,46 +32,62 @@ impl StoreArguments {
             return Ok(ArtifactStore::open(backend).await?);
         }
         let backend = self.backend(true)?;
-        if self.is_absent() && !self.is(S3) {
-            // It creates the directory durably, whatever backend will use it.
-            ArtifactStore::open_dir(self.dir()).await?;
+        if !self.is(S3) {
+            self.make_dir().await?;
         }
         Ok(opened(backend).await?)
     }
 
-    /// Opens the store that is there; none where the built-in backend's directory is absent,
-    /// which is an empty store.
-    pub async fn open(&self) -> Result<Option<ArtifactStore>> {
+    /// Opens the store that is there. Only a put makes one: an absent directory may be a disk that
+    /// is not mounted, or a typing error, and is no empty store.
+    pub async fn open(&self) -> Result<ArtifactStore> {
         self.open_as(|backend| backend).await
     }
 
     /// The same for a command that is to see the store as it is.
-    pub async fn open_unswept(&self) -> Result<Option<ArtifactStore>> {
+    pub async fn open_unswept(&self) -> Result<ArtifactStore> {
         self.open_as(|backend| backend.sweep_older_than(None)).await
     }
 
-    async fn open_as(&self, how: impl FnOnce(Backend) -> Backend) -> Result<Option<ArtifactStore>> {
+    async fn open_as(&self, how: impl FnOnce(Backend) -> Backend) -> Result<ArtifactStore> {
         if let Some(backend) = self.configured()? {
-            return Ok(Some(ArtifactStore::open(how(backend)).await?));
+            return Ok(ArtifactStore::open(how(backend)).await?);
         }
         let absent = self.is_absent();
-        let backend = self.backend(self.dir.is_some() || !absent)?;
-        if absent && self.is(FS) {
-            return Ok(None);
+        let is_needed = self.is(FS) || self.dir.is_some();
+        let backend = self.backend(is_needed || !absent)?;
+        if absent && is_needed && !self.is(S3) {
+            return Err(Absent(self.dir().to_owned()).into());
         }
-        Ok(Some(opened(how(backend)).await?))
+        Ok(opened(how(backend)).await?)
     }
 
-    /// What [`open`](Self::open) does, where an empty store has not what is asked for.
-    pub async fn open_for(
-        &self,
-        verb: &'static str,
-        place: &'static str,
-        key: &str,
-    ) -> Result<ArtifactStore> {
-        let (key, dir) = (key.to_owned(), self.dir().to_owned());
-        let absent = || Absent { verb, place, key, dir };
-        Ok(self.open().await?.ok_or_else(absent)?)
+    /// Makes the directory where it is absent, and says what the user may not have meant.
+    async fn make_dir(&self) -> Result<()> {
+        let dir = self.dir();
+        if !self.is_absent() {
+            if let Some(found) = found_instead(dir).filter(|_| self.is(FS)) {
+                exit::message(&format!(
+                    "`{}` becomes a store, beside what else is in it, such as `{}`",
+                    dir.display(),
+                    found.display()
+                ));
+            }
+            return Ok(());
+        }
+        let is_absent =
+            |dir: &&Path| *dir != Path::new("") && dir.try_exists().is_ok_and(|exists| !exists);
+        let first = dir.ancestors().take_while(is_absent).last().map(Path::to_owned);
+        // It creates the directory durably, whatever backend will use it.
+        ArtifactStore::open_dir(dir).await?;
+        if let Some(first) = first.filter(|first| first != dir) {
+            exit::message(&format!(
+                "made the directory `{}`, since even `{}` was not there",
+                dir.display(),
+                first.display()
+            ));
+        }
+        Ok(())
     }
 
     /// The configuration that a command needs.
@@ -138,7 +149,9 @@ impl StoreArguments {
         let mut variables = variables.collect::<Result<BTreeMap<_, _>, _>>()?;
         if self.is(S3) {
             for name in Backend::S3_VARIABLES {
-                if !variables.contains_key(name) && std::env::var_os(name).is_some() {
+                // An empty variable counts as one that is not set.
+                let is_set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
+                if !variables.contains_key(name) && is_set {
                     let (name, value) = variable_of(name)?;
                     variables.insert(name, value);
                 }
@@ -189,9 +202,20 @@ async fn opened(backend: Backend) -> artifact_store::Result<ArtifactStore> {
         () = tokio::time::sleep(SLOW) => {}
     }
     if io::stderr().is_terminal() {
-        eprintln!("compiling the backend; the next start finds it ready");
+        exit::say("compiling the backend; the next start finds it ready");
     }
     opening.await
+}
+
+/// Something in a directory in which no store is yet; none in an empty one, and where that cannot be
+/// found out.
+fn found_instead(dir: &Path) -> Option<PathBuf> {
+    // The first put of every store makes this one, and a new filesystem has that one.
+    if dir.join("tmp").is_dir() {
+        return None;
+    }
+    let names = fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.file_name()));
+    names.filter(|name| name != "lost+found").map(PathBuf::from).next()
 }
 
 /// The name and value of one `--env`. Messages hold no value.

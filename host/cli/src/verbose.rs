@@ -1,10 +1,12 @@
 //! What `-v` shows: the library's own events, on standard error.
 
-use std::io;
+use std::io::{self, Write};
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::descriptor;
 
 /// Without `-v` there is nothing but the message of a failure.
 pub fn init(times: u8) {
@@ -18,10 +20,17 @@ pub fn init(times: u8) {
     tracing_subscriber::fmt()
         .compact()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        .with_writer(standard_error)
         // Where standard error is closed, nobody wants to know.
         .log_internal_errors(false)
         .finish()
         .with(ours)
         .init();
+}
+
+fn standard_error() -> Box<dyn Write> {
+    match descriptor::for_writing(descriptor::ERROR) {
+        Ok(error) => error,
+        Err(_) => Box::new(io::sink()),
+    }
 }

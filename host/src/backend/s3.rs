@@ -9,6 +9,9 @@ const S3: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/s3.wasm"));
 
 const NAME: &str = "s3";
 
+/// Where no region is named.
+const REGION: &str = "us-east-1";
+
 /// Who signs the requests of the S3 backend, and so who knows the secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sign {
@@ -72,6 +75,38 @@ impl Backend {
         "S3_CHECKSUM",
     ];
 
+    /// Where a backend of [`Self::s3`] keeps its artifacts, for people: bucket, region and endpoint.
+    /// None of any other backend.
+    ///
+    /// ```
+    /// use artifact_store::{Backend, Sign};
+    ///
+    /// let variables = [("S3_BUCKET", "artifacts"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")];
+    /// let backend = Backend::s3(variables, Sign::Host)?;
+    /// let location = "bucket `artifacts` in the region `us-east-1` at http://127.0.0.1:9000";
+    /// assert_eq!(backend.s3_location().as_deref(), Some(location));
+    /// # Ok::<(), artifact_store::Error>(())
+    /// ```
+    #[must_use]
+    pub fn s3_location(&self) -> Option<String> {
+        if !matches!(self.source, Source::BuiltIn(_)) || *self.name != *NAME {
+            return None;
+        }
+        let get = |name: &str| {
+            let variable = self.grants.env.iter().rev().find(|(found, _)| found == name)?;
+            Some(variable.1.as_str())
+        };
+        let region = get("AWS_REGION").unwrap_or(REGION);
+        let amazon = format!("https://s3.{region}.amazonaws.com");
+        let endpoint = get("AWS_ENDPOINT_URL").unwrap_or(&amazon);
+        let mut text = format!("bucket `{}`", get("S3_BUCKET")?.escape_debug());
+        if let Some(prefix) = get("S3_PREFIX") {
+            text.push_str(&format!(" below `{}`", prefix.escape_debug()));
+        }
+        let (region, endpoint) = (region.escape_debug(), endpoint.escape_debug());
+        Some(format!("{text} in the region `{region}` at {endpoint}"))
+    }
+
     /// The built-in S3 backend as a component file, for the wasmtime CLI or another host.
     #[must_use]
     pub fn s3_component() -> &'static [u8] {
@@ -89,7 +124,7 @@ fn grants(
         |name: &str| LoadError::Setting { name: name.into(), why: "it is not set".into() };
     let get = |name: &str| variables.get(name).cloned();
     let bucket = get("S3_BUCKET").ok_or_else(|| not_set("S3_BUCKET"))?;
-    let region = get("AWS_REGION").unwrap_or_else(|| "us-east-1".into());
+    let region = get("AWS_REGION").unwrap_or_else(|| REGION.into());
     let url =
         get("AWS_ENDPOINT_URL").unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
     let endpoint = endpoint(&url).ok_or_else(|| LoadError::Setting {

@@ -1,10 +1,15 @@
 use anyhow::Result;
-use artifact_store::{ArtifactStore, Configuration, ConfigurationError, ErrorKind, Problem};
+use artifact_store::{
+    ArtifactStore, Configuration, ConfigurationError, Error, ErrorKind, Problem, ReadOptions,
+};
 use clap::{Args, Subcommand};
 
 use crate::arguments::StoreArguments;
 use crate::exit;
 use crate::output::Standard;
+
+/// The key of no artifact, most likely.
+const ABSENT: &str = ".artifact-store config check";
 
 /// Works on the configuration file itself
 #[derive(Args)]
@@ -21,22 +26,30 @@ enum Command {
 /// Shows what the configuration says and opens each store to prove it
 ///
 /// Each store is written as the file could have it, with all defaults and with no value of an
-/// environment variable. What is wrong is on standard error, a line for each; the exit code is then
-/// 1. Nothing is stored or removed.
+/// environment variable. Each is then opened and asked for the beginning of its listing (where the
+/// backend has none, for an artifact that is not there): a service that is down, a wrong secret and
+/// a missing bucket show in no other way. What is wrong is on standard error, a line for each; the
+/// exit code is then 1. Nothing is stored or removed.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   artifact-store --config stores.toml config check
   artifact-store --config stores.toml config check --store releases
+  artifact-store --config stores.toml config check --no-probe   # open, and ask for nothing
   artifact-store --config stores.toml config check --no-open    # the file alone")]
 struct Check {
     /// Only read the file: open no store
     #[arg(long)]
     no_open: bool,
+
+    /// Open each store, and ask it for nothing
+    #[arg(long, conflicts_with = "no_open")]
+    no_probe: bool,
 }
 
 pub async fn run(arguments: &StoreArguments, Arguments { command }: Arguments) -> Result<u8> {
-    let Command::Check(Check { no_open }) = command;
+    let Command::Check(check) = command;
+    let mut out = Standard::open()?.and_goes_on();
     let configuration = match arguments.configuration() {
         Ok(configuration) => configuration,
         Err(error) => return refuse(error),
@@ -45,39 +58,55 @@ pub async fn run(arguments: &StoreArguments, Arguments { command }: Arguments) -
         Some(name) => vec![name.as_str()],
         None => configuration.stores().collect(),
     };
-    let mut out = Standard::new();
     let mut code = 0;
     for (n, name) in names.into_iter().enumerate() {
-        let mut text = configuration.store(name)?.to_string();
         if n > 0 {
-            text.insert(0, '\n');
+            out.text("\n").await?;
         }
-        match proof(arguments, &configuration, name, no_open).await {
-            Ok(proof) => text.push_str(&proof),
-            Err(error) => {
-                exit::message(&format!("store `{}`: {error:#}", name.escape_debug()));
-                code = exit::FAILURE;
-            }
+        out.text(&configuration.store(name)?.to_string()).await?;
+        let mut proofs = Vec::new();
+        let outcome = prove(arguments, &configuration, name, &check, &mut proofs).await;
+        for proof in proofs {
+            out.text(&format!("# {proof}\n")).await?;
         }
-        out.write(text.as_bytes()).await?;
+        if let Err(error) = outcome {
+            exit::message(&format!("store `{}`: {error:#}", name.escape_debug()));
+            code = exit::FAILURE;
+        }
     }
     out.finish().await?;
     Ok(code)
 }
 
-/// What opening the store shows.
-async fn proof(
+/// What opening the store and asking it once show.
+async fn prove(
     arguments: &StoreArguments,
     configuration: &Configuration,
     name: &str,
-    no_open: bool,
-) -> Result<String> {
+    check: &Check,
+    proofs: &mut Vec<String>,
+) -> Result<()> {
     let backend = arguments.named(configuration, name)?.sweep_older_than(None);
-    if no_open {
-        return Ok(String::new());
+    proofs.extend(backend.s3_location());
+    if check.no_open {
+        return Ok(());
     }
     let store = ArtifactStore::open(backend).await?;
-    Ok(format!("# opened; SHA-256 of the component: {}\n", store.backend().digest()))
+    proofs.push(format!("opened; SHA-256 of the component: {}", store.backend().digest()));
+    if check.no_probe {
+        return Ok(());
+    }
+    match store.list("").next().await {
+        Ok(_) => {}
+        Err(error) if matches!(error.kind(), ErrorKind::Unsupported(_)) => {
+            // It cannot list. Any answer about an artifact shows that it can be asked.
+            let asked = store.read(ABSENT, ReadOptions::default()).await.map(drop);
+            let is_absent = |error: &Error| matches!(error.kind(), ErrorKind::NotFound);
+            asked.or_else(|error| if is_absent(&error) { Ok(()) } else { Err(error) })?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 /// A line for each problem, as an editor can jump to it.

@@ -1,13 +1,15 @@
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::arguments::StoreArguments;
 use crate::exit;
+use crate::streak::{self, Streak};
 
 /// Removes artifacts
 ///
-/// It is fine if there is none under a key. After a failure the remaining keys are still
-/// deleted, and the exit code is that of the first failure.
+/// It is fine if there is none under a key. After a failure the remaining keys are still deleted,
+/// as long as they would not fail in the same way, and the exit code is that of the first failure.
+/// With no key after `--` it does nothing, so that `xargs` may find none.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -15,17 +17,26 @@ Examples:
   artifact-store list --null old/ | xargs -0 artifact-store delete --")]
 pub struct Arguments {
     /// The keys of the artifacts
-    #[arg(required = true, value_name = "KEY")]
-    keys: Vec<String>,
+    #[arg(value_name = "KEY")]
+    pub keys: Vec<String>,
 }
 
 pub async fn run(store: &StoreArguments, Arguments { keys }: Arguments) -> Result<u8> {
-    let Some(store) = store.open().await? else { return Ok(0) };
-    let mut first = None;
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    let store = store.open().await.context("cannot delete")?;
+    let (mut first, mut streak) = (None, Streak::default());
     for key in keys {
-        if let Err(error) = store.delete(&key).await {
-            let code = exit::report(&error.into());
-            first.get_or_insert(code);
+        let Err(error) = store.delete(&key).await else {
+            streak.succeeded();
+            continue;
+        };
+        let error = error.into();
+        first.get_or_insert(exit::report(&error));
+        if streak.failed(&error) {
+            exit::message(streak::STOPPED);
+            break;
         }
     }
     Ok(first.unwrap_or(0))

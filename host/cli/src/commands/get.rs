@@ -1,7 +1,7 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use artifact_store::ReadOptions;
 use clap::{Args, ValueHint};
 
@@ -40,7 +40,8 @@ pub struct Arguments {
 
 pub async fn run(store: &StoreArguments, arguments: Arguments) -> Result<()> {
     let Arguments { key, output, offset, length } = arguments;
-    let store = store.open_for("get", "from", &key).await?;
+    let cannot = || format!("cannot get `{}`", key.escape_debug());
+    let store = store.open().await.with_context(cannot)?;
     let mut reader = store.read(&key, ReadOptions { offset, length }).await?;
     let mut output = Output::open(output.as_deref()).await?;
     let mut progress = match &output {

@@ -32,12 +32,14 @@ pub struct Arguments {
     #[arg(long, requires = "new")]
     fail_on_new_access: bool,
 
-    /// Write one object: {"size", "digest", "exports", "imports", …}, or {"old", "new", "new_access"}
+    /// Write one object: {"type": "component", "size", "digest", "exports", "imports", …}, or
+    /// {"type": "difference", "old", "new", "new_access"}
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Serialize)]
+#[serde(tag = "type", rename = "component")]
 struct Shown<'a> {
     file: String,
     size: u64,
@@ -56,6 +58,7 @@ struct Import<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(tag = "type", rename = "difference")]
 struct Difference<'a> {
     old: Shown<'a>,
     new: Shown<'a>,
@@ -64,12 +67,13 @@ struct Difference<'a> {
 
 pub async fn run(arguments: Arguments) -> Result<u8> {
     let Arguments { file, new, fail_on_new_access, json } = arguments;
+    let mut out = Standard::open()?.and_goes_on();
     let old = inspect(&file)?;
     let shown = Shown::of(&file, &old);
     let mut code = 0;
-    let text = match &new {
-        None if json => serde_json::to_string(&shown)? + "\n",
-        None => shown.text(&old),
+    match &new {
+        None if json => out.json(&shown).await?,
+        None => out.text(&shown.text(&old)).await?,
         Some(path) => {
             let new = inspect(path)?;
             let access: Vec<_> = new.new_access(&old).iter().map(Access::to_string).collect();
@@ -79,15 +83,12 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
             match json {
                 true => {
                     let new = Shown::of(path, &new);
-                    let difference = Difference { old: shown, new, new_access: access };
-                    serde_json::to_string(&difference)? + "\n"
+                    out.json(&Difference { old: shown, new, new_access: access }).await?;
                 }
-                false => compared(&old, &new, &access),
+                false => out.text(&compared(&old, &new, &access)).await?,
             }
         }
-    };
-    let mut out = Standard::new();
-    out.write(text.as_bytes()).await?;
+    }
     out.finish().await?;
     if code != 0 {
         exit::message("the newer version can do what the older one could not");

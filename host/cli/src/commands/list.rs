@@ -1,4 +1,5 @@
-use anyhow::Result;
+use anyhow::{Context, Result};
+use artifact_store::Entry;
 use clap::Args;
 use serde::Serialize;
 
@@ -6,6 +7,9 @@ use crate::arguments::StoreArguments;
 use crate::output::Standard;
 
 /// Lists the keys that begin with a prefix, in the backend's own order
+///
+/// At a terminal, characters that cannot be seen or that drive it are escaped. Elsewhere each key
+/// is written as it is.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -18,7 +22,7 @@ pub struct Arguments {
     #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
 
-    /// Write one object a line: {"key": string, "size": number}
+    /// Write one object a line: {"type": "artifact", "key": string, "size": number}
     #[arg(long)]
     json: bool,
 
@@ -28,6 +32,7 @@ pub struct Arguments {
 }
 
 #[derive(Serialize)]
+#[serde(tag = "type", rename = "artifact")]
 struct Line<'a> {
     key: &'a str,
     size: u64,
@@ -35,11 +40,11 @@ struct Line<'a> {
 
 pub async fn run(store: &StoreArguments, arguments: Arguments) -> Result<()> {
     let Arguments { prefix, json, null } = arguments;
-    let Some(store) = store.open().await? else { return Ok(()) };
-    let mut out = Standard::new();
+    let mut out = Standard::open()?;
+    let store = store.open().await.context("cannot list")?;
     let mut listing = store.list(&prefix);
     loop {
-        let entry = match listing.next().await {
+        let Entry { key, size, .. } = match listing.next().await {
             Ok(Some(entry)) => entry,
             Ok(None) => return out.finish().await,
             Err(error) => {
@@ -47,11 +52,10 @@ pub async fn run(store: &StoreArguments, arguments: Arguments) -> Result<()> {
                 return Err(error.into());
             }
         };
-        let mut line = match json {
-            true => serde_json::to_vec(&Line { key: &entry.key, size: entry.size })?,
-            false => entry.key.into_bytes(),
-        };
-        line.push(if null { 0 } else { b'\n' });
-        out.write(&line).await?;
+        match (json, null) {
+            (true, _) => out.json(&Line { key: &key, size }).await?,
+            (false, true) => out.write(&[key.as_bytes(), b"\0"].concat()).await?,
+            (false, false) => out.text(&(key + "\n")).await?,
+        }
     }
 }

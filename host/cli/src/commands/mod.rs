@@ -7,12 +7,14 @@ pub mod copy;
 pub mod delete;
 pub mod extract;
 pub mod get;
+mod gone;
 pub mod inspect;
 pub mod list;
 pub mod new_backend;
 pub mod put;
 pub mod shell;
 pub mod stat;
+mod transfer;
 pub mod verify;
 
 use anyhow::{Context, Result};
@@ -30,8 +32,8 @@ pub async fn run(Arguments { store, command, .. }: Arguments) -> Result<u8> {
         Command::Get(arguments) => interrupt.or(get::run(&store, arguments)).await?,
         Command::List(arguments) => interrupt.or(list::run(&store, arguments)).await?,
         Command::Stat(arguments) => interrupt.or(stat::run(&store, arguments)).await?,
-        Command::Verify(arguments) => return interrupt.or(verify::run(&store, arguments)).await,
         // Each transfer cleans up.
+        Command::Verify(arguments) => return verify::run(&store, arguments, &interrupt).await,
         Command::Copy(arguments) => return copy::run(&store, arguments, &interrupt).await,
         Command::Config(arguments) => return interrupt.or(config::run(&store, arguments)).await,
         // A check that has begun cleans up after itself.

@@ -42,6 +42,7 @@ pub async fn run(Arguments { name, path }: Arguments) -> Result<()> {
         let text = "a crate's name is letters, digits, `-` and `_`, and begins with a letter";
         return Err(Usage(text.into()).into());
     }
+    let mut out = Standard::open()?;
     let dir = path.unwrap_or_else(|| PathBuf::from(&name));
     let cannot = || format!("cannot write `{}`", dir.display());
     // Nothing that is there is written over.
@@ -57,8 +58,7 @@ pub async fn run(Arguments { name, path }: Arguments) -> Result<()> {
         dir.display(),
         dir.display()
     );
-    let mut out = Standard::new();
-    out.write(text.as_bytes()).await?;
+    out.text(&text).await?;
     out.finish().await
 }
 

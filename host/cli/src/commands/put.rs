@@ -3,15 +3,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use artifact_store::{ArtifactWriter, WriteOptions};
 use clap::{Args, ValueHint};
-use tokio::fs::File;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use crate::arguments::StoreArguments;
 use crate::exit;
+use crate::input::Input;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
-
-const CHUNK: usize = 256 * 1024;
 
 /// Stores a file, or standard input, as an artifact
 ///
@@ -45,31 +43,37 @@ pub struct Arguments {
     size: Option<u64>,
 }
 
-/// What is to be stored, and what the messages call it.
-struct Source {
-    reader: Box<dyn AsyncRead + Unpin>,
-    name: String,
-    size: Option<u64>,
-}
-
 pub async fn run(
     store: &StoreArguments,
     Arguments { key, file, create, size }: Arguments,
     interrupt: &Interrupt,
 ) -> Result<()> {
     let cannot = || format!("cannot put `{}`", key.escape_debug());
-    let (mut source, mut writer) = interrupt
+    let (mut input, mut writer) = interrupt
         .or(async {
-            let mut source = Source::open(file.as_deref()).await.with_context(cannot)?;
-            source.size = size.or(source.size);
-            let options = WriteOptions { create, size: source.size };
-            Ok((source, store.create().await?.writer(&key, options)?))
+            let input = match file.as_deref().filter(|path| *path != Path::new("-")) {
+                Some(path) => Input::file(path).await,
+                None => Input::standard(),
+            };
+            let input = input.with_context(cannot)?;
+            let options = WriteOptions { create, size: size.or(input.size()) };
+            Ok((input, store.create().await?.writer(&key, options)?))
         })
         .await?;
-    match interrupt.or(source.copy(&mut writer)).await {
-        Ok(()) => {
+    if input.is_terminal() {
+        exit::message("reading from the terminal, until Ctrl-D at the beginning of a line");
+    }
+    match interrupt.or(send(&mut input, size, &mut writer)).await {
+        Ok(sent) => {
             // From here on it is the backend's: the interrupt came too late, and the outcome is true.
             writer.commit().await?;
+            if sent == 0 && file.is_none() && Path::new(&key).is_file() {
+                exit::message(&format!(
+                    "standard input was empty, and so is the artifact; to store the file `{0}`: \
+                     artifact-store put KEY {0}",
+                    key.escape_debug()
+                ));
+            }
             Ok(())
         }
         Err(error) => {
@@ -81,46 +85,36 @@ pub async fn run(
     }
 }
 
-impl Source {
-    async fn open(file: Option<&Path>) -> Result<Self> {
-        let Some(path) = file.filter(|path| *path != Path::new("-")) else {
-            let reader = Box::new(tokio::io::stdin());
-            return Ok(Self { reader, name: "standard input".into(), size: None });
-        };
-        let name = format!("`{}`", path.display());
-        let cannot = || format!("cannot read {name}");
-        let file = File::open(path).await.with_context(cannot)?;
-        let metadata = file.metadata().await.with_context(cannot)?;
-        if metadata.is_dir() {
-            bail!(
-                "cannot read {name}: it is a directory, and an artifact is one file (`tar` makes one)"
-            );
-        }
-        // The files of /proc say that they are empty, and are not.
-        let size = Some(metadata.len()).filter(|size| metadata.is_file() && *size > 0);
-        Ok(Self { reader: Box::new(file), name, size })
-    }
-
-    /// Hands all of it to the writer, in bounded memory, and compares the size.
-    async fn copy(&mut self, writer: &mut ArtifactWriter) -> Result<()> {
-        let mut progress = Progress::new("put", self.size);
-        let mut buffer = vec![0; CHUNK];
-        let mut copied = 0;
-        loop {
-            let read = self.reader.read(&mut buffer).await;
-            let read = read.with_context(|| format!("cannot read {}", self.name))?;
-            copied += read as u64;
-            match self.size {
-                Some(size) if copied > size => {
-                    bail!("{} has more than the expected {size} bytes", self.name)
-                }
-                Some(size) if read == 0 && copied < size => {
-                    bail!("{} has only {copied} of the expected {size} bytes", self.name)
-                }
-                _ if read == 0 => return Ok(()),
-                _ => writer.write_all(&buffer[..read]).await?,
+/// Hands all of it to the writer, in bounded memory, and compares the size; how much it was.
+async fn send(
+    input: &mut Input,
+    expected: Option<u64>,
+    writer: &mut ArtifactWriter,
+) -> Result<u64> {
+    let known = expected.or(input.size());
+    let mut progress = Progress::new("put", known);
+    let mut sent = 0;
+    loop {
+        let bytes = input.next().await?;
+        let count = bytes.len() as u64;
+        sent += count;
+        let is_end = count == 0;
+        if known.is_none_or(|size| sent <= size) {
+            writer.write_all(bytes).await?;
+            progress.add(count);
+            if !is_end {
+                continue;
             }
-            progress.add(read as u64);
         }
+        match expected {
+            Some(size) if sent > size => {
+                bail!("{} has more than the expected {size} bytes", input.name())
+            }
+            Some(size) if sent < size => {
+                bail!("{} has only {sent} of the expected {size} bytes", input.name())
+            }
+            _ => input.check_unchanged(sent)?,
+        }
+        return Ok(sent);
     }
 }

@@ -37,7 +37,13 @@ impl Completions {
     pub async fn run(self) -> Result<()> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Arguments::whole(), NAME, &mut script);
-        print(&script).await
+        let mut script = String::from_utf8(script)?;
+        if self.shell == Shell::Bash {
+            // clap-rs/clap#6421: where the program's name has a hyphen, the script looks for other
+            // words than it sets.
+            script = script.replace("artifact__subcmd__store", "artifact__store");
+        }
+        print(script.as_bytes()).await
     }
 }
 
@@ -59,7 +65,7 @@ impl Man {
 }
 
 async fn print(bytes: &[u8]) -> Result<()> {
-    let mut out = Standard::new();
+    let mut out = Standard::open()?;
     out.write(bytes).await?;
     out.finish().await
 }

@@ -1,6 +1,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ pub struct Arguments {
     /// The key of the artifact
     key: String,
 
-    /// Write one object: {"key", "size", "checksum", "modified"}
+    /// Write one object: {"type": "artifact", "key", "size", "checksum", "modified"}
     ///
     /// The checksum is the CRC-64/NVME in 16 hexadecimal digits, the time is in RFC 3339, UTC;
     /// each is null where the backend does not know it.
@@ -26,6 +26,7 @@ pub struct Arguments {
 }
 
 #[derive(Serialize)]
+#[serde(tag = "type", rename = "artifact")]
 struct Shown<'a> {
     key: &'a str,
     size: u64,
@@ -34,7 +35,9 @@ struct Shown<'a> {
 }
 
 pub async fn run(store: &StoreArguments, Arguments { key, json }: Arguments) -> Result<()> {
-    let store = store.open_for("stat", "in", &key).await?;
+    let mut out = Standard::open()?;
+    let cannot = || format!("cannot stat `{}`", key.escape_debug());
+    let store = store.open().await.with_context(cannot)?;
     let info = store.stat(&key).await?;
     let shown = Shown {
         key: &key,
@@ -42,10 +45,10 @@ pub async fn run(store: &StoreArguments, Arguments { key, json }: Arguments) -> 
         checksum: info.checksum.map(|checksum| format!("{checksum:016x}")),
         modified: info.modified.and_then(rfc3339),
     };
-    let text = if json { serde_json::to_string(&shown)? } else { shown.lines() };
-    let mut out = Standard::new();
-    out.write(text.as_bytes()).await?;
-    out.write(b"\n").await?;
+    match json {
+        true => out.json(&shown).await?,
+        false => out.text(&shown.lines()).await?,
+    }
     out.finish().await
 }
 
@@ -58,7 +61,7 @@ impl Shown<'_> {
         };
         let modified = modified.as_deref().unwrap_or("unknown");
         format!(
-            "key       {key}\nsize      {size} bytes\nchecksum  {checksum}\nmodified  {modified}"
+            "key       {key}\nsize      {size} bytes\nchecksum  {checksum}\nmodified  {modified}\n"
         )
     }
 }

@@ -30,6 +30,10 @@ impl inventory::Guest for Wrong {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<inventory::Page, Error> {
+        if fault("lists-one-page") && cursor.is_some() {
+            return Err(Error::Unavailable("as asked".into()));
+        }
+        let limit = if fault("lists-one-page") { 1 } else { limit };
         let is_meant = |key: &String| match fault("prefix-is-a-path") {
             true => {
                 prefix.is_empty()

@@ -22,6 +22,9 @@ fn finding(kind: FindingKind, path: &Path, detail: &str) -> (String, Finding) {
 
 impl Guest for Wrong {
     async fn audit(cursor: Option<String>, limit: u32) -> Result<Findings, Error> {
+        if fault("audit-fails") {
+            return Err(Error::Unavailable("as asked".into()));
+        }
         let mut found = Vec::new();
         for path in paths("/")? {
             if ![TEMPORARIES, ARTIFACTS].map(Path::new).contains(&path.as_path()) {

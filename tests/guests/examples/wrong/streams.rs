@@ -108,6 +108,12 @@ impl streams::Guest for Wrong {
         length: Option<u64>,
     ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
         let path = path(&key)?;
+        if fault("reads-unavailable") {
+            return Err(Error::Unavailable("as asked".into()));
+        }
+        if fault("reads-nothing") {
+            return Err(Error::NotFound);
+        }
         let (mut writer, stream) = wit_stream::new();
         let (report, outcome) =
             wit_future::new(|| Err(Error::Other("the read was dropped".into())));

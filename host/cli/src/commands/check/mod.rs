@@ -63,7 +63,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Write one object: {"backend", "seed", "passed", "failed", …, "checks": […]}
+    /// Write one object: {"type": "report", "backend", "seed", "passed", "failed", …, "checks": […]}
     #[arg(long)]
     json: bool,
 
@@ -85,6 +85,7 @@ pub async fn run(
     interrupt: &Interrupt,
 ) -> Result<u8> {
     let Arguments { file, only, crash, seed, json, junit } = arguments;
+    let mut out = Standard::open()?.and_goes_on();
     let is_meant =
         |check: &&Check| only.is_empty() || only.iter().any(|name| name == check.group().name());
     let selected: Vec<_> = checks().filter(is_meant).collect();
@@ -143,9 +144,10 @@ pub async fn run(
         output.write(report.junit()?.as_bytes()).await?;
         output.finish().await?;
     }
-    let mut out = Standard::new();
-    let text = if json { serde_json::to_string(&report)? + "\n" } else { report.text() };
-    out.write(text.as_bytes()).await?;
+    match json {
+        true => out.json(&report).await?,
+        false => out.text(&report.text()).await?,
+    }
     out.finish().await?;
     Ok(if report.failed > 0 { exit::FAILURE } else { 0 })
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::crash;
 
 #[derive(Serialize)]
+#[serde(tag = "type", rename = "report")]
 pub struct Report {
     backend: String,
     seed: u64,

@@ -1,0 +1,122 @@
+//! From one store to another: comparing and copying an artifact.
+
+use std::cell::RefCell;
+
+use anyhow::{Context, Result};
+use artifact_store::{ArtifactStore, ErrorKind, ReadOptions, WriteOptions};
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+
+use crate::exit;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// A store of the configuration.
+pub struct Named {
+    pub name: String,
+    pub store: ArtifactStore,
+}
+
+impl Named {
+    /// Says in an error which store it is about.
+    pub fn blame<T>(&self, outcome: artifact_store::Result<T>) -> Result<T> {
+        outcome.with_context(|| in_store(&self.name))
+    }
+}
+
+pub fn in_store(name: &str) -> String {
+    format!("store `{}`", name.escape_debug())
+}
+
+pub fn is_absent(error: &anyhow::Error) -> bool {
+    let error: Option<&artifact_store::Error> = exit::find(error);
+    error.is_some_and(|error| matches!(error.kind(), ErrorKind::NotFound))
+}
+
+/// Whether two artifacts have the same size and checksum. None where a backend cannot say.
+pub async fn is_alike(from: &Named, to: &Named, key: &str, size: u64) -> Result<Option<bool>> {
+    let there = match to.store.stat(key).await {
+        Ok(there) => there,
+        Err(error) => {
+            return match error.kind() {
+                // What is damaged there is not the same: a copy repairs it.
+                ErrorKind::NotFound | ErrorKind::Corrupt(_) => Ok(Some(false)),
+                ErrorKind::Unsupported(_) => Ok(None),
+                _ => to.blame(Err(error)),
+            };
+        }
+    };
+    if there.size != size {
+        return Ok(Some(false));
+    }
+    let here = from.blame(from.store.stat(key).await)?;
+    Ok(there.checksum.zip(here.checksum).map(|(there, here)| there == here))
+}
+
+/// Compares the bytes. What cannot be right in the other store is not the same.
+pub async fn is_same(from: &Named, to: &Named, key: &str) -> Result<bool> {
+    let differs = |error: artifact_store::Error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Corrupt(_) | ErrorKind::Protocol(_) => Ok(false),
+        _ => to.blame(Err(error)),
+    };
+    let mut there = match to.store.read(key, ReadOptions::default()).await {
+        Ok(reader) => reader,
+        Err(error) => return differs(error),
+    };
+    let mut here = from.blame(from.store.read(key, ReadOptions::default()).await)?;
+    if here.info().size != there.info().size {
+        return Ok(false);
+    }
+    let (mut ours, mut theirs) = (Bytes::new(), Bytes::new());
+    loop {
+        if ours.is_empty() {
+            ours = from.blame(here.next_chunk().await)?.unwrap_or_default();
+        }
+        if theirs.is_empty() {
+            theirs = match there.next_chunk().await {
+                Ok(next) => next.unwrap_or_default(),
+                Err(error) => return differs(error),
+            };
+        }
+        let both = ours.len().min(theirs.len());
+        if both == 0 {
+            return Ok(ours.is_empty() && theirs.is_empty());
+        }
+        if ours.split_to(both) != theirs.split_to(both) {
+            return Ok(false);
+        }
+    }
+}
+
+/// Copies an artifact; its size. Both ends compare the bytes with a checksum, as in every whole
+/// read and every write. After an interrupt nothing of it is left.
+pub async fn transfer(
+    from: &Named,
+    to: &Named,
+    key: &str,
+    interrupt: &Interrupt,
+    progress: &RefCell<Progress>,
+) -> Result<u64> {
+    let opened = interrupt.or(async {
+        let reader = from.blame(from.store.read(key, ReadOptions::default()).await)?;
+        let size = Some(reader.info().size);
+        let writer = to.store.writer(key, WriteOptions { create: false, size });
+        Ok((reader, to.blame(writer)?))
+    });
+    let (mut reader, mut writer) = opened.await?;
+    let sending = async {
+        while let Some(chunk) = from.blame(reader.next_chunk().await)? {
+            let sent = writer.write_all(&chunk).await;
+            sent.with_context(|| in_store(&to.name))?;
+            progress.borrow_mut().add(chunk.len() as u64);
+        }
+        Ok(())
+    };
+    match interrupt.or(sending).await {
+        Ok(()) => Ok(to.blame(writer.commit().await)?.size),
+        Err(error) => {
+            writer.abort().await;
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,289 @@
+mod report;
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use artifact_store::{ArtifactStore, ErrorKind, FindingKind, ReadOptions, Swept};
+use clap::Args;
+use futures::{StreamExt, stream};
+use report::{Report, State};
+
+use super::gone::{self, Gone};
+use super::transfer::{self, Named};
+use crate::arguments::StoreArguments;
+use crate::exit::{self, Usage};
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::output::Standard;
+use crate::progress::Progress;
+
+/// Artifacts that are read at once.
+const AT_ONCE: usize = 4;
+
+/// Reads all artifacts and reports what is damaged
+///
+/// Each artifact is read to its end and compared with its checksum; one without a checksum counts
+/// as unchecked. Then the backend is asked for what only it can see: damage of artifacts that no
+/// listing names, unfinished writes, and things that are not of this store; these are reported for
+/// the whole store, whatever the prefix.
+///
+/// Nothing is changed without --repair or --repair-from. Exits with 5 if anything is damaged;
+/// otherwise with the code of the first artifact or part of the store that could not be read;
+/// otherwise with 1 if an artifact is unchecked.
+#[derive(Args)]
+#[command(after_help = "\
+A damaged artifact is repaired by putting it again, or deleted by its key.
+
+Examples:
+  artifact-store verify
+  artifact-store verify builds/
+  artifact-store verify --json | jq -r 'select(.state == \"damaged\") | .key // .name'
+  artifact-store verify --repair --older-than 2h
+  artifact-store --config stores.toml --store disk verify --repair-from archive")]
+pub struct Arguments {
+    /// What the keys of the artifacts to read begin with; none reads all
+    #[arg(default_value = "", hide_default_value = true)]
+    prefix: String,
+
+    /// Remove the unfinished writes that nobody goes on with, and nothing else
+    #[arg(long)]
+    repair: bool,
+
+    /// How long ago an unfinished write has to have been written to, to be removed
+    #[arg(long, value_name = "AGE", default_value = "1day", requires = "repair")]
+    #[arg(value_parser = humantime::parse_duration)]
+    older_than: Duration,
+
+    /// Fetch each damaged artifact from this store of --config
+    ///
+    /// One that is damaged there too, or absent, stays as it is and counts as damaged.
+    #[arg(long, value_name = "STORE")]
+    repair_from: Option<String>,
+
+    /// Write one object a line for each problem, and a summary at the end
+    ///
+    /// {"type": "artifact", "key", "state": "damaged", "repaired" or "unreadable", "error"};
+    /// {"type": "finding", "name", "state": "damaged", "temporary" or "foreign", "size",
+    /// "modified", "error"}; {"type": "failure", "error"} for a part of the store that cannot be
+    /// seen; {"type": "summary", "sound", "unchecked", "bytes", "damaged", "unreadable",
+    /// "temporary", "foreign", "complete", "audited"}, with "repaired" and "removed" where that was
+    /// asked for.
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(
+    store: &StoreArguments,
+    arguments: Arguments,
+    interrupt: &Interrupt,
+) -> Result<u8> {
+    let Arguments { prefix, repair, older_than, repair_from, json } = arguments;
+    let out = Standard::open()?.and_goes_on();
+    let opened = async {
+        let source = match repair_from {
+            Some(name) => Some(source(store, name).await?),
+            None => None,
+        };
+        let name = store.store.clone().unwrap_or_default();
+        let store = store.open_unswept().await.context("cannot verify")?;
+        Ok((source, Named { name, store }))
+    };
+    let (source, store) = interrupt.or(opened).await?;
+    let mut report = Report::new(out, json);
+    report.summary.repaired = source.is_some().then_some(0);
+    let begun = Instant::now();
+    let examination = Examination { store: &store, source: source.as_ref(), interrupt };
+    let outcome = examination.run(&prefix, repair.then_some(older_than), &mut report).await;
+    if outcome.is_err() {
+        // What was found until then is worth knowing.
+        report.flush().await?;
+    }
+    outcome?;
+    report.finish(begun.elapsed()).await
+}
+
+/// The store to repair from.
+async fn source(arguments: &StoreArguments, name: String) -> Result<Named> {
+    let configuration = arguments.configuration()?;
+    let backend = arguments.named(&configuration, &name)?.sweep_older_than(None);
+    let is_same = match &arguments.store {
+        Some(own) => *own == name,
+        None => configuration.stores().eq([&*name]),
+    };
+    if is_same {
+        return Err(Usage("--repair-from names the store that is verified".into()).into());
+    }
+    let store = ArtifactStore::open(backend).await.with_context(|| transfer::in_store(&name))?;
+    Ok(Named { name, store })
+}
+
+struct Examination<'a> {
+    store: &'a Named,
+    /// Where to fetch what is damaged.
+    source: Option<&'a Named>,
+    interrupt: &'a Interrupt,
+}
+
+impl Examination<'_> {
+    async fn run(
+        &self,
+        prefix: &str,
+        older_than: Option<Duration>,
+        report: &mut Report,
+    ) -> Result<()> {
+        self.read_all(prefix, report).await?;
+        if let Some(older_than) = older_than {
+            let Swept { removed, .. } =
+                self.or_interrupt(self.store.store.sweep(older_than)).await??;
+            report.summary.removed = Some(removed);
+        }
+        if let Some(source) = self.source {
+            self.repair_unlisted(source, prefix, report).await?;
+        }
+        self.audit(report).await
+    }
+
+    async fn or_interrupt<T>(&self, work: impl Future<Output = T>) -> Result<T> {
+        self.interrupt.or(async { Ok(work.await) }).await
+    }
+
+    async fn read_all(&self, prefix: &str, report: &mut Report) -> Result<()> {
+        let mut progress = Progress::new("verify", None);
+        let is_stopped = Cell::new(false);
+        let listing = Some(self.store.store.list(prefix));
+        let keys = stream::unfold(listing, async |listing| {
+            let mut listing = listing.filter(|_| !is_stopped.get())?;
+            match listing.next().await.transpose()? {
+                Ok(entry) => Some((Ok(entry.key), Some(listing))),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        let reading = keys.map(|key| async {
+            match key {
+                Ok(key) => {
+                    let outcome = read(&self.store.store, &key).await;
+                    Ok((key, outcome))
+                }
+                Err(error) => Err(error),
+            }
+        });
+        let mut reading = std::pin::pin!(reading.buffer_unordered(AT_ONCE));
+        let mut gone = Gone::default();
+        while let Some(next) = self.or_interrupt(reading.next()).await? {
+            let (key, outcome) = match next {
+                Ok(read) => read,
+                Err(error) => {
+                    report.failed(&error.into()).await?;
+                    continue;
+                }
+            };
+            let error = match outcome {
+                Ok((bytes, is_checked)) => {
+                    report.read(bytes, is_checked);
+                    progress.add(bytes);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match error.kind() {
+                ErrorKind::NotFound => gone.add(&key),
+                // Bytes that are not the ones that were put, whoever noticed it.
+                ErrorKind::Corrupt(_) | ErrorKind::Protocol(_) => {
+                    self.damaged(&key, error.kind().to_string(), report).await?;
+                }
+                _ => is_stopped.set(!report.unreadable(&key, error).await?),
+            }
+        }
+        match self.interrupt.or(gone.still_listed(&self.store.store, prefix)).await {
+            Ok(holes) => {
+                for entry in holes {
+                    self.damaged(&entry.key, gone::TEXT.into(), report).await?;
+                }
+                Ok(())
+            }
+            Err(error) if exit::find::<Interrupted>(&error).is_some() => Err(error),
+            Err(error) => report.failed(&error).await,
+        }
+    }
+
+    /// Fetches the artifact from the other store, where there is one, and says what came of it.
+    async fn damaged(&self, key: &str, mut error: String, report: &mut Report) -> Result<()> {
+        let Some(source) = self.source else {
+            return report.damaged(key, State::Damaged, error).await;
+        };
+        let progress = RefCell::new(Progress::hidden());
+        let fetched = transfer::transfer(source, self.store, key, self.interrupt, &progress).await;
+        let state = match fetched {
+            Ok(_) => State::Repaired,
+            Err(why) if exit::find::<Interrupted>(&why).is_some() => return Err(why),
+            Err(why) => {
+                error.push_str(&format!("; it could not be repaired: {why:#}"));
+                State::Damaged
+            }
+        };
+        report.damaged(key, state, error).await
+    }
+
+    /// Damage that no listing names: the other store knows the keys.
+    async fn repair_unlisted(
+        &self,
+        source: &Named,
+        prefix: &str,
+        report: &mut Report,
+    ) -> Result<()> {
+        if !self.or_interrupt(self.has_damage()).await? {
+            return Ok(());
+        }
+        let mut listing = source.store.list(prefix);
+        loop {
+            let entry = match self.or_interrupt(listing.next()).await? {
+                Ok(Some(entry)) => entry,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    return report.failed(&source.blame::<()>(Err(error)).unwrap_err()).await;
+                }
+            };
+            let stat = self.or_interrupt(self.store.store.stat(&entry.key)).await?;
+            if let Err(error) = stat
+                && let ErrorKind::Corrupt(_) = error.kind()
+            {
+                self.damaged(&entry.key, error.kind().to_string(), report).await?;
+            }
+        }
+    }
+
+    /// Whether the backend knows of damage. Where it cannot be asked, the audit says so.
+    async fn has_damage(&self) -> bool {
+        let mut audit = self.store.store.audit();
+        while let Ok(Some(finding)) = audit.next().await {
+            if finding.kind == FindingKind::Damaged {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn audit(&self, report: &mut Report) -> Result<()> {
+        let mut audit = self.store.store.audit();
+        let mut is_offered = false;
+        loop {
+            match self.or_interrupt(audit.next()).await? {
+                Ok(Some(finding)) => report.found(&finding).await?,
+                Ok(None) => return Ok(()),
+                Err(error) if !is_offered && matches!(error.kind(), ErrorKind::Unsupported(_)) => {
+                    report.summary.audited = false;
+                    return Ok(());
+                }
+                Err(error) => return report.failed(&error.into()).await,
+            }
+            is_offered = true;
+        }
+    }
+}
+
+/// Reads a whole artifact, which compares it with its checksum; its size, and whether it has one.
+async fn read(store: &ArtifactStore, key: &str) -> artifact_store::Result<(u64, bool)> {
+    let mut reader = store.read(key, ReadOptions::default()).await?;
+    while reader.next_chunk().await?.is_some() {}
+    Ok((reader.info().size, reader.info().checksum.is_some()))
+}

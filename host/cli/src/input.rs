@@ -1,0 +1,133 @@
+//! What `put` reads.
+
+use std::fs::{File, Metadata};
+use std::io::{self, IsTerminal, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail};
+use tokio::task::spawn_blocking;
+
+use crate::descriptor::{self, Patient};
+use crate::output::Place;
+
+const CHUNK: usize = 256 << 10;
+
+/// What is to be stored.
+pub struct Input {
+    /// Taken while another thread reads.
+    reader: Option<Box<dyn Read + Send>>,
+    buffer: Vec<u8>,
+    /// What messages call it.
+    name: String,
+    is_terminal: bool,
+    /// Of a regular file, to see whether it changes.
+    file: Option<(File, Stamp)>,
+}
+
+/// What a change of a file changes.
+#[derive(PartialEq)]
+struct Stamp {
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    /// None where the system does not know how much there is to read: files of `/proc` say that
+    /// they are empty, those of `/sys` that they are a page. Neither has a block on a disk.
+    fn of(file: &Metadata) -> Option<Self> {
+        #[cfg(unix)]
+        let has_blocks = std::os::unix::fs::MetadataExt::blocks(file) > 0;
+        #[cfg(not(unix))]
+        let has_blocks = true;
+        let (size, modified) = (file.len(), file.modified().ok());
+        (file.is_file() && size > 0 && has_blocks).then_some(Self { size, modified })
+    }
+}
+
+impl Input {
+    /// Standard input, which is read to its end.
+    pub fn standard() -> Result<Self> {
+        let reader = descriptor::for_reading(descriptor::INPUT);
+        let reader = reader.context("cannot read standard input")?;
+        let is_terminal = io::stdin().is_terminal();
+        Ok(Self { is_terminal, ..Self::new(reader, "standard input".into()) })
+    }
+
+    /// A file. Opening a pipe waits for its writer.
+    pub async fn file(path: &Path) -> Result<Self> {
+        let name = format!("`{}`", path.display());
+        let cannot = || format!("cannot read {name}");
+        if let Ok(Place::Descriptor(number)) = Place::of(path) {
+            // Opened by its name, a closed one would be what took its place.
+            drop(descriptor::for_reading(number).with_context(cannot)?);
+        }
+        let owned = path.to_owned();
+        let opening = spawn_blocking(move || {
+            let file = File::open(owned)?;
+            let metadata = file.metadata()?;
+            Ok::<_, io::Error>((file, metadata))
+        });
+        let (file, metadata) = opening.await?.with_context(cannot)?;
+        if metadata.is_dir() {
+            bail!(
+                "cannot read {name}: it is a directory, and an artifact is one file (`tar` makes one)"
+            );
+        }
+        let reader = Patient::new(file.try_clone().with_context(cannot)?);
+        let file = Stamp::of(&metadata).map(|stamp| (file, stamp));
+        Ok(Self { file, ..Self::new(Box::new(reader), name) })
+    }
+
+    fn new(reader: Box<dyn Read + Send>, name: String) -> Self {
+        Self { reader: Some(reader), buffer: vec![0; CHUNK], name, is_terminal: false, file: None }
+    }
+
+    /// Whether somebody types it.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How many bytes there are to read, where that is known.
+    pub fn size(&self) -> Option<u64> {
+        self.file.as_ref().map(|(_, stamp)| stamp.size)
+    }
+
+    /// The next bytes; none at the end.
+    pub async fn next(&mut self) -> Result<&[u8]> {
+        let Some(mut reader) = self.reader.take() else { return Ok(&[]) };
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let reading = spawn_blocking(move || {
+            let outcome = reader.read(&mut buffer);
+            (reader, buffer, outcome)
+        });
+        let (reader, buffer, outcome) = reading.await?;
+        self.buffer = buffer;
+        self.reader = Some(reader);
+        let count = outcome.with_context(|| format!("cannot read {}", self.name))?;
+        Ok(&self.buffer[..count])
+    }
+
+    /// Whether the `read` bytes are the whole file as it was when it was opened.
+    ///
+    /// # Errors
+    ///
+    /// Where it has changed since: what was read was perhaps never there at once.
+    pub fn check_unchanged(&self, read: u64) -> Result<()> {
+        let Some((file, before)) = &self.file else { return Ok(()) };
+        let name = &self.name;
+        let now = file.metadata().with_context(|| format!("cannot read {name}"))?;
+        if Stamp::of(&now).as_ref() == Some(before) && read == before.size {
+            return Ok(());
+        }
+        bail!(
+            "{name} changed while it was read: it had {} bytes, and {read} were read; \
+             `artifact-store put KEY < FILE` stores what it reads, whatever changes meanwhile",
+            before.size
+        )
+    }
+}

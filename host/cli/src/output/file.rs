@@ -1,0 +1,147 @@
+//! A file that is written: replaced all at once where that is possible, in place elsewhere.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use tempfile::{Builder, NamedTempFile, TempPath};
+use tokio::task::spawn_blocking;
+
+use super::attributes;
+use super::place::Place;
+use crate::exit;
+
+/// A file that is open for writing, and what is left to do when all is written.
+pub struct Target {
+    file: File,
+    end: End,
+}
+
+enum End {
+    /// A pipe or a device.
+    Nothing,
+    /// It is the file itself.
+    InPlace,
+    /// It becomes `target`; dropped before, it leaves no trace.
+    Replace { temporary: TempPath, target: PathBuf, was_there: bool },
+}
+
+impl Target {
+    /// Opens what a path leads to. Opening a pipe waits for its reader.
+    pub async fn open(place: Place) -> io::Result<Self> {
+        match place {
+            Place::Descriptor(_) => Err(io::ErrorKind::InvalidInput.into()),
+            Place::Special(path) => {
+                let opening = move || File::options().write(true).truncate(true).open(path);
+                Ok(Self { file: spawn_blocking(opening).await??, end: End::Nothing })
+            }
+            Place::New(target) => {
+                // The permissions that the user's umask leaves, as any program's output.
+                let temporary = temporary_beside(&target, 0o666)?;
+                Ok(Self::replacing(temporary, target, false))
+            }
+            Place::Existing(target, old) => Self::existing(target, &old),
+        }
+    }
+
+    fn existing(target: PathBuf, old: &Metadata) -> io::Result<Self> {
+        let temporary = match temporary_beside(&target, 0o600) {
+            Ok(temporary) => temporary,
+            Err(error) if may_be_written_in_place(&error) => {
+                return Self::in_place(&target, "its directory cannot be written to");
+            }
+            Err(error) => return Err(error),
+        };
+        match attributes::carry_over(&target, old, temporary.as_file()) {
+            Ok(lost) if lost.is_empty() => {}
+            Ok(lost) => exit::message(&format!(
+                "`{}` loses the extended attributes {}",
+                target.display(),
+                lost.join(", ")
+            )),
+            Err(why) => {
+                drop(temporary);
+                return Self::in_place(&target, why);
+            }
+        }
+        if let Some(others) = attributes::other_names(old) {
+            exit::message(&format!(
+                "`{}` becomes a new file; its {others} other names (hard links) keep the old bytes",
+                target.display()
+            ));
+        }
+        Ok(Self::replacing(temporary, target, true))
+    }
+
+    fn replacing(temporary: NamedTempFile, target: PathBuf, was_there: bool) -> Self {
+        let (file, temporary) = temporary.into_parts();
+        Self { file, end: End::Replace { temporary, target, was_there } }
+    }
+
+    /// What was there is lost from here on; who reads it sees a part of what is written.
+    fn in_place(target: &Path, why: &str) -> io::Result<Self> {
+        let file = File::options().write(true).open(target)?;
+        attributes::take_privileges(&file)?;
+        exit::message(&format!(
+            "`{}` is written in place, since {why}: it is incomplete until this command succeeds",
+            target.display()
+        ));
+        file.set_len(0)?;
+        Ok(Self { file, end: End::InPlace })
+    }
+
+    /// Where the bytes go.
+    pub fn writer(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// All is written: makes it durable and visible.
+    ///
+    /// Where this is dropped, the temporary goes with it. So it stays with the caller, and only
+    /// what takes long is done in another thread.
+    pub async fn finish(mut self) -> io::Result<()> {
+        if let End::Nothing = self.end {
+            return Ok(());
+        }
+        let file = self.writer()?;
+        spawn_blocking(move || file.sync_all()).await??;
+        let End::Replace { temporary, target, was_there } = self.end else { return Ok(()) };
+        let error = match temporary.persist(&target) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if !was_there || !may_be_written_in_place(&error.error) {
+            return Err(error.error);
+        }
+        // Such as a file that is mounted by itself.
+        let why = format!("it cannot be replaced ({})", error.error);
+        let mut place = Self::in_place(&target, &why)?.file;
+        self.file.seek(SeekFrom::Start(0))?;
+        io::copy(&mut self.file, &mut place)?;
+        place.sync_all()
+    }
+}
+
+/// Whether a file that cannot be replaced for this reason can perhaps be written all the same.
+fn may_be_written_in_place(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::PermissionDenied
+            | Kind::ReadOnlyFilesystem
+            | Kind::ResourceBusy
+            | Kind::CrossesDevices
+    )
+}
+
+fn temporary_beside(target: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    let mut builder = Builder::new();
+    builder.prefix(".artifact-store-");
+    #[cfg(unix)]
+    let permissions: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    #[cfg(unix)]
+    builder.permissions(permissions);
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder.tempfile_in(target.parent().unwrap_or(Path::new(".")))
+}

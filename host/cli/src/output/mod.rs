@@ -1,0 +1,77 @@
+//! Where bytes go: standard output, another descriptor, or a file that appears whole or not at all.
+
+mod attributes;
+mod file;
+mod place;
+mod sink;
+mod standard;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::descriptor::{self, Patient};
+use file::Target;
+pub use place::Place;
+use sink::Sink;
+pub use standard::{Closed, Standard};
+
+/// Where a command's `-o` leads.
+pub enum Output {
+    Standard(Standard),
+    /// Anything else, and what messages call it.
+    Other {
+        sink: Sink,
+        target: Option<Target>,
+        name: String,
+    },
+}
+
+impl Output {
+    /// `-` and nothing are standard output.
+    pub async fn open(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+            return Ok(Self::Standard(Standard::open()?));
+        };
+        let name = format!("`{}`", path.display());
+        let cannot = || format!("cannot write {name}");
+        match Place::of(path).with_context(cannot)? {
+            Place::Descriptor(descriptor::OUTPUT) => Ok(Self::Standard(Standard::open()?)),
+            Place::Descriptor(number) => {
+                let sink = Sink::new(descriptor::for_writing(number).with_context(cannot)?);
+                Ok(Self::Other { sink, target: None, name })
+            }
+            place => {
+                let target = Target::open(place).await.with_context(cannot)?;
+                let writer = Patient::new(target.writer().with_context(cannot)?);
+                Ok(Self::Other { sink: Sink::new(Box::new(writer)), target: Some(target), name })
+            }
+        }
+    }
+
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::Standard(standard) => standard.write(bytes).await,
+            Self::Other { sink, name, .. } => {
+                sink.write(bytes).await.with_context(|| format!("cannot write {name}"))
+            }
+        }
+    }
+
+    /// All is written: makes it durable and visible.
+    pub async fn finish(self) -> Result<()> {
+        match self {
+            Self::Standard(mut standard) => standard.finish().await,
+            Self::Other { mut sink, target, name } => {
+                let finished = async {
+                    sink.flush().await?;
+                    match target {
+                        Some(target) => target.finish().await,
+                        None => Ok(()),
+                    }
+                };
+                finished.await.with_context(|| format!("cannot write {name}"))
+            }
+        }
+    }
+}
