@@ -34,13 +34,18 @@ pub fn bare(code: &[(&str, &str)]) -> Backend {
 
 /// The same as a component file.
 pub fn bare_component(code: &[(&str, &str)]) -> Vec<u8> {
+    wat::parse_str(bare_text(code)).expect("the code fits where it is put")
+}
+
+/// The same as text.
+pub fn bare_text(code: &[(&str, &str)]) -> String {
     let mut text = include_str!("../guests/bare.wat").to_owned();
     for word in ["REALLOC", "PUT", "GET", "DELETE", "MODULE"] {
         let code = code.iter().find(|(name, _)| *name == word).map_or("", |(_, code)| code);
         // In the comment above the component it stands for itself.
         text = text.replace(&format!("{word} "), code).replace(&format!("{word}\n"), code);
     }
-    wat::parse_str(&text).expect("the code fits where it is put")
+    text
 }
 
 /// The stock wasmtime CLI, from the path or named by `WASMTIME`; none where there is none, which in
@@ -92,7 +97,9 @@ fn built() -> PathBuf {
     // looks at it would run again, and all that depends on it be built anew.
     for (name, _) in std::env::vars_os() {
         let shown = name.to_string_lossy();
-        if shown.starts_with("CARGO_PKG_") || shown.starts_with("CARGO_MANIFEST_") {
+        let is_of_this = shown == "OUT_DIR"
+            || ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| shown.starts_with(of));
+        if is_of_this {
             build.env_remove(name);
         }
     }

@@ -372,3 +372,34 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(child.wait().unwrap().code(), Some(129));
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
+
+#[test]
+fn a_copy_and_a_verification_that_are_ended_leave_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let store =
+        |name| format!("[stores.{name}]\nbackend = 'fs'\ndirectories = [{{ host = '{name}' }}]\n");
+    std::fs::create_dir(dir.join("to")).unwrap();
+    std::fs::write(dir.join("stores.toml"), store("from") + &store("to")).unwrap();
+    expect(dir, &["--dir", "from", "put", "k"], &vec![7; 1 << 28], 0);
+    for (kind, code) in [(Signal::HUP, 129), (Signal::QUIT, 131), (Signal::TERM, 143)] {
+        let mut copy = cli();
+        copy.args(["--config", "stores.toml", "copy", "--from", "from", "--to", "to"]);
+        copy.current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = copy.spawn().unwrap();
+        let temporaries = dir.join("to/tmp");
+        while std::fs::read_dir(&temporaries).map_or(0, Iterator::count) == 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        signal(&child, kind);
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{kind:?}");
+        assert_eq!(names(&temporaries), [""; 0], "{kind:?}");
+    }
+    let mut verify = cli();
+    verify.args(["--dir", "from", "verify"]).current_dir(dir);
+    let mut child = verify.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    signal(&child, Signal::TERM);
+    // It may be done already.
+    assert!([Some(0), Some(143)].contains(&child.wait().unwrap().code()));
+}

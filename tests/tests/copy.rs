@@ -215,3 +215,94 @@ fn an_interrupted_copy_leaves_nothing_half_copied_and_goes_on_later() {
     assert_eq!((more + present, present, failed), (count, copied, 0));
     is_same(&from, &to);
 }
+
+/// The file of the artifact that ends in these bytes.
+fn file_of(store: &Path, end: &[u8]) -> std::path::PathBuf {
+    let mut dirs = vec![store.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => dirs.push(path),
+                false if std::fs::read(&path).unwrap().ends_with(end) => return path,
+                false => {}
+            }
+        }
+    }
+    panic!("there is none");
+}
+
+fn damage(file: &Path, at: impl FnOnce(usize) -> usize) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let at = at(bytes.len());
+    bytes[at] ^= 1;
+    std::fs::write(file, bytes).unwrap();
+}
+
+/// Artifacts in both stores, and where those of `b` lie: one of a long key, whose name does not say
+/// what it is.
+fn in_both(place: &Place) -> (String, [std::path::PathBuf; 2]) {
+    let long = "x".repeat(300);
+    for store in ["a", "b"].map(|name| place.store(name)) {
+        store.put("payload", "the payload").unwrap();
+        store.put(&long, "the header").unwrap();
+        store.put("sound", "as it was").unwrap();
+    }
+    let b = place.dir().join("b");
+    (long, [file_of(&b, b"the payload"), file_of(&b, b"the header")])
+}
+
+#[test]
+fn a_copy_that_verifies_repairs_what_is_damaged() {
+    let place = Place::new();
+    let (long, [payload, header]) = in_both(&place);
+    // The header says that it is the same.
+    damage(&payload, |len| len - 1);
+    assert_eq!(place.summary("b"), [0, 0, 3, 0]);
+    assert_eq!(summary(&place.copy("b", &["--verify", "--dry-run", "--json"])), [0, 0, 2, 0]);
+    assert_eq!(summary(&place.copy("b", &["--verify", "--json"])), [1, 11, 2, 0]);
+    assert_eq!(place.store("b").get("payload").unwrap(), "the payload");
+    // What is damaged so that everybody sees it is copied without being told so.
+    damage(&header, |_| 0);
+    assert_eq!(place.summary("b"), [1, 10, 2, 0]);
+    assert_eq!(place.store("b").get(&long).unwrap(), "the header");
+    assert_eq!(summary(&place.copy("b", &["--verify", "--json"])), [0, 0, 3, 0]);
+}
+
+#[test]
+fn a_verification_fetches_what_is_damaged_from_another_store() {
+    let place = Place::new();
+    let (long, [payload, header]) = in_both(&place);
+    let verify = |more: &[&str]| {
+        let arguments = ["--config", "stores.toml", "--store", "b", "verify"];
+        let output = run(place.dir(), &[&arguments[..], more].concat(), b"");
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
+    };
+    damage(&payload, |len| len - 1);
+    damage(&header, |_| 0);
+    let (code, text, _) = verify(&[]);
+    assert!(code == Some(5) && text.contains("2 damaged"), "{text}");
+    let (code, text, error) = verify(&["--repair-from", "a"]);
+    assert_eq!(code, Some(0), "{text} {error}");
+    assert!(text.contains("0 damaged, 2 repaired"), "{text}");
+    assert!(text.contains("repaired  `payload`: "), "{text}");
+    let b = place.store("b");
+    assert_eq!(b.get("payload").unwrap(), "the payload");
+    assert_eq!(b.get(&long).unwrap(), "the header");
+    let (code, text, _) = verify(&["--repair-from", "a", "--json"]);
+    assert!(code == Some(0) && text.contains("\"repaired\":0"), "{text}");
+    // What the other store has not, or has damaged as well, stays damaged.
+    b.put("only here", "in one place").unwrap();
+    damage(&file_of(&place.dir().join("b"), b"in one place"), |len| len - 1);
+    damage(&file_of(&place.dir().join("a"), b"the payload"), |len| len - 1);
+    damage(&payload, |len| len - 1);
+    let (code, text, _) = verify(&["--repair-from", "a"]);
+    assert!(code == Some(5) && text.contains("2 damaged"), "{text}");
+    assert_eq!(text.matches("could not be repaired: store `a`: ").count(), 2, "{text}");
+    assert_eq!(std::fs::read_dir(place.dir().join("b/tmp")).unwrap().count(), 0);
+    for wrong in [["--repair-from", "b"], ["--repair-from", "none"]] {
+        assert_eq!(verify(&wrong).0, Some(2));
+    }
+    expect(place.dir(), &["--dir", "b", "verify", "--repair-from", "a"], b"", 2);
+}

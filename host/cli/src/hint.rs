@@ -1,6 +1,6 @@
 //! What to do about a failure.
 
-use artifact_store::{ErrorKind, LoadError};
+use artifact_store::{Backend, ErrorKind, LoadError};
 
 use crate::exit;
 use crate::opening::Absent;
@@ -11,7 +11,72 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         return Some(text.into());
     }
     let error: &artifact_store::Error = exit::find(error)?;
-    of_kind(error.kind()).map(str::to_owned)
+    let hint = match error.kind() {
+        ErrorKind::Load(LoadError::Invalid(cause)) => of_invalid(&**cause),
+        ErrorKind::Load(LoadError::Setting { name, .. }) => {
+            let hint = of_kind(error.kind())?.to_owned();
+            return Some(match misspelt(name) {
+                Some(found) => format!("`{found}` is set, which no backend reads; {hint}"),
+                None => hint,
+            });
+        }
+        kind => of_kind(kind)?,
+    };
+    Some(hint.to_owned())
+}
+
+/// A variable of this process whose name is nearly this one's.
+fn misspelt(name: &str) -> Option<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let is_near = |found: &String| {
+        let common = found.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
+        let (a, b) = (&found.as_bytes()[common..], &name.as_bytes()[common..]);
+        let end = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+        found != name && common > 2 && a.len().max(b.len()) - end <= 2
+    };
+    let is_setting = |found: &String| Backend::S3_VARIABLES.contains(&found.as_str());
+    names.filter(|found| !is_setting(found)).find(is_near)
+}
+
+/// A component that does not fit: the version of WASI that it names tells on whose side.
+fn of_invalid(mut cause: &(dyn std::error::Error + 'static)) -> &'static str {
+    loop {
+        match wasi_version(&cause.to_string()) {
+            Some(Version::Draft) => {
+                return "it was built for a draft of WASI, which is older than the WASI of this \
+                        program: build it again with a current toolchain";
+            }
+            Some(Version::Newer) => {
+                return "it was built for a newer WASI than this program offers: build it for \
+                        WASI 0.3.0 or 0.2, or use a newer `artifact-store`";
+            }
+            None => {}
+        }
+        match cause.source() {
+            Some(next) => cause = next,
+            None => return "the file may be damaged, or made by a newer toolchain",
+        }
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Version {
+    Draft,
+    Newer,
+}
+
+/// What is special about the first interface `wasi:…@VERSION` that a text names.
+fn wasi_version(text: &str) -> Option<Version> {
+    let (_, rest) = text.split_once("wasi:")?;
+    let (_, version) = rest.split_once('@')?;
+    let is_of_version = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    let version = version.split(|c| !is_of_version(c)).next()?;
+    if version.contains('-') {
+        return Some(Version::Draft);
+    }
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(u32::MAX));
+    let version = (numbers.next()?, numbers.next()?, numbers.next()?);
+    (version > (0, 3, 0)).then_some(Version::Newer)
 }
 
 fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
@@ -21,7 +86,9 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::InvalidKey(_) => "a key has 1 to 1024 bytes of UTF-8 and no control characters",
         ErrorKind::InvalidRange => "`artifact-store stat KEY` shows the size",
         ErrorKind::TooLarge { .. } => {
-            "a backend that exports `streams` takes artifacts of any size; nothing was changed"
+            "nothing was changed; where a backend has no streams, an artifact is held in memory, up \
+             to `buffer` in the `limits` of a configuration (`Limits::buffer`); where it has them, \
+             `get -o FILE` and, in an application, `read` take any size"
         }
         ErrorKind::AccessDenied(_) => {
             "check the --dir (the first put creates it), the --allow-net, and the credentials"
@@ -65,11 +132,33 @@ fn of_load(error: &LoadError) -> Option<&'static str> {
         LoadError::UnexpectedImports(_) => {
             "a backend may import WASI and nothing else; compose it with what it needs"
         }
-        LoadError::Invalid(_) => "the file may be damaged, or made by a newer toolchain",
         LoadError::Directory { .. } => {
             "the first put creates the directory of --dir or ARTIFACT_STORE_DIR; one of a \
              configuration has to be there"
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_wasi_says_whether_a_component_is_too_old_or_too_new() {
+        for (text, expected) in [
+            (
+                "component imports instance `wasi:cli/environment@0.3.0-rc-2025-09-16`, but",
+                Some(Version::Draft),
+            ),
+            ("`wasi:clocks/system-clock@0.2.0-rc-2023-11-10`", Some(Version::Draft)),
+            ("`wasi:http/client@0.4.0` is missing", Some(Version::Newer)),
+            ("`wasi:http/client@1.0.0`", Some(Version::Newer)),
+            ("`wasi:http/client@0.3.0`", None),
+            ("`wasi:sockets/tcp@0.2.12`", None),
+            ("no version of wasi: at all", None),
+        ] {
+            assert_eq!(wasi_version(text), expected, "{text}");
+        }
+    }
 }

@@ -75,6 +75,19 @@ impl Backend {
         "S3_CHECKSUM",
     ];
 
+    /// Every variable of [`Self::s3`] is a setting: one that it does not know is a mistake.
+    pub(crate) fn check_s3_variable(name: &str) -> std::result::Result<(), LoadError> {
+        if Self::S3_VARIABLES.contains(&name) {
+            return Ok(());
+        }
+        let mut why = "the backend `s3` has no such setting".to_owned();
+        let meant = Self::S3_VARIABLES.into_iter().find(|known| distance(name, known) <= 2);
+        if let Some(meant) = meant {
+            why.push_str(&format!("; did you mean `{meant}`?"));
+        }
+        Err(LoadError::Setting { name: name.escape_debug().to_string(), why })
+    }
+
     /// Where a backend of [`Self::s3`] keeps its artifacts, for people: bucket, region and endpoint.
     /// None of any other backend.
     ///
@@ -118,6 +131,7 @@ fn grants(
     mut variables: BTreeMap<String, String>,
     sign: Sign,
 ) -> std::result::Result<Grants, LoadError> {
+    variables.keys().try_for_each(|name| Backend::check_s3_variable(name))?;
     // An empty variable is how many tools unset one.
     variables.retain(|_, value| !value.is_empty());
     let not_set =
@@ -167,6 +181,21 @@ fn grants(
     Ok(variables.into_iter().fold(grants, |grants, (name, value)| grants.env(name, value)))
 }
 
+/// How many characters have to be added, removed or replaced to come from one name to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<_> = b.chars().collect();
+    let mut row: Vec<_> = (0..=b.len()).collect();
+    for (n, a) in a.chars().take(64).enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], n + 1);
+        for (m, b) in b.iter().enumerate() {
+            let replaced = corner + usize::from(a != *b);
+            corner = row[m + 1];
+            row[m + 1] = replaced.min(corner + 1).min(row[m] + 1);
+        }
+    }
+    row[b.len()]
+}
+
 /// Scheme, host and port of a URL.
 fn endpoint(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok().filter(|url| url.username().is_empty())?;
@@ -203,6 +232,23 @@ mod tests {
         assert_eq!(backend.endpoints, ["https://s3.us-east-1.amazonaws.com"]);
         for grants in [host, backend] {
             assert!(!format!("{grants:?}").contains("hush"));
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_setting_is_refused_with_the_one_that_was_meant() {
+        for (name, meant) in [
+            ("S3_BUCKT", Some("S3_BUCKET")),
+            ("S3_PREFX", Some("S3_PREFIX")),
+            ("AWS_REGIONS", Some("AWS_REGION")),
+            ("AWS_PROFILE", None),
+            ("", None),
+        ] {
+            let error = of(&[SECRET[2], (name, "hush")], Sign::Host).unwrap_err().to_string();
+            assert!(!error.contains("hush") && error.contains(name), "{error}");
+            let text = meant.map(|meant| format!("did you mean `{meant}`?"));
+            assert_eq!(text.is_some(), error.contains("did you mean"), "{error}");
+            assert!(error.contains(&text.unwrap_or_default()), "{error}");
         }
     }
 

@@ -50,7 +50,7 @@ fn store(
     let mut component = component(&mut table, dir, problems);
     let digest = table.take("digest").and_then(|value| digest(value, problems));
     let grants = directories(&mut table, dir, problems);
-    let (grants, secrets) = secrets::variables(&mut table, grants, problems);
+    let (grants, secrets) = secrets::variables(&mut table, grants, component.as_ref(), problems);
     let grants = network::grants(&mut table, dir, grants, problems);
     network::sign(&mut table, component.as_mut(), problems);
     for key in ["call-timeout", "memory", "buffer", "handles", "concurrency"] {

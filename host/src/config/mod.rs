@@ -144,6 +144,20 @@ enum Component {
     File(PathBuf),
 }
 
+impl Component {
+    /// Why a variable is none of this backend; none where any is fine.
+    fn refuses_variable(&self, name: &str) -> Option<crate::LoadError> {
+        match self {
+            #[cfg(feature = "network")]
+            Self::S3(_) => Backend::check_s3_variable(name).err(),
+            _ => {
+                let _ = name;
+                None
+            }
+        }
+    }
+}
+
 impl StoreConfiguration {
     /// What the backend may use up.
     #[must_use]

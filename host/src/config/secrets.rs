@@ -3,8 +3,8 @@
 
 use std::env::VarError;
 
-use super::ConfigurationError;
 use super::table::{Problems, Table};
+use super::{Component, ConfigurationError};
 use crate::Grants;
 
 /// A variable that the backend sees, whose value is one of this process.
@@ -33,8 +33,14 @@ impl Secret {
 pub(super) fn variables(
     table: &mut Table<'_>,
     mut grants: Grants,
+    component: Option<&Component>,
     problems: &mut Problems<'_>,
 ) -> (Grants, Vec<Secret>) {
+    let check = |path: &str, name: &str, at, problems: &mut Problems<'_>| {
+        if let Some(error) = component.and_then(|component| component.refuses_variable(name)) {
+            problems.add(at, format!("`{path}` sets {error}"));
+        }
+    };
     let literal = table.take("env").and_then(|value| value.table(problems));
     for (name, value) in literal.into_iter().flat_map(Table::all) {
         let (path, at) = (value.path.clone(), value.at);
@@ -43,6 +49,7 @@ pub(super) fn variables(
             let text = "cannot be a variable: its name has a `=` or is empty, or it has a NUL";
             problems.add(at, format!("`{path}` {text}"));
         }
+        check(&path, &name, at, problems);
         grants = grants.env(name, value);
     }
     let mut secrets: Vec<Secret> = Vec::new();
@@ -53,6 +60,7 @@ pub(super) fn variables(
         if !is_name(&name) || !is_name(&from) {
             problems.add(at, format!("`{path}` does not name a variable"));
         }
+        check(&path, &name, at, problems);
         let twice = secrets.iter().any(|secret| secret.name == name)
             || grants.env.iter().any(|(literal, _)| *literal == name);
         if twice {

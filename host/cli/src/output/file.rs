@@ -13,6 +13,8 @@ use crate::exit;
 
 /// A file that is open for writing, and what is left to do when all is written.
 pub struct Target {
+    /// What messages call it.
+    name: String,
     file: File,
     end: End,
 }
@@ -28,66 +30,62 @@ enum End {
 
 impl Target {
     /// Opens what a path leads to. Opening a pipe waits for its reader.
-    pub async fn open(place: Place) -> io::Result<Self> {
+    pub async fn open(place: Place, name: String) -> io::Result<Self> {
         match place {
             Place::Descriptor(_) => Err(io::ErrorKind::InvalidInput.into()),
             Place::Special(path) => {
                 let opening = move || File::options().write(true).truncate(true).open(path);
-                Ok(Self { file: spawn_blocking(opening).await??, end: End::Nothing })
+                Ok(Self { name, file: spawn_blocking(opening).await??, end: End::Nothing })
             }
             Place::New(target) => {
                 // The permissions that the user's umask leaves, as any program's output.
                 let temporary = temporary_beside(&target, 0o666)?;
-                Ok(Self::replacing(temporary, target, false))
+                Ok(Self::replacing(temporary, target, false, name))
             }
-            Place::Existing(target, old) => Self::existing(target, &old),
+            Place::Existing(target, old) => Self::existing(target, &old, name),
         }
     }
 
-    fn existing(target: PathBuf, old: &Metadata) -> io::Result<Self> {
+    fn existing(target: PathBuf, old: &Metadata, name: String) -> io::Result<Self> {
         let temporary = match temporary_beside(&target, 0o600) {
             Ok(temporary) => temporary,
             Err(error) if may_be_written_in_place(&error) => {
-                return Self::in_place(&target, "its directory cannot be written to");
+                return Self::in_place(&target, "its directory cannot be written to", name);
             }
             Err(error) => return Err(error),
         };
         match attributes::carry_over(&target, old, temporary.as_file()) {
             Ok(lost) if lost.is_empty() => {}
-            Ok(lost) => exit::message(&format!(
-                "`{}` loses the extended attributes {}",
-                target.display(),
-                lost.join(", ")
-            )),
+            Ok(lost) => {
+                exit::message(&format!("{name} loses the extended attributes {}", lost.join(", ")))
+            }
             Err(why) => {
                 drop(temporary);
-                return Self::in_place(&target, why);
+                return Self::in_place(&target, why, name);
             }
         }
         if let Some(others) = attributes::other_names(old) {
             exit::message(&format!(
-                "`{}` becomes a new file; its {others} other names (hard links) keep the old bytes",
-                target.display()
+                "{name} becomes a new file; its {others} other names (hard links) keep the old bytes"
             ));
         }
-        Ok(Self::replacing(temporary, target, true))
+        Ok(Self::replacing(temporary, target, true, name))
     }
 
-    fn replacing(temporary: NamedTempFile, target: PathBuf, was_there: bool) -> Self {
+    fn replacing(temporary: NamedTempFile, target: PathBuf, was_there: bool, name: String) -> Self {
         let (file, temporary) = temporary.into_parts();
-        Self { file, end: End::Replace { temporary, target, was_there } }
+        Self { name, file, end: End::Replace { temporary, target, was_there } }
     }
 
     /// What was there is lost from here on; who reads it sees a part of what is written.
-    fn in_place(target: &Path, why: &str) -> io::Result<Self> {
+    fn in_place(target: &Path, why: &str, name: String) -> io::Result<Self> {
         let file = File::options().write(true).open(target)?;
         attributes::take_privileges(&file)?;
         exit::message(&format!(
-            "`{}` is written in place, since {why}: it is incomplete until this command succeeds",
-            target.display()
+            "{name} is written in place, since {why}: it is incomplete until this command succeeds"
         ));
         file.set_len(0)?;
-        Ok(Self { file, end: End::InPlace })
+        Ok(Self { name, file, end: End::InPlace })
     }
 
     /// Where the bytes go.
@@ -115,7 +113,7 @@ impl Target {
         }
         // Such as a file that is mounted by itself.
         let why = format!("it cannot be replaced ({})", error.error);
-        let mut place = Self::in_place(&target, &why)?.file;
+        let mut place = Self::in_place(&target, &why, self.name)?.file;
         self.file.seek(SeekFrom::Start(0))?;
         io::copy(&mut self.file, &mut place)?;
         place.sync_all()

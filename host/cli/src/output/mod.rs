@@ -42,7 +42,7 @@ impl Output {
                 Ok(Self::Other { sink, target: None, name })
             }
             place => {
-                let target = Target::open(place).await.with_context(cannot)?;
+                let target = Target::open(place, name.clone()).await.with_context(cannot)?;
                 let writer = Patient::new(target.writer().with_context(cannot)?);
                 Ok(Self::Other { sink: Sink::new(Box::new(writer)), target: Some(target), name })
             }

@@ -35,8 +35,7 @@ Examples:
   artifact-store --config stores.toml copy --from disk --to archive builds/ --dry-run
   artifact-store --config stores.toml copy --from archive --to disk --jobs 16
   artifact-store --config stores.toml copy --from disk --to archive --verify
-  artifact-store --config stores.toml copy --from disk --to archive --json |
-      jq -r 'select(.state == \"copied\") | .key'")]
+  artifact-store --config stores.toml copy --from disk --to archive --json | jq -r 'select(.state == \"copied\") | .key'")]
 pub struct Arguments {
     /// The store to read
     #[arg(long, value_name = "STORE")]

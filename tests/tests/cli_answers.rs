@@ -1,0 +1,447 @@
+//! What the command line answers where there is no store, nothing to do, or nothing that works.
+#![cfg(unix)]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use artifact_store_tests::scripted::{Answer, Scripted, answer, error};
+use artifact_store_tests::{bare_text, cli, expect, guest, run, shell, weed};
+
+fn code_and_error(output: &Output) -> (Option<i32>, String) {
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn only_a_put_makes_a_store_and_all_other_commands_fail_without_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for arguments in [
+        &["list"][..],
+        &["list", "--json"],
+        &["get", "k"],
+        &["get", "k", "-o", "out"],
+        &["stat", "k"],
+        &["delete", "k"],
+        &["verify"],
+        &["verify", "--repair"],
+        &["verify", "--json"],
+        &["--dir", "elsewhere", "list"],
+        &["--dir", "else/where", "verify"],
+        &["--backend", guest("plain").to_str().unwrap(), "--dir", "elsewhere", "get", "k"],
+    ] {
+        let output = run(dir, arguments, b"");
+        let (code, error) = code_and_error(&output);
+        assert_eq!(code, Some(3), "{arguments:?}: {error}");
+        assert!(error.contains("does not exist") && error.contains("hint:"), "{error}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        assert_eq!(std::fs::read_dir(dir).unwrap().count(), 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_put_says_what_it_makes_where_that_may_be_a_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    // The last folder is what it is for.
+    assert_eq!(code_and_error(&run(dir, &["put", "k"], b"1")), (Some(0), String::new()));
+    assert_eq!(code_and_error(&run(dir, &["put", "k"], b"2")), (Some(0), String::new()));
+    let (code, said) = code_and_error(&run(dir, &["--dir", "a/b/c", "put", "k"], b"1"));
+    assert!(code == Some(0) && said.contains("`a/b/c`") && said.contains("`a`"), "{said}");
+    assert_eq!(code_and_error(&run(dir, &["--dir", "a/b/c", "put", "k"], b"1")).1, "");
+    // An empty one, and one of a new disk.
+    std::fs::create_dir_all(dir.join("disk/lost+found")).unwrap();
+    assert_eq!(code_and_error(&run(dir, &["--dir", "disk", "put", "k"], b"1")).1, "");
+    std::fs::create_dir(dir.join("home")).unwrap();
+    std::fs::write(dir.join("home/letter.txt"), "mine").unwrap();
+    let (code, said) = code_and_error(&run(dir, &["--dir", "home", "put", "k"], b"1"));
+    assert!(code == Some(0) && said.contains("`home`") && said.contains("letter.txt"), "{said}");
+    assert_eq!(code_and_error(&run(dir, &["--dir", "home", "put", "k"], b"1")).1, "");
+}
+
+#[test]
+fn an_empty_variable_counts_as_one_that_is_not_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    expect(dir, &["put", "k"], b"1", 0);
+    for variable in ["ARTIFACT_STORE_DIR", "ARTIFACT_STORE_CONFIG"] {
+        let output = cli().env(variable, "").args(["get", "k"]).current_dir(dir).output().unwrap();
+        assert_eq!(output.stdout, b"1", "{variable}: {:?}", code_and_error(&output));
+    }
+    let mut list = cli();
+    list.args(["--backend", "s3", "list"]).current_dir(dir);
+    for variable in ["S3_BUCKET", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+    {
+        list.env(variable, "");
+    }
+    let (code, message) = code_and_error(&list.output().unwrap());
+    assert!(code == Some(1) && message.contains("S3_BUCKET: it is not set"), "{message}");
+}
+
+#[test]
+fn an_empty_argument_is_wrong_usage_or_an_invalid_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    expect(dir, &["put", "k"], b"1", 0);
+    std::fs::write(
+        dir.join("stores.toml"),
+        "[stores.a]\nbackend = 'fs'\ndirectories = [{ host = 'artifacts' }]\n",
+    )
+    .unwrap();
+    for arguments in [
+        &["--dir", "", "list"][..],
+        &["--backend", "", "list"],
+        &["--config", "", "list"],
+        &["--config", "stores.toml", "--store", "", "list"],
+        &["--env", "", "list"],
+        &["--env", "=x", "list"],
+        &["--allow-net", "", "list"],
+        &["--proxy", "", "list"],
+        &["--ca", "", "list"],
+        &["get", "k", "-o", ""],
+        &["put", "k", ""],
+        &["delete"],
+        &["delete", "--dir", "artifacts"],
+    ] {
+        let (code, message) = code_and_error(&run(dir, arguments, b""));
+        assert_eq!(code, Some(2), "{arguments:?}: {message}");
+    }
+    for arguments in [&["put", ""][..], &["get", ""], &["stat", ""], &["delete", ""]] {
+        let (code, message) = code_and_error(&run(dir, arguments, b""));
+        assert!(code == Some(1) && message.contains("1 to 1024 bytes"), "{arguments:?}: {message}");
+    }
+    assert_eq!(expect(dir, &["list", ""], b"", 0), "k\n");
+}
+
+#[test]
+fn deleting_what_a_listing_finds_works_with_nothing_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    expect(dir, &["put", "p/1"], b"1", 0);
+    let line = "\"$A\" list --null p/ | xargs -0 \"$A\" delete --";
+    for _ in 0..2 {
+        let output = shell(dir, line);
+        assert_eq!(code_and_error(&output), (Some(0), String::new()));
+    }
+    assert_eq!(expect(dir, &["list"], b"", 0), "");
+    assert!(expect(dir, &["delete", "--help"], b"", 0).contains("does nothing"));
+}
+
+/// What a command writes to a terminal; none where there is no `script`.
+fn at_a_terminal(dir: &Path, line: &str, input: &str) -> Option<String> {
+    let mut script = Command::new("script");
+    script.args(["-qec", line, "/dev/null"]).env("A", cli().get_program()).current_dir(dir);
+    script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = script.spawn().ok()?;
+    let mut stdin = child.stdin.take()?;
+    std::io::Write::write_all(&mut stdin, input.as_bytes()).ok()?;
+    // Its end would be that of the terminal.
+    let output = child.wait_with_output().ok()?;
+    drop(stdin);
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn hidden_characters_are_escaped_at_a_terminal_and_raw_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let key = "a\u{202e}b\u{2066}c\u{200b}d\u{2028}e\u{e0041}f";
+    let shown = r"a\u{202e}b\u{2066}c\u{200b}d\u{2028}e\u{e0041}f";
+    expect(dir, &["put", key], b"1", 0);
+    assert_eq!(expect(dir, &["list"], b"", 0), format!("{key}\n"));
+    assert!(expect(dir, &["list", "--json"], b"", 0).contains(key));
+    assert!(expect(dir, &["stat", key], b"", 0).contains(key));
+    // A message is for people, wherever it goes.
+    for arguments in [["get", &format!("{key}2")], ["put", &format!("{key}\u{7}")]] {
+        let (_, message) = code_and_error(&run(dir, &arguments, b""));
+        assert!(message.contains(shown), "{message}");
+    }
+    std::fs::write(dir.join("\u{202e}file"), "x").unwrap();
+    for arguments in
+        [["inspect", "\u{202e}file"], ["check", "\u{202e}file"], ["--config", "\u{202e}file"]]
+    {
+        let (_, message) = code_and_error(&run(dir, &[&arguments[..], &["list"]].concat(), b""));
+        assert!(!message.contains('\u{202e}'), "{arguments:?}: {message}");
+    }
+    for (line, expected) in [
+        ("\"$A\" list", shown),
+        ("\"$A\" list --json", r#""a\u202eb\u2066c\u200bd\u2028e\udb40\udc41f""#),
+        ("\"$A\" stat \"$(\"$A\" list | cat)\"", shown),
+        ("\"$A\" stat --json \"$(\"$A\" list | cat)\"", r"a\u202eb"),
+    ] {
+        let Some(text) = at_a_terminal(dir, line, "") else { return };
+        assert!(text.contains(expected) && !text.contains('\u{202e}'), "{line}: {text}");
+    }
+}
+
+#[test]
+fn a_put_with_a_forgotten_key_says_what_it_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    std::fs::write(dir.join("app.tar"), "bytes").unwrap();
+    let output = run(dir, &["put", "app.tar"], b"");
+    let (code, said) = code_and_error(&output);
+    assert!(
+        code == Some(0) && said.contains("empty") && said.contains("put KEY app.tar"),
+        "{said}"
+    );
+    // What looks less like it says nothing.
+    for (arguments, input) in [
+        (&["put", "app.tar"][..], &b"bytes"[..]),
+        (&["put", "app.tar", "-"], b""),
+        (&["put", "app.tar", "app.tar"], b""),
+        (&["put", "empty"], b""),
+    ] {
+        assert_eq!(code_and_error(&run(dir, arguments, input)), (Some(0), String::new()));
+    }
+    let Some(text) = at_a_terminal(dir, "\"$A\" put typed", "line\n\u{4}") else { return };
+    assert!(text.contains("reading from the terminal") && text.contains("Ctrl-D"), "{text}");
+    assert_eq!(expect(dir, &["get", "typed"], b"", 0), "line\n");
+}
+
+/// A store of the guest `wrong`, which has this fault; with artifacts `a`, `b`, … of a byte each.
+fn wrong(dir: &Path, fault: &str, artifacts: usize) -> Vec<String> {
+    let backend = guest("wrong").to_str().unwrap().to_owned();
+    for key in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].iter().take(artifacts) {
+        expect(dir, &["--backend", &backend, "put", key], b"x", 0);
+    }
+    ["--backend".into(), backend, "--env".into(), format!("FAULT={fault}")].into()
+}
+
+fn verify(dir: &Path, store: &[String], more: &[&str]) -> (Option<i32>, String, String) {
+    let arguments: Vec<_> = store.iter().map(String::as_str).chain(["verify"]).collect();
+    let output = run(dir, &[&arguments[..], more].concat(), b"");
+    let (code, error) = code_and_error(&output);
+    (code, String::from_utf8(output.stdout).unwrap(), error)
+}
+
+#[test]
+fn an_artifact_without_a_checksum_is_unchecked_and_not_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let store = wrong(dir, "no-checksum", 3);
+    let (code, text, _) = verify(dir, &store, &[]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.starts_with("0 artifacts are sound") && text.contains("3 unchecked"), "{text}");
+    let (code, text, _) = verify(dir, &store, &["--json"]);
+    let summary: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(code, Some(1), "{text}");
+    assert_eq!((&summary["sound"], &summary["unchecked"]), (&0.into(), &3.into()), "{text}");
+    assert_eq!(verify(dir, &wrong(dir, "", 0), &[]).0, Some(0));
+}
+
+#[test]
+fn a_store_that_cannot_be_seen_as_a_whole_is_not_green() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (fault, code, said) in [
+        ("", 0, "3 artifacts are sound"),
+        ("lists-one-page", 6, "not all of the store was seen"),
+        ("audit-fails", 6, "not all of the store was seen"),
+        ("reads-unavailable", 6, "3 unreadable"),
+        ("reads-nothing", 5, "3 damaged"),
+    ] {
+        let store = wrong(dir, fault, 3);
+        let (found, text, error) = verify(dir, &store, &[]);
+        assert_eq!(found, Some(code), "{fault}: {text} {error}");
+        assert!(text.lines().last().is_some_and(|line| line.contains(said)), "{fault}: {text}");
+        let (found, text, _) = verify(dir, &store, &["--json"]);
+        let summary: serde_json::Value =
+            serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!(found, Some(code), "{fault}: {text}");
+        assert_eq!(summary["type"], "summary", "{text}");
+        let complete = !["lists-one-page", "audit-fails", "reads-unavailable"].contains(&fault);
+        assert_eq!(summary["complete"], complete, "{fault}: {text}");
+        assert_eq!(
+            text.contains("\"type\":\"failure\""),
+            code == 6 && fault != "reads-unavailable"
+        );
+    }
+    // After three failures in a row there is no point in going on.
+    let store = wrong(dir, "reads-unavailable", 10);
+    let (code, text, error) = verify(dir, &store, &[]);
+    assert!(code == Some(6) && error.contains("stopped"), "{text} {error}");
+    assert!(text.matches("unreadable  ").count() < 10, "{text}");
+}
+
+/// A configuration with a directory `disk` and the S3 service at `endpoint`.
+fn stores(dir: &Path, endpoint: &str) {
+    std::fs::create_dir_all(dir.join("disk")).unwrap();
+    let text = format!(
+        "[stores.disk]\nbackend = 'fs'\ndirectories = [{{ host = 'disk' }}]\n\
+         [stores.bucket]\nbackend = 's3'\n[stores.bucket.env]\nS3_BUCKET = '{}'\n\
+         AWS_ENDPOINT_URL = '{endpoint}'\nAWS_ACCESS_KEY_ID = '{}'\nAWS_SECRET_ACCESS_KEY = '{}'\n",
+        weed::BUCKET,
+        weed::KEY,
+        weed::SECRET
+    );
+    std::fs::write(dir.join("stores.toml"), text).unwrap();
+}
+
+fn check(dir: &Path, more: &[&str]) -> (Option<i32>, String, String) {
+    let arguments = [&["--config", "stores.toml", "config", "check"], more].concat();
+    let output = run(dir, &arguments, b"");
+    let (code, error) = code_and_error(&output);
+    (code, String::from_utf8(output.stdout).unwrap(), error)
+}
+
+const EMPTY: &str = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+
+#[test]
+fn a_check_of_the_configuration_asks_each_service_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (script, code, said) in [
+        (answer(200, "", EMPTY), 0, ""),
+        (error(403, "SignatureDoesNotMatch"), 1, "access denied"),
+        (error(404, "NoSuchBucket"), 1, "bucket"),
+    ] {
+        let server = Scripted::start(move |_, _| Answer::Send(script.clone()));
+        stores(dir, &server.endpoint());
+        let (found, text, message) = check(dir, &[]);
+        assert_eq!(found, Some(code), "{text} {message}");
+        assert!(message.contains(said) && message.is_empty() == said.is_empty(), "{message}");
+        assert_eq!(message.contains("store `bucket`: "), code == 1, "{message}");
+        assert_eq!(server.requests().len(), 1);
+        assert!(text.contains(&format!("bucket `{}`", weed::BUCKET)), "{text}");
+        assert!(text.contains("us-east-1") && text.contains(&server.endpoint()), "{text}");
+        assert!(!format!("{text}{message}").contains(weed::SECRET));
+        assert_eq!(check(dir, &["--no-probe"]).0, Some(0));
+        assert_eq!(check(dir, &["--no-open"]).0, Some(0));
+        assert_eq!(server.requests().len(), 1);
+    }
+    // Nobody listens there.
+    stores(dir, "http://127.0.0.1:1");
+    let (code, _, message) = check(dir, &[]);
+    assert!(code == Some(1) && message.contains("unavailable"), "{message}");
+    // One that cannot list, and one that is broken.
+    for (name, key, code) in [("plain", "get", 0), ("hostile", "get", 0)] {
+        let text = format!(
+            "[stores.{key}]\nbackend = '{}'\ndirectories = [{{ host = 'disk' }}]\n",
+            guest(name).display()
+        );
+        std::fs::write(dir.join("stores.toml"), text).unwrap();
+        assert_eq!(check(dir, &[]).0, Some(code), "{name}");
+    }
+}
+
+#[test]
+fn a_misspelt_setting_of_s3_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (line, number) in [
+        ("env = { S3_BUCKT = 'b' }", 3),
+        ("env-from = ['S3_BUCKT']", 3),
+        ("env-from = { S3_BUCKT = 'X' }", 3),
+        ("\nenv.S3_BUCKET = 'b'\nenv.S3_PREFX = 'p'", 5),
+        ("env = { S3_BUCKET = 'b', AWS_PROFILE = 'p' }", 3),
+    ] {
+        std::fs::write(dir.join("stores.toml"), format!("[stores.a]\nbackend = 's3'\n{line}\n"))
+            .unwrap();
+        let (code, _, message) = check(dir, &["--no-open"]);
+        assert_eq!(code, Some(1), "{line}: {message}");
+        assert!(message.contains(&format!("stores.toml:{number}: ")), "{line}: {message}");
+        let meant =
+            ["S3_BUCKT", "S3_PREFX", "AWS_PROFILE"].into_iter().find(|name| line.contains(name));
+        assert!(message.contains(meant.unwrap()), "{line}: {message}");
+        let guessed = message.contains("did you mean `S3_BUCKET`?")
+            || message.contains("did you mean `S3_PREFIX`?");
+        assert_eq!(guessed, !line.contains("PROFILE"), "{line}: {message}");
+    }
+    let arguments = ["--backend", "s3", "--env", "S3_BUCKT=hush", "list"];
+    let message = expect(dir, &arguments, b"", 1);
+    assert!(message.contains("S3_BUCKT") && message.contains("`S3_BUCKET`"), "{message}");
+    assert!(!message.contains("hush"), "{message}");
+    let mut list = cli();
+    list.args(["--backend", "s3", "list"]).env("S3_BUCKT", "hush").current_dir(dir);
+    let (code, message) = code_and_error(&list.env_remove("S3_BUCKET").output().unwrap());
+    assert!(code == Some(1) && message.contains("S3_BUCKT"), "{message}");
+}
+
+#[test]
+fn a_copy_stops_where_nothing_can_work() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let server = Scripted::start(|_, _| Answer::Send(error(403, "SignatureDoesNotMatch")));
+    stores(dir, &server.endpoint());
+    for n in 0..50 {
+        expect(dir, &["--dir", "disk", "put", &format!("k{n}")], b"x", 0);
+    }
+    let copy = [
+        "--config",
+        "stores.toml",
+        "copy",
+        "--from",
+        "disk",
+        "--to",
+        "bucket",
+        "--jobs",
+        "2",
+        "--json",
+    ];
+    let output = run(dir, &copy, b"");
+    let (code, message) = code_and_error(&output);
+    assert!(code == Some(1) && message.contains("stopped"), "{message}");
+    assert!(server.requests().len() < 10, "{} requests", server.requests().len());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["complete"], false, "{text}");
+    // Nobody listens there: each try takes seconds.
+    stores(dir, "http://127.0.0.1:1");
+    let begun = Instant::now();
+    let (code, message) = code_and_error(&run(dir, &copy, b""));
+    assert!(code == Some(6) && message.contains("stopped"), "{message}");
+    assert!(message.matches("unavailable").count() < 10, "{message}");
+    assert!(begun.elapsed() < Duration::from_secs(120));
+    // A delete of many keys likewise.
+    let keys: Vec<_> = (0..50).map(|n| format!("k{n}")).collect();
+    let server = Scripted::start(|_, _| Answer::Send(error(403, "SignatureDoesNotMatch")));
+    stores(dir, &server.endpoint());
+    let mut arguments = vec!["--config", "stores.toml", "--store", "bucket", "delete", "--"];
+    arguments.extend(keys.iter().map(String::as_str));
+    let (code, message) = code_and_error(&run(dir, &arguments, b""));
+    assert!(code == Some(1) && message.contains("stopped"), "{message}");
+    assert!(server.requests().len() < 5);
+}
+
+#[test]
+fn an_artifact_above_the_buffer_says_which_limit_and_what_takes_any_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let plain = guest("plain");
+    let text = format!(
+        "[stores.a]\nbackend = '{}'\ndirectories = [{{ host = 'data' }}]\n",
+        plain.display()
+    );
+    std::fs::create_dir(dir.join("data")).unwrap();
+    std::fs::write(dir.join("stores.toml"), format!("{text}limits.buffer = '1KiB'\n")).unwrap();
+    let wide = format!("{text}limits.buffer = '1MiB'\n");
+    std::fs::write(dir.join("wide.toml"), wide).unwrap();
+    expect(dir, &["--config", "wide.toml", "put", "k"], &[7; 4096], 0);
+    for (arguments, input) in [
+        (["--config", "stores.toml", "get", "k"], &b""[..]),
+        (["--config", "stores.toml", "put", "k"], &[7; 4096][..]),
+    ] {
+        let message = expect(dir, &arguments, input, 1);
+        for word in ["1024 bytes", "`buffer`", "`read`", "-o"] {
+            assert!(message.contains(word), "{word}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_component_for_a_draft_of_wasi_is_told_to_be_too_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (version, word) in [("0.3.0-rc-2025-09-16", "older"), ("0.9.0", "newer")] {
+        let import = format!(
+            "(component (import \"wasi:clocks/monotonic-clock@{version}\" \
+             (instance (export \"now\" (func (result u64)))))\n"
+        );
+        let text = bare_text(&[]).replacen("(component\n", &import, 1);
+        let file = dir.join("draft.wasm");
+        std::fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
+        let message = expect(dir, &["--backend", "draft.wasm", "get", "k"], b"", 1);
+        assert!(message.contains(word), "{version}: {message}");
+    }
+}
