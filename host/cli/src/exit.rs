@@ -7,7 +7,7 @@ use artifact_store::{ConfigurationError, ErrorKind};
 
 use crate::descriptor;
 use crate::hint;
-use crate::interrupt::Interrupted;
+use crate::interrupt::{Interrupted, NoThread};
 use crate::opening::Absent;
 use crate::output::{Closed, Standard};
 use crate::shown;
@@ -68,6 +68,9 @@ pub fn say(text: &str) {
 pub fn code(error: &anyhow::Error) -> u8 {
     if let Some(interrupted) = find::<Interrupted>(error) {
         return interrupted.code();
+    }
+    if find::<NoThread>(error).is_some() {
+        return UNAVAILABLE;
     }
     if find::<Usage>(error).is_some() {
         return USAGE;

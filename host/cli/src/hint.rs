@@ -3,12 +3,16 @@
 use artifact_store::{Backend, ErrorKind, LoadError};
 
 use crate::exit;
+use crate::interrupt::NoThread;
 use crate::opening::Absent;
 
 pub fn of(error: &anyhow::Error) -> Option<String> {
     if exit::find::<Absent>(error).is_some() {
         let text = "name the store's directory with --dir or ARTIFACT_STORE_DIR; a put makes it";
         return Some(text.into());
+    }
+    if exit::find::<NoThread>(error).is_some() {
+        return of_kind(&ErrorKind::Unavailable(String::new())).map(str::to_owned);
     }
     let error: &artifact_store::Error = exit::find(error)?;
     let hint = match error.kind() {

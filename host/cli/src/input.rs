@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
-use tokio::task::spawn_blocking;
 
 use crate::descriptor::{self, Patient};
+use crate::offload::{Offload, offload};
 use crate::output::Place;
 
 const CHUNK: usize = 256 << 10;
@@ -18,6 +18,7 @@ pub struct Input {
     /// Taken while another thread reads.
     reader: Option<Box<dyn Read + Send>>,
     buffer: Vec<u8>,
+    thread: Offload,
     /// What messages call it.
     name: String,
     is_terminal: bool,
@@ -63,12 +64,12 @@ impl Input {
             drop(descriptor::for_reading(number).with_context(cannot)?);
         }
         let owned = path.to_owned();
-        let opening = spawn_blocking(move || {
+        let opening = offload(move || {
             let file = File::open(owned)?;
             let metadata = file.metadata()?;
-            Ok::<_, io::Error>((file, metadata))
+            Ok((file, metadata))
         });
-        let (file, metadata) = opening.await?.with_context(cannot)?;
+        let (file, metadata) = opening.await.with_context(cannot)?;
         if metadata.is_dir() {
             bail!(
                 "cannot read {name}: it is a directory, and an artifact is one file (`tar` makes one)"
@@ -80,7 +81,8 @@ impl Input {
     }
 
     fn new(reader: Box<dyn Read + Send>, name: String) -> Self {
-        Self { reader: Some(reader), buffer: vec![0; CHUNK], name, is_terminal: false, file: None }
+        let (buffer, thread) = (vec![0; CHUNK], Offload::new("input"));
+        Self { reader: Some(reader), buffer, thread, name, is_terminal: false, file: None }
     }
 
     /// Whether somebody types it.
@@ -101,11 +103,11 @@ impl Input {
     pub async fn next(&mut self) -> Result<&[u8]> {
         let Some(mut reader) = self.reader.take() else { return Ok(&[]) };
         let mut buffer = std::mem::take(&mut self.buffer);
-        let reading = spawn_blocking(move || {
+        let mut reading = self.thread.begin(move || {
             let outcome = reader.read(&mut buffer);
             (reader, buffer, outcome)
         });
-        let (reader, buffer, outcome) = reading.await?;
+        let (reader, buffer, outcome) = reading.ended().await?;
         self.buffer = buffer;
         self.reader = Some(reader);
         let count = outcome.with_context(|| format!("cannot read {}", self.name))?;

@@ -1,13 +1,14 @@
 //! Signals that end a process: the first one lets the command clean up, the second one ends it.
 
 use std::io;
+use std::sync::mpsc;
 #[cfg(unix)]
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use crate::exit;
@@ -24,6 +25,11 @@ impl Interrupted {
     }
 }
 
+/// The system has no thread left for this program.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start a thread")]
+pub struct NoThread(#[source] io::Error);
+
 pub struct Interrupt(watch::Receiver<Option<Interrupted>>);
 
 impl Interrupt {
@@ -32,29 +38,23 @@ impl Interrupt {
     ///
     /// They are waited for in a thread of their own, so that they are heard whatever the command
     /// waits for.
-    pub fn listen() -> io::Result<Self> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut signals = {
-            let _inside = runtime.enter();
-            Signals::new()?
-        };
+    ///
+    /// # Errors
+    ///
+    /// [`NoThread`] where the system has none left: it may have one later.
+    pub fn listen() -> Result<Self> {
         let (sender, receiver) = watch::channel(None);
-        let listen = async move {
-            let first = signals.next().await;
-            let _ = sender.send(Some(first));
-            let patience = tokio::time::timeout(Duration::from_secs(1), signals.next());
-            let second = match patience.await {
-                Ok(second) => second,
-                Err(_) => {
-                    exit::message(
-                        "waiting for the backend to end; interrupt again to exit at once",
-                    );
-                    signals.next().await
-                }
-            };
-            std::process::exit(second.code().into());
+        let (ready, is_ready) = mpsc::channel();
+        let work = move || match begin() {
+            Ok((runtime, signals)) => {
+                // The one who waits for it may not be gone.
+                let _ = ready.send(Ok(()));
+                runtime.block_on(listen(signals, sender));
+            }
+            Err(error) => drop(ready.send(Err(error))),
         };
-        thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listen))?;
+        thread::Builder::new().name("signals".into()).spawn(work).map_err(NoThread)?;
+        is_ready.recv()??;
         Ok(Self(receiver))
     }
 
@@ -80,6 +80,29 @@ impl Interrupt {
             outcome = work => outcome,
         }
     }
+}
+
+fn begin() -> io::Result<(Runtime, Signals)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::new()?
+    };
+    Ok((runtime, signals))
+}
+
+async fn listen(mut signals: Signals, sender: watch::Sender<Option<Interrupted>>) {
+    let first = signals.next().await;
+    let _ = sender.send(Some(first));
+    let patience = tokio::time::timeout(Duration::from_secs(1), signals.next());
+    let second = match patience.await {
+        Ok(second) => second,
+        Err(_) => {
+            exit::message("waiting for the backend to end; interrupt again to exit at once");
+            signals.next().await
+        }
+    };
+    std::process::exit(second.code().into());
 }
 
 #[cfg(unix)]

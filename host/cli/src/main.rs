@@ -7,6 +7,7 @@ mod exit;
 mod hint;
 mod input;
 mod interrupt;
+mod offload;
 mod opening;
 mod output;
 mod progress;

@@ -5,11 +5,11 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile, TempPath};
-use tokio::task::spawn_blocking;
 
 use super::attributes;
 use super::place::Place;
 use crate::exit;
+use crate::offload::offload;
 
 /// A file that is open for writing, and what is left to do when all is written.
 pub struct Target {
@@ -35,7 +35,7 @@ impl Target {
             Place::Descriptor(_) => Err(io::ErrorKind::InvalidInput.into()),
             Place::Special(path) => {
                 let opening = move || File::options().write(true).truncate(true).open(path);
-                Ok(Self { name, file: spawn_blocking(opening).await??, end: End::Nothing })
+                Ok(Self { name, file: offload(opening).await?, end: End::Nothing })
             }
             Place::New(target) => {
                 // The permissions that the user's umask leaves, as any program's output.
@@ -102,7 +102,7 @@ impl Target {
             return Ok(());
         }
         let file = self.writer()?;
-        spawn_blocking(move || file.sync_all()).await??;
+        offload(move || file.sync_all()).await?;
         let End::Replace { temporary, target, was_there } = self.end else { return Ok(()) };
         let error = match temporary.persist(&target) {
             Ok(()) => return Ok(()),

@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use crate::offload::{Begun, Offload};
 
 /// What is gathered before it is written.
 const BUFFER: usize = 64 << 10;
@@ -10,7 +10,8 @@ pub struct Sink {
     buffer: Vec<u8>,
     /// None while it writes.
     idle: Option<Idle>,
-    writing: Option<JoinHandle<(Idle, io::Result<()>)>>,
+    writing: Option<Begun<(Idle, io::Result<()>)>>,
+    thread: Offload,
 }
 
 struct Idle {
@@ -22,7 +23,7 @@ struct Idle {
 impl Sink {
     pub fn new(to: Box<dyn Write + Send>) -> Self {
         let idle = Some(Idle { to, spare: Vec::new() });
-        Self { buffer: Vec::new(), idle, writing: None }
+        Self { buffer: Vec::new(), idle, writing: None, thread: Offload::new("output") }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -40,7 +41,7 @@ impl Sink {
         self.wait().await?;
         if let Some(Idle { mut to, spare }) = self.idle.take() {
             let mut bytes = std::mem::replace(&mut self.buffer, spare);
-            self.writing = Some(spawn_blocking(move || {
+            self.writing = Some(self.thread.begin(move || {
                 let outcome = to.write_all(&bytes).and_then(|()| to.flush());
                 bytes.clear();
                 (Idle { to, spare: bytes }, outcome)
@@ -51,7 +52,7 @@ impl Sink {
 
     async fn wait(&mut self) -> io::Result<()> {
         let Some(writing) = &mut self.writing else { return Ok(()) };
-        let (idle, outcome) = writing.await.map_err(io::Error::other)?;
+        let (idle, outcome) = writing.ended().await?;
         self.writing = None;
         self.idle = Some(idle);
         outcome
