@@ -101,7 +101,9 @@ impl Input {
 
     /// The next bytes; none at the end.
     pub async fn next(&mut self) -> Result<&[u8]> {
-        let Some(mut reader) = self.reader.take() else { return Ok(&[]) };
+        let Some(mut reader) = self.reader.take() else {
+            bail!("an earlier read of {} was given up", self.name)
+        };
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut reading = self.thread.begin(move || {
             let outcome = reader.read(&mut buffer);

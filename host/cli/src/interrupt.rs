@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use crate::exit;
+use crate::offload::Offload;
 
 /// The user, or the system, asked the command to stop, by this signal.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -47,8 +48,7 @@ impl Interrupt {
         let (ready, is_ready) = mpsc::channel();
         let work = move || match begin() {
             Ok((runtime, signals)) => {
-                // The one who waits for it may not be gone.
-                let _ = ready.send(Ok(()));
+                drop(ready.send(Ok(())));
                 runtime.block_on(listen(signals, sender));
             }
             Err(error) => drop(ready.send(Err(error))),
@@ -98,7 +98,9 @@ async fn listen(mut signals: Signals, sender: watch::Sender<Option<Interrupted>>
     let second = match patience.await {
         Ok(second) => second,
         Err(_) => {
-            exit::message("waiting for the backend to end; interrupt again to exit at once");
+            // Standard error may be full, and nobody read it.
+            let message = "waiting for the backend to end; interrupt again to exit at once";
+            drop(Offload::new("message").begin(move || exit::message(message)));
             signals.next().await
         }
     };

@@ -44,7 +44,8 @@ impl StoreArguments {
         self.open_as(|backend| backend).await
     }
 
-    /// The same for a command that is to see the store as it is.
+    /// The same for a command that only reads: it removes nothing, not even what a crashed writer
+    /// left.
     pub async fn open_unswept(&self) -> Result<ArtifactStore> {
         self.open_as(|backend| backend.sweep_older_than(None)).await
     }

@@ -4,51 +4,54 @@ use artifact_store::ErrorKind;
 
 use crate::exit;
 
-/// So many failures in a row of what may pass or may be this artifact's own are no accident.
+/// So many refusals in a row of the store itself are no accident.
 const IN_A_ROW: u32 = 3;
-/// The same where the error does not say whose it is.
+/// The same where the error does not say whether it is about the store or the one artifact.
 const UNCLEAR_IN_A_ROW: u32 = 10;
 
-/// How it went with one artifact after the other.
+/// How many artifacts in a row have failed.
 #[derive(Default)]
-pub struct Streak {
-    failures: u32,
-    has_succeeded: bool,
-}
+pub struct Streak(u32);
 
 impl Streak {
     /// The store answered.
     pub fn succeeded(&mut self) {
-        *self = Self { failures: 0, has_succeeded: true };
+        self.0 = 0;
     }
 
     /// Whether there is no point in going on after this failure.
     pub fn failed(&mut self, error: &anyhow::Error) -> bool {
-        let Some(error) = exit::find::<artifact_store::Error>(error) else {
-            self.failures += 1;
-            return self.failures >= UNCLEAR_IN_A_ROW;
+        let limit = match exit::find::<artifact_store::Error>(error) {
+            Some(error) => limit(error),
+            None => Some(UNCLEAR_IN_A_ROW),
         };
-        use ErrorKind as Kind;
-        let limit = match error.kind() {
-            // The store answered: this concerns the one artifact.
-            Kind::NotFound
-            | Kind::AlreadyExists
-            | Kind::InvalidKey(_)
-            | Kind::InvalidRange
-            | Kind::TooLarge { .. }
-            | Kind::Corrupt(_)
-            | Kind::Protocol(_) => {
-                self.succeeded();
-                return false;
-            }
-            Kind::Load(_) | Kind::Configuration(_) | Kind::Unsupported(_) | Kind::NoSpace(_) => 1,
-            Kind::AccessDenied(_) if !self.has_succeeded => 1,
-            Kind::AccessDenied(_) | Kind::Trap(_) | Kind::Exhausted { .. } => IN_A_ROW,
-            _ if error.is_retryable() => IN_A_ROW,
-            _ => UNCLEAR_IN_A_ROW,
+        let Some(limit) = limit else {
+            self.succeeded();
+            return false;
         };
-        self.failures += 1;
-        self.failures >= limit
+        self.0 += 1;
+        self.0 >= limit
+    }
+}
+
+/// How many of such failures in a row are enough; none where the store answered, and the failure
+/// is about the one artifact.
+fn limit(error: &artifact_store::Error) -> Option<u32> {
+    use ErrorKind as Kind;
+    match error.kind() {
+        Kind::NotFound
+        | Kind::AlreadyExists
+        | Kind::InvalidKey(_)
+        | Kind::InvalidRange
+        | Kind::TooLarge { .. }
+        | Kind::Corrupt(_)
+        | Kind::Protocol(_) => None,
+        Kind::Load(_) | Kind::Configuration(_) => Some(1),
+        Kind::AccessDenied(_) | Kind::NoSpace(_) | Kind::Trap(_) | Kind::Exhausted { .. } => {
+            Some(IN_A_ROW)
+        }
+        _ if error.is_retryable() => Some(IN_A_ROW),
+        _ => Some(UNCLEAR_IN_A_ROW),
     }
 }
 

@@ -111,7 +111,8 @@ impl Backend {
         };
         let region = get("AWS_REGION").unwrap_or(REGION);
         let amazon = format!("https://s3.{region}.amazonaws.com");
-        let endpoint = get("AWS_ENDPOINT_URL").unwrap_or(&amazon);
+        let endpoint = get("AWS_ENDPOINT_URL_S3").or_else(|| get("AWS_ENDPOINT_URL"));
+        let endpoint = endpoint.unwrap_or(&amazon);
         let mut text = format!("bucket `{}`", get("S3_BUCKET")?.escape_debug());
         if let Some(prefix) = get("S3_PREFIX") {
             text.push_str(&format!(" below `{}`", prefix.escape_debug()));

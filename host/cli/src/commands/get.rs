@@ -41,7 +41,7 @@ pub struct Arguments {
 pub async fn run(store: &StoreArguments, arguments: Arguments) -> Result<()> {
     let Arguments { key, output, offset, length } = arguments;
     let cannot = || format!("cannot get `{}`", key.escape_debug());
-    let store = store.open().await.with_context(cannot)?;
+    let store = store.open_unswept().await.with_context(cannot)?;
     let mut reader = store.read(&key, ReadOptions { offset, length }).await?;
     let mut output = Output::open(output.as_deref()).await?;
     let mut progress = match &output {

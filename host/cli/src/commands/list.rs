@@ -41,7 +41,7 @@ struct Line<'a> {
 pub async fn run(store: &StoreArguments, arguments: Arguments) -> Result<()> {
     let Arguments { prefix, json, null } = arguments;
     let mut out = Standard::open()?;
-    let store = store.open().await.context("cannot list")?;
+    let store = store.open_unswept().await.context("cannot list")?;
     let mut listing = store.list(&prefix);
     loop {
         let Entry { key, size, .. } = match listing.next().await {

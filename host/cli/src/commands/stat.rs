@@ -37,7 +37,7 @@ struct Shown<'a> {
 pub async fn run(store: &StoreArguments, Arguments { key, json }: Arguments) -> Result<()> {
     let mut out = Standard::open()?;
     let cannot = || format!("cannot stat `{}`", key.escape_debug());
-    let store = store.open().await.with_context(cannot)?;
+    let store = store.open_unswept().await.with_context(cannot)?;
     let info = store.stat(&key).await?;
     let shown = Shown {
         key: &key,

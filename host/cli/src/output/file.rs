@@ -79,7 +79,11 @@ impl Target {
 
     /// What was there is lost from here on; who reads it sees a part of what is written.
     fn in_place(target: &Path, why: &str, name: String) -> io::Result<Self> {
-        let file = File::options().write(true).open(target)?;
+        let mut options = File::options();
+        // It is no link; another process may make it one meanwhile.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
+        let file = options.write(true).open(target)?;
         attributes::take_privileges(&file)?;
         exit::message(&format!(
             "{name} is written in place, since {why}: it is incomplete until this command succeeds"

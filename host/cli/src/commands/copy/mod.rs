@@ -26,8 +26,8 @@ use crate::progress::Progress;
 /// stays.
 ///
 /// After a failure the remaining artifacts are still copied, and the exit code is that of the
-/// first failure. It stops where they would fail in the same way: when a store refuses access
-/// from the start or is full, and after three failures in a row of a store that does not answer.
+/// first failure. It stops where they would fail in the same way: after three failures in a row of
+/// a store that refuses access, is full or does not answer.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -95,7 +95,10 @@ pub async fn run(
     let opened = async {
         let configuration = arguments.configuration()?;
         let from_backend = arguments.named(&configuration, &from)?.sweep_older_than(None);
-        let to_backend = arguments.named(&configuration, &to)?;
+        let mut to_backend = arguments.named(&configuration, &to)?;
+        if dry_run {
+            to_backend = to_backend.sweep_older_than(None);
+        }
         let source = ArtifactStore::open(from_backend).await.with_context(|| in_store(&from))?;
         let target = ArtifactStore::open(to_backend).await.with_context(|| in_store(&to))?;
         Ok((source, target))
