@@ -161,6 +161,11 @@ fn hidden_characters_are_escaped_at_a_terminal_and_raw_elsewhere() {
         let (_, message) = code_and_error(&run(dir, &[&arguments[..], &["list"]].concat(), b""));
         assert!(!message.contains('\u{202e}'), "{arguments:?}: {message}");
     }
+    for arguments in [&["frob\u{202e}"][..], &["list", "--\u{202e}"], &["list", "a", "\u{202e}"]] {
+        let (code, message) = code_and_error(&run(dir, arguments, b""));
+        assert!(code == Some(2) && message.contains(r"\u{202e}"), "{arguments:?}: {message}");
+        assert!(!message.contains('\u{202e}'), "{arguments:?}: {message}");
+    }
     for (line, expected) in [
         ("\"$A\" list", shown),
         ("\"$A\" list --json", r#""a\u202eb\u2066c\u200bd\u2028e\udb40\udc41f""#),

@@ -1,5 +1,6 @@
 //! What a failure means to the caller: one message, one exit code.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use anyhow::Result;
@@ -39,12 +40,16 @@ pub fn report(error: &anyhow::Error) -> u8 {
 /// Shows what clap has to say to the arguments: help on standard output, or what is wrong with them.
 pub async fn answer(error: clap::Error) -> Result<u8> {
     if error.use_stderr() {
-        let _ = error.print();
+        let text = error.render().to_string();
+        match shown::text(&text) {
+            // With colours, where the user wants them.
+            Cow::Borrowed(_) => drop(error.print()),
+            Cow::Owned(shown) => say(shown.trim_end()),
+        }
         return Ok(USAGE);
     }
     let mut out = Standard::open()?;
     match out.is_terminal() {
-        // With colours, where the user wants them.
         true => error.print()?,
         false => out.write(error.render().to_string().as_bytes()).await?,
     }
