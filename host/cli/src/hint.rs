@@ -13,7 +13,21 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         ));
     }
     let error: &artifact_store::Error = exit::find(error)?;
-    of_kind(error.kind()).map(str::to_owned)
+    let of_bucket = if error.backend() == "s3" { of_bucket(error.kind()) } else { None };
+    of_bucket.or_else(|| of_kind(error.kind())).map(str::to_owned)
+}
+
+/// What is different where artifacts are in a bucket, and no directory is.
+fn of_bucket(kind: &ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::AccessDenied(_) => {
+            "check the credentials and what they may do, which docs/s3.md lists, and the clock"
+        }
+        ErrorKind::NoSpace(_) => {
+            "nothing was changed; make space in the bucket, or raise its quota"
+        }
+        _ => return None,
+    })
 }
 
 fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
