@@ -1,6 +1,6 @@
 //! Where a listing goes on, and what it takes to notice a service that repeats itself.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::checksum::checksum;
 
@@ -47,7 +47,7 @@ impl Cursor {
         if names.len() > limit {
             return Err(format!("a page has {} names, where {limit} were asked for", names.len()));
         }
-        let mut seen = HashSet::with_capacity(names.len());
+        let mut seen = BTreeSet::new();
         match names.iter().find(|name| !seen.insert(**name) || Some(hash(name)) == self.last) {
             Some(name) => Err(format!("the listing names `{name}` twice")),
             None => Ok(()),

@@ -60,6 +60,12 @@ impl Failure {
         self.status() == 404 && self.is_code("NoSuchKey")
     }
 
+    /// Whether something is absent, perhaps the object, and the answer does not say what.
+    pub fn is_vaguely_absent(&self) -> bool {
+        let is_vague = matches!(self.cause, Cause::Foreign { .. }) || self.is_code("");
+        self.status() == 404 && is_vague
+    }
+
     /// Whether the condition of the request does not hold.
     pub fn is_precondition(&self) -> bool {
         self.status() == 412
@@ -89,7 +95,7 @@ impl Failure {
         match &self.cause {
             Cause::Transport { code, .. } => !is_final(code) && !is_unsent(code),
             Cause::Refused(refusal) => {
-                matches!(refusal.status, 200..=299 | 500..) || is_passing(refusal)
+                matches!(refusal.status, 200..=299 | 500 | 502 | 504) || is_passing(refusal)
             }
             Cause::Foreign { status, .. } => matches!(status, 200..=299 | 500..),
             Cause::Encoded { status, .. } => self.changes && matches!(status, 200..=299 | 500..),

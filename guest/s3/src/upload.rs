@@ -33,7 +33,7 @@ pub async fn delete(key: &str) -> Result<()> {
         Ok(answer) if answer.is_empty => return Ok(()),
         Ok(answer) => call.foreign(answer.status, "a deletion has no body"),
         Err(failure) if failure.is_absent() => return Ok(()),
-        Err(failure) if failure.status() == 404 || failure.may_be_done() => failure,
+        Err(failure) if failure.is_vaguely_absent() || failure.may_be_done() => failure,
         Err(failure) => return Err(failure.into()),
     };
     // Whatever was answered, what counts is whether the object has gone.
