@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 #[cfg(feature = "network")]
-use crate::network::{S3Credentials, Signing};
+use crate::network::{S3Bucket, S3Credentials, Signing};
 
 /// What a backend may touch. Nothing is granted by default: a component without grants can
 /// compute, read clocks and draw random numbers, and reach no file, no variable and no network.
@@ -103,6 +103,11 @@ impl Grants {
     /// `wasi:http`. It stands for exactly this scheme, host and port; a request to any other is
     /// refused and named in the error, and no redirect is followed. Raw sockets are never open.
     ///
+    /// A name stands for public and private addresses. One that leads to this machine, to its link
+    /// (such as 169.254.169.254) or to a cloud's service for machines is refused when it is looked
+    /// up, since whoever serves the name decides where it leads; grant such an address as a number.
+    /// Only `localhost` is this machine.
+    ///
     /// Certificates are compared with the system's authorities and those of
     /// [`certificate_authority`](Self::certificate_authority). An endpoint that makes no sense is
     /// reported when the backend is opened, as [`LoadError::Network`](crate::LoadError::Network).
@@ -119,27 +124,26 @@ impl Grants {
         self
     }
 
-    /// Opens the network to `endpoint`, as [`connect`](Self::connect) does, and signs each request
-    /// to it with these credentials (AWS Signature Version 4 for S3, with an unsigned payload).
-    /// The backend sends its requests unsigned and never sees the secret. A signature that it made
-    /// itself is replaced.
+    /// Opens the network to the service of `bucket`, and signs the requests to it with these
+    /// credentials (AWS Signature Version 4 in the header `Authorization`, with an unsigned
+    /// payload). The backend sends its requests unsigned and never sees the secret; a signature
+    /// that it made itself is replaced.
+    ///
+    /// Signed is what a store needs in this bucket, below its prefix: to read, store, copy and
+    /// delete an object, to store one in parts, to list objects and unfinished uploads. Every other
+    /// request to this service is refused, whatever the credentials would allow, and the error
+    /// names it. The answer shows the backend no signature.
     ///
     /// ```
-    /// use artifact_store::{Grants, S3Credentials};
+    /// use artifact_store::{Grants, S3Bucket, S3Credentials};
     ///
-    /// let credentials = S3Credentials::new("AKIAEXAMPLE", "hush");
-    /// let grants = Grants::none().sign_s3("https://s3.example.org", "us-east-1", credentials);
+    /// let bucket = S3Bucket::new("https://s3.example.org", "artifacts").prefix("team/a");
+    /// let grants = Grants::none().sign_s3(bucket, S3Credentials::new("AKIAEXAMPLE", "hush"));
     /// assert!(!format!("{grants:?}").contains("hush"));
     /// ```
     #[must_use]
-    pub fn sign_s3(
-        mut self,
-        endpoint: impl Into<String>,
-        region: impl Into<String>,
-        credentials: S3Credentials,
-    ) -> Self {
-        let (endpoint, region) = (endpoint.into(), region.into());
-        self.signing.push(Signing { endpoint, region, credentials });
+    pub fn sign_s3(mut self, bucket: S3Bucket, credentials: S3Credentials) -> Self {
+        self.signing.push(Signing { bucket, credentials });
         self
     }
 

@@ -67,7 +67,7 @@ pub use inspect::{Access, Inspection};
 pub use limits::Limits;
 pub use maintenance::{Audit, Finding, FindingKind, Swept};
 #[cfg(feature = "network")]
-pub use network::S3Credentials;
+pub use network::{S3Bucket, S3Credentials};
 pub use store::{ArtifactStore, Listing};
 pub use swap::{LoadedBackend, SwapOptions};
 pub use transfer::reader::ArtifactReader;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::scripted::{Answer, Request, Scripted, answer, error};
@@ -33,6 +33,8 @@ pub struct Differences {
     pub is_read_only: bool,
     /// By how many seconds the clock of the service is ahead.
     pub ahead: i64,
+    /// Whether it says what time it is.
+    pub tells_time: bool,
     /// The token without which a key is worth nothing, and any other has expired.
     pub token: Option<&'static str>,
 }
@@ -47,6 +49,7 @@ impl Default for Differences {
             region: "us-east-1",
             is_read_only: false,
             ahead: 0,
+            tells_time: true,
             token: None,
         }
     }
@@ -127,7 +130,7 @@ impl Service {
         if request.method == "CONNECT" {
             return Answer::Send(b"HTTP/1.1 200 Connected\r\n\r\n".to_vec());
         }
-        Answer::Send(match self.serve(request) {
+        let bytes = match self.serve(request) {
             Ok(bytes) => bytes,
             Err((status, _, _)) if request.method == "HEAD" => answer(status, "", ""),
             Err((status, code, more)) if more.is_empty() => error(status, code),
@@ -136,7 +139,19 @@ impl Service {
                 "",
                 &format!("<Error><Code>{code}</Code><Message>no</Message>{more}</Error>"),
             ),
-        })
+        };
+        Answer::Send(self.dated(bytes))
+    }
+
+    /// The answer with the time of this service.
+    fn dated(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        if self.differences.tells_time {
+            let now = Timestamp::now() + SignedDuration::from_secs(self.differences.ahead);
+            let line = now.strftime("date: %a, %d %b %Y %T GMT\r\n").to_string();
+            let end = bytes.windows(2).position(|two| two == b"\r\n").expect("a status line");
+            bytes.splice(end + 2..end + 2, line.into_bytes());
+        }
+        bytes
     }
 
     fn serve(&self, request: &Request) -> Result<Vec<u8>, Refused> {
@@ -191,7 +206,7 @@ impl Service {
         let signer = Signer { key: weed::KEY, secret: weed::SECRET };
         let signed =
             signature::verify(request, query, &signer).map_err(|code| refuse(403, code))?;
-        if query.get("X-Amz-Security-Token").map(String::as_str) != token {
+        if request.header("x-amz-security-token") != token {
             return Err(refuse(400, "ExpiredToken"));
         }
         if signed.region != region {

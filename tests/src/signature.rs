@@ -1,8 +1,9 @@
-//! AWS Signature Version 4 in a query, verified from the bytes of the request alone.
+//! AWS Signature Version 4 in the header `Authorization`, verified from the bytes of the request
+//! alone.
 
 use std::collections::BTreeMap;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest, Sha256};
@@ -31,19 +32,26 @@ pub fn verify(
     query: &BTreeMap<String, String>,
     signer: &Signer,
 ) -> Result<Signed, &'static str> {
-    let get = |name: &str| query.get(name).map(String::as_str).ok_or("AccessDenied");
     let wrong = "SignatureDoesNotMatch";
-    if get("X-Amz-Algorithm")? != "AWS4-HMAC-SHA256" || get("X-Amz-Expires")?.len() > 6 {
-        return Err("AuthorizationQueryParametersError");
+    // Some services know no signature in the query, and none takes two.
+    if query.keys().any(|name| name.to_ascii_lowercase().starts_with("x-amz-")) {
+        return Err("AccessDenied");
     }
-    let (key, scope) = get("X-Amz-Credential")?.split_once('/').ok_or(wrong)?;
+    let authorization = request.header("authorization").ok_or("AccessDenied")?;
+    let fields = authorization.strip_prefix("AWS4-HMAC-SHA256 ").ok_or("AccessDenied")?;
+    let get = |name: &str| {
+        let mut fields = fields.split(',').map(str::trim).filter_map(|f| f.split_once('='));
+        fields.find(|(field, _)| *field == name).map(|(_, value)| value).ok_or(wrong)
+    };
+    let header = |name: &str| request.header(name).ok_or("AccessDenied");
+    let (key, scope) = get("Credential")?.split_once('/').ok_or(wrong)?;
     if key != signer.key {
         return Err("InvalidAccessKeyId");
     }
     let [day, region, "s3", "aws4_request"] = *scope.split('/').collect::<Vec<_>>() else {
-        return Err("AuthorizationQueryParametersError");
+        return Err("AuthorizationHeaderMalformed");
     };
-    let (region, time) = (region.to_owned(), get("X-Amz-Date")?);
+    let (region, time) = (region.to_owned(), header("x-amz-date")?);
     let at = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", time).map_err(|_| wrong)?;
     let at = at.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong)?.timestamp();
     if !time.starts_with(day) {
@@ -53,16 +61,14 @@ pub fn verify(
     let path = percent_decode_str(&request.path).decode_utf8().map_err(|_| wrong)?;
     let path = utf8_percent_encode(&path, PATH).to_string();
     let encode = |text: &str| utf8_percent_encode(text, QUERY).to_string();
-    let mut pairs: Vec<_> = query
-        .iter()
-        .filter(|(name, _)| *name != "X-Amz-Signature")
-        .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
-        .collect();
+    let mut pairs: Vec<_> =
+        query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     pairs.sort();
-    let names: Vec<_> = get("X-Amz-SignedHeaders")?.split(';').collect();
+    let names: Vec<_> = get("SignedHeaders")?.split(';').collect();
     // All that S3 wants to be signed.
     let is_bare = |(name, _): &(String, String)| {
-        (name == "host" || name.starts_with("x-amz-")) && !names.contains(&name.as_str())
+        (name == "host" || name == "content-type" || name.starts_with("x-amz-"))
+            && !names.contains(&name.as_str())
     };
     if request.headers.iter().any(is_bare) || !names.is_sorted() {
         return Err("AccessDenied");
@@ -71,8 +77,12 @@ pub fn verify(
     for name in &names {
         headers += &format!("{name}:{}\n", request.header(name).ok_or(wrong)?);
     }
+    let payload = header("x-amz-content-sha256")?;
+    if payload != "UNSIGNED-PAYLOAD" && payload != hexadecimal(&Sha256::digest(&request.body)) {
+        return Err("XAmzContentSHA256Mismatch");
+    }
     let canonical = format!(
-        "{}\n{path}\n{}\n{headers}\n{}\nUNSIGNED-PAYLOAD",
+        "{}\n{path}\n{}\n{headers}\n{}\n{payload}",
         request.method,
         pairs.join("&"),
         names.join(";")
@@ -85,7 +95,7 @@ pub fn verify(
     for part in scope.split('/') {
         by = mac(&by, part);
     }
-    match hexadecimal(&mac(&by, &text)) == get("X-Amz-Signature")? {
+    match hexadecimal(&mac(&by, &text)) == get("Signature")? {
         true => Ok(Signed { region, at }),
         false => Err(wrong),
     }

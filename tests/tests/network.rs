@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, ErrorKind, Grants, Limits, LoadError, S3Credentials};
-use artifact_store_tests::guest;
+use artifact_store::{Backend, ErrorKind, Grants, Limits, LoadError};
 use artifact_store_tests::scripted::{Answer, Scripted, answer};
+use artifact_store_tests::{guest, logged};
 
 fn fetches(grants: Grants) -> ArtifactStore {
     ArtifactStore::open(Backend::from_file(guest("fetches")).grants(grants)).unwrap()
@@ -71,24 +71,6 @@ fn no_redirect_is_followed() {
 }
 
 #[test]
-fn only_requests_to_the_signed_endpoint_are_signed() {
-    let (signed, plain) = (hello(), hello());
-    let credentials = S3Credentials::new("AKIATEST", "hush").session_token("token");
-    let grants = Grants::none()
-        .sign_s3(signed.endpoint(), "eu-west-1", credentials)
-        .connect(plain.endpoint());
-    let store = fetches(grants);
-    for server in [&signed, &plain] {
-        store.get(&format!("{}/k?X-Amz-Signature=00", server.endpoint())).unwrap();
-    }
-    let query = &signed.requests()[0].query;
-    assert!(query.contains("X-Amz-Credential=AKIATEST%2F") && query.contains("eu-west-1%2Fs3"));
-    assert!(query.contains("SignedHeaders=host%3Bx-amz-meta-a") && !query.contains("hush"));
-    assert_eq!(query.matches("X-Amz-Signature=").count(), 1);
-    assert_eq!(plain.requests()[0].query, "X-Amz-Signature=00");
-}
-
-#[test]
 fn timeouts_of_zero_harm_nobody() {
     let server = hello();
     let store = fetches(Grants::none().connect(server.endpoint()));
@@ -127,6 +109,70 @@ fn a_proxy_is_the_operators_and_is_asked_for_the_granted_endpoint() {
     let got = fetches(grants).get("http://example.invalid:81/k").unwrap();
     assert_eq!(got, "200 by way of the proxy");
     assert_eq!(proxy.requests()[0].path, "example.invalid:81");
+}
+
+/// Without a name server: the system reads these as numbers, and this host as names.
+#[test]
+fn a_name_leads_to_no_address_of_this_machine_or_its_link() {
+    let server = hello();
+    let port = server.endpoint().rsplit_once(':').unwrap().1.to_owned();
+    for name in ["127.1", "0x7f.0.0.1", "0", "0xa9.0xfe.0xa9.0xfe", "0xe0.1"] {
+        let endpoint = format!("http://{name}:{port}");
+        let store = fetches(Grants::none().connect(endpoint.clone()));
+        let error = store.get(&endpoint).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::AccessDenied(_)), "{name}: {error}");
+        assert!(error.to_string().contains(&endpoint), "{name}: {error}");
+        assert!(error.to_string().contains("granted as a number"), "{name}: {error}");
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn localhost_and_numbers_are_reached() {
+    let server = hello();
+    let local = server.endpoint().replace("127.0.0.1", "localhost");
+    for endpoint in [server.endpoint(), local] {
+        assert_eq!(
+            fetches(Grants::none().connect(endpoint.clone())).get(&endpoint).unwrap(),
+            "200 hello"
+        );
+    }
+}
+
+#[test]
+fn the_name_of_a_proxy_may_be_that_of_this_machine() {
+    let proxy = Scripted::start(|request, _| match request.method.as_str() {
+        "CONNECT" => Answer::Send(b"HTTP/1.1 200 Connected\r\n\r\n".to_vec()),
+        _ => Answer::Send(answer(200, "", "by way of the proxy")),
+    });
+    let named = proxy.endpoint().replace("127.0.0.1", "127.1");
+    let grants = Grants::none().connect("http://example.invalid").proxy(named);
+    let got = fetches(grants).get("http://example.invalid/k").unwrap();
+    assert_eq!(got, "200 by way of the proxy");
+    assert_eq!(proxy.requests()[0].path, "example.invalid:80");
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_an_error_in_time() {
+    let store = fetches(Grants::none().connect("http://no-such-host.invalid"));
+    let error = store.get("http://no-such-host.invalid/k").unwrap_err();
+    assert!(error.to_string().contains("DnsError"), "{error}");
+}
+
+#[test]
+fn what_is_refused_is_logged_once_a_call() {
+    let server = hello();
+    let store = fetches(Grants::none().connect(server.endpoint()));
+    for _ in 0..2 {
+        let (error, log) = logged(|| store.get("GET http://h:1/secret | times: 20").unwrap_err());
+        assert!(error.to_string().contains("`http://h:1`, which is not granted"), "{error}");
+        let warned: Vec<_> = log.lines().filter(|line| line.contains(" WARN ")).collect();
+        let [warned] = warned[..] else { panic!("{log}") };
+        assert!(warned.contains("which is not granted"), "{warned}");
+        // What stands before it is the call's own.
+        let (_, warned) = warned.rsplit_once("hooks: ").expect("it is of the network");
+        assert!(!warned.contains("secret"), "{warned}");
+    }
 }
 
 #[test]

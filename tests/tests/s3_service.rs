@@ -17,6 +17,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a_token_that_has_expired_is_named", expired),
     ("a_bucket_of_another_region_is_named_with_its_region", region),
     ("clocks_that_differ_are_named", skew),
+    ("a_clock_that_is_wrong_is_corrected_by_that_of_the_service", corrected),
     ("a_wrong_secret_a_wrong_key_and_an_unknown_bucket_are_named", wrong),
     ("a_checksum_that_the_service_does_not_know_comes_back", checksum),
     ("a_service_without_that_checksum_says_so", unknown_checksum),
@@ -140,8 +141,35 @@ fn region() {
 
 fn skew() {
     for ahead in [3600, -3600] {
-        let differences = Differences { ahead, ..Differences::default() };
+        let differences = Differences { ahead, tells_time: false, ..Differences::default() };
         refused(&differences, &[], |error| is_denied(error, "clock"));
+    }
+}
+
+fn corrected() {
+    for ahead in [20 * 60, -20 * 60, 400 * 86_400] {
+        for sign in [Sign::Host, Sign::Backend] {
+            let differences = Differences { ahead, ..Differences::default() };
+            let server = differences.clone().start();
+            let open = || {
+                let backend = backend(&differences, &server, "", sign, &[]);
+                ArtifactStore::open(backend).unwrap()
+            };
+            let store = open();
+            store.put("k", "x").unwrap();
+            assert_eq!(server.requests().len(), 2, "the first one is refused");
+            // From now on the time is known.
+            assert_eq!(store.get("k").unwrap(), "x");
+            assert_eq!(store.list("").count(), 1);
+            store.delete("k").unwrap();
+            assert_eq!(server.requests().len(), 5);
+            // Whatever comes first: nothing says there is no artifact because of a wrong clock.
+            assert!(matches!(open().stat("k").unwrap_err().kind(), ErrorKind::NotFound));
+            assert!(matches!(open().get("k").unwrap_err().kind(), ErrorKind::NotFound));
+            open().put("large", vec![7; 9 << 20]).unwrap();
+            open().create("new", vec![7; 9 << 20]).unwrap();
+            open().delete("large").unwrap();
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! What the S3 backend is told: a setting that is missing or makes no sense is one error when the
 //! store is opened, before any request, and names the variable and no value.
 
+use std::process::Stdio;
+
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, Error, ErrorKind, Grants, LoadError, Sign};
 use artifact_store_tests::scripted::{Answer, Scripted, answer};
+use artifact_store_tests::service::Differences;
 use artifact_store_tests::{cli, expect};
 
 /// The variable at fault, and those that differ from the right ones; an empty one is not set.
@@ -27,6 +30,12 @@ const WRONG: &[Case] = &[
     ("AWS_ENDPOINT_URL", &[("AWS_ENDPOINT_URL", "ftp://hush")]),
     ("AWS_ENDPOINT_URL", &[("AWS_ENDPOINT_URL", "http://user:hush@127.0.0.1")]),
     ("AWS_ENDPOINT_URL", &[("AWS_ENDPOINT_URL", "http://127.0.0.1:hush")]),
+    ("AWS_ENDPOINT_URL_S3", &[("AWS_ENDPOINT_URL_S3", "hush")]),
+    ("AWS_ENDPOINT_URL_S3", &[("AWS_ENDPOINT_URL_S3", "ftp://hush")]),
+    ("AWS_ACCESS_KEY_ID", &[("AWS_ACCESS_KEY_ID", "hush hush")]),
+    ("AWS_SECRET_ACCESS_KEY", &[("AWS_SECRET_ACCESS_KEY", "hush\thush")]),
+    ("AWS_SESSION_TOKEN", &[("AWS_SESSION_TOKEN", "hush hush")]),
+    ("AWS_SECRET_ACCESS_KEY", &[("AWS_SECRET_ACCESS_KEY", " \t ")]),
     ("AWS_ACCESS_KEY_ID", &[("AWS_ACCESS_KEY_ID", "")]),
     ("AWS_SECRET_ACCESS_KEY", &[("AWS_SECRET_ACCESS_KEY", "")]),
     ("AWS_ACCESS_KEY_ID", &[("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")]),
@@ -97,6 +106,63 @@ fn the_command_line_names_it_too() {
         assert!(!error.contains("hush") && output.stdout.is_empty(), "{name}: {error}");
     }
     assert!(server.requests().is_empty());
+}
+
+/// What comes from a file or from `$(command)` with another end of line.
+#[test]
+fn white_space_around_a_value_is_left_out() {
+    let differences = Differences { token: Some("token"), ..Differences::default() };
+    let server = differences.clone().start();
+    for (before, after) in [("", "\n"), ("", "\r\n"), (" \t", " "), ("\n", "")] {
+        for sign in [Sign::Host, Sign::Backend] {
+            let variables = differences.variables(&server, "prefix").into_iter();
+            let variables = variables
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| (name, format!("{before}{value}{after}")));
+            let backend = Backend::s3(variables, sign).unwrap();
+            ArtifactStore::open(backend).unwrap().put("k", "x").unwrap();
+        }
+    }
+    assert!(server.requests().iter().all(|request| request.path == "/artifacts/prefix/_/k_"));
+}
+
+/// As Amazon's own tools have it. A signed request never goes to another service than the one that
+/// is named.
+#[test]
+fn the_endpoint_of_s3_counts_more_than_that_of_all_services() {
+    let (s3, all) = (server(), server());
+    for sign in [Sign::Host, Sign::Backend] {
+        let named = [("AWS_ENDPOINT_URL_S3", &*s3.endpoint())];
+        let store = ArtifactStore::open(Backend::s3(variables(&all, &named), sign).unwrap());
+        store.unwrap().put("k", "x").unwrap();
+        // Alone, it is enough.
+        let named = [("AWS_ENDPOINT_URL_S3", &*s3.endpoint()), ("AWS_ENDPOINT_URL", "")];
+        let store = ArtifactStore::open(Backend::s3(variables(&all, &named), sign).unwrap());
+        store.unwrap().put("k", "x").unwrap();
+    }
+    assert_eq!((s3.requests().len(), all.requests().len()), (4, 0));
+    // An empty one is not set.
+    let named = [("AWS_ENDPOINT_URL_S3", " \n")];
+    let store = ArtifactStore::open(Backend::s3(variables(&all, &named), Sign::Host).unwrap());
+    store.unwrap().put("k", "x").unwrap();
+    assert_eq!((s3.requests().len(), all.requests().len()), (4, 1));
+}
+
+#[test]
+fn the_command_line_takes_the_endpoint_of_s3_from_its_environment_unless_it_names_one() {
+    let (s3, all, dir) = (server(), server(), tempfile::tempdir().unwrap());
+    let put = |arguments: &[&str]| {
+        let mut command = cli();
+        let named = [("AWS_ENDPOINT_URL_S3", &*s3.endpoint())];
+        command.envs(variables(&all, &named)).current_dir(dir.path());
+        command.args(["--backend", "s3"]).args(arguments).args(["put", "k", "-"]);
+        assert!(command.stdin(Stdio::null()).status().unwrap().success());
+        (s3.requests().len(), all.requests().len())
+    };
+    assert_eq!(put(&[]), (1, 0));
+    let named = format!("AWS_ENDPOINT_URL={}", all.endpoint());
+    assert_eq!(put(&["--env", &named]), (1, 1));
+    assert_eq!(put(&["--env", "AWS_ENDPOINT_URL_S3"]), (2, 1));
 }
 
 /// Nor is a secret shown where all is right and the user wants to know everything.

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
@@ -80,11 +81,13 @@ fn a_private_authority_is_trusted_where_it_is_granted() {
     assert_eq!(store.list("").count(), 1);
     // By the system's authorities, or by another one, nobody knows this server.
     for trusted in [None, Some(&other)] {
-        let before = server.requests().len();
+        let (before, connections) = (server.requests().len(), server.connections());
         let store = open(&server, trusted);
         is_untrusted(&store.get("k").unwrap_err());
         is_untrusted(&store.put("k", "x").unwrap_err());
         assert_eq!(server.requests().len(), before);
+        // It is final, and not tried again.
+        assert_eq!(server.connections(), connections + 2);
     }
 }
 
@@ -99,20 +102,54 @@ fn a_certificate_for_another_name_is_refused() {
     }
 }
 
-#[test]
-fn a_server_without_tls_is_not_spoken_to() {
+/// What the S3 backend says of a server that answers a greeting by TLS with these bytes. That is
+/// final: nobody connects twice.
+fn greeted_by(answer: Vec<u8>) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let endpoint = format!("https://{}", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
     std::thread::spawn(move || {
         for mut connection in listener.incoming().flatten() {
-            let _ = connection.read(&mut [0; 1024]);
-            let _ = connection.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n");
+            count.fetch_add(1, Ordering::Relaxed);
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = connection.write_all(&answer);
+            // Until the client has had enough of it.
+            let _ = connection.read(&mut [0; 4096]);
         }
     });
     let variables = [("AWS_ENDPOINT_URL", &*endpoint), ("S3_BUCKET", "bucket")];
     let backend = Backend::s3(variables, Sign::Host).unwrap();
     let error = ArtifactStore::open(backend).unwrap().get("k").unwrap_err();
-    assert!(error.to_string().contains("TLS"), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Other(_)) && !error.is_retryable(), "{error}");
+    assert!(error.to_string().contains(&endpoint), "{error}");
+    assert_eq!(connections.load(Ordering::Relaxed), 1, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn a_server_without_tls_is_not_spoken_to() {
+    let page = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let error = greeted_by(page);
+    assert!(error.contains("TLS") && error.contains("speaks no TLS"), "{error}");
+}
+
+#[test]
+fn a_server_with_old_versions_of_tls_is_named() {
+    // It says so itself, or goes on with version 1.1 as if it had not been told.
+    let alert = vec![0x15, 3, 1, 0, 2, 2, 70];
+    let mut hello = vec![0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 0x2f, 0]);
+    for answer in [alert, hello] {
+        let error = greeted_by(answer);
+        assert!(error.contains("no version since 1.2"), "{error}");
+    }
+    // That the name is unknown, or a certificate of ours is wanted.
+    for alert in [112, 116, 40] {
+        let error = greeted_by(vec![0x15, 3, 3, 0, 2, 2, alert]);
+        assert!(error.contains("TLS cannot be agreed on"), "{error}");
+    }
 }
 
 #[test]

@@ -5,27 +5,27 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusty_s3::{Method, signing};
-use url::Url;
 use wasip3::clocks::monotonic_clock;
 use wasip3::random::random::get_random_u64;
 
 use crate::component::{Error, Result};
 use crate::failure::{Cause, Failure, Refusal};
-use crate::http::{self, Body, Response, Unread};
+use crate::http::{self, Body, Method, Response, Unread};
 use crate::settings::Settings;
+use crate::sigv4::{self, UNSIGNED_PAYLOAD, encoded_query};
 use crate::xml::Element;
-
-/// How long a signature is valid, in seconds. A server checks it when the request begins.
-const VALID: u64 = 900;
 
 /// The most of an answer that is kept in memory: a listing of long names, escaped.
 const ANSWER: usize = 8 << 20;
 
 /// How often a request is sent, and the longest pause before the second time. Each further one
-/// is up to twice as long; all are over well before a caller's usual deadline of 30 seconds.
+/// is up to twice as long; all are over within 4 seconds.
 const TRIES: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// A request is not sent again after so many nanoseconds, however often it was: a failure that is
+/// slow to show leaves no time to wait for another before the caller's usual 30 seconds are over.
+const PATIENCE: u64 = 8_000_000_000;
 
 /// What the environment says.
 pub fn settings() -> Result<&'static Settings> {
@@ -59,14 +59,14 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub fn new(doing: &'static str, method: Method, object: &'a str) -> Self {
-        let (query, headers) = (Vec::new(), Vec::new());
-        Self { doing, method, object: Some(object), query, headers, body: None }
+        Self { object: Some(object), method, ..Self::bucket(doing) }
     }
 
     /// A request to the bucket itself.
     pub fn bucket(doing: &'static str) -> Self {
-        let (query, headers) = (Vec::new(), Vec::new());
-        Self { doing, method: Method::Get, object: None, query, headers, body: None }
+        // What a proxy compresses on the way would be another artifact.
+        let headers = vec![("accept-encoding", "identity".to_owned())];
+        Self { doing, method: Method::Get, object: None, query: Vec::new(), headers, body: None }
     }
 
     pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -101,7 +101,7 @@ impl<'a> Call<'a> {
             let root = Element::parse(&text);
             match root {
                 Some(root) if root.name == "Error" => {
-                    Err(self.failure(Cause::Refused(refusal(status, &root, None))))
+                    Err(self.failure(Cause::Refused(refusal(status, &root))))
                 }
                 root => Ok(Answer { status, tag, is_empty: text.is_empty(), root }),
             }
@@ -113,7 +113,9 @@ impl<'a> Call<'a> {
         &self,
         once: impl AsyncFn() -> std::result::Result<T, Failure>,
     ) -> std::result::Result<T, Failure> {
+        let begun = monotonic_clock::now();
         let mut is_open = false;
+        let mut is_corrected = false;
         let mut pause = FIRST_PAUSE;
         for tries in 1.. {
             let mut failure = match once().await {
@@ -121,10 +123,16 @@ impl<'a> Call<'a> {
                 Err(failure) => failure,
             };
             failure.is_open |= is_open;
-            if tries == TRIES || !failure.can_retry() {
+            // The next one is signed by another time, by us or by the host.
+            if failure.is_about_time && !is_corrected {
+                is_corrected = true;
+                continue;
+            }
+            let is_late = monotonic_clock::now().saturating_sub(begun) > PATIENCE;
+            if tries >= TRIES || is_late || !failure.can_retry() {
                 return Err(failure);
             }
-            is_open |= failure.leaves_open();
+            is_open |= self.method.changes() && failure.leaves_open();
             // Jitter, so that those who were turned away together do not come back together.
             let nanoseconds = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
             monotonic_clock::wait_for(nanoseconds / 4 + get_random_u64() % nanoseconds).await;
@@ -134,15 +142,20 @@ impl<'a> Call<'a> {
     }
 
     async fn once(&self, settings: &Settings) -> std::result::Result<Response, Failure> {
-        let url = self.url(settings);
+        let (path, headers) = self.signed(settings);
         let request = http::Request {
             method: self.method,
-            url: &url,
-            headers: &self.headers,
+            bucket: &settings.bucket,
+            path: &path,
+            headers: &headers,
             body: self.body,
         };
         let sent = http::send(&request).await;
         let response = sent.map_err(|code| self.failure(transport(settings, code)))?;
+        let coding = response.header("content-encoding");
+        if let Some(coding) = coding.filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
+            return Err(self.failure(Cause::Encoded { status: response.status, coding }));
+        }
         match response.status {
             200..=299 => Ok(response),
             _ => Err(self.refused(settings, response).await),
@@ -153,6 +166,8 @@ impl<'a> Call<'a> {
     async fn refused(&self, settings: &Settings, response: Response) -> Failure {
         let status = response.status;
         let region = response.header("x-amz-bucket-region");
+        let date = response.header("date").filter(|_| matches!(status, 400 | 401 | 403));
+        let ahead = settings.clock.learn(date.as_deref(), Timestamp::now());
         let text = match self.method {
             Method::Head => String::new(),
             _ => match self.text(settings, response.body, status).await {
@@ -160,14 +175,20 @@ impl<'a> Call<'a> {
                 Err(failure) => return failure,
             },
         };
-        match Element::parse(&text).filter(|root| root.name == "Error") {
-            Some(root) => self.failure(Cause::Refused(refusal(status, &root, region))),
+        let mut failure = match Element::parse(&text).filter(|root| root.name == "Error") {
+            Some(root) => {
+                let mut refusal = refusal(status, &root);
+                refusal.region = region.or(refusal.region);
+                self.failure(Cause::Refused(refusal))
+            }
             None if text.is_empty() => {
                 let (code, message) = Default::default();
                 self.failure(Cause::Refused(Refusal { status, code, message, region }))
             }
             None => self.foreign(status, "it is no XML of S3"),
-        }
+        };
+        failure.is_about_time = ahead.is_some();
+        failure
     }
 
     async fn text(
@@ -192,44 +213,39 @@ impl<'a> Call<'a> {
             Some(object) => format!("{} `{object}`", self.doing),
             None => self.doing.to_owned(),
         };
-        Failure { doing, cause, is_open: false }
+        Failure {
+            doing,
+            cause,
+            changes: self.method.changes(),
+            is_open: false,
+            is_about_time: false,
+        }
     }
 
-    /// The URL, signed where we have credentials.
-    fn url(&self, settings: &Settings) -> Url {
-        let bucket = &settings.bucket;
-        let mut url = match self.object {
-            Some(object) => bucket.object_url(object),
-            None => bucket.base_url().clone(),
-        };
-        let mut query = self.query.clone();
-        query.sort();
-        let Some(credentials) = &settings.credentials else {
-            if !query.is_empty() {
-                let encoded = query.iter().map(|(name, value)| {
-                    let set = percent_encoding::NON_ALPHANUMERIC;
-                    format!("{name}={}", percent_encoding::utf8_percent_encode(value, set))
-                });
-                url.set_query(Some(&encoded.collect::<Vec<_>>().join("&")));
-            }
-            return url;
-        };
-        // AWS wants these signed, and no others.
-        let mut headers: Vec<_> =
-            self.headers.iter().filter(|(name, _)| name.starts_with("x-amz-")).collect();
-        headers.sort();
-        signing::sign(
-            &Timestamp::now(),
-            self.method,
-            url,
-            credentials.key(),
-            credentials.secret(),
-            credentials.token(),
-            bucket.region(),
-            VALID,
-            query.iter().map(|(name, value)| (*name, value.as_str())),
-            headers.iter().map(|(name, value)| (*name, value.as_str())),
-        )
+    /// The path with the query, and all headers: with a signature where we have credentials.
+    fn signed(&self, settings: &Settings) -> (String, Vec<(&'static str, String)>) {
+        let path = format!("{}{}", settings.bucket.path, self.object.unwrap_or_default());
+        let pairs: Vec<_> =
+            self.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let query = encoded_query(&pairs);
+        let mut headers = self.headers.clone();
+        if let Some(signer) = settings.signer() {
+            // AWS wants these signed, and the host's name.
+            let own = headers.iter().filter(|(name, _)| name.starts_with("x-amz-"));
+            let mut covered: Vec<_> = own.map(|(name, value)| (*name, value.as_str())).collect();
+            covered.push(("host", &settings.bucket.authority));
+            let request = sigv4::Request {
+                method: self.method.name(),
+                path: &path,
+                query: &query,
+                headers: &covered,
+                payload: UNSIGNED_PAYLOAD,
+            };
+            let now = settings.clock.time(Timestamp::now());
+            headers.extend(sigv4::sign(&signer, &request, now).headers);
+        }
+        let target = if query.is_empty() { path } else { format!("{path}?{query}") };
+        (target, headers)
     }
 }
 
@@ -243,12 +259,11 @@ pub struct Answer {
 }
 
 fn transport(settings: &Settings, code: wasip3::http::types::ErrorCode) -> Cause {
-    let url = settings.bucket.base_url();
-    Cause::Transport { endpoint: format!("{}://{}", url.scheme(), url.authority()), code }
+    Cause::Transport { endpoint: settings.bucket.endpoint(), code }
 }
 
-fn refusal(status: u16, root: &Element, region: Option<String>) -> Refusal {
+fn refusal(status: u16, root: &Element) -> Refusal {
     let text = |name| root.text_of(name).unwrap_or_default().chars().take(500).collect();
-    let named = root.text_of("Region").map(|region| region.chars().take(50).collect());
-    Refusal { status, code: text("Code"), message: text("Message"), region: region.or(named) }
+    let region = root.text_of("Region").map(|region| region.chars().take(50).collect());
+    Refusal { status, code: text("Code"), message: text("Message"), region }
 }

@@ -1,12 +1,12 @@
 //! Looking at artifacts and reading them.
 
-use rusty_s3::Method;
+use wasip3::http::types::ErrorCode;
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::client::{Call, settings};
 use crate::component::{Error, Info, Result, wit_future, wit_stream};
-use crate::failure::Failure;
-use crate::http::{Response, Unread};
+use crate::failure::{Failure, unread};
+use crate::http::{Method, Response, Unread};
 use crate::settings::Settings;
 
 /// The largest artifact that `get` carries, in bytes; larger ones take `read`.
@@ -70,8 +70,24 @@ async fn explain(settings: &Settings, object: &str) -> Failable<Option<Response>
 pub async fn stat(key: &str) -> Result<Info> {
     let settings = settings()?;
     let place = Place::of(settings, key);
-    let response = head(settings, &place.object).await?.ok_or(Error::NotFound)?;
-    place.info(&response)
+    look(settings, &place).await?.ok_or(Error::NotFound)
+}
+
+/// What is known of the artifact; none where there is none. Some services tell a length only with
+/// the bytes.
+async fn look(settings: &Settings, place: &Place<'_>) -> Result<Option<Info>> {
+    let Some(mut response) = head(settings, &place.object).await? else { return Ok(None) };
+    if response.tag().is_some() && response.info().is_none() {
+        let Some(whole) = explain(settings, &place.object).await? else { return Ok(None) };
+        response = whole;
+        if response.tag().is_some() && response.info().is_none() {
+            let (object, endpoint) = (&place.object, settings.bucket.endpoint());
+            return Err(Error::Other(format!(
+                "{endpoint} does not tell how long `{object}` is: it sends no Content-Length"
+            )));
+        }
+    }
+    place.info(&response).map(Some)
 }
 
 /// The whole artifact. Where the answer is cut, all of it is asked for again: the rest alone could be
@@ -96,12 +112,16 @@ pub async fn get(key: &str) -> Result<Vec<u8>> {
                 }
                 return Ok(data);
             }
-            Ok(_) | Err(Unread::TooLong) => {}
+            Ok(_) | Err(Unread::TooLong) => cause = None,
+            // That took all the time that there is for one call.
+            Err(Unread::Failed(code @ ErrorCode::ConnectionReadTimeout)) => {
+                return Err(unread(settings, &place.object, &code));
+            }
             Err(Unread::Failed(code)) => cause = Some(code),
         }
     }
-    let cause = cause.map(|code| format!(" ({code:?})")).unwrap_or_default();
-    Err(Error::Unavailable(format!("the body of `{}` was cut{cause}", place.object)))
+    let cause = cause.unwrap_or(ErrorCode::HttpResponseIncomplete);
+    Err(unread(settings, &place.object, &cause))
 }
 
 type Read = (Info, StreamReader<u8>, FutureReader<Result<()>>);
@@ -144,9 +164,7 @@ pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<Read> {
     wit_bindgen::spawn_local(async move {
         let ended = body.ended.await;
         drop(body.done);
-        let ended = ended.map(|_| ()).map_err(|code| {
-            Error::Unavailable(format!("the body of `{object}` was cut ({code:?})"))
-        });
+        let ended = ended.map(|_| ()).map_err(|code| unread(settings, &object, &code));
         let _ = report.write(ended).await;
     });
     Ok((info, body.stream, outcome))
@@ -159,8 +177,7 @@ async fn at_end(
     is_fine: impl FnOnce(u64) -> bool,
     offset: u64,
 ) -> Result<Read> {
-    let response = head(settings, &place.object).await?.ok_or(Error::NotFound)?;
-    let info = place.info(&response)?;
+    let info = look(settings, place).await?.ok_or(Error::NotFound)?;
     if offset > info.size {
         return Err(Error::InvalidRange);
     }

@@ -4,14 +4,19 @@
 use wasip3::http::types::ErrorCode;
 
 use crate::component::Error;
+use crate::settings::Settings;
 
 /// A request that did not do what it was to do.
 pub struct Failure {
     /// What was being done, to which object.
     pub doing: String,
     pub cause: Cause,
-    /// Whether an earlier try, or this one, may have taken effect.
+    /// Whether the request was to change something.
+    pub changes: bool,
+    /// Whether an earlier try may have taken effect.
     pub is_open: bool,
+    /// Whether the clock here was wrong, and is corrected from now on.
+    pub is_about_time: bool,
 }
 
 pub enum Cause {
@@ -21,6 +26,8 @@ pub enum Cause {
     Refused(Refusal),
     /// What answered does not speak S3.
     Foreign { status: u16, why: &'static str },
+    /// The answer is compressed, although no coding was asked for.
+    Encoded { status: u16, coding: String },
 }
 
 /// An error of S3.
@@ -39,7 +46,7 @@ impl Failure {
         match &self.cause {
             Cause::Transport { .. } => 0,
             Cause::Refused(refusal) => refusal.status,
-            Cause::Foreign { status, .. } => *status,
+            Cause::Foreign { status, .. } | Cause::Encoded { status, .. } => *status,
         }
     }
 
@@ -53,29 +60,53 @@ impl Failure {
         self.status() == 404 && self.is_code("NoSuchKey")
     }
 
+    /// Whether something is absent, perhaps the object, and the answer does not say what.
+    pub fn is_vaguely_absent(&self) -> bool {
+        let is_vague = matches!(self.cause, Cause::Foreign { .. }) || self.is_code("");
+        self.status() == 404 && is_vague
+    }
+
     /// Whether the condition of the request does not hold.
     pub fn is_precondition(&self) -> bool {
         self.status() == 412
     }
 
+    /// Whether the request may have taken effect although S3 refused it at last: then S3 is there
+    /// to be asked.
+    pub fn may_be_done(&self) -> bool {
+        let is_answer =
+            matches!(&self.cause, Cause::Refused(refusal) if matches!(refusal.status, 400..=499));
+        is_answer && (self.is_open || self.leaves_open())
+    }
+
     /// Whether the same request may succeed at once or a little later.
     pub fn can_retry(&self) -> bool {
         match &self.cause {
-            Cause::Transport { code, .. } => !is_final(code),
+            Cause::Transport { code, .. } => !is_final(code) && !is_slow(code),
             Cause::Refused(refusal) => is_passing(refusal),
             Cause::Foreign { status, .. } => matches!(status, 502..=504),
+            Cause::Encoded { .. } => false,
         }
     }
 
-    /// Whether the request may have taken effect all the same.
+    /// Whether the request may have taken effect all the same. Services say of what they stored
+    /// that it is too much, too early, or in conflict with itself.
     pub fn leaves_open(&self) -> bool {
         match &self.cause {
             Cause::Transport { code, .. } => !is_final(code) && !is_unsent(code),
-            Cause::Refused(Refusal { status, code, .. }) => {
-                matches!(status, 200..=299 | 500 | 502 | 504) && code != "SlowDown"
+            Cause::Refused(refusal) => {
+                matches!(refusal.status, 200..=299 | 500 | 502 | 504) || is_passing(refusal)
             }
             Cause::Foreign { status, .. } => matches!(status, 200..=299 | 500..),
+            Cause::Encoded { status, .. } => self.changes && matches!(status, 200..=299 | 500..),
         }
+    }
+
+    /// Whether a later call may succeed without anybody acting.
+    fn is_passing(&self) -> bool {
+        let is_slow = matches!(&self.cause, Cause::Transport { code, .. } if is_slow(code));
+        // What may have happened, or may still happen, has no final answer.
+        self.is_open || is_slow || self.can_retry() || self.leaves_open()
     }
 }
 
@@ -91,8 +122,23 @@ fn is_final(code: &ErrorCode) -> bool {
             | Code::HttpRequestHeaderSectionSize(_)
             | Code::HttpRequestHeaderSize(_)
             | Code::TlsCertificateError
+            | Code::TlsProtocolError
+            | Code::TlsAlertReceived(_)
             | Code::DestinationIpProhibited
             | Code::ConfigurationError
+    )
+}
+
+/// It took all the time that there is for one call: another try would, too.
+fn is_slow(code: &ErrorCode) -> bool {
+    use ErrorCode as Code;
+    matches!(
+        code,
+        Code::DnsTimeout
+            | Code::ConnectionTimeout
+            | Code::ConnectionReadTimeout
+            | Code::ConnectionWriteTimeout
+            | Code::HttpResponseTimeout
     )
 }
 
@@ -127,14 +173,22 @@ fn is_passing(Refusal { status, code, .. }: &Refusal) -> bool {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        // What may have happened, or may still happen, has no final answer.
-        let is_passing = failure.is_open || failure.can_retry() || failure.leaves_open();
+        let is_passing = failure.is_passing();
         let Failure { doing, cause, .. } = failure;
         let error = match cause {
             Cause::Transport { endpoint, code } => transport(&doing, &endpoint, &code),
             Cause::Refused(refusal) => refused(&doing, &refusal),
+            Cause::Foreign { status: 407, .. } => {
+                Error::Other(format!("cannot {doing}: a proxy wants credentials (status 407)"))
+            }
             Cause::Foreign { status, why } => Error::Other(format!(
                 "cannot {doing}: the answer with status {status} is not S3's: {why}"
+            )),
+            Cause::Encoded { status, coding } => Error::Other(format!(
+                "cannot {doing}: the answer with status {status} is compressed \
+                 (`Content-Encoding: {}`), by the service or a proxy, although no coding was asked \
+                 for",
+                coding.chars().take(50).collect::<String>().escape_debug()
             )),
         };
         match error {
@@ -151,30 +205,50 @@ impl From<Failure> for Error {
     }
 }
 
+/// The body of an answer could not be read.
+pub fn unread(settings: &Settings, object: &str, code: &ErrorCode) -> Error {
+    let (endpoint, (why, name)) = (settings.bucket.endpoint(), words(code));
+    Error::Unavailable(format!("cannot read all of `{object}`: {endpoint}: {why} ({name})"))
+}
+
 fn transport(doing: &str, endpoint: &str, code: &ErrorCode) -> Error {
+    let (why, name) = words(code);
+    let text = format!("cannot {doing}: {endpoint}: {why} ({name})");
+    match code {
+        ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => {
+            Error::AccessDenied(text)
+        }
+        _ => Error::Other(text),
+    }
+}
+
+/// What a code means, and its name.
+fn words(code: &ErrorCode) -> (&'static str, String) {
     use ErrorCode as Code;
     let why = match code {
-        Code::HttpRequestDenied => {
-            return Error::AccessDenied(format!(
-                "cannot {doing}: the host grants no connection to `{endpoint}`"
-            ));
-        }
+        Code::HttpRequestDenied => "the host grants no such request",
+        Code::DestinationIpProhibited => "the host grants no such address to a name",
         Code::DnsTimeout | Code::DnsError(_) | Code::DestinationNotFound => "no such host is known",
         Code::ConnectionRefused => "the connection was refused, or could not be made",
+        Code::DestinationUnavailable => "the service, or the proxy before it, cannot be reached",
         Code::ConnectionTimeout
         | Code::ConnectionReadTimeout
         | Code::ConnectionWriteTimeout
         | Code::HttpResponseTimeout => "it took too long",
         Code::ConnectionTerminated | Code::HttpResponseIncomplete => "the connection was lost",
         Code::TlsCertificateError => "its certificate is not trusted, or is for another name",
-        Code::TlsProtocolError | Code::TlsAlertReceived(_) => "TLS cannot be agreed on",
+        Code::TlsProtocolError => "TLS cannot be agreed on: what answers speaks no TLS",
+        Code::TlsAlertReceived(alert) if alert.alert_id == Some(70) => {
+            "TLS cannot be agreed on: the other side has no version since 1.2"
+        }
+        Code::TlsAlertReceived(_) => "TLS cannot be agreed on: the other side refuses",
+        Code::ConfigurationError => "the proxy refuses, or wants credentials (status 407)",
         Code::ConnectionLimitReached => "there are too many connections",
         Code::HttpRequestBodySize(_) => "the body was cut",
         _ => "the exchange failed",
     };
     let name = format!("{code:?}");
-    let name = name.split(['(', ' ']).next().unwrap_or_default().to_owned();
-    Error::Other(format!("cannot {doing}: {endpoint}: {why} ({name})"))
+    (why, name.split(['(', ' ']).next().unwrap_or_default().to_owned())
 }
 
 fn refused(doing: &str, refusal: &Refusal) -> Error {
@@ -192,9 +266,9 @@ fn refused(doing: &str, refusal: &Refusal) -> Error {
         ("NoSuchKey", 404) => Error::NotFound,
         ("NoSuchBucket", _) => Error::Other(text("S3_BUCKET names no bucket of this service")),
         ("NoSuchUpload", _) => Error::Unavailable(text("the unfinished upload was removed")),
-        ("RequestTimeTooSkewed", _) => {
-            Error::AccessDenied(text("the clock of this machine differs from the service's"))
-        }
+        ("RequestTimeTooSkewed", _) => Error::AccessDenied(text(
+            "the clock of this machine differs from the service's: set it",
+        )),
         ("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired", _) => {
             Error::AccessDenied(text("AWS_SESSION_TOKEN is no longer valid"))
         }
@@ -225,6 +299,7 @@ fn refused(doing: &str, refusal: &Refusal) -> Error {
         }
         ("NotImplemented" | "MethodNotAllowed", _) | (_, 405 | 501) => Error::Unsupported(text("")),
         (_, 401 | 403) => Error::AccessDenied(text("")),
+        (_, 407) => Error::Other(text("a proxy wants credentials")),
         _ => Error::Other(text("")),
     }
 }

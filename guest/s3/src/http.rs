@@ -3,23 +3,61 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use rusty_s3::Method;
-use url::Url;
 use wasip3::http::client;
 use wasip3::http::types::{self, ErrorCode, Fields, Scheme, Trailers};
 use wasip3::{wit_future, wit_stream};
 use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
 
+use crate::settings::Bucket;
+
 /// How long a connection may take to be made, in nanoseconds.
-const CONNECT: u64 = 10_000_000_000;
+const CONNECT: u64 = 10 * SECOND;
+
+/// How long a service may say nothing: until its answer begins, beside the time that the body of
+/// the request takes at the least rate, and between bytes of the answer. A host that knows how long
+/// the caller waits may cut it short.
+const SILENCE: u64 = 20 * SECOND;
+
+/// Bytes per second, of a body that is sent.
+const LEAST_RATE: u64 = 64 << 10;
+
+const SECOND: u64 = 1_000_000_000;
 
 /// How much of a body is handed to the host at once.
 const CHUNK: usize = 256 << 10;
 
-/// A request; its URL is signed already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Head,
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
+impl Method {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Head => "HEAD",
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// Whether a request may change something.
+    pub fn changes(self) -> bool {
+        !matches!(self, Self::Head | Self::Get)
+    }
+}
+
+/// A request, signed already where it has to be.
 pub struct Request<'a> {
     pub method: Method,
-    pub url: &'a Url,
+    pub bucket: &'a Bucket,
+    /// Encoded, with the query.
+    pub path: &'a str,
     pub headers: &'a [(&'static str, String)],
     pub body: Option<&'a [u8]>,
 }
@@ -91,8 +129,11 @@ fn outgoing(request: &Request<'_>) -> Result<(types::Request, Outgoing), ErrorCo
     };
     let (trailers, no_trailers) = wit_future::new(|| Ok(None));
     let options = types::RequestOptions::new();
-    // A host that cannot do this has a limit of its own.
+    let sending = request.body.map_or(0, <[u8]>::len) as u64 / LEAST_RATE;
+    // A host that cannot do this has limits of its own.
     let _ = options.set_connect_timeout(Some(CONNECT));
+    let _ = options.set_first_byte_timeout(Some(SILENCE + sending * SECOND));
+    let _ = options.set_between_bytes_timeout(Some(SILENCE));
     let (outgoing, _) = types::Request::new(headers, contents, no_trailers, Some(options));
     let method = match request.method {
         Method::Head => types::Method::Head,
@@ -101,15 +142,11 @@ fn outgoing(request: &Request<'_>) -> Result<(types::Request, Outgoing), ErrorCo
         Method::Put => types::Method::Put,
         Method::Delete => types::Method::Delete,
     };
-    let scheme = if request.url.scheme() == "https" { Scheme::Https } else { Scheme::Http };
-    let path = match request.url.query() {
-        Some(query) => format!("{}?{query}", request.url.path()),
-        None => request.url.path().to_owned(),
-    };
+    let scheme = if request.bucket.is_https { Scheme::Https } else { Scheme::Http };
     outgoing.set_method(&method).map_err(|()| invalid())?;
     outgoing.set_scheme(Some(&scheme)).map_err(|()| invalid())?;
-    outgoing.set_authority(Some(request.url.authority())).map_err(|()| invalid())?;
-    outgoing.set_path_with_query(Some(&path)).map_err(|()| invalid())?;
+    outgoing.set_authority(Some(&request.bucket.authority)).map_err(|()| invalid())?;
+    outgoing.set_path_with_query(Some(request.path)).map_err(|()| invalid())?;
     Ok((outgoing, Outgoing { writer, trailers }))
 }
 

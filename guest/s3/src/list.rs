@@ -6,6 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::client::{Call, settings};
 use crate::component::{Entry, Error, Page, Result};
+use crate::cursor::Cursor;
 use crate::download::head;
 use crate::name::Named;
 use crate::settings::Settings;
@@ -20,43 +21,47 @@ const AT_ONCE: usize = 8;
 /// Begins every cursor, so that what is none of ours is noticed.
 const CURSOR: &str = "s3:";
 
+/// Of one page of the service.
+pub struct Listed {
+    pub objects: Vec<Element>,
+    pub next: Option<Cursor>,
+}
+
 pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page> {
     let settings = settings()?;
     let limit = if limit == 0 { PAGE } else { limit.min(PAGE) };
-    let token =
-        cursor.map(|cursor| cursor.strip_prefix(CURSOR).ok_or_else(no_cursor)).transpose()?;
+    let at = match cursor {
+        None => Cursor::default(),
+        Some(text) => text.strip_prefix(CURSOR).and_then(Cursor::parse).ok_or_else(no_cursor)?,
+    };
     let begin = settings.names.listing(prefix);
-    let (found, next) = listing(settings, &begin, token, limit).await?;
-    let entries = iter(found.iter().map(|object| entry(settings, prefix, object)))
+    let Listed { objects, next } = listing(settings, &begin, &at, limit).await?;
+    let entries = iter(objects.iter().map(|object| entry(settings, prefix, object)))
         .buffered(AT_ONCE)
         .collect::<Vec<Result<Option<Entry>>>>();
     let entries = entries.await.into_iter().filter_map(Result::transpose).collect::<Result<_>>()?;
-    Ok(Page { entries, next: next.map(|token| format!("{CURSOR}{token}")) })
+    Ok(Page { entries, next: next.map(|next| format!("{CURSOR}{next}")) })
 }
 
-/// Some of the objects whose names begin with `begin`, and the token with which to go on.
-pub async fn listing(
-    settings: &Settings,
-    begin: &str,
-    token: Option<&str>,
-    limit: u32,
-) -> Result<(Vec<Element>, Option<String>)> {
+/// Some of the objects whose names begin with `begin`.
+pub async fn listing(settings: &Settings, begin: &str, at: &Cursor, limit: u32) -> Result<Listed> {
     let mut call = Call::bucket("list")
         .query("list-type", "2")
         .query("encoding-type", "url")
         .query("max-keys", limit.to_string())
         .query("prefix", begin);
-    if let Some(token) = token {
-        call = call.query("continuation-token", token);
+    if !at.token.is_empty() {
+        call = call.query("continuation-token", at.token.clone());
     }
-    let answer = call.run(settings).await.map_err(|failure| match token {
-        Some(_) if failure.is_code("InvalidArgument") => no_cursor(),
-        _ => failure.into(),
-    })?;
+    let answer =
+        call.run(settings).await.map_err(|failure| match failure.is_code("InvalidArgument") {
+            true if !at.token.is_empty() => no_cursor(),
+            _ => failure.into(),
+        })?;
     let broken = |why| Error::from(call.foreign(answer.status, why));
     let root = answer.root.filter(|root| root.name == "ListBucketResult");
     let mut root = root.ok_or_else(|| broken("it is no whole listing"))?;
-    let next = match root.text_of("IsTruncated") {
+    let token = match root.text_of("IsTruncated") {
         Some("false") => None,
         Some("true") => match root.text_of("NextContinuationToken") {
             None | Some("") => return Err(broken("it is cut and goes on nowhere")),
@@ -64,10 +69,21 @@ pub async fn listing(
         },
         _ => return Err(broken("it does not say whether it is complete")),
     };
+    if root.all("CommonPrefixes").next().is_some() {
+        return Err(wrong(settings, "it groups names, which was not asked for".into()));
+    }
     root.children.retain(|child| child.name == "Contents");
-    // No more than was asked for, whatever came.
-    root.children.truncate(limit as usize);
-    Ok((root.children, next))
+    let names: Vec<_> =
+        root.children.iter().map(|object| object.text_of("Key").unwrap_or_default()).collect();
+    at.check(&names, limit as usize).map_err(|why| wrong(settings, why))?;
+    let next = token.map(|token| at.advance(&names, token)).transpose();
+    let next = next.map_err(|why| wrong(settings, why))?;
+    Ok(Listed { objects: root.children, next })
+}
+
+/// A listing that would be passed on with holes, or without end.
+pub fn wrong(settings: &Settings, why: String) -> Error {
+    Error::Other(format!("{} lists wrongly: {why}", settings.bucket.endpoint()))
 }
 
 fn no_cursor() -> Error {
@@ -87,9 +103,8 @@ async fn entry(settings: &Settings, prefix: &str, item: &Element) -> Result<Opti
             // It may have gone meanwhile.
             let Some(found) = head(settings, &name).await? else { return Ok(None) };
             let key = found.key().filter(|key| settings.names.object(key) == *name);
-            let size = found.info().map(|info| info.size);
             let key = key.filter(|key| key.starts_with(prefix));
-            Ok(key.zip(size).map(|(key, size)| Entry { key, size }))
+            Ok(key.map(|key| Entry { key, size }))
         }
     }
 }

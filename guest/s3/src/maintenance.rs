@@ -3,12 +3,13 @@
 
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
-use rusty_s3::Method;
 
 use crate::client::{Answer, Call, settings};
 use crate::component::{Error, Finding, FindingKind, Findings, Instant, Result, SweepReport};
+use crate::cursor::Cursor;
 use crate::download::head;
-use crate::list::listing;
+use crate::http::Method;
+use crate::list::{Listed, listing, wrong};
 use crate::name::Named;
 use crate::settings::Settings;
 use crate::xml::Element;
@@ -25,18 +26,18 @@ pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     let settings = settings()?;
     let limit = if limit == 0 { PAGE } else { limit.min(PAGE) };
     let cursor = cursor.unwrap_or(OBJECTS);
-    if let Some(token) = cursor.strip_prefix(OBJECTS) {
-        let token = (!token.is_empty()).then_some(token);
-        let (objects, next) = listing(settings, settings.names.root(), token, limit).await?;
+    if let Some(at) = cursor.strip_prefix(OBJECTS) {
+        let Listed { objects, next } =
+            listing(settings, settings.names.root(), &position(at)?, limit).await?;
         let mut items = Vec::new();
         for object in &objects {
             items.extend(examine(settings, object).await?);
         }
-        let next = next.map_or_else(|| UPLOADS.to_owned(), |token| format!("{OBJECTS}{token}"));
+        let next = next.map_or_else(|| UPLOADS.to_owned(), |next| format!("{OBJECTS}{next}"));
         return Ok(Findings { items, next: Some(next) });
     }
-    let at = cursor.strip_prefix(UPLOADS).ok_or_else(|| Error::Other("no such cursor".into()))?;
-    let page = Uploads::list(settings, at, limit).await?;
+    let at = cursor.strip_prefix(UPLOADS).ok_or_else(no_cursor)?;
+    let page = Uploads::list(settings, &position(at)?, limit).await?;
     let mut items = Vec::new();
     for upload in page.uploads {
         let written = upload.written(settings).await?;
@@ -49,6 +50,18 @@ pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
         });
     }
     Ok(Findings { items, next: page.next.map(|next| format!("{UPLOADS}{next}")) })
+}
+
+/// Where a half of an audit goes on.
+fn position(text: &str) -> Result<Cursor> {
+    match text {
+        "" => Ok(Cursor::default()),
+        _ => Cursor::parse(text).ok_or_else(no_cursor),
+    }
+}
+
+fn no_cursor() -> Error {
+    Error::Other("no such cursor".into())
 }
 
 /// What is to be said about an object.
@@ -80,7 +93,7 @@ pub async fn sweep(age: u64) -> Result<SweepReport> {
     let settings = settings()?;
     let mut report = SweepReport { removed: 0, bytes: 0, kept: 0 };
     let mut first_failure = None;
-    let mut at = String::new();
+    let mut at = Cursor::default();
     loop {
         let page = Uploads::list(settings, &at, PAGE).await?;
         for upload in page.uploads {
@@ -89,9 +102,8 @@ pub async fn sweep(age: u64) -> Result<SweepReport> {
             }
         }
         match page.next {
-            // What does not move on never ends.
-            Some(next) if next != at => at = next,
-            _ => return first_failure.map_or(Ok(report), Err),
+            Some(next) => at = next,
+            None => return first_failure.map_or(Ok(report), Err),
         }
     }
 }
@@ -99,7 +111,7 @@ pub async fn sweep(age: u64) -> Result<SweepReport> {
 /// Some of the uploads that are not completed, and where the rest goes on.
 struct Uploads {
     uploads: Vec<Upload>,
-    next: Option<String>,
+    next: Option<Cursor>,
 }
 
 struct Upload {
@@ -115,33 +127,36 @@ struct Written {
 }
 
 impl Uploads {
-    async fn list(settings: &Settings, at: &str, limit: u32) -> Result<Self> {
+    async fn list(settings: &Settings, at: &Cursor, limit: u32) -> Result<Self> {
         let mut call = Call::bucket("list uploads in")
             .query("uploads", "")
             .query("encoding-type", "url")
             .query("max-uploads", limit.to_string())
             .query("prefix", settings.names.root());
-        if let Some((id, object)) = at.split_once(' ') {
+        if let Some((id, object)) = at.token.split_once(' ') {
             call = call.query("key-marker", object).query("upload-id-marker", id);
         }
         let answer = call.run(settings).await?;
         let root = whole(&call, answer, "ListMultipartUploadsResult")?;
-        let mut uploads = Vec::new();
+        let (mut uploads, mut names) = (Vec::new(), Vec::new());
         for found in root.all("Upload") {
             let (object, id) = (text(found, "Key")?, text(found, "UploadId")?);
+            names.push(format!("{object} (upload {id})"));
             // An upload of others under a name that is none of ours is theirs.
             if settings.names.parse(&object) != Named::Foreign {
                 let begun = found.text_of("Initiated").and_then(|time| time.parse().ok());
                 uploads.push(Upload { object, id, begun });
             }
         }
-        let next = match root.text_of("IsTruncated") {
-            Some("true") => Some(format!(
-                "{} {}",
-                text(&root, "NextUploadIdMarker")?,
-                text(&root, "NextKeyMarker")?
-            )),
-            _ => None,
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        at.check(&names, limit as usize).map_err(|why| wrong(settings, why))?;
+        let next = match is_truncated(settings, &root)? {
+            true => {
+                let id = text(&root, "NextUploadIdMarker")?;
+                let token = format!("{id} {}", text(&root, "NextKeyMarker")?);
+                Some(at.advance(&names, token).map_err(|why| wrong(settings, why))?)
+            }
+            false => None,
         };
         Ok(Self { uploads, next })
     }
@@ -151,11 +166,11 @@ impl Upload {
     /// The newest part tells when it was last written to; none where the upload has gone.
     async fn written(&self, settings: &Settings) -> Result<Option<Written>> {
         let mut written = Written { bytes: 0, last: self.begun };
-        let mut marker = "0".to_owned();
+        let mut marker = 0;
         loop {
             let call = Call::new("list parts of", Method::Get, &self.object)
                 .query("uploadId", self.id.clone())
-                .query("part-number-marker", marker.clone());
+                .query("part-number-marker", marker.to_string());
             let answer = match call.run(settings).await {
                 Ok(answer) => answer,
                 Err(failure) if failure.is_code("NoSuchUpload") => return Ok(None),
@@ -163,16 +178,24 @@ impl Upload {
             };
             let root = whole(&call, answer, "ListPartsResult")?;
             for part in root.all("Part") {
+                let number = part.text_of("PartNumber").and_then(|number| number.parse().ok());
+                // Else parts are counted twice, or their listing never ends.
+                marker = number.filter(|number: &u32| *number > marker).ok_or_else(|| {
+                    wrong(settings, format!("parts of `{}` out of order", self.object))
+                })?;
                 let size = part.text_of("Size").and_then(|size| size.parse().ok()).unwrap_or(0);
                 written.bytes = written.bytes.saturating_add(size);
                 let time = part.text_of("LastModified").and_then(|time| time.parse().ok());
                 written.last = written.last.max(time);
             }
-            let next = root.text_of("NextPartNumberMarker").unwrap_or_default();
-            if root.text_of("IsTruncated") != Some("true") || next == marker {
+            if !is_truncated(settings, &root)? {
                 return Ok(Some(written));
             }
-            marker = next.to_owned();
+            let next = root.text_of("NextPartNumberMarker").and_then(|next| next.parse().ok());
+            let is_next = |next: &u32| *next >= marker && root.all("Part").next().is_some();
+            marker = next.filter(is_next).ok_or_else(|| {
+                wrong(settings, format!("parts of `{}` that go on nowhere", self.object))
+            })?;
         }
     }
 
@@ -202,6 +225,15 @@ impl Upload {
 fn whole(call: &Call<'_>, answer: Answer, name: &str) -> Result<Element> {
     let root = answer.root.filter(|root| root.name == name);
     root.ok_or_else(|| call.foreign(answer.status, "it is no whole listing").into())
+}
+
+/// Whether more follows. A listing that does not say so is none: what is left out could be young.
+fn is_truncated(settings: &Settings, root: &Element) -> Result<bool> {
+    match root.text_of("IsTruncated") {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        _ => Err(wrong(settings, "it does not say whether it is complete".into())),
+    }
 }
 
 /// The text of an element, in which names are escaped.

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::client::Call;
 use crate::component::{Info, Instant};
@@ -55,8 +56,10 @@ impl Response {
             _ => self.header("content-length")?.parse().ok()?,
         };
         let modified = self.header("last-modified");
-        let modified = modified.and_then(|date| httpdate::parse_http_date(&date).ok());
-        Some(Info { size, checksum: self.checksum(), modified: modified.and_then(instant) })
+        let modified = modified.and_then(|date| DateTimeParser::new().parse_zoned(&date).ok());
+        let modified =
+            modified.map(|date| Instant { seconds: date.timestamp().as_second(), nanoseconds: 0 });
+        Some(Info { size, checksum: self.checksum(), modified })
     }
 
     /// What the object is called in this generation.
@@ -94,10 +97,4 @@ impl Response {
             u64::from_str_radix(&own, 16).ok()
         })
     }
-}
-
-fn instant(time: std::time::SystemTime) -> Option<Instant> {
-    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let seconds = i64::try_from(since.as_secs()).ok()?;
-    Some(Instant { seconds, nanoseconds: since.subsec_nanos() })
 }

@@ -6,12 +6,12 @@ use std::pin::pin;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
-use rusty_s3::Method;
 
 use crate::checksum::{checksum, joined};
 use crate::client::{Call, random};
 use crate::component::{Error, Mode, Result, WriteOptions};
 use crate::download::{Place, head};
+use crate::http::Method;
 use crate::settings::Settings;
 use crate::upload::{MAX_SIZE, Source, settle};
 use crate::xml;
@@ -99,9 +99,14 @@ impl<'a> Multipart<'a> {
 
     async fn begin(&self) -> Result<String> {
         let object = &self.place.object;
-        // This settles no race, but can save a transfer.
-        if self.options.mode == Mode::Create && head(self.settings, object).await?.is_some() {
-            return Err(Error::AlreadyExists);
+        // This settles no race, but can save a transfer. Who may not look, may still store.
+        if self.options.mode == Mode::Create {
+            match head(self.settings, object).await {
+                Ok(Some(_)) => return Err(Error::AlreadyExists),
+                Ok(None) => {}
+                Err(failure) if matches!(failure.status(), 401 | 403) => {}
+                Err(failure) => return Err(failure.into()),
+            }
         }
         let mut call = Call::new("begin to store", Method::Post, object)
             .query("uploads", "")
@@ -145,7 +150,6 @@ impl<'a> Multipart<'a> {
         if self.options.mode == Mode::Create {
             call = call.header("if-none-match", "*");
         }
-        let object = &self.place.object;
         let done = match call.run(self.settings).await {
             Ok(answer) => match answer.root {
                 Some(root) if root.name == "CompleteMultipartUploadResult" => Ok(()),
@@ -154,14 +158,8 @@ impl<'a> Multipart<'a> {
                     .into()),
             },
             Err(failure) => {
-                let exists = failure.is_precondition() && self.options.mode == Mode::Create;
-                // It may have been completed by an earlier try whose answer was lost.
-                let may_be_own = failure.is_open && (exists || failure.is_code("NoSuchUpload"));
-                let error = if exists { Error::AlreadyExists } else { failure.into() };
-                match may_be_own {
-                    true => settle(self.settings, object, &self.write, error).await,
-                    false => Err(error),
-                }
+                let (object, mode) = (&self.place.object, self.options.mode);
+                settle(self.settings, object, &self.write, mode, failure).await
             }
         };
         if done.is_ok() {

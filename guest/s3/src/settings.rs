@@ -1,9 +1,11 @@
 //! What the environment says: which bucket, how to reach it, how to store in it.
 
-use rusty_s3::{Bucket, Credentials, UrlStyle};
+use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::clock::Clock;
 use crate::name::Names;
+use crate::sigv4::{Signer, encoded_path};
 
 /// The smallest part that S3 takes, the last one aside.
 const MIN_PART: usize = 5 << 20;
@@ -15,7 +17,9 @@ const MAX_PART: usize = 1 << 30;
 pub struct Settings {
     pub bucket: Bucket,
     /// None where the host signs, or nobody does.
-    pub credentials: Option<Credentials>,
+    credentials: Option<Credentials>,
+    /// By what time requests are signed.
+    pub clock: Clock,
     pub names: Names,
     /// The bytes of a part; an artifact that fits into one is stored by one request.
     pub part: usize,
@@ -23,44 +27,46 @@ pub struct Settings {
     pub sends_checksum: bool,
 }
 
+/// Where requests go.
+pub struct Bucket {
+    pub is_https: bool,
+    /// The host and perhaps a port.
+    pub authority: String,
+    /// The path of the bucket, encoded, with a `/` at the end.
+    pub path: String,
+    region: String,
+}
+
+struct Credentials {
+    key_id: String,
+    secret: String,
+    token: Option<String>,
+}
+
+impl Bucket {
+    /// The service, as messages name it.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http{}://{}", if self.is_https { "s" } else { "" }, self.authority)
+    }
+}
+
 impl Settings {
     /// Reads the variables. The error names the one that is missing or wrong, in the words `the
     /// variable NAME: WHY` by which the host knows it, and no value that may be a secret.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        // An empty variable is how many tools unset one.
-        let optional = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let wrong = |name: &str, why: &str| format!("the variable {name}: {why}");
-        let bucket = optional("S3_BUCKET").ok_or("the variable S3_BUCKET: it is not set")?;
-        let region = optional("AWS_REGION").unwrap_or_else(|| "us-east-1".into());
-        if !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-            return Err(wrong("AWS_REGION", "a region has letters, digits and `-`"));
-        }
-        let endpoint = optional("AWS_ENDPOINT_URL")
-            .unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
-        let endpoint =
-            Url::parse(&endpoint).map_err(|e| wrong("AWS_ENDPOINT_URL", &e.to_string()))?;
-        if endpoint.has_authority()
-            && (!endpoint.username().is_empty() || endpoint.password().is_some())
-        {
-            return Err(wrong("AWS_ENDPOINT_URL", "it must hold no user or password"));
-        }
-        let style = match optional("S3_STYLE").as_deref() {
-            None | Some("path") => UrlStyle::Path,
-            Some("virtual") => UrlStyle::VirtualHost,
-            Some(_) => return Err(wrong("S3_STYLE", "it is `path` or `virtual`")),
+        // What comes from a file or a command ends with a newline, and an empty variable is how
+        // many tools unset one.
+        let optional = |name: &str| {
+            let value = variable(name).map(|value| value.trim().to_owned());
+            value.filter(|value| !value.is_empty())
         };
-        if !is_bucket(&bucket) {
-            return Err(wrong(
-                "S3_BUCKET",
-                "a bucket's name has 3 to 63 letters, digits, `-`, `_` and `.`",
-            ));
-        }
-        let bucket = Bucket::new(endpoint, style, bucket, region)
-            .map_err(|e| wrong("AWS_ENDPOINT_URL", &e.to_string()))?;
+        let bucket = bucket(&optional)?;
         let prefix = optional("S3_PREFIX").unwrap_or_default();
         Ok(Self {
             bucket,
             credentials: credentials(&optional)?,
+            clock: Clock::default(),
             names: Names::new(&prefix).map_err(|why| wrong("S3_PREFIX", &why))?,
             part: match optional("S3_PART_SIZE") {
                 None => 8 << 20,
@@ -79,20 +85,84 @@ impl Settings {
             },
         })
     }
+
+    /// Who signs here, where somebody does.
+    #[must_use]
+    pub fn signer(&self) -> Option<Signer<'_>> {
+        let Credentials { key_id, secret, token } = self.credentials.as_ref()?;
+        Some(Signer { key_id, secret, token: token.as_deref(), region: &self.bucket.region })
+    }
+}
+
+fn wrong(name: &str, why: &str) -> String {
+    format!("the variable {name}: {why}")
+}
+
+fn bucket(optional: &impl Fn(&str) -> Option<String>) -> Result<Bucket, String> {
+    let name = optional("S3_BUCKET").ok_or_else(|| wrong("S3_BUCKET", "it is not set"))?;
+    let region = optional("AWS_REGION").unwrap_or_else(|| "us-east-1".into());
+    if !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+        return Err(wrong("AWS_REGION", "a region has letters, digits and `-`"));
+    }
+    // As Amazon's own tools have it, the more specific one counts.
+    let named = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+    let (variable, endpoint) = named
+        .into_iter()
+        .find_map(|name| Some((name, optional(name)?)))
+        .unwrap_or_else(|| ("AWS_REGION", format!("https://s3.{region}.amazonaws.com")));
+    let mut url = Url::parse(&endpoint).map_err(|e| wrong(variable, &e.to_string()))?;
+    if url.has_authority() && (!url.username().is_empty() || url.password().is_some()) {
+        return Err(wrong(variable, "it must hold no user or password"));
+    }
+    let is_https = match url.scheme() {
+        "https" => true,
+        "http" => false,
+        _ => return Err(wrong(variable, "it begins with `https://` or `http://`")),
+    };
+    let host = url.host_str().ok_or_else(|| wrong(variable, "it names no host"))?;
+    let is_virtual = match optional("S3_STYLE").as_deref() {
+        None | Some("path") => false,
+        Some("virtual") => true,
+        Some(_) => return Err(wrong("S3_STYLE", "it is `path` or `virtual`")),
+    };
+    if !is_bucket(&name) {
+        let why = "a bucket's name has 3 to 63 letters, digits, `-`, `_` and `.`";
+        return Err(wrong("S3_BUCKET", why));
+    }
+    let decoded = percent_decode_str(url.path()).decode_utf8_lossy();
+    let mut path = decoded.trim_end_matches('/').to_owned();
+    if is_virtual {
+        let host = format!("{name}.{host}").to_ascii_lowercase();
+        let is_set = url.set_host(Some(&host)).is_ok() && url.host_str() == Some(&host);
+        if !is_set {
+            let why = "this bucket and endpoint make no name of a host together";
+            return Err(wrong("S3_STYLE", why));
+        }
+    } else {
+        path = format!("{path}/{name}");
+    }
+    let path = encoded_path(&format!("{path}/"));
+    Ok(Bucket { is_https, authority: url.authority().to_owned(), path, region })
 }
 
 fn credentials(optional: &impl Fn(&str) -> Option<String>) -> Result<Option<Credentials>, String> {
     const NAMES: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-    let [key, secret, token] = NAMES.map(optional);
-    Ok(Some(match (key, secret, token) {
-        (None, None, None) => return Ok(None),
-        (Some(key), Some(secret), None) => Credentials::new(key, secret),
-        (Some(key), Some(secret), Some(token)) => Credentials::new_with_token(key, secret, token),
-        (None, ..) => {
-            return Err("the variable AWS_ACCESS_KEY_ID: it is not set, but others are".into());
+    let not_set = |name| wrong(name, "it is not set, but others are");
+    let (key_id, secret, token) = match NAMES.map(optional) {
+        [None, None, None] => return Ok(None),
+        [None, ..] => return Err(not_set(NAMES[0])),
+        [_, None, _] => return Err(not_set(NAMES[1])),
+        [Some(key_id), Some(secret), token] => (key_id, secret, token),
+    };
+    for (name, value) in [(NAMES[0], Some(&key_id)), (NAMES[2], token.as_ref())] {
+        if value.is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(wrong(name, "it has letters, digits and signs of ASCII alone"));
         }
-        _ => return Err("the variable AWS_SECRET_ACCESS_KEY: it is not set, but others are".into()),
-    }))
+    }
+    if secret.chars().any(char::is_control) {
+        return Err(wrong(NAMES[1], "it holds a control character"));
+    }
+    Ok(Some(Credentials { key_id, secret, token }))
 }
 
 fn is_bucket(name: &str) -> bool {
@@ -116,9 +186,9 @@ mod tests {
     #[test]
     fn only_the_bucket_has_to_be_named() {
         let settings = read(&[("S3_BUCKET", "bucket"), ("AWS_REGION", "eu-west-1")]).unwrap();
-        let url = settings.bucket.base_url().as_str();
-        assert_eq!(url, "https://s3.eu-west-1.amazonaws.com/bucket/");
-        assert!(settings.credentials.is_none() && settings.sends_checksum);
+        assert_eq!(settings.bucket.endpoint(), "https://s3.eu-west-1.amazonaws.com");
+        assert_eq!(settings.bucket.path, "/bucket/");
+        assert!(settings.signer().is_none() && settings.sends_checksum);
         assert_eq!((settings.part, settings.names.root()), (8 << 20, "_/"));
     }
 
@@ -130,7 +200,50 @@ mod tests {
             ("AWS_ENDPOINT_URL", "http://s3.example.org:81"),
         ];
         let settings = read(&variables).unwrap();
-        assert_eq!(settings.bucket.base_url().as_str(), "http://bucket.s3.example.org:81/");
+        assert_eq!(settings.bucket.endpoint(), "http://bucket.s3.example.org:81");
+        assert_eq!(settings.bucket.path, "/");
+    }
+
+    #[test]
+    fn a_path_of_the_endpoint_comes_before_the_bucket() {
+        for (url, path) in [
+            ("http://h", "/bucket/"),
+            ("http://h/", "/bucket/"),
+            ("http://h/s3/", "/s3/bucket/"),
+            ("http://h/a%20b?x#y", "/a%20b/bucket/"),
+        ] {
+            let settings = read(&[("S3_BUCKET", "bucket"), ("AWS_ENDPOINT_URL", url)]).unwrap();
+            assert_eq!(settings.bucket.path, path, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_endpoint_of_s3_counts_more_than_that_of_all_services() {
+        for (s3, endpoint) in
+            [("http://s3", "http://s3"), ("", "http://all"), (" \n", "http://all")]
+        {
+            let variables = [
+                ("AWS_ENDPOINT_URL", "http://all\n"),
+                ("AWS_ENDPOINT_URL_S3", s3),
+                ("S3_BUCKET", " bucket\r\n"),
+            ];
+            assert_eq!(read(&variables).unwrap().bucket.endpoint(), endpoint);
+        }
+    }
+
+    #[test]
+    fn white_space_around_a_value_is_no_part_of_it() {
+        let variables = [
+            ("S3_BUCKET", "bucket"),
+            ("AWS_ACCESS_KEY_ID", "key\n"),
+            ("AWS_SECRET_ACCESS_KEY", "\tsecret\r\n"),
+            ("AWS_SESSION_TOKEN", "token "),
+            ("AWS_REGION", " eu-west-1\n"),
+            ("S3_PART_SIZE", "8388608\n"),
+        ];
+        let settings = read(&variables).unwrap();
+        let Signer { key_id, secret, token, region } = settings.signer().unwrap();
+        assert_eq!((key_id, secret, token, region), ("key", "secret", Some("token"), "eu-west-1"));
     }
 
     #[test]
@@ -142,6 +255,7 @@ mod tests {
             ("AWS_ENDPOINT_URL", "hush"),
             ("AWS_ENDPOINT_URL", "ftp://hush"),
             ("AWS_ENDPOINT_URL", "http://user:hush@h"),
+            ("AWS_ENDPOINT_URL_S3", "hush"),
             ("AWS_REGION", "hush hush"),
             ("S3_STYLE", "hush"),
             ("S3_PREFIX", "a//hush"),

@@ -1,7 +1,6 @@
 //! Storing artifacts: one request where they are small, parts where they are not. Either way
 //! nothing is visible before the seal was compared with what came.
 
-use rusty_s3::Method;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use futures_util::future::try_join;
@@ -10,6 +9,8 @@ use crate::checksum::checksum;
 use crate::client::{Call, random, settings};
 use crate::component::{Error, Info, Mode, Result, Seal, WriteOptions};
 use crate::download::{Place, head};
+use crate::failure::Failure;
+use crate::http::Method;
 use crate::multipart::Multipart;
 use crate::settings::Settings;
 
@@ -28,11 +29,17 @@ pub async fn delete(key: &str) -> Result<()> {
     let settings = settings()?;
     let place = Place::of(settings, key);
     let call = Call::new("delete", Method::Delete, &place.object);
-    match call.run(settings).await {
-        Ok(answer) if answer.is_empty => Ok(()),
-        Ok(answer) => Err(call.foreign(answer.status, "a deletion has no body").into()),
-        Err(failure) if failure.is_absent() => Ok(()),
-        Err(failure) => Err(failure.into()),
+    let unsure = match call.run(settings).await {
+        Ok(answer) if answer.is_empty => return Ok(()),
+        Ok(answer) => call.foreign(answer.status, "a deletion has no body"),
+        Err(failure) if failure.is_absent() => return Ok(()),
+        Err(failure) if failure.is_vaguely_absent() || failure.may_be_done() => failure,
+        Err(failure) => return Err(failure.into()),
+    };
+    // Whatever was answered, what counts is whether the object has gone.
+    match head(settings, &place.object).await {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) | Err(_) => Err(unsure.into()),
     }
 }
 
@@ -142,22 +149,35 @@ async fn store(
             let failure = call.foreign(answer.status, "it has no ETag");
             Err(failure.into())
         }
-        Err(failure) if failure.is_precondition() && mode == Mode::Create => {
-            match failure.is_open {
-                // It may be our own: an earlier try whose answer was lost.
-                true => settle(settings, &place.object, &write, Error::AlreadyExists).await,
-                false => Err(Error::AlreadyExists),
-            }
-        }
-        Err(failure) => Err(failure.into()),
+        Err(failure) => settle(settings, &place.object, &write, mode, failure).await,
     }
 }
 
-/// Ok where the object is the one that this write stored; else `error`.
-pub async fn settle(settings: &Settings, object: &str, write: &str, error: Error) -> Result<()> {
-    match head(settings, object).await? {
-        Some(found) if found.write().as_deref() == Some(write) => Ok(()),
-        _ => Err(error),
+/// What a write that failed has come to: whatever was answered, it is done where the object is the
+/// one that this write stored. An earlier try may have been stored although its answer was another
+/// one or was lost, and so may this one where a proxy sent it twice.
+pub async fn settle(
+    settings: &Settings,
+    object: &str,
+    write: &str,
+    mode: Mode,
+    failure: Failure,
+) -> Result<()> {
+    let exists = failure.is_precondition() && mode == Mode::Create;
+    let is_gone = failure.is_code("NoSuchUpload");
+    let is_open = failure.is_open;
+    if !exists && !is_gone && !failure.may_be_done() {
+        return Err(failure.into());
+    }
+    let error = if exists { Error::AlreadyExists } else { failure.into() };
+    match head(settings, object).await {
+        Ok(Some(found)) if found.write().as_deref() == Some(write) => Ok(()),
+        Ok(Some(_)) => Err(error),
+        // It was there a moment ago, and may have been our own.
+        Ok(None) | Err(_) if exists && is_open => Err(Error::Unavailable(format!(
+            "cannot find out whether `{object}` was stored by this write or was there before"
+        ))),
+        Ok(None) | Err(_) => Err(error),
     }
 }
 

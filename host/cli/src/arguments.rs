@@ -69,7 +69,8 @@ Examples:
 
 Variables of --backend s3, from --env or else the environment:
   S3_BUCKET (needed), S3_PREFIX, S3_STYLE (path or virtual), S3_PART_SIZE, S3_CHECKSUM,
-  AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN";
+  AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION,
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN";
 
 /// Which store the commands work on. Accepted before and after the command.
 #[derive(Clone, Args)]

@@ -24,6 +24,7 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
                 None => hint,
             });
         }
+        kind if error.backend() == "s3" => of_bucket(kind).or_else(|| of_kind(kind))?,
         kind => of_kind(kind)?,
     };
     Some(hint.to_owned())
@@ -81,6 +82,19 @@ fn wasi_version(text: &str) -> Option<Version> {
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(u32::MAX));
     let version = (numbers.next()?, numbers.next()?, numbers.next()?);
     (version > (0, 3, 0)).then_some(Version::Newer)
+}
+
+/// What is different where artifacts are in a bucket, and no directory is.
+fn of_bucket(kind: &ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::AccessDenied(_) => {
+            "check the credentials and what they may do, which docs/s3.md lists, and the clock"
+        }
+        ErrorKind::NoSpace(_) => {
+            "nothing was changed; make space in the bucket, or raise its quota"
+        }
+        _ => return None,
+    })
 }
 
 fn of_kind(kind: &ErrorKind) -> Option<&'static str> {

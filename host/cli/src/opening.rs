@@ -149,7 +149,12 @@ impl StoreArguments {
         let variables = self.env.iter().map(|variable| variable_of(variable));
         let mut variables = variables.collect::<Result<BTreeMap<_, _>, _>>()?;
         if self.is(S3) {
+            // An endpoint of the command line is not replaced by one of the environment.
+            let is_named = variables.contains_key("AWS_ENDPOINT_URL");
             for name in Backend::S3_VARIABLES {
+                if is_named && name == "AWS_ENDPOINT_URL_S3" {
+                    continue;
+                }
                 // An empty variable counts as one that is not set.
                 let is_set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
                 if !variables.contains_key(name) && is_set {

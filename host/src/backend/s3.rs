@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use super::{Backend, Source};
 use crate::error::{Error, LoadError, Operation, Result};
-use crate::{Grants, S3Credentials};
+use crate::network::BucketProblem;
+use crate::{Grants, S3Bucket, S3Credentials};
 
 /// The component behind [`Backend::s3`], built from `guest/s3`.
 const S3: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/s3.wasm"));
@@ -26,8 +27,9 @@ impl Backend {
     /// The built-in backend that keeps artifacts in a bucket of an S3-compatible service.
     ///
     /// `variables` are those of [`Self::S3_VARIABLES`]; only `S3_BUCKET` has to be there. It is
-    /// granted these and the network to the one endpoint that they name. It is not swept when it is
-    /// opened, which would cost requests each time: a rule of the bucket can do that.
+    /// granted these and the network to the one endpoint that they name. White space around a value
+    /// is left out, and an empty one is not set. It is not swept when it is opened, which would cost
+    /// requests each time: a rule of the bucket can do that.
     ///
     /// # Errors
     ///
@@ -62,7 +64,8 @@ impl Backend {
     }
 
     /// The variables of [`Backend::s3`]. The first ones are Amazon's own.
-    pub const S3_VARIABLES: [&'static str; 10] = [
+    pub const S3_VARIABLES: [&'static str; 11] = [
+        "AWS_ENDPOINT_URL_S3",
         "AWS_ENDPOINT_URL",
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",
@@ -129,53 +132,30 @@ impl Backend {
 }
 
 fn grants(
-    mut variables: BTreeMap<String, String>,
+    variables: BTreeMap<String, String>,
     sign: Sign,
 ) -> std::result::Result<Grants, LoadError> {
     variables.keys().try_for_each(|name| Backend::check_s3_variable(name))?;
-    // An empty variable is how many tools unset one.
-    variables.retain(|_, value| !value.is_empty());
-    let not_set =
-        |name: &str| LoadError::Setting { name: name.into(), why: "it is not set".into() };
+    // What comes from a file or a command ends with a newline, and an empty variable is how many
+    // tools unset one.
+    let trimmed = |(name, value): (String, String)| (name, value.trim().to_owned());
+    let mut variables: BTreeMap<_, _> =
+        variables.into_iter().map(trimmed).filter(|(_, value)| !value.is_empty()).collect();
     let get = |name: &str| variables.get(name).cloned();
-    let bucket = get("S3_BUCKET").ok_or_else(|| not_set("S3_BUCKET"))?;
-    let region = get("AWS_REGION").unwrap_or_else(|| REGION.into());
-    let url =
-        get("AWS_ENDPOINT_URL").unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
-    let endpoint = endpoint(&url).ok_or_else(|| LoadError::Setting {
-        name: "AWS_ENDPOINT_URL".into(),
-        why: "it has the form `https://host[:port]` or `http://host[:port]`".into(),
+    let bucket = bucket(&get)?;
+    let named = ENDPOINTS.into_iter().find(|name| get(name).is_some());
+    let endpoint = bucket.origin().map_err(|problem| match (&problem, named) {
+        (BucketProblem::Endpoint, Some(name)) => setting(name, &problem.to_string()),
+        // It was made of the region.
+        (BucketProblem::Endpoint, None) => setting("AWS_REGION", "it is part of no host's name"),
+        (BucketProblem::Style, _) => setting("S3_STYLE", &problem.to_string()),
+        (BucketProblem::Name, _) => setting("S3_BUCKET", &problem.to_string()),
     })?;
-    let endpoint = match get("S3_STYLE").as_deref() {
-        Some("virtual") => in_host(&bucket, &endpoint).ok_or_else(|| LoadError::Setting {
-            name: "S3_STYLE".into(),
-            why: "this bucket and endpoint make no name of a host together".into(),
-        })?,
-        _ => endpoint,
-    };
-    let credentials = match (get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY")) {
-        (Some(key), Some(secret)) => {
-            let credentials = S3Credentials::new(key, secret);
-            Some(match get("AWS_SESSION_TOKEN") {
-                Some(token) => credentials.session_token(token),
-                None => credentials,
-            })
-        }
-        (Some(_), None) => return Err(not_set("AWS_SECRET_ACCESS_KEY")),
-        (None, Some(_)) => return Err(not_set("AWS_ACCESS_KEY_ID")),
-        // Nobody signs: a bucket that is open to all.
-        (None, None) => None,
-    };
     let mut grants = Grants::none();
-    match credentials.filter(|_| sign == Sign::Host) {
+    match credentials(&get)?.filter(|_| sign == Sign::Host) {
         Some(credentials) => {
-            variables.retain(|name, _| {
-                !matches!(
-                    name.as_str(),
-                    "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "AWS_SESSION_TOKEN"
-                )
-            });
-            grants = grants.sign_s3(endpoint, region, credentials);
+            variables.retain(|name, _| !CREDENTIALS.contains(&name.as_str()));
+            grants = grants.sign_s3(bucket, credentials);
         }
         None => grants = grants.connect(endpoint),
     }
@@ -197,18 +177,56 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Scheme, host and port of a URL.
-fn endpoint(url: &str) -> Option<String> {
-    let url = url::Url::parse(url).ok().filter(|url| url.username().is_empty())?;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let is_web = matches!(url.scheme(), "http" | "https") && url.password().is_none();
-    is_web.then(|| Some(format!("{}://{}{port}", url.scheme(), url.host_str()?)))?
+/// As Amazon's own tools have it, the more specific one counts.
+const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+
+const CREDENTIALS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
+/// The part of the bucket that is this store.
+fn bucket(get: &impl Fn(&str) -> Option<String>) -> std::result::Result<S3Bucket, LoadError> {
+    let name = get("S3_BUCKET").ok_or_else(|| not_set("S3_BUCKET"))?;
+    let region = get("AWS_REGION").unwrap_or_else(|| REGION.into());
+    let endpoint = ENDPOINTS.into_iter().find_map(get);
+    let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
+    // What `docs/s3.md` says every object's name begins with.
+    let prefix = match get("S3_PREFIX") {
+        Some(prefix) => format!("{}/_", prefix.strip_suffix('/').unwrap_or(&prefix)),
+        None => "_".into(),
+    };
+    let bucket = S3Bucket::new(endpoint, name).region(region).prefix(prefix);
+    Ok(match get("S3_STYLE").as_deref() {
+        Some("virtual") => bucket.virtual_hosted(),
+        _ => bucket,
+    })
 }
 
-/// The endpoint whose host's name begins with the bucket's.
-fn in_host(bucket: &str, endpoint: &str) -> Option<String> {
-    let (scheme, host) = endpoint.split_once("://")?;
-    self::endpoint(&format!("{scheme}://{bucket}.{host}")).filter(|found| found.contains(host))
+/// None where nobody signs: a bucket that is open to all.
+fn credentials(
+    get: &impl Fn(&str) -> Option<String>,
+) -> std::result::Result<Option<S3Credentials>, LoadError> {
+    let [key, secret, token] = CREDENTIALS.map(get);
+    let credentials = match (key, secret) {
+        (Some(key), Some(secret)) => S3Credentials::new(key, secret),
+        (Some(_), None) => return Err(not_set("AWS_SECRET_ACCESS_KEY")),
+        (None, Some(_)) => return Err(not_set("AWS_ACCESS_KEY_ID")),
+        (None, None) => return Ok(None),
+    };
+    let credentials = match token {
+        Some(token) => credentials.session_token(token),
+        None => credentials,
+    };
+    match credentials.problem() {
+        Some((name, why)) => Err(setting(name, why)),
+        None => Ok(Some(credentials)),
+    }
+}
+
+fn setting(name: &str, why: &str) -> LoadError {
+    LoadError::Setting { name: name.into(), why: why.into() }
+}
+
+fn not_set(name: &str) -> LoadError {
+    setting(name, "it is not set")
 }
 
 #[cfg(test)]
@@ -227,7 +245,7 @@ mod tests {
     fn the_secret_goes_to_the_one_who_signs() {
         let host = of(&SECRET, Sign::Host).unwrap();
         assert_eq!(host.env, [("S3_BUCKET".into(), "bucket".into())]);
-        assert_eq!(host.signing[0].endpoint, "https://s3.us-east-1.amazonaws.com");
+        assert_eq!(host.signing[0].bucket.origin().unwrap(), "https://s3.us-east-1.amazonaws.com");
         let backend = of(&SECRET, Sign::Backend).unwrap();
         assert_eq!((backend.env.len(), backend.signing.len()), (3, 0));
         assert_eq!(backend.endpoints, ["https://s3.us-east-1.amazonaws.com"]);

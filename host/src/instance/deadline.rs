@@ -58,6 +58,13 @@ impl Deadline {
         ErrorKind::Timeout(self.budget)
     }
 
+    /// The longest that a backend waits for one thing outside, if it set a limit itself: so that it
+    /// can say what it waited for before its own time is over.
+    #[cfg(feature = "network")]
+    pub(crate) fn of_one_wait(&self) -> Duration {
+        self.budget / 4 * 3
+    }
+
     /// Bytes moved, or the next call began: the backend has its full time again.
     pub(crate) fn restart(&self) {
         *self.state() = State { due: Some(self.fresh()), computed: Duration::ZERO };

@@ -291,7 +291,7 @@ impl Instance {
         let refused = store.data().take_refused();
         let outcome = outcome.map(|answer| {
             answer.map_err(|kind| match refused {
-                Some(endpoint) => not_granted(&endpoint, kind),
+                Some(refused) => not_granted(&refused, kind),
                 None => kind,
             })
         });
@@ -303,14 +303,12 @@ impl Instance {
     }
 }
 
-/// What a failure means in which the backend was refused an endpoint: where its answer may come
+/// What a failure means in which the backend was refused a request: where its answer may come
 /// from that, it is named, whatever the backend makes of it.
-fn not_granted(endpoint: &str, kind: ErrorKind) -> ErrorKind {
+fn not_granted(refused: &str, kind: ErrorKind) -> ErrorKind {
     match kind {
         ErrorKind::AccessDenied(_) | ErrorKind::Unavailable(_) | ErrorKind::Other(_) => {
-            ErrorKind::AccessDenied(format!(
-                "the backend asked for `{endpoint}`, which is not granted (it says: {kind})"
-            ))
+            ErrorKind::AccessDenied(format!("the backend {refused} (it says: {kind})"))
         }
         kind => kind,
     }

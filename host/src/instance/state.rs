@@ -51,7 +51,8 @@ impl WasiHttpView for HostState {
 }
 
 impl HostState {
-    /// The endpoint that the backend asked for without a grant, since this was last asked.
+    /// What the backend asked of the network and was refused, since this was last asked: the rest of
+    /// a sentence about it.
     pub(crate) fn take_refused(&self) -> Option<String> {
         #[cfg(feature = "network")]
         return self.http.1.take_refused();

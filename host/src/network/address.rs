@@ -45,11 +45,11 @@ impl Address {
             "http" => 80,
             _ => return None,
         };
-        let authority = uri.authority()?;
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
         let host = authority.host().to_ascii_lowercase();
         let port = match authority.port_u16() {
             Some(port) => Some(port).filter(|port| *port != 0)?,
-            // What is no port must not become the default one, and a user is no part of a host.
+            // What is no port must not become the default one.
             None if authority.as_str().len() != host.len() => return None,
             None => default,
         };

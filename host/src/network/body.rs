@@ -1,7 +1,7 @@
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
@@ -15,15 +15,47 @@ use crate::instance::Deadline;
 pub(super) struct Watched<B> {
     body: B,
     deadline: Arc<Deadline>,
-    /// The longest pause between bytes, and the present one.
-    pause: Option<(Duration, Pin<Box<Sleep>>)>,
+    /// Of a request: when its bytes moved.
+    moved: Option<Moved>,
+    /// Of a response: the longest wait for bytes.
+    pause: Option<Duration>,
+    /// The present wait, while somebody waits.
+    wait: Option<Pin<Box<Sleep>>>,
     /// The place among the requests, which is taken until the body has ended.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+/// When bytes of a request moved last.
+#[derive(Clone)]
+pub(super) struct Moved(Arc<Mutex<Instant>>);
+
+impl Default for Moved {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+impl Moved {
+    fn now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Resolves when nothing has moved for so long.
+    pub(super) async fn pause(&self, limit: Option<Duration>) {
+        let Some(limit) = limit else { return std::future::pending().await };
+        loop {
+            let since = self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+            match limit.checked_sub(since).filter(|left| !left.is_zero()) {
+                Some(left) => sleep(left).await,
+                None => return,
+            }
+        }
+    }
+}
+
 impl<B> Watched<B> {
-    pub(super) fn request(body: B, deadline: Arc<Deadline>) -> Self {
-        Self { body, deadline, pause: None, _permit: None }
+    pub(super) fn request(body: B, deadline: Arc<Deadline>, moved: Moved) -> Self {
+        Self { body, deadline, moved: Some(moved), pause: None, wait: None, _permit: None }
     }
 
     pub(super) fn response(
@@ -32,8 +64,7 @@ impl<B> Watched<B> {
         pause: Option<Duration>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        let pause = pause.map(|pause| (pause, Box::pin(sleep(pause))));
-        Self { body, deadline, pause, _permit: Some(permit) }
+        Self { body, deadline, moved: None, pause, wait: None, _permit: Some(permit) }
     }
 }
 
@@ -50,18 +81,17 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Watched<B> {
             Poll::Ready(Some(Ok(frame))) => {
                 if frame.data_ref().is_some_and(|data| !data.is_empty()) {
                     me.deadline.restart();
+                    me.moved.iter().for_each(Moved::now);
                 }
-                if let Some((pause, over)) = &mut me.pause {
-                    *over = Box::pin(sleep(*pause));
-                }
+                me.wait = None;
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Pending => match &mut me.pause {
-                Some((_, over)) => {
-                    over.as_mut().poll(cx).map(|()| Some(Err(Error::ConnectionReadTimeout)))
-                }
-                None => Poll::Pending,
-            },
+            Poll::Pending => {
+                let Some(pause) = me.pause else { return Poll::Pending };
+                // It begins when somebody waits: what a slow reader does between is its own time.
+                let wait = me.wait.get_or_insert_with(|| Box::pin(sleep(pause)));
+                wait.as_mut().poll(cx).map(|()| Some(Err(Error::ConnectionReadTimeout)))
+            }
             ended => ended,
         }
     }

@@ -1,4 +1,4 @@
-//! Connections: TCP, TLS and the operator's proxy below, the pool above.
+//! Connections: how they are made and trusted, and the pool that keeps them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use wasmtime_wasi_http::WasiBody;
 
+use super::connect::{Resolver, Route, Timely};
 use crate::error::LoadError;
 
 /// How long a connection may take to be made.
@@ -28,32 +28,27 @@ const HEADER: usize = 256 * 1024;
 const HEADER_LINES: usize = 200;
 
 /// Makes connections, and keeps them for the next request.
-pub(super) enum Client {
-    Direct(legacy::Client<HttpsConnector<HttpConnector>, WasiBody>),
-    Proxied(legacy::Client<HttpsConnector<Tunnel<HttpConnector>>, WasiBody>),
+pub(super) struct Client {
+    pool: legacy::Client<Timely<HttpsConnector<Route>>, WasiBody>,
 }
 
 impl Client {
     pub(super) fn new(authorities: &[PathBuf], proxy: Option<&str>) -> Result<Self, LoadError> {
         let tls = tls(authorities)?;
-        let mut tcp = HttpConnector::new();
+        let proxy = proxy.map(proxy_uri).transpose()?;
+        // Through a proxy it is the proxy that looks up the endpoint's name.
+        let mut tcp = HttpConnector::new_with_resolver(Resolver { is_trusted: proxy.is_some() });
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));
-        let https =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
+        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let https = https.enable_http1().wrap_connector(Route { tcp, proxy });
         let mut pool = legacy::Client::builder(TokioExecutor::new());
         pool.pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .http1_max_headers(HEADER_LINES)
             .http1_max_buf_size(HEADER);
-        Ok(match proxy {
-            None => Self::Direct(pool.build(https.wrap_connector(tcp))),
-            Some(proxy) => {
-                let tunnel = Tunnel::new(proxy_uri(proxy)?, tcp);
-                Self::Proxied(pool.build(https.wrap_connector(tunnel)))
-            }
-        })
+        Ok(Self { pool: pool.build(Timely { inner: https, limit: CONNECT }) })
     }
 
     /// Follows no redirect: where one leads, was not granted.
@@ -61,10 +56,7 @@ impl Client {
         &self,
         request: Request<WasiBody>,
     ) -> Result<Response<Incoming>, legacy::Error> {
-        match self {
-            Self::Direct(client) => client.request(request).await,
-            Self::Proxied(client) => client.request(request).await,
-        }
+        self.pool.request(request).await
     }
 }
 

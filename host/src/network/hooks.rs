@@ -1,14 +1,17 @@
 //! What happens to each request of a backend: allowed or refused, signed, sent, watched.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use http::header::HOST;
-use http::{HeaderValue, Request, Response};
+use http::header::{DATE, HOST};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::body::Watched;
-use super::{Address, Network, failure, sign};
+use super::body::{Moved, Watched};
+use super::sign::{Masked, Scope, Secrets, Unsigned, mask_headers, sign};
+use super::{Address, Network, failure};
 use crate::instance::Deadline;
 
 /// The most that a request's URL may take up.
@@ -21,18 +24,33 @@ pub(crate) struct Hooks {
     network: Arc<Network>,
     /// Of the call that runs now: bytes that move are progress.
     pub(crate) deadline: Arc<Deadline>,
-    /// What was asked for in this call and is not granted.
-    refused: Arc<Mutex<Option<String>>>,
+    refusal: Refusal,
+}
+
+/// What the backend asked for in this call and did not get: the rest of a sentence about it.
+#[derive(Clone, Default)]
+struct Refusal(Arc<Mutex<Option<String>>>);
+
+impl Refusal {
+    /// Only the first one of a call is told: a backend can ask for ever.
+    fn note(&self, what: String) {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() {
+            tracing::warn!("a backend {what}");
+            *first = Some(what);
+        }
+    }
 }
 
 impl Hooks {
     pub(crate) fn new(network: Arc<Network>, deadline: Arc<Deadline>) -> Self {
-        Self { network, deadline, refused: Arc::default() }
+        Self { network, deadline, refusal: Refusal::default() }
     }
 
-    /// What was asked for since the last time, and refused.
+    /// What was asked for since the last time, and refused: the rest of a sentence about the
+    /// backend.
     pub(crate) fn take_refused(&self) -> Option<String> {
-        self.refused.lock().unwrap_or_else(|e| e.into_inner()).take()
+        self.refusal.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -43,16 +61,103 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        let (network, deadline) = (Arc::clone(&self.network), Arc::clone(&self.deadline));
-        let address = Address::of(request.uri());
-        let granted = address.filter(|address| network.client_for(address).is_some());
-        let Some(address) = granted else {
-            let asked = asked(&request);
-            tracing::warn!("a backend asked for `{asked}`, which is not granted");
-            *self.refused.lock().unwrap_or_else(|e| e.into_inner()) = Some(asked);
-            return Box::new(async { Err(Error::HttpRequestDenied) });
+        let sending = Sending {
+            network: Arc::clone(&self.network),
+            deadline: Arc::clone(&self.deadline),
+            refusal: self.refusal.clone(),
+            options: options.unwrap_or_default(),
         };
-        Box::new(async move { send(&network, &address, request, options, deadline).await })
+        Box::new(sending.send(request))
+    }
+}
+
+/// One request on its way.
+struct Sending {
+    network: Arc<Network>,
+    deadline: Arc<Deadline>,
+    refusal: Refusal,
+    options: RequestOptions,
+}
+
+impl Sending {
+    async fn send(self, request: Request<WasiBody>) -> Sent {
+        let asked = asked(&request);
+        let granted = Address::of(request.uri());
+        let granted = granted.and_then(|to| Some((self.network.client_for(&to)?, to)));
+        let Some((client, address)) = granted else {
+            self.refusal.note(format!("asked for `{asked}`, which is not granted"));
+            return Err(Error::HttpRequestDenied);
+        };
+        if request.uri().to_string().len() > URL {
+            return Err(Error::HttpRequestUriTooLong);
+        }
+        let permit = Arc::clone(&self.network.free).acquire_owned().await;
+        let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
+        let (mut head, body) = request.into_parts();
+        // One spelling, which is also the one that is signed.
+        let host = HeaderValue::from_str(&address.host_header());
+        head.headers.insert(HOST, host.map_err(|_| Error::HttpRequestUriInvalid)?);
+        let signed = self.sign(&address, &mut head)?;
+        let moved = Moved::default();
+        let body = Watched::request(body, Arc::clone(&self.deadline), moved.clone());
+        let request = Request::from_parts(head, body.boxed_unsync());
+        let first_byte = self.limit(self.options.first_byte_timeout);
+        let answer = tokio::select! {
+            answer = client.send(request) => answer.map_err(|error| failure::of(&error)),
+            () = moved.pause(first_byte) => Err(Error::ConnectionReadTimeout),
+        };
+        let mut answer = answer.inspect_err(|error| {
+            if let Error::DestinationIpProhibited = error {
+                self.refusal.note(format!(
+                    "asked for `{asked}`, a name that stands for an address which has to be \
+                     granted as a number: of this machine, its link or a service for machines"
+                ));
+            }
+        })?;
+        let deadline = Arc::clone(&self.deadline);
+        deadline.restart();
+        let pause = self.limit(self.options.between_bytes_timeout);
+        let Some((scope, secrets)) = signed else {
+            let answer = answer.map(|body| {
+                let body = body.map_err(|error| failure::of(&error));
+                Watched::response(body, deadline, pause, permit).boxed_unsync()
+            });
+            return Ok((answer, Box::new(async { Ok(()) })));
+        };
+        learn(scope, &answer);
+        let token = secrets.token.as_deref().unwrap_or_default();
+        mask_headers(answer.headers_mut(), &[&secrets.signature, token]);
+        let answer = answer.map(|body| {
+            let body = body.map_err(|error| failure::of(&error));
+            let body = Masked::new(body, secrets.signature);
+            Watched::response(body, deadline, pause, permit).boxed_unsync()
+        });
+        Ok((answer, Box::new(async { Ok(()) })))
+    }
+
+    /// Signs a request to an endpoint for which the host signs; any other stays as it is.
+    fn sign(
+        &self,
+        address: &Address,
+        head: &mut http::request::Parts,
+    ) -> Result<Option<(&Scope, Secrets)>, Error> {
+        let mut refused = None;
+        for scope in self.network.scopes_of(address) {
+            match sign(head, scope, Timestamp::now()) {
+                Ok(secrets) => return Ok(Some((scope, secrets))),
+                Err(Unsigned::Refused(what)) => drop(refused.get_or_insert(what)),
+                Err(Unsigned::Failed(error)) => return Err(error),
+            }
+        }
+        let Some(what) = refused else { return Ok(None) };
+        self.refusal.note(what);
+        Err(Error::HttpRequestDenied)
+    }
+
+    /// A limit that the backend set for a pause of the service, below its own: so that it is there
+    /// to say what it waited for.
+    fn limit(&self, asked: Option<Duration>) -> Option<Duration> {
+        asked.map(|asked| asked.min(self.deadline.of_one_wait()))
     }
 }
 
@@ -64,41 +169,19 @@ fn asked(request: &Request<WasiBody>) -> String {
     asked
 }
 
-async fn send(
-    network: &Network,
-    address: &Address,
-    request: Request<WasiBody>,
-    options: Option<RequestOptions>,
-    deadline: Arc<Deadline>,
-) -> Sent {
-    if request.uri().to_string().len() > URL {
-        return Err(Error::HttpRequestUriTooLong);
+/// Takes over the service's time, where that may be why it refused the signature.
+fn learn<B>(scope: &Scope, answer: &Response<B>) {
+    let is_refusal = matches!(
+        answer.status(),
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    );
+    let date =
+        answer.headers().get(DATE).filter(|_| is_refusal).and_then(|date| date.to_str().ok());
+    if let Some(ahead) = scope.clock.learn(date, Timestamp::now()) {
+        let address = &scope.address;
+        tracing::warn!(
+            "the clock of `{address}` is {ahead} s ahead of this machine's; requests are signed \
+             by that clock"
+        );
     }
-    let permit = Arc::clone(&network.free).acquire_owned().await;
-    let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
-    let (mut head, body) = request.into_parts();
-    // One spelling, which is also the one that is signed.
-    let host = HeaderValue::from_str(&address.host_header());
-    head.headers.insert(HOST, host.map_err(|_| Error::HttpRequestUriInvalid)?);
-    if let Some(signing) = network.signing_for(address) {
-        sign::sign(&mut head, address, signing, jiff::Timestamp::now())?;
-    }
-    let body = Watched::request(body, Arc::clone(&deadline)).boxed_unsync();
-    let client = network.client_for(address).ok_or(Error::HttpRequestDenied)?;
-    let response = client.send(Request::from_parts(head, body));
-    let response = match options.and_then(|options| options.first_byte_timeout) {
-        None => response.await,
-        Some(limit) => {
-            let timely = tokio::time::timeout(limit, response).await;
-            timely.map_err(|_| Error::ConnectionReadTimeout)?
-        }
-    };
-    let response = response.map_err(|error| failure::of(&error))?;
-    deadline.restart();
-    let pause = options.and_then(|options| options.between_bytes_timeout);
-    let response = response.map(|body| {
-        let body = body.map_err(|error| failure::of(&error));
-        Watched::response(body, deadline, pause, permit).boxed_unsync()
-    });
-    Ok((response, Box::new(async { Ok(()) })))
 }

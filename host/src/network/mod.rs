@@ -6,7 +6,7 @@
 mod address;
 mod body;
 mod client;
-mod credentials;
+mod connect;
 mod failure;
 mod hooks;
 mod sign;
@@ -16,13 +16,14 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 pub(crate) use address::Address;
-pub use credentials::S3Credentials;
-pub(crate) use credentials::Signing;
 pub(crate) use hooks::Hooks;
+pub(crate) use sign::{BucketProblem, Signing};
+pub use sign::{S3Bucket, S3Credentials};
 
 use crate::Grants;
 use crate::error::LoadError;
 use client::Client;
+use sign::Scope;
 
 /// Requests of one backend that are under way at once; more wait. It bounds what a hostile one
 /// can make the host hold in sockets and buffers.
@@ -31,7 +32,7 @@ const REQUESTS: usize = 256;
 /// What the grants of one backend open, and the connections made so far.
 pub(crate) struct Network {
     granted: Vec<Address>,
-    signing: Vec<(Address, Signing)>,
+    scopes: Vec<Scope>,
     client: Option<Client>,
     free: Arc<Semaphore>,
 }
@@ -46,25 +47,26 @@ impl Network {
         for endpoint in &grants.endpoints {
             granted.push(Address::parse(endpoint)?);
         }
-        let mut signing = Vec::new();
-        for signed in &grants.signing {
-            let address = Address::parse(&signed.endpoint)?;
-            granted.push(address.clone());
-            signing.push((address, signed.clone()));
+        let mut scopes = Vec::new();
+        for Signing { bucket, credentials } in &grants.signing {
+            let scope = Scope::new(bucket, credentials)?;
+            granted.push(scope.address.clone());
+            scopes.push(scope);
         }
         // Without an endpoint no request ever gets as far as a connection.
         let client = match granted.is_empty() {
             true => None,
             false => Some(Client::new(&grants.authorities, grants.proxy.as_deref())?),
         };
-        Ok(Self { granted, signing, client, free: Arc::new(Semaphore::new(REQUESTS)) })
+        Ok(Self { granted, scopes, client, free: Arc::new(Semaphore::new(REQUESTS)) })
     }
 
     fn client_for(&self, address: &Address) -> Option<&Client> {
         self.client.as_ref().filter(|_| self.granted.contains(address))
     }
 
-    fn signing_for(&self, address: &Address) -> Option<&Signing> {
-        self.signing.iter().find(|(signed, _)| signed == address).map(|(_, signing)| signing)
+    /// What is signed of the requests to this endpoint; nothing where they are sent as they are.
+    fn scopes_of(&self, address: &Address) -> impl Iterator<Item = &Scope> {
+        self.scopes.iter().filter(move |scope| scope.address == *address)
     }
 }

@@ -1,0 +1,94 @@
+//! Signing in the backend's place, so that the secret stays outside of the sandbox.
+//!
+//! [`scope`] decides what is signed, [`sigv4`] how, by the time of [`clock`]; [`mask`] keeps the
+//! signature out of what the backend sees of the answer.
+
+mod bucket;
+mod clock;
+mod credentials;
+mod mask;
+mod scope;
+mod sigv4;
+#[cfg(test)]
+mod tests;
+
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Uri};
+use jiff::Timestamp;
+use wasmtime_wasi_http::Error;
+
+pub(crate) use bucket::BucketProblem;
+pub use bucket::S3Bucket;
+pub use credentials::S3Credentials;
+pub(super) use mask::{Masked, mask_headers};
+pub(super) use scope::Scope;
+
+/// Requests for this part of a bucket are signed by the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signing {
+    pub(crate) bucket: S3Bucket,
+    pub(crate) credentials: S3Credentials,
+}
+
+/// Why a request was not signed.
+pub(super) enum Unsigned {
+    /// No store needs it; the text is the rest of a sentence about the backend.
+    Refused(String),
+    Failed(Error),
+}
+
+/// What must not be seen in the answer to a signed request.
+pub(super) struct Secrets {
+    pub(super) signature: String,
+    pub(super) token: Option<String>,
+}
+
+/// Signs the request at the time `here` of this machine. The payload is not part of the signature,
+/// since it is not known yet.
+pub(super) fn sign(head: &mut Parts, scope: &Scope, here: Timestamp) -> Result<Secrets, Unsigned> {
+    let invalid = |()| Unsigned::Failed(Error::HttpRequestUriInvalid);
+    let permitted = scope.permit(head).map_err(Unsigned::Refused)?;
+    let replaced: Vec<_> =
+        head.headers.keys().filter(|name| scope::is_replaced(name)).cloned().collect();
+    for name in replaced {
+        head.headers.remove(name);
+    }
+    let host = HeaderValue::from_str(&scope.address.host_header()).map_err(|_| invalid(()))?;
+    head.headers.insert(HOST, host);
+    // A body that a proxy compresses is another one, and hides what it repeats.
+    head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let path = sigv4::encoded_path(&permitted.path);
+    let pairs: Vec<_> =
+        permitted.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let query = sigv4::encoded_query(&pairs);
+    let is_covered = |name: &HeaderName| {
+        name == HOST || name == CONTENT_TYPE || name.as_str().starts_with("x-amz-")
+    };
+    let headers: Vec<_> = head
+        .headers
+        .iter()
+        .filter(|(name, _)| is_covered(name))
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect();
+    let request = sigv4::Request {
+        method: head.method.as_str(),
+        path: &path,
+        query: &query,
+        headers: &headers,
+        payload: sigv4::UNSIGNED_PAYLOAD,
+    };
+    let signer = scope.credentials.signer(&scope.region);
+    let signed = sigv4::sign(&signer, &request, scope.clock.time(here));
+    for (name, value) in signed.headers {
+        let mut value = HeaderValue::from_str(&value).map_err(|_| invalid(()))?;
+        value.set_sensitive(true);
+        head.headers.insert(HeaderName::from_static(name), value);
+    }
+    let target = if query.is_empty() { path } else { format!("{path}?{query}") };
+    let mut uri = head.uri.clone().into_parts();
+    uri.path_and_query = Some(target.try_into().map_err(|_| invalid(()))?);
+    head.uri = Uri::from_parts(uri).map_err(|_| invalid(()))?;
+    let token = scope.credentials.token().map(str::to_owned);
+    Ok(Secrets { signature: signed.signature, token })
+}
