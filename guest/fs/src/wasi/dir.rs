@@ -69,6 +69,11 @@ impl Dir {
         created.map_err(self.failed("create", name))
     }
 
+    /// What is known of this directory itself.
+    pub async fn stat(&self) -> Called<Stat> {
+        Ok(self.handle.stat().await.map_err(self.failed("look at", ""))?.into())
+    }
+
     /// What lies under `name`; none where nothing does.
     pub async fn look(&self, name: &str) -> Called<Option<Stat>> {
         match self.handle.stat_at(PathFlags::empty(), name.into()).await {
@@ -97,6 +102,17 @@ impl Dir {
         self.handle.unlink_file_at(name.into()).await.map_err(self.failed("remove", name))
     }
 
+    /// Removes the file `name`, whose content nobody will miss. Where this fails twice it is litter
+    /// for the next sweep, and whoever removes it has something better to tell.
+    pub async fn discard(&self, name: &str) {
+        for _ in 0..2 {
+            match self.unlink(name).await {
+                Err(failure) if !failure.is_absent() => {}
+                _ => break,
+            }
+        }
+    }
+
     /// Makes the entries of this directory durable. Where the system cannot sync a directory
     /// it keeps the entries in order by itself, and that is no failure. Windows is one of
     /// them and says `access`; elsewhere that comes when a directory is opened.
@@ -109,15 +125,10 @@ impl Dir {
     }
 
     /// The names in this directory that are to be kept, sorted.
-    pub async fn names(&self, keep: impl Fn(&str) -> bool) -> Called<Vec<String>> {
-        self.entries(|name, _| keep(name)).await
-    }
-
-    /// The same by name and kind.
-    pub async fn entries(&self, keep: impl Fn(&str, Kind) -> bool) -> Called<Vec<String>> {
+    pub async fn names(&self, keep: &dyn Fn(&str, Kind) -> bool) -> Called<Vec<String>> {
         let mut attempt = 1;
         loop {
-            match self.read_entries(&keep).await {
+            match self.read_names(keep).await {
                 // The host looks at each name that it finds, and one has just been removed.
                 Err(ErrorCode::NoEntry) if attempt < ATTEMPTS => attempt += 1,
                 names => return names.map_err(self.failed("list", "")),
@@ -125,9 +136,9 @@ impl Dir {
         }
     }
 
-    async fn read_entries(
+    async fn read_names(
         &self,
-        keep: &impl Fn(&str, Kind) -> bool,
+        keep: &dyn Fn(&str, Kind) -> bool,
     ) -> core::result::Result<Vec<String>, ErrorCode> {
         let (mut stream, outcome) = self.handle.read_directory();
         // Asked for at first, since that there are no more names and how it went comes together.
