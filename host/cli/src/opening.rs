@@ -50,7 +50,8 @@ impl StoreArguments {
         self.open_as(|backend| backend).await
     }
 
-    /// The same for a command that is to see the store as it is.
+    /// The same for a command that only reads: it removes nothing, not even what a crashed writer
+    /// left.
     pub async fn open_unswept(&self) -> Result<Option<ArtifactStore>> {
         self.open_as(|backend| backend.sweep_older_than(None)).await
     }
@@ -67,7 +68,8 @@ impl StoreArguments {
         Ok(Some(opened(how(backend)).await?))
     }
 
-    /// What [`open`](Self::open) does, where an empty store has not what is asked for.
+    /// What [`open_unswept`](Self::open_unswept) does, where an empty store has not what is asked
+    /// for.
     pub async fn open_for(
         &self,
         verb: &'static str,
@@ -76,7 +78,7 @@ impl StoreArguments {
     ) -> Result<ArtifactStore> {
         let (key, dir) = (key.to_owned(), self.dir().to_owned());
         let absent = || Absent { verb, place, key, dir };
-        Ok(self.open().await?.ok_or_else(absent)?)
+        Ok(self.open_unswept().await?.ok_or_else(absent)?)
     }
 
     /// The configuration that a command needs.

@@ -113,7 +113,10 @@ pub async fn run(
     let opened = async {
         let configuration = arguments.configuration()?;
         let from_backend = arguments.named(&configuration, &from)?.sweep_older_than(None);
-        let to_backend = arguments.named(&configuration, &to)?;
+        let mut to_backend = arguments.named(&configuration, &to)?;
+        if dry_run {
+            to_backend = to_backend.sweep_older_than(None);
+        }
         let source = ArtifactStore::open(from_backend).await.with_context(|| in_store(&from))?;
         let target = ArtifactStore::open(to_backend).await.with_context(|| in_store(&to))?;
         Ok((source, target))

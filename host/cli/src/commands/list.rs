@@ -35,7 +35,7 @@ struct Line<'a> {
 
 pub async fn run(store: &StoreArguments, arguments: Arguments) -> Result<()> {
     let Arguments { prefix, json, null } = arguments;
-    let Some(store) = store.open().await? else { return Ok(()) };
+    let Some(store) = store.open_unswept().await? else { return Ok(()) };
     let mut out = Standard::new();
     let mut listing = store.list(&prefix);
     loop {
