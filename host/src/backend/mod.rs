@@ -187,10 +187,12 @@ pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
         let absent = dir.ancestors().take_while(|dir| !dir.exists()).count();
         std::fs::create_dir_all(&dir)?;
         // Each new directory is an entry of the one above it.
-        for parent in dir.ancestors().skip(1).take(absent) {
-            sync_dir(parent)?;
+        let synced = dir.ancestors().skip(1).take(absent).try_for_each(sync_dir);
+        if synced.is_err() {
+            // The next one would find it, and take it for durable.
+            dir.ancestors().take(absent).for_each(|dir| drop(std::fs::remove_dir(dir)));
         }
-        Ok(())
+        synced
     });
     made.map_err(|source| {
         let path = dir.display().to_string();

@@ -178,3 +178,18 @@ fn temporaries_of_another_user_are_left_and_told() {
     assert_eq!(fs::read_dir(&temporaries).unwrap().count(), 1);
     assert_eq!(run(&["verify"]).0, Some(0));
 }
+
+/// A directory that may be changed and not read cannot be synced by itself.
+#[test]
+fn a_store_is_made_in_a_directory_that_may_not_be_read() {
+    let scene = Scene::new();
+    let above = scene.root.parent().unwrap();
+    fs::rename(&scene.root, above.join("old")).unwrap();
+    permit(above, 0o777);
+    let run = unprivileged(above);
+    fs::write(above.join("input"), "new").unwrap();
+    permit(above, 0o733);
+    assert_eq!(run(&["put", "k", "input"]), (Some(0), String::new()));
+    assert_eq!(run(&["get", "k"]), (Some(0), "new".into()));
+    permit(above, 0o777);
+}
