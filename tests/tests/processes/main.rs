@@ -26,6 +26,7 @@ fn main() {
         ("of_many_creating_processes_one_wins", of_many_creators_one_wins),
         ("deletes_and_puts_in_one_shard_do_not_disturb_each_other", deletes_against_puts),
         ("a_listing_names_once_what_was_there_throughout", a_listing_among_writers),
+        ("a_listing_names_what_is_replaced_meanwhile", a_listing_among_replacements),
         ("a_read_stays_with_its_generation", a_read_stays_with_its_generation),
         ("a_sweep_spares_a_slow_upload", sweeps::spare_a_slow_upload),
         ("sweeps_at_once_share_the_litter", sweeps::at_once),
@@ -177,6 +178,39 @@ fn a_listing_among_writers() {
     }
     assert!(listed_churn > 0, "nobody wrote while somebody listed");
     is_tidy(&store, dir.path());
+}
+
+/// Some filesystems move a name that is replaced to the end of its directory, behind what a reader of
+/// it gets to see, or let it be seen twice.
+fn a_listing_among_replacements() {
+    let keys = keys_of_one_shard(1500);
+    let shared_memory = tempfile::tempdir_in("/dev/shm").ok();
+    for dir in [Some(tempfile::tempdir().unwrap()), shared_memory].into_iter().flatten() {
+        let store = ArtifactStore::open_dir(dir.path()).unwrap();
+        let mut others = [0, 1].map(|at| {
+            let mut role = Role::start("replace", dir.path(), &[&at.to_string()]);
+            role.go();
+            keys.iter().for_each(|key| role.tell(key));
+            role.tell("");
+            role
+        });
+        for role in &mut others {
+            assert_eq!(role.hear().as_deref(), Some("ready"));
+        }
+        for round in 0..40 {
+            let mut times = BTreeMap::new();
+            for entry in store.list("") {
+                *times.entry(entry.unwrap().key).or_insert(0) += 1;
+            }
+            for key in &keys {
+                assert_eq!(times.remove(key), Some(1), "{key} in round {round}");
+            }
+            assert!(times.is_empty(), "{times:?}");
+        }
+        for role in others {
+            role.finish();
+        }
+    }
 }
 
 fn a_read_stays_with_its_generation() {

@@ -14,8 +14,10 @@ use wasip3::filesystem::types::{
 use wit_bindgen::StreamResult;
 
 use super::{Called, ErrorCode, Failure, File, Kind, Stat};
+use crate::age;
+use crate::component::Instant;
 
-/// How often a directory is read again where a name vanished while it was read.
+/// How often a directory is read where its names change while it is read.
 const ATTEMPTS: usize = 16;
 
 /// An open directory, and its path in the store for error messages.
@@ -125,26 +127,41 @@ impl Dir {
     }
 
     /// The names in this directory that are to be kept, sorted.
+    ///
+    /// Some filesystems move a name that is replaced to the end of the directory: a reader sees it
+    /// twice, or not at all. So a directory that changes is read again, and what was seen once
+    /// counts. A name that is here may have gone, as always.
     pub async fn names(&self, keep: &dyn Fn(&str, Kind) -> bool) -> Called<Vec<String>> {
+        let mut names = Vec::new();
+        let mut before = self.stat().await?.modified;
         let mut attempt = 1;
         loop {
-            match self.read_names(keep).await {
+            let outcome = self.read_names(keep, &mut names).await;
+            // By a heap: what `sort` is made of would be a fiftieth of the component.
+            names = BinaryHeap::from(names).into_sorted_vec();
+            names.dedup();
+            let after = self.stat().await?.modified;
+            match outcome {
                 // The host looks at each name that it finds, and one has just been removed.
-                Err(ErrorCode::NoEntry) if attempt < ATTEMPTS => attempt += 1,
-                names => return names.map_err(self.failed("list", "")),
+                Err(ErrorCode::NoEntry) if attempt < ATTEMPTS => {}
+                Err(code) => return Err(self.failed("list", "")(code)),
+                Ok(()) if attempt < ATTEMPTS && may_have_changed(before, after) => {}
+                Ok(()) => return Ok(names),
             }
+            before = after;
+            attempt += 1;
         }
     }
 
     async fn read_names(
         &self,
         keep: &dyn Fn(&str, Kind) -> bool,
-    ) -> core::result::Result<Vec<String>, ErrorCode> {
+        names: &mut Vec<String>,
+    ) -> core::result::Result<(), ErrorCode> {
         let (mut stream, outcome) = self.handle.read_directory();
         // Asked for at first, since that there are no more names and how it went comes together.
         let mut outcome = pin!(outcome.into_future());
         let known = poll_fn(|cx| Poll::Ready(outcome.as_mut().poll(cx))).await;
-        let mut names = Vec::new();
         let mut batch = Vec::with_capacity(256);
         loop {
             let how;
@@ -156,13 +173,10 @@ impl Dir {
                 break;
             }
         }
-        let outcome = match known {
+        match known {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => outcome.await,
-        };
-        outcome?;
-        // By a heap: what `sort` is made of would be a fiftieth of the component.
-        Ok(BinaryHeap::from(names).into_sorted_vec())
+        }
     }
 
     async fn open(
@@ -187,4 +201,12 @@ impl Dir {
     fn failed(&self, doing: &'static str, name: &str) -> impl FnOnce(ErrorCode) -> Failure {
         move |code| Failure { doing, path: self.join(name), code }
     }
+}
+
+/// Whether a directory may have changed between two looks at the time of its last change. Two changes
+/// that are close together may have the same time.
+fn may_have_changed(before: Option<Instant>, after: Option<Instant>) -> bool {
+    let time = |at: Instant| (at.seconds, at.nanoseconds);
+    let (before, after) = (before.map(time), after.map(time));
+    before != after || after.is_some_and(|at| age::is_just_now(at, time(super::now())))
 }
