@@ -14,42 +14,24 @@ use crate::read;
 use crate::shard::{self, ATTEMPTS};
 use crate::wasi::{self, Access, Called, Dir, ErrorCode, Failure, File, Kind, Result};
 
-/// Publishes at `place` what `fill` writes into a new file, header included. Whatever goes
-/// wrong on the way, the file is removed.
-pub async fn store(
-    place: &Place,
-    mode: Mode,
-    fill: impl AsyncFnOnce(&File) -> Result<Header>,
-) -> Result<Info> {
-    let durable = wasi::is_durable()?;
-    let temporary = Temporary::create().await?;
-    let stored = match fill(&temporary.file).await {
-        Ok(header) => temporary.publish(place, &header, mode, durable).await,
-        Err(error) => Err(error),
-    };
-    // A rename took the name along; a link is a second one.
-    if stored.is_err() || mode == Mode::Create {
-        temporary.discard().await;
-    }
-    stored
-}
-
 /// An unfinished write: a file in `tmp`.
-struct Temporary {
+pub struct Temporary {
     dir: Dir,
     name: String,
-    file: File,
+    pub file: File,
+    durable: bool,
 }
 
 impl Temporary {
-    /// `tmp` itself need not be durable: nothing in it is to outlive a crash.
-    async fn create() -> Result<Self> {
+    /// Begins a write. `tmp` itself need not be durable: nothing in it is to outlive a crash.
+    pub async fn create() -> Result<Self> {
+        let durable = wasi::is_durable()?;
         let mut attempt = 1;
         loop {
             let dir = shard::make(name::TEMPORARIES).await?;
             let name = wasi::temporary();
             match dir.create_file(&name).await {
-                Ok(file) => return Ok(Self { dir, name, file }),
+                Ok(file) => return Ok(Self { dir, name, file, durable }),
                 Err(failure)
                     if (failure.is_taken() || failure.is_absent()) && attempt < ATTEMPTS =>
                 {
@@ -64,20 +46,28 @@ impl Temporary {
         }
     }
 
+    /// Ends a write: publishes at `place` what was `written` into the file, header included.
+    /// Whatever goes wrong, or went wrong before, the file is removed.
+    pub async fn finish(self, place: &Place, mode: Mode, written: Result<Header>) -> Result<Info> {
+        let stored = match written {
+            Ok(header) => self.publish(place, &header, mode).await,
+            Err(error) => Err(error),
+        };
+        // A rename took the name along; a link is a second one.
+        if stored.is_err() || mode == Mode::Create {
+            self.discard().await;
+        }
+        stored
+    }
+
     async fn discard(self) {
-        let Self { dir, name, file } = self;
+        let Self { dir, name, file, .. } = self;
         // Some file servers keep a file that is removed while it is open, under another name.
         drop(file);
         dir.discard(&name).await;
     }
 
-    async fn publish(
-        &self,
-        place: &Place,
-        header: &Header,
-        mode: Mode,
-        durable: bool,
-    ) -> Result<Info> {
+    async fn publish(&self, place: &Place, header: &Header, mode: Mode) -> Result<Info> {
         let stat = self.file.stat().await?;
         let before = header::len(&header.key) as u64;
         // A stream that was cut looks like one that ended: only the size tells.
@@ -86,13 +76,13 @@ impl Temporary {
             let text = format!("{arrived} bytes arrived, but {} were sealed", header.size);
             return Err(Error::Other(text));
         }
-        if durable {
+        if self.durable {
             self.file.sync().await?;
         }
         let mut attempt = 1;
         let shard = loop {
             let shard = shard::make(&place.shard).await?;
-            if durable {
+            if self.durable {
                 shard::settle(&place.shard).await?;
             }
             if holder(&shard, place, &header.key).await? == Holder::Twin {
@@ -114,7 +104,7 @@ impl Temporary {
                 false => return Err(refused(failure, mode)),
             }
         };
-        settle(&shard, durable).await?;
+        settle(&shard, self.durable).await?;
         let checksum = Some(header.checksum);
         Ok(Info { size: header.size, checksum, modified: stat.modified })
     }

@@ -42,6 +42,8 @@ struct Walk {
     passed: usize,
     /// The name in this directory behind which the names begin.
     after: String,
+    /// Whether artifacts are being replaced meanwhile.
+    replaced: bool,
     /// How many names were seen in all directories.
     seen: usize,
     limit: usize,
@@ -91,6 +93,7 @@ impl Walk {
             names: Vec::new(),
             passed: 0,
             after: after.into(),
+            replaced: false,
             seen: 0,
             limit,
             next: None,
@@ -126,7 +129,7 @@ impl Walk {
             };
             let names = match shard::open(self.root, &self.folder_name, Access::Read).await {
                 Ok(None) => continue,
-                Ok(Some(dir)) => self.dir.insert(dir).names(&is_next).await,
+                Ok(Some(dir)) => self.dir.insert(dir).names(self.replaced, &is_next).await,
                 Err(failure) => Err(failure),
             };
             self.seen = seen.get();

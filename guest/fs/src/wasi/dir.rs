@@ -129,26 +129,30 @@ impl Dir {
     /// The names in this directory that are to be kept, sorted.
     ///
     /// Some filesystems move a name that is replaced to the end of the directory: a reader sees it
-    /// twice, or not at all. So a directory that changes is read again, and what was seen once
-    /// counts. A name that is here may have gone, as always.
-    pub async fn names(&self, keep: &dyn Fn(&str, Kind) -> bool) -> Called<Vec<String>> {
-        let mut names = Vec::new();
-        let mut before = self.stat().await?.modified;
-        let mut attempt = 1;
+    /// twice, or not at all. So where names are being `replaced` a directory that changes is read
+    /// again, and what was seen once counts. A name that is here may have gone, as always.
+    pub async fn names(
+        &self,
+        replaced: bool,
+        keep: &dyn Fn(&str, Kind) -> bool,
+    ) -> Called<Vec<String>> {
+        let (mut names, mut outcome, mut before) = (Vec::new(), None, None);
+        let mut attempt = 0;
         loop {
-            let outcome = self.read_names(keep, &mut names).await;
+            let now = if replaced { self.stat().await?.modified } else { None };
+            let is_last = attempt == ATTEMPTS;
+            match outcome {
+                Some(Ok(())) if is_last || !may_have_changed(before, now) => return Ok(names),
+                // The host looks at each name that it finds, and one has just been removed.
+                Some(Err(ErrorCode::NoEntry)) if !is_last => {}
+                Some(Err(code)) => return Err(self.failed("list", "")(code)),
+                None | Some(Ok(())) => {}
+            }
+            before = now;
+            outcome = Some(self.read_names(keep, &mut names).await);
             // By a heap: what `sort` is made of would be a fiftieth of the component.
             names = BinaryHeap::from(names).into_sorted_vec();
             names.dedup();
-            let after = self.stat().await?.modified;
-            match outcome {
-                // The host looks at each name that it finds, and one has just been removed.
-                Err(ErrorCode::NoEntry) if attempt < ATTEMPTS => {}
-                Err(code) => return Err(self.failed("list", "")(code)),
-                Ok(()) if attempt < ATTEMPTS && may_have_changed(before, after) => {}
-                Ok(()) => return Ok(names),
-            }
-            before = after;
             attempt += 1;
         }
     }
@@ -205,7 +209,7 @@ impl Dir {
 
 /// Whether a directory may have changed between two looks at the time of its last change. Two changes
 /// that are close together may have the same time.
-fn may_have_changed(before: Option<Instant>, after: Option<Instant>) -> bool {
+pub fn may_have_changed(before: Option<Instant>, after: Option<Instant>) -> bool {
     let time = |at: Instant| (at.seconds, at.nanoseconds);
     let (before, after) = (before.map(time), after.map(time));
     before != after || after.is_some_and(|at| age::is_just_now(at, time(super::now())))
