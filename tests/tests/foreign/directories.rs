@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, Error, ErrorKind, FindingKind, Grants, ReadOptions, WriteOptions};
+#[cfg(target_os = "linux")]
+use artifact_store_tests::confine;
 use artifact_store_tests::run;
 
 use super::plain_host::{self, Instance, block_on};
@@ -123,6 +125,24 @@ fn commands_that_list_fail_where_a_part_of_the_store_is_hidden() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{arguments:?}: {error}");
         assert!(error.contains("`514`"), "{arguments:?}: {error}");
+    }
+}
+
+/// A directory that cannot be read for whatever reason is no empty one.
+#[test]
+#[cfg(target_os = "linux")]
+fn commands_that_list_fail_where_a_directory_cannot_be_read() {
+    let scene = Scene::new();
+    for error in [libc::EIO, libc::EACCES, libc::ENOMEM, libc::ESTALE] {
+        for arguments in [&["list"][..], &["list", "none/"], &["verify"]] {
+            let mut command = artifact_store_tests::cli();
+            command.arg("--dir").arg(&scene.root).args(arguments);
+            confine::refuse(&mut command, &[(libc::SYS_getdents64, error)]);
+            let output = command.output().unwrap();
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert!(matches!(output.status.code(), Some(1 | 6)), "{error}: {arguments:?}: {text}");
+            assert!(text.contains("cannot list"), "{error}: {arguments:?}: {text}");
+        }
     }
 }
 
