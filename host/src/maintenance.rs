@@ -53,7 +53,10 @@ pub enum FindingKind {
     /// An unfinished write, of a writer that is gone or still at work. A sweep removes it when
     /// it is old.
     Temporary,
-    /// What should be an artifact and is not sound. Storing or deleting it by its key repairs it.
+    /// What should be an artifact, or a part of the store that holds artifacts, and is not sound.
+    /// Storing or deleting an artifact by its key repairs it. What stands in the place of a part of
+    /// the store, such as a link where a directory should be, has to be removed by hand; until then
+    /// listings fail there.
     Damaged,
 }
 

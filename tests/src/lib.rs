@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use artifact_store::{Backend, Grants};
 
+#[cfg(target_os = "linux")]
+pub mod confine;
 pub mod contract;
 mod log;
 pub mod scripted;

@@ -1,44 +1,17 @@
 //! Writes and reads that are given up at any point: nothing of them is ever seen, what was there
-//! stays, and nothing remains of them. Through the library, and through a host of its own, which can
-//! do what the library never does: cut the stream alone, trap in the midst, drop the instance, and
-//! have a clock that is wrong.
+//! stays, and nothing remains of them. Through the library, and through a host of the tests' own.
 
 use std::fs;
-use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind, ReadOptions, WriteOptions};
-use wasmtime::component::{
-    Accessor, Component, Destination, FutureReader, Linker, ResourceTable, StreamProducer,
-    StreamReader, StreamResult, VecBuffer,
-};
-use wasmtime::{Engine, Store, StoreContextMut};
-use wasmtime_wasi::{FsPerms, HostWallClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p3};
 
-mod bindings {
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        inline: "
-            package artifact:tests;
-            world backend {
-                export artifact:storage/streams@0.1.0;
-                export artifact:storage/inventory@0.1.0;
-                export artifact:storage/maintenance@0.1.0;
-            }
-        ",
-        world: "artifact:tests/backend",
-    });
-}
+mod plain_host;
 
-use bindings::artifact::storage::types::Error;
-use bindings::exports::artifact::storage::streams::{self, Mode, Seal};
-
-const MIB: usize = 1 << 20;
+use plain_host::{Clock, Data, End, Error, FsPerms, Instance, MIB, Mode, block_on};
 
 fn temporaries(dir: &Path) -> Vec<fs::Metadata> {
     let Ok(found) = fs::read_dir(dir.join("tmp")) else { return Vec::new() };
@@ -140,160 +113,6 @@ fn readers_that_give_up_cost_nothing() {
     assert_eq!(store.get("k").unwrap(), vec![7; 8 * MIB]);
 }
 
-/// What comes of a stream after its first MiB.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Data {
-    /// It is dropped, which looks like an end.
-    Dropped,
-    Nothing,
-    Trap,
-}
-
-/// What comes of the `end` of a write.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
-    Sealed(u64),
-    GivenUp,
-    Nothing,
-    Trap,
-}
-
-/// A stream of one MiB, and what then comes of it.
-struct Producer {
-    sent: bool,
-    then: Data,
-}
-
-impl StreamProducer<State> for Producer {
-    type Item = u8;
-    type Buffer = VecBuffer<u8>;
-
-    fn poll_produce<'a>(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        store: StoreContextMut<'a, State>,
-        mut destination: Destination<'a, u8, Self::Buffer>,
-        finish: bool,
-    ) -> Poll<wasmtime::Result<StreamResult>> {
-        if destination.remaining(store) == Some(0) {
-            return Poll::Ready(Ok(StreamResult::Completed));
-        }
-        if !self.sent {
-            self.sent = true;
-            destination.set_buffer(VecBuffer::from(vec![7; MIB]));
-            return Poll::Ready(Ok(StreamResult::Completed));
-        }
-        match self.then {
-            Data::Dropped => Poll::Ready(Ok(StreamResult::Dropped)),
-            Data::Trap => Poll::Ready(Err(wasmtime::format_err!("as asked"))),
-            Data::Nothing if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
-            Data::Nothing => Poll::Pending,
-        }
-    }
-}
-
-struct State {
-    wasi: WasiCtx,
-    table: ResourceTable,
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-/// A clock that is ahead of the one that dates the files.
-struct Ahead(Duration);
-
-impl HostWallClock for Ahead {
-    fn resolution(&self) -> Duration {
-        Duration::from_micros(1)
-    }
-
-    fn now(&self) -> Duration {
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + self.0
-    }
-}
-
-/// One instance of the built-in backend on `dir`, in a host that does as it likes.
-struct Instance {
-    store: Store<State>,
-    exports: bindings::Backend,
-}
-
-impl Instance {
-    async fn new(dir: &Path, ahead: Duration) -> Self {
-        let engine = Engine::default();
-        let component = Component::from_binary(&engine, Backend::fs_component()).unwrap();
-        let mut linker = Linker::new(&engine);
-        p3::add_to_linker(&mut linker).unwrap();
-        let mut wasi = WasiCtxBuilder::new();
-        wasi.wall_clock(Ahead(ahead)).preopened_dir(dir, "/", FsPerms::ReadWrite).unwrap();
-        let state = State { wasi: wasi.build(), table: ResourceTable::new() };
-        let mut store = Store::new(&engine, state);
-        let exports = bindings::Backend::instantiate_async(&mut store, &component, &linker);
-        let exports = exports.await.unwrap();
-        Self { store, exports }
-    }
-
-    /// Its answer, or the trap.
-    async fn write(
-        &mut self,
-        key: &str,
-        then: Data,
-        end: End,
-    ) -> wasmtime::Result<Result<streams::Info, Error>> {
-        let streams = self.exports.artifact_storage_streams();
-        let call = async |accessor: &Accessor<State>| {
-            let (data, end) = accessor.with(|mut access| {
-                let data = StreamReader::new(&mut access, Producer { sent: false, then })?;
-                let end = async move {
-                    match end {
-                        End::Sealed(size) => wasmtime::error::Ok(Ok(Seal { size, checksum: 1 })),
-                        End::GivenUp => Ok(Err("the caller changed its mind".to_owned())),
-                        End::Trap => Err(wasmtime::format_err!("as asked")),
-                        End::Nothing => std::future::pending().await,
-                    }
-                };
-                wasmtime::error::Ok((data, FutureReader::new(&mut access, end)?))
-            })?;
-            let options = streams::WriteOptions { mode: Mode::Overwrite, size: None };
-            let answer = streams.call_write(accessor, key.to_owned(), data, end, options).await?;
-            poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
-            Ok(answer)
-        };
-        self.store.run_concurrent(call).await.flatten()
-    }
-
-    /// A page's keys, and where it goes on.
-    async fn list(
-        &mut self,
-        cursor: Option<String>,
-        limit: u32,
-    ) -> Result<(Vec<String>, Option<String>), Error> {
-        let inventory = self.exports.artifact_storage_inventory();
-        let call = async |accessor: &Accessor<State>| {
-            inventory.call_list_artifacts(accessor, String::new(), cursor, limit).await
-        };
-        let page = self.store.run_concurrent(call).await.flatten().unwrap()?;
-        Ok((page.entries.into_iter().map(|entry| entry.key).collect(), page.next))
-    }
-
-    async fn sweep(&mut self, age: Duration) -> (u64, u64) {
-        let maintenance = self.exports.artifact_storage_maintenance();
-        let call = async |accessor: &Accessor<State>| {
-            maintenance.call_sweep(accessor, age.as_secs()).await
-        };
-        let swept = self.store.run_concurrent(call).await.flatten().unwrap().unwrap();
-        (swept.removed, swept.kept)
-    }
-}
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(future)
-}
-
 /// However a write ends that is not sealed over what came: no artifact.
 #[test]
 fn a_write_that_is_cut_anywhere_stores_nothing() {
@@ -317,7 +136,7 @@ fn a_write_that_is_cut_anywhere_stores_nothing() {
             let store = unswept(dir.path());
             store.put("k", "old").unwrap();
             block_on(async {
-                let mut instance = Instance::new(dir.path(), Duration::ZERO).await;
+                let mut instance = Instance::new(dir.path()).await;
                 // Where an answer cannot come, the instance is dropped when the bytes are there.
                 let written = async {
                     while !temporaries(dir.path()).iter().any(|file| file.len() > MIB as u64) {
@@ -351,6 +170,39 @@ fn a_write_that_is_cut_anywhere_stores_nothing() {
     }
 }
 
+/// A removal that fails once is tried again. What remains where it fails for good is litter.
+#[test]
+fn a_temporary_whose_removal_fails_once_is_gone() {
+    let whole = End::Sealed(MIB as u64);
+    let cases = [
+        (Mode::Overwrite, "k", End::GivenUp, false),
+        (Mode::Overwrite, "new", End::Sealed(1), false),
+        (Mode::Create, "new", End::Sealed(1), false),
+        // Its file has got a second name, and the first one goes.
+        (Mode::Create, "new", whole, true),
+    ];
+    for (mode, key, end, is_stored) in cases {
+        for failures in 0..4 {
+            let what = format!("{mode:?}, {end:?}, {failures} failures");
+            let dir = tempfile::tempdir().unwrap();
+            let store = unswept(dir.path());
+            store.put("k", "old").unwrap();
+            block_on(async {
+                let mut instance = Instance::new(dir.path()).await;
+                instance.fail_removals(failures);
+                let answer = instance.write_as(mode, key, Data::Dropped, end).await.unwrap();
+                assert_eq!(answer.is_ok(), is_stored, "{what}: {answer:?}");
+            });
+            let left = temporaries(dir.path()).len();
+            assert_eq!(left, usize::from(failures > 1), "{what}");
+            store.sweep(Duration::ZERO).unwrap();
+            assert_eq!(temporaries(dir.path()).len(), 0, "{what}");
+            assert_eq!(store.stat("new").is_ok(), is_stored, "{what}");
+            assert_eq!(store.get("k").unwrap(), "old", "{what}");
+        }
+    }
+}
+
 /// Which of two clocks is right makes no difference: files are compared with files.
 #[test]
 fn a_host_whose_clock_is_wrong_sweeps_no_upload() {
@@ -361,9 +213,18 @@ fn a_host_whose_clock_is_wrong_sweeps_no_upload() {
     writer.flush().unwrap();
     wait_until("the first bytes", || temporaries(dir.path()).len() == 1);
     let day = Duration::from_secs(24 * 3600);
-    for ahead in [Duration::ZERO, 2 * day, 20_000 * day] {
-        let swept = block_on(async { Instance::new(dir.path(), ahead).await.sweep(day).await });
-        assert_eq!(swept, (0, 1), "a clock {ahead:?} ahead");
+    let clocks = [
+        Clock::Right,
+        Clock::Ahead(2 * day),
+        Clock::Ahead(20_000 * day),
+        Clock::Behind(2 * day),
+        Clock::Behind(10_000 * day),
+    ];
+    for clock in clocks {
+        let swept = block_on(async {
+            Instance::with(dir.path(), FsPerms::ReadWrite, clock).await.sweep(day).await
+        });
+        assert_eq!(swept.unwrap(), (0, 1), "{clock:?}");
     }
     writer.commit().unwrap();
     assert_eq!(store.get("k").unwrap(), vec![7; MIB]);
@@ -380,7 +241,7 @@ fn a_page_is_never_larger_than_its_limit() {
         store.put(key, "").unwrap();
     }
     block_on(async {
-        let mut instance = Instance::new(dir.path(), Duration::ZERO).await;
+        let mut instance = Instance::new(dir.path()).await;
         for limit in [0, 1, 2, 49, 50, 51, u32::MAX] {
             let (mut found, mut cursor, mut pages) = (Vec::new(), None, 0);
             loop {

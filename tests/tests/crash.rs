@@ -123,3 +123,40 @@ fn a_backend_on_the_older_wasi_is_watched_as_well() {
     assert!(lost("delete", Rule::Acknowledged), "{report:#?}");
     assert!(report.violations.iter().all(|violation| violation.rule != Rule::Whole), "{report:#?}");
 }
+
+/// A new store is an entry of the directory above it. Where that cannot be synced the filesystem keeps
+/// its entries in order by itself; any other failure of the sync is one of the store.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_new_store_needs_a_sync_of_the_directories_above_where_there_is_one() {
+    use std::process::Stdio;
+
+    let put = |error: i32, above: &std::path::Path| {
+        let mut command = artifact_store_tests::cli();
+        // No file is synced then, so that these are all calls of it.
+        command.args(["--env", "ARTIFACT_STORE_SYNC=off", "put", "k"]).stdin(Stdio::null());
+        command.arg("--dir").arg(above.join("new/store"));
+        if error != 0 {
+            artifact_store_tests::confine::refuse(&mut command, &[(libc::SYS_fsync, error)]);
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for error in [libc::EINVAL, libc::EOPNOTSUPP, libc::ENOSYS, libc::EPERM, libc::EACCES] {
+        let above = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            assert_eq!(put(error, above.path()), (Some(0), String::new()), "{error}");
+        }
+    }
+    for error in [libc::EIO, libc::ENOSPC, libc::EDQUOT, libc::EROFS] {
+        let above = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            // Also the second time: what is there is not taken for durable.
+            let (code, text) = put(error, above.path());
+            assert_eq!(code, Some(1), "{error}: {text}");
+            assert!(text.contains("new/store"), "{error}: {text}");
+        }
+        assert_eq!(std::fs::read_dir(above.path()).unwrap().count(), 0, "{error}");
+        assert_eq!(put(0, above.path()), (Some(0), String::new()), "{error}");
+    }
+}

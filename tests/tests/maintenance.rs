@@ -2,13 +2,19 @@
 //! through the library and the command line.
 #![cfg(unix)]
 
+mod plain_host;
+
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, ErrorKind, FindingKind};
-use artifact_store_tests::{cli, guest_on};
+use artifact_store::{Backend, ErrorKind, FindingKind, Grants};
+use artifact_store_tests::{cli, guest_on, run};
+
+use plain_host::{Clock, FsPerms, block_on};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -148,4 +154,143 @@ fn verify_reads_everything_and_names_what_is_damaged() {
     assert_eq!(temporaries(dir), 1);
     store.put("k", "123").unwrap();
     assert_eq!(verify(dir, &[]).0, Some(0));
+}
+
+/// What lies in a directory, and when each thing was changed last: contents, names and times.
+fn state(dir: &Path) -> BTreeMap<PathBuf, (u64, SystemTime, i64, i64)> {
+    let mut all = BTreeMap::new();
+    let mut left = vec![dir.to_owned()];
+    while let Some(path) = left.pop() {
+        let found = fs::symlink_metadata(&path).unwrap();
+        if found.is_dir() {
+            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        let times = (found.modified().unwrap(), found.ctime(), found.ctime_nsec());
+        all.insert(path, (found.len(), times.0, times.1, times.2));
+    }
+    all
+}
+
+#[test]
+fn reading_commands_change_nothing() {
+    let work = tempfile::tempdir().unwrap();
+    let work = work.path();
+    let dir = work.join("store");
+    fs::create_dir(&dir).unwrap();
+    unswept(&dir).put("k", "123").unwrap();
+    leave_temporary(&dir, "a", Duration::ZERO);
+    leave_temporary(&dir, "b", 23 * HOUR);
+    leave_temporary(&dir, "c", 48 * HOUR);
+    fs::create_dir(work.join("empty")).unwrap();
+    let config = "[stores.store]\nbackend = \"fs\"\ndirectories = [{ host = \"store\" }]\n\
+                  [stores.empty]\nbackend = \"fs\"\ndirectories = [{ host = \"empty\" }]\n";
+    fs::write(work.join("stores.toml"), config).unwrap();
+    let before = state(&dir);
+    for (arguments, code) in [
+        (&["--dir", "store", "get", "k"][..], 0),
+        (&["--dir", "store", "get", "absent"], 3),
+        (&["--dir", "store", "stat", "k"], 0),
+        (&["--dir", "store", "list"], 0),
+        (&["--dir", "store", "verify"], 0),
+        (&["--config", "stores.toml", "--store", "store", "get", "k"], 0),
+        (&["--config", "stores.toml", "--store", "store", "list"], 0),
+        (&["--config", "stores.toml", "config", "check"], 0),
+        (&["--config", "stores.toml", "copy", "--from", "store", "--to", "empty"], 0),
+        (&["--config", "stores.toml", "copy", "--from", "empty", "--to", "store", "--dry-run"], 0),
+    ] {
+        let output = run(work, arguments, b"");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        assert_eq!(state(&dir), before, "{arguments:?}");
+    }
+}
+
+/// Who only reads through the library has it swept, too, but only what is old is touched.
+#[test]
+fn a_sweep_with_nothing_to_remove_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    unswept(dir.path()).put("k", "123").unwrap();
+    leave_temporary(dir.path(), "a", Duration::ZERO);
+    leave_temporary(dir.path(), "b", 23 * HOUR);
+    let before = state(dir.path());
+    let store = ArtifactStore::open_dir(dir.path()).unwrap();
+    assert_eq!(store.sweep(24 * HOUR).unwrap().kept, 2);
+    block_on(async {
+        let mut instance = plain_host::Instance::new(dir.path()).await;
+        assert_eq!(instance.sweep(24 * HOUR).await.unwrap(), (0, 2));
+        for clock in [Clock::Behind(48 * HOUR), Clock::Behind(480_000 * HOUR)] {
+            let mut instance =
+                plain_host::Instance::with(dir.path(), FsPerms::ReadWrite, clock).await;
+            assert_eq!(instance.sweep(24 * HOUR).await.unwrap(), (0, 2), "{clock:?}");
+        }
+    });
+    assert_eq!(state(dir.path()), before);
+}
+
+#[test]
+fn a_store_that_may_only_be_read_is_swept_without_a_change() {
+    let dir = tempfile::tempdir().unwrap();
+    unswept(dir.path()).put("k", "123").unwrap();
+    leave_temporary(dir.path(), "a", HOUR);
+    let ours = || {
+        let grants = Grants::none().read_only(dir.path(), "/");
+        ArtifactStore::open(Backend::fs(dir.path()).grants(grants)).unwrap()
+    };
+    let before = state(dir.path());
+    assert_eq!(ours().sweep(2 * HOUR).unwrap().kept, 1);
+    let error = ours().sweep(HOUR / 2).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::AccessDenied(_)), "{error}");
+    block_on(async {
+        let mut instance =
+            plain_host::Instance::with(dir.path(), FsPerms::ReadOnly, Clock::Right).await;
+        assert_eq!(instance.sweep(2 * HOUR).await.unwrap(), (0, 1));
+        let error = instance.sweep(HOUR / 2).await.unwrap_err();
+        assert!(matches!(error, plain_host::Error::AccessDenied(_)), "{error:?}");
+    });
+    assert_eq!(state(dir.path()), before);
+}
+
+/// The clock that counts is that of the files, whatever the host's says.
+#[test]
+fn a_host_whose_clock_is_wrong_removes_what_is_old() {
+    for clock in [
+        Clock::Right,
+        Clock::Behind(48 * HOUR),
+        Clock::Behind(480_000 * HOUR),
+        Clock::Ahead(48 * HOUR),
+        Clock::Ahead(480_000 * HOUR),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        unswept(dir.path()).put("k", "123").unwrap();
+        leave_temporary(dir.path(), "a", 25 * HOUR);
+        leave_temporary(dir.path(), "b", 23 * HOUR);
+        block_on(async {
+            let mut instance =
+                plain_host::Instance::with(dir.path(), FsPerms::ReadWrite, clock).await;
+            assert_eq!(instance.sweep(24 * HOUR).await.unwrap(), (1, 1), "{clock:?}");
+        });
+        let left = dir.path().join("tmp").join("b".repeat(32));
+        assert!(left.exists() && temporaries(dir.path()) == 1, "{clock:?}");
+    }
+}
+
+/// A sweep that is cut off leaves one file at most, which the next one removes at once.
+#[test]
+fn what_a_sweep_leaves_goes_with_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    unswept(dir.path()).put("k", "123").unwrap();
+    leave_temporary(dir.path(), "b", HOUR);
+    block_on(async {
+        let mut instance = plain_host::Instance::new(dir.path()).await;
+        for _ in 0..10 {
+            leave_temporary(dir.path(), "a", 25 * HOUR);
+            instance.fail_removals(usize::MAX);
+            instance.sweep(24 * HOUR).await.unwrap_err();
+            assert!(temporaries(dir.path()) <= 3);
+            instance.fail_removals(0);
+            instance.sweep(24 * HOUR).await.unwrap();
+            assert_eq!(temporaries(dir.path()), 1);
+        }
+    });
+    assert!(dir.path().join("tmp").join("b".repeat(32)).exists());
 }

@@ -71,6 +71,23 @@ fn share(wasmtime: &Path) {
     store.put(key, removed).unwrap();
     assert!(invoke(r#"list-artifacts("", some("no cursor"), 1)"#).starts_with("err(other("));
 
+    // What hides a part of the store is no hole in a listing there either.
+    #[cfg(unix)]
+    {
+        // The directory of `k`, as `docs/format.md` names it.
+        let (shard, moved) = (work.path().join("D/d4e"), work.path().join("moved"));
+        std::fs::rename(&shard, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &shard).unwrap();
+        for call in [r#"list-artifacts("", none, 0)"#, r#"get("k")"#, r#"put("k", [1])"#] {
+            let answer = invoke(call);
+            assert!(answer.starts_with("err(corrupt(") && answer.contains("d4e"), "{answer}");
+        }
+        let found = invoke("audit(none, 0)");
+        assert!(found.contains("kind: damaged") && found.contains(r#"name: "d4e""#), "{found}");
+        std::fs::remove_file(&shard).unwrap();
+        std::fs::rename(&moved, &shard).unwrap();
+    }
+
     assert_eq!(invoke(r#"delete("k")"#), "ok");
     assert_eq!(invoke(r#"delete("k")"#), "ok");
     assert_eq!(invoke(r#"get("k")"#), "err(not-found)");

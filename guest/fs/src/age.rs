@@ -10,9 +10,35 @@ pub fn seconds(written: Time, now: Time) -> u64 {
     u64::try_from(whole).unwrap_or(0)
 }
 
+/// How far apart two changes may be that a filesystem gives the same time, in nanoseconds: many count
+/// in ticks of 10 ms.
+const TICK: i64 = 16_000_000;
+
+/// Whether something that was written at this time may be written again at the same time.
+pub fn is_just_now(written: Time, now: Time) -> bool {
+    let seconds = now.0.saturating_sub(written.0);
+    let more = i64::from(now.1) - i64::from(written.1);
+    (-1..=1).contains(&seconds) && (seconds * 1_000_000_000 + more).abs() < TICK
+}
+
 #[cfg(test)]
 mod tests {
-    use super::seconds;
+    use super::{is_just_now, seconds};
+
+    #[test]
+    fn a_tick_is_just_now_whichever_clock_is_ahead() {
+        for (written, is_just) in [
+            ((10, 0), true),
+            ((9, 990_000_000), true),
+            ((9, 900_000_000), false),
+            ((10, 10_000_000), true),
+            ((10, 20_000_000), false),
+            ((i64::MIN, 0), false),
+            ((i64::MAX, u32::MAX), false),
+        ] {
+            assert_eq!(is_just_now(written, (10, 0)), is_just, "{written:?}");
+        }
+    }
 
     #[test]
     fn an_age_counts_whole_seconds_and_is_never_negative() {

@@ -10,63 +10,64 @@ use alloc::string::String;
 use crate::component::{Error, Info, Mode};
 use crate::header::{self, Header};
 use crate::name::{self, Holder, Place};
+use crate::read;
+use crate::shard::{self, ATTEMPTS};
 use crate::wasi::{self, Access, Called, Dir, ErrorCode, Failure, File, Kind, Result};
-use crate::{read, shard};
-
-/// Publishes at `place` what `fill` writes into a new file, header included. Whatever goes
-/// wrong on the way, the file is removed.
-pub async fn store(
-    place: &Place,
-    mode: Mode,
-    fill: impl AsyncFnOnce(&File) -> Result<Header>,
-) -> Result<Info> {
-    let durable = wasi::is_durable()?;
-    let temporary = Temporary::create().await?;
-    let stored = match fill(&temporary.file).await {
-        Ok(header) => temporary.publish(place, &header, mode, durable).await,
-        Err(error) => Err(error),
-    };
-    // A rename took the name along; a link is a second one.
-    if stored.is_err() || mode == Mode::Create {
-        temporary.discard().await;
-    }
-    stored
-}
 
 /// An unfinished write: a file in `tmp`.
-struct Temporary {
+pub struct Temporary {
     dir: Dir,
     name: String,
-    file: File,
+    pub file: File,
+    durable: bool,
 }
 
 impl Temporary {
-    /// `tmp` itself need not be durable: nothing in it is to outlive a crash.
-    async fn create() -> Result<Self> {
-        let dir = shard::make(name::TEMPORARIES).await?;
+    /// Begins a write. `tmp` itself need not be durable: nothing in it is to outlive a crash.
+    pub async fn create() -> Result<Self> {
+        let durable = wasi::is_durable()?;
+        let mut attempt = 1;
         loop {
+            let dir = shard::make(name::TEMPORARIES).await?;
             let name = wasi::temporary();
             match dir.create_file(&name).await {
-                Ok(file) => return Ok(Self { dir, name, file }),
-                Err(failure) if failure.is_taken() => {}
-                Err(failure) => return Err(failure.into()),
+                Ok(file) => return Ok(Self { dir, name, file, durable }),
+                Err(failure)
+                    if (failure.is_taken() || failure.is_absent()) && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                Err(failure) => {
+                    // A host may have made the file before it failed; nobody else has this name.
+                    dir.discard(&name).await;
+                    return Err(failure.into());
+                }
             }
         }
     }
 
-    /// Where this fails the file is litter for the next sweep, and the reason why the write
-    /// failed is the one to tell.
-    async fn discard(self) {
-        let _ = self.dir.unlink(&self.name).await;
+    /// Ends a write: publishes at `place` what was `written` into the file, header included.
+    /// Whatever goes wrong, or went wrong before, the file is removed.
+    pub async fn finish(self, place: &Place, mode: Mode, written: Result<Header>) -> Result<Info> {
+        let stored = match written {
+            Ok(header) => self.publish(place, &header, mode).await,
+            Err(error) => Err(error),
+        };
+        // A rename took the name along; a link is a second one.
+        if stored.is_err() || mode == Mode::Create {
+            self.discard().await;
+        }
+        stored
     }
 
-    async fn publish(
-        &self,
-        place: &Place,
-        header: &Header,
-        mode: Mode,
-        durable: bool,
-    ) -> Result<Info> {
+    async fn discard(self) {
+        let Self { dir, name, file, .. } = self;
+        // Some file servers keep a file that is removed while it is open, under another name.
+        drop(file);
+        dir.discard(&name).await;
+    }
+
+    async fn publish(&self, place: &Place, header: &Header, mode: Mode) -> Result<Info> {
         let stat = self.file.stat().await?;
         let before = header::len(&header.key) as u64;
         // A stream that was cut looks like one that ended: only the size tells.
@@ -75,57 +76,63 @@ impl Temporary {
             let text = format!("{arrived} bytes arrived, but {} were sealed", header.size);
             return Err(Error::Other(text));
         }
-        if durable {
+        if self.durable {
             self.file.sync().await?;
         }
-        let shard = shard::make(&place.shard).await?;
-        if durable {
-            shard::settle(&place.shard).await?;
-        }
-        if holder(&shard, place, &header.key).await? == Holder::Twin {
-            return Err(Error::Other(format!("`{place}` holds the artifact of another key")));
-        }
-        match mode {
-            Mode::Overwrite => {
-                self.dir.rename(&self.name, &shard, &place.file).await.map_err(refused)?;
+        let mut attempt = 1;
+        let shard = loop {
+            let shard = shard::make(&place.shard).await?;
+            if self.durable {
+                shard::settle(&place.shard).await?;
             }
-            Mode::Create => {
-                self.dir.link(&self.name, &shard, &place.file).await.map_err(refused_create)?;
+            if holder(&shard, place, &header.key).await? == Holder::Twin {
+                return Err(Error::Other(format!("`{place}` holds the artifact of another key")));
             }
-        }
-        settle(&shard, durable).await?;
+            let published = match mode {
+                Mode::Overwrite => self.dir.rename(&self.name, &shard, &place.file).await,
+                Mode::Create => self.dir.link(&self.name, &shard, &place.file).await,
+            };
+            let failure = match published {
+                Ok(()) => break shard,
+                Err(failure) => failure,
+            };
+            // It is the shard that has gone, where the file is still there.
+            let is_shard = failure.is_absent() && self.dir.look(&self.name).await?.is_some();
+            match is_shard {
+                true if attempt < ATTEMPTS => attempt += 1,
+                true => return Err(failure.into()),
+                false => return Err(refused(failure, mode)),
+            }
+        };
+        settle(&shard, self.durable).await?;
         let checksum = Some(header.checksum);
         Ok(Info { size: header.size, checksum, modified: stat.modified })
     }
 }
 
 /// Why a file could not be published.
-fn refused(failure: Failure) -> Error {
-    match failure.code {
-        ErrorCode::NoEntry => {
+fn refused(failure: Failure, mode: Mode) -> Error {
+    match (mode, failure.code) {
+        (_, ErrorCode::NoEntry) => {
             Error::Unavailable(format!("cannot publish `{}`: a sweep took the file", failure.path))
         }
-        _ => failure.into(),
-    }
-}
-
-/// As [`refused`], for a file that must not replace another one.
-fn refused_create(failure: Failure) -> Error {
-    match failure.code {
-        ErrorCode::Exist => Error::AlreadyExists,
+        (Mode::Create, ErrorCode::Exist) => Error::AlreadyExists,
         // What Linux answers on a filesystem without hard links; the right to change the
         // directory has shown before.
-        ErrorCode::NotPermitted | ErrorCode::Unsupported => Error::Unsupported(format!(
-            "cannot create `{}` and replace nothing: the filesystem has no hard links",
-            failure.path
-        )),
-        _ => refused(failure),
+        (Mode::Create, ErrorCode::NotPermitted | ErrorCode::Unsupported) => {
+            Error::Unsupported(format!(
+                "cannot create `{}` and replace nothing: the filesystem has no hard links",
+                failure.path
+            ))
+        }
+        (_, code) => Failure { code, ..failure }.into(),
     }
 }
 
 /// Whether the artifact `key` exists; this settles no race, but can save a transfer.
 pub async fn exists(key: &str, place: &Place) -> Result<bool> {
-    let Some(shard) = shard::open(&place.shard, Access::Read).await? else { return Ok(false) };
+    let shard = shard::open(wasi::root()?, &place.shard, Access::Read).await?;
+    let Some(shard) = shard else { return Ok(false) };
     Ok(shard.look(&place.file).await?.is_some()
         && holder(&shard, place, key).await? != Holder::Twin)
 }
@@ -133,7 +140,8 @@ pub async fn exists(key: &str, place: &Place) -> Result<bool> {
 /// Removes the artifact `key`, durably.
 pub async fn delete(key: &str, place: &Place) -> Result<()> {
     let durable = wasi::is_durable()?;
-    let Some(shard) = shard::open(&place.shard, Access::Change).await? else { return Ok(()) };
+    let shard = shard::open(wasi::root()?, &place.shard, Access::Change).await?;
+    let Some(shard) = shard else { return Ok(()) };
     if holder(&shard, place, key).await? == Holder::Twin {
         return settle(&shard, durable).await;
     }

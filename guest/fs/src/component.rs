@@ -28,10 +28,11 @@ pub use maintenance::{Finding, FindingKind, Findings, SweepReport};
 pub use streams::Mode;
 use streams::{Seal, WriteOptions};
 
+use crate::commit::{self, Temporary};
 use crate::header::{self, Header, checksum};
 use crate::name::{self, Place};
-use crate::wasi::{File, Result, is_durable, looks};
-use crate::{commit, read, walk};
+use crate::wasi::{Result, is_durable, looks};
+use crate::{read, walk};
 
 /// The largest artifact that `put` and `get` carry, in bytes; larger ones take streams.
 const IN_MEMORY: u64 = 256 << 20;
@@ -60,12 +61,11 @@ impl artifact_store::Guest for Component {
         if data.len() as u64 > IN_MEMORY {
             return Err(Error::TooLarge(IN_MEMORY));
         }
-        let fill = async |file: &File| {
-            let header = Header { size: data.len() as u64, checksum: checksum(&data), key };
-            file.write(0, [header.encode(), data]).await?;
-            Ok(header)
-        };
-        commit::store(&place, Mode::Overwrite, fill).await?;
+        let temporary = Temporary::create().await?;
+        let header = Header { size: data.len() as u64, checksum: checksum(&data), key };
+        let written = temporary.file.write(header.encode(), data).await;
+        let written = written.map(|()| header).map_err(Error::from);
+        temporary.finish(&place, Mode::Overwrite, written).await?;
         Ok(())
     }
 
@@ -103,16 +103,19 @@ impl streams::Guest for Component {
         if options.mode == Mode::Create && commit::exists(&key, &place).await? {
             return Err(Error::AlreadyExists);
         }
-        let fill = async |file: &File| {
+        let temporary = Temporary::create().await?;
+        let file = &temporary.file;
+        let write = async {
             // The payload goes where the header will end, unread.
             let written = async { Ok(file.write_stream(header::len(&key) as u64, data).await?) };
             // Both at once: the caller may be waiting for either to be taken.
             let ((), seal) = try_join(written, sealed(end, options.size)).await?;
             let header = Header { key, size: seal.size, checksum: seal.checksum };
-            file.write(0, [header.encode()]).await?;
+            file.write(header.encode(), Vec::new()).await?;
             Ok(header)
         };
-        commit::store(&place, options.mode, fill).await
+        let written = write.await;
+        temporary.finish(&place, options.mode, written).await
     }
 
     async fn read(

@@ -43,7 +43,7 @@ impl Artifact {
 pub async fn open(key: &str, place: &Place) -> Result<Option<Artifact>> {
     let found = match open_at_once(key, place).await? {
         Some(found) => found,
-        None => match shard::open(&place.shard, Access::Read).await? {
+        None => match shard::open(wasi::root()?, &place.shard, Access::Read).await? {
             Some(shard) => open_in(&shard, &place.file, header::len(key)).await?,
             None => None,
         },

@@ -187,10 +187,12 @@ pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
         let absent = dir.ancestors().take_while(|dir| !dir.exists()).count();
         std::fs::create_dir_all(&dir)?;
         // Each new directory is an entry of the one above it.
-        for parent in dir.ancestors().skip(1).take(absent) {
-            sync_dir(parent)?;
+        let synced = dir.ancestors().skip(1).take(absent).try_for_each(sync_dir);
+        if synced.is_err() {
+            // The next one would find it, and take it for durable.
+            dir.ancestors().take(absent).for_each(|dir| drop(std::fs::remove_dir(dir)));
         }
-        Ok(())
+        synced
     });
     made.map_err(|source| {
         let path = dir.display().to_string();
@@ -199,7 +201,16 @@ pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
     })
 }
 
-/// Windows keeps its directories durable by itself, and cannot open them as files.
+/// Makes the entries of a directory durable. Where the system cannot sync a directory, or does not
+/// let this process open it, the filesystem has to keep the entries in order by itself, and that is
+/// no failure: the same rule as in the backend, `Dir::sync` of `guest/fs`. Windows is one of those
+/// that cannot open it.
 fn sync_dir(dir: &Path) -> std::io::Result<()> {
-    if cfg!(windows) { Ok(()) } else { std::fs::File::open(dir)?.sync_all() }
+    use std::io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    match std::fs::File::open(dir).and_then(|dir| dir.sync_all()) {
+        Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => {
+            Ok(())
+        }
+        synced => synced,
+    }
 }

@@ -3,32 +3,51 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 
-use super::{Page, Visit, page};
+use super::{Step, Visit, Walk};
 use crate::component::{Error, Finding, FindingKind, Findings};
 use crate::header;
 use crate::name::{self, Folder, Named};
 use crate::read;
 use crate::shard;
-use crate::wasi::{Failure, Kind, Result, Stat};
+use crate::wasi::{ErrorCode, Failure, Kind, Result, Stat};
 
 /// One page of what is no sound artifact. Headers are verified, payloads are not.
 pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     let mut folders = vec![Folder::Root];
     folders.extend(shard::all().await?);
     folders.push(Folder::Temporaries);
-    let look = async |visit: Visit<'_>| examine(visit).await;
-    let Page { items, next } = page(folders, cursor, limit, look, unlisted).await?;
-    Ok(Findings { items, next })
+    let mut walk = Walk::new(folders, cursor, limit)?;
+    let mut items = Vec::new();
+    loop {
+        let found = match walk.step(items.len()).await {
+            Step::Name => match walk.visit() {
+                Some(visit) => examine(visit).await,
+                None => break,
+            },
+            Step::Unlisted(failure) => unlisted(&walk.folder_name, failure).map(Some),
+            Step::End => break,
+        };
+        if !walk.add(&mut items, found)? {
+            break;
+        }
+    }
+    Ok(Findings { items, next: walk.next })
 }
 
-/// A directory with a name in it that is not UTF-8, which keeps all of it from being listed.
+/// A directory of this store that cannot be listed: for a name in it that is not UTF-8, or as it is
+/// none. Both keep whatever else lies there from being seen.
 fn unlisted(dir: &str, failure: Failure) -> Result<Finding> {
-    if !failure.is_not_unicode() {
-        return Err(failure.into());
-    }
-    let (kind, detail) =
-        (FindingKind::Foreign, "holds a name that is not UTF-8, and is not listed");
+    let (kind, detail) = match failure.code {
+        ErrorCode::IllegalByteSequence => {
+            (FindingKind::Foreign, "holds a name that is not UTF-8, and is not listed")
+        }
+        ErrorCode::NotDirectory | ErrorCode::Loop => {
+            (FindingKind::Damaged, "stands in the place of a directory of this store")
+        }
+        _ => return Err(failure.into()),
+    };
     Ok(Finding { kind, name: dir.into(), size: None, modified: None, detail: detail.into() })
 }
 
@@ -36,7 +55,9 @@ fn unlisted(dir: &str, failure: Failure) -> Result<Finding> {
 async fn examine(visit: Visit<'_>) -> Result<Option<Finding>> {
     let Some(stat) = visit.dir.look(visit.file).await? else { return Ok(None) };
     let said = match visit.folder {
-        Folder::Root => in_root(visit.file, &stat),
+        // What has the name of a directory of this store is visited, or said to be none.
+        Folder::Root if Folder::parse(visit.file).is_some() => None,
+        Folder::Root => foreign("nothing that this store makes"),
         Folder::Temporaries => in_temporaries(visit.file, &stat),
         Folder::Shard(_) => in_shard(&visit, &stat).await?,
     };
@@ -53,14 +74,6 @@ async fn examine(visit: Visit<'_>) -> Result<Option<Finding>> {
 }
 
 type Said = Option<(FindingKind, String)>;
-
-fn in_root(file: &str, stat: &Stat) -> Said {
-    match (Folder::parse(file).is_some(), stat.kind) {
-        (true, Kind::Directory) => None,
-        (true, _) => foreign("stands in the place of a directory of this store"),
-        (false, _) => foreign("nothing that this store makes"),
-    }
-}
 
 fn in_temporaries(file: &str, stat: &Stat) -> Said {
     if name::is_temporary(file) && stat.kind == Kind::File {
@@ -89,8 +102,12 @@ async fn in_shard(visit: &Visit<'_>, stat: &Stat) -> Result<Said> {
             let is_own = place.shard == visit.dir_name && place.file == visit.file;
             Ok(match &named {
                 _ if is_own => None,
-                Named::Plain(_) => damaged(&format!("the file says that it is `{key}`")),
-                _ => foreign(&format!("the artifact `{key}`, whose place is `{place}`")),
+                // A copy, in the wrong directory.
+                _ if place.file == visit.file => {
+                    foreign(&format!("the artifact `{key}`, whose place is `{place}`"))
+                }
+                // The artifact that has this name is lost.
+                _ => damaged(&format!("the file says that it is `{key}`")),
             })
         }
         // A newer version's artifact is whole, as far as can be told here.

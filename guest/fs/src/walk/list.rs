@@ -1,24 +1,58 @@
 //! Listing artifacts.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
-use super::{Page, Visit, page};
-use crate::component::{self, Entry, Error};
+use super::{Step, Visit, Walk};
+use crate::component::{Entry, Error, Instant, Page};
 use crate::header;
 use crate::name::{self, Named};
 use crate::read;
 use crate::shard;
-use crate::wasi::{Failure, Kind, Result};
+use crate::wasi::{self, Kind, Result, may_have_changed};
 
 /// One page of the artifacts whose keys begin with `prefix`. What is damaged is left out, so
 /// that the listing goes on; reading it by its key says what is wrong.
-pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<component::Page> {
-    let shards = shard::all().await?;
-    let entry = async |visit: Visit<'_>| entry(visit, prefix).await;
-    // What lies behind a name that cannot be read must not be left out in silence.
-    let unlisted = |_: &str, failure: Failure| Err(failure.into());
-    let Page { items, next } = page(shards, cursor, limit, entry, unlisted).await?;
-    Ok(component::Page { entries: items, next })
+pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page> {
+    let before = last_put().await?;
+    let mut replaced = may_have_changed(before, before);
+    loop {
+        let page = list_once(prefix, cursor, limit, replaced).await?;
+        if replaced || !may_have_changed(before, last_put().await?) {
+            return Ok(page);
+        }
+        replaced = true;
+    }
+}
+
+/// When a put was last under way. Each makes a temporary, and takes its name away in the very step
+/// that replaces another one.
+async fn last_put() -> Result<Option<Instant>> {
+    Ok(wasi::root()?.look(name::TEMPORARIES).await?.and_then(|stat| stat.modified))
+}
+
+async fn list_once(prefix: &str, cursor: Option<&str>, limit: u32, replaced: bool) -> Result<Page> {
+    let mut walk = Walk::new(shard::all().await?, cursor, limit)?;
+    walk.replaced = replaced;
+    let mut entries = Vec::new();
+    loop {
+        let found = match walk.step(entries.len()).await {
+            Step::Name => match walk.visit() {
+                Some(visit) => entry(visit, prefix).await,
+                None => break,
+            },
+            // What lies there must not be left out in silence.
+            Step::Unlisted(failure) => Err(failure.into()),
+            Step::End => break,
+        };
+        if !walk.add(&mut entries, found)? {
+            break;
+        }
+    }
+    if walk.dir.is_none() {
+        shard::is_there().await?;
+    }
+    Ok(Page { entries, next: walk.next })
 }
 
 /// The artifact under a name, if it is one and its key begins with `prefix`.

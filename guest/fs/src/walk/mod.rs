@@ -5,9 +5,8 @@ mod audit;
 mod list;
 mod sweep;
 
-use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::vec::{self, Vec};
 use core::cell::Cell;
 
 pub use audit::audit;
@@ -17,7 +16,7 @@ pub use sweep::sweep;
 use crate::component::Error;
 use crate::name::Folder;
 use crate::shard;
-use crate::wasi::{Access, Dir, Failure, Result};
+use crate::wasi::{self, Access, Dir, Failure, Result};
 
 /// Items of a page where the caller names no number, and the most of any page.
 const PAGE: usize = 1000;
@@ -26,10 +25,39 @@ const PAGE: usize = 1000;
 /// prefix among millions must not run into the caller's deadline.
 const NAMES: usize = 20_000;
 
-/// What one call found, and where the next one goes on.
-struct Page<T> {
-    items: Vec<T>,
+/// One page's way through the names of some directories, sorted. A cursor is `directory/name`, and
+/// what follows that name comes next.
+///
+/// A failure is never passed over, or the listing would have a hole. What was found before it is
+/// handed out first; the next page begins at the failure.
+struct Walk {
+    root: &'static Dir,
+    folders: vec::IntoIter<Folder>,
+    /// The directory that is being gone through.
+    folder: Folder,
+    folder_name: String,
+    dir: Option<Dir>,
+    names: Vec<String>,
+    /// How many of the names were passed.
+    passed: usize,
+    /// The name in this directory behind which the names begin.
+    after: String,
+    /// Whether artifacts are being replaced meanwhile.
+    replaced: bool,
+    /// How many names were seen in all directories.
+    seen: usize,
+    limit: usize,
+    /// Where the next page begins; none while there is more of this one, and at the end.
     next: Option<String>,
+}
+
+/// Where a walk has come to.
+enum Step {
+    /// To a name, for [`Walk::visit`].
+    Name,
+    /// To a directory that cannot be listed.
+    Unlisted(Failure),
+    End,
 }
 
 /// A name that is being visited.
@@ -40,58 +68,110 @@ struct Visit<'a> {
     file: &'a str,
 }
 
-/// One page of what `look` finds in the names of `folders`, sorted. The cursor is `directory/name`,
-/// and what follows that name comes next. What a directory that cannot be listed means, `unlisted`
-/// says.
-async fn page<T>(
-    folders: Vec<Folder>,
-    cursor: Option<&str>,
-    limit: u32,
-    look: impl AsyncFn(Visit<'_>) -> Result<Option<T>>,
-    unlisted: impl Fn(&str, Failure) -> Result<T>,
-) -> Result<Page<T>> {
-    let limit = match usize::try_from(limit) {
-        Ok(limit @ 1..PAGE) => limit,
-        _ => PAGE,
-    };
-    let (from, last) = match cursor {
-        Some(cursor) => position(cursor).ok_or_else(|| Error::Other("no such cursor".into()))?,
-        None => (Folder::Root, ""),
-    };
-    let mut items = Vec::new();
-    let seen = Cell::new(0);
-    for folder in folders.into_iter().filter(|folder| *folder >= from) {
-        let dir_name = &*folder.name();
-        if seen.get() >= NAMES || items.len() == limit {
-            return Ok(Page { items, next: Some(format!("{dir_name}/")) });
-        }
-        let after = if folder == from { last } else { "" };
-        let dir = match shard::open(dir_name, Access::Read).await {
-            Ok(Some(dir)) => dir,
-            // What stands in the place of a directory holds no artifacts; an audit reports it.
-            Ok(None) | Err(Error::Corrupt(_)) => continue,
-            Err(error) => return Err(error),
+impl Walk {
+    fn new(folders: Vec<Folder>, cursor: Option<&str>, limit: u32) -> Result<Self> {
+        let limit = match usize::try_from(limit) {
+            Ok(limit @ 1..PAGE) => limit,
+            _ => PAGE,
         };
-        let is_next = |name: &str| {
-            seen.set(seen.get() + 1);
-            name > after
-        };
-        let names = match dir.names(is_next).await {
-            Ok(names) => names,
-            Err(failure) => {
-                items.push(unlisted(dir_name, failure)?);
-                continue;
+        let (folder, after) = match cursor {
+            Some(cursor) => {
+                position(cursor).ok_or_else(|| Error::Other("no such cursor".into()))?
             }
+            None => (Folder::Root, ""),
         };
-        for file in names {
-            let visit = Visit { dir: &dir, folder, dir_name, file: &file };
-            items.extend(look(visit).await?);
-            if items.len() == limit {
-                return Ok(Page { items, next: Some(format!("{dir_name}/{file}")) });
+        let mut folders = folders.into_iter();
+        while folders.as_slice().first().is_some_and(|first| *first < folder) {
+            folders.next();
+        }
+        Ok(Self {
+            root: wasi::root()?,
+            folders,
+            folder,
+            folder_name: String::new(),
+            dir: None,
+            names: Vec::new(),
+            passed: 0,
+            after: after.into(),
+            replaced: false,
+            seen: 0,
+            limit,
+            next: None,
+        })
+    }
+
+    /// Goes one step further, where `found` items are on the page so far.
+    async fn step(&mut self, found: usize) -> Step {
+        if self.passed < self.names.len() {
+            self.passed += 1;
+            if found < self.limit {
+                return Step::Name;
+            }
+            self.stop();
+            return Step::End;
+        }
+        for folder in self.folders.by_ref() {
+            if folder != self.folder {
+                self.after.clear();
+            }
+            self.folder = folder;
+            self.folder_name = folder.name();
+            (self.names, self.passed) = (Vec::new(), 0);
+            if self.seen >= NAMES || found == self.limit {
+                self.stop();
+                return Step::End;
+            }
+            let seen = Cell::new(self.seen);
+            let after = &*self.after;
+            let is_next = |name: &str, _| {
+                seen.set(seen.get() + 1);
+                name > after
+            };
+            let names = match shard::open(self.root, &self.folder_name, Access::Read).await {
+                Ok(None) => continue,
+                Ok(Some(dir)) => self.dir.insert(dir).names(self.replaced, &is_next).await,
+                Err(failure) => Err(failure),
+            };
+            self.seen = seen.get();
+            match names {
+                Ok(names) if names.is_empty() => {}
+                Ok(names) => {
+                    (self.names, self.passed) = (names, 1);
+                    return Step::Name;
+                }
+                Err(failure) => return Step::Unlisted(failure),
+            }
+        }
+        Step::End
+    }
+
+    /// What the last step came to.
+    fn visit(&self) -> Option<Visit<'_>> {
+        let file = self.names.get(self.passed.checked_sub(1)?)?;
+        let Self { folder, folder_name: dir_name, .. } = self;
+        Some(Visit { dir: self.dir.as_ref()?, folder: *folder, dir_name, file })
+    }
+
+    /// Ends the page before what the last step came to.
+    fn stop(&mut self) {
+        let before = self.passed.checked_sub(2).and_then(|at| self.names.get(at));
+        self.next = Some([&*self.folder_name, "/", before.unwrap_or(&self.after)].concat());
+    }
+
+    /// Adds what was found at the last step; whether to go on.
+    fn add<T>(&mut self, items: &mut Vec<T>, found: Result<Option<T>>) -> Result<bool> {
+        match found {
+            Ok(found) => {
+                items.extend(found);
+                Ok(true)
+            }
+            Err(error) if items.is_empty() => Err(error),
+            Err(_) => {
+                self.stop();
+                Ok(false)
             }
         }
     }
-    Ok(Page { items, next: None })
 }
 
 /// The directory and the name of a cursor.

@@ -4,64 +4,93 @@ use crate::age;
 use crate::component::{Instant, SweepReport};
 use crate::name;
 use crate::shard;
-use crate::wasi::{self, Access, Dir, Kind, Result};
+use crate::wasi::{self, Access, Dir, Kind, Result, Stat};
+
+/// A file that is made to learn the time. Its name is always the same, so that a sweep that is
+/// killed leaves one at most, and the next sweep removes that, whatever its age.
+const PROBE: &str = "00000000000000000000000000000000";
 
 /// Removes the temporaries whose last write is `age` seconds or more ago. One that cannot be
 /// removed does not keep the others; the first such failure is reported at the end.
 pub async fn sweep(age: u64) -> Result<SweepReport> {
     let mut report = SweepReport { removed: 0, bytes: 0, kept: 0 };
-    let Some(dir) = shard::open(name::TEMPORARIES, Access::Change).await? else {
+    let root = wasi::root()?;
+    let Some(mut dir) = shard::open(root, name::TEMPORARIES, Access::Read).await? else {
         return Ok(report);
     };
-    let names = dir.names(name::is_temporary).await?;
+    let names = dir.names(false, &|name, _| name::is_temporary(name)).await?;
     if names.is_empty() {
         return Ok(report);
     }
-    // Where there is no room for a file, the host's clock has to do.
-    let now = storage_time(&dir).await.unwrap_or_else(wasi::now);
+    // To learn the time of the storage takes a change. Nothing is changed where no temporary is
+    // old, neither by the host's clock nor by the time of the last change here.
+    let mut clocks = [Some(wasi::now()), dir.stat().await?.modified];
+    let mut removes = false;
     let mut first_failure = None;
-    for name in names {
-        if let Err(error) = sweep_one(&dir, &name, age, now, &mut report).await {
-            first_failure.get_or_insert(error);
+    loop {
+        report.kept = 0;
+        let mut is_any_over = false;
+        for name in &names {
+            let stat = match dir.look(name).await {
+                Ok(Some(stat)) if stat.kind == Kind::File => stat,
+                // Its writer or another sweep was faster, or it is none.
+                Ok(_) => continue,
+                Err(failure) => {
+                    first_failure.get_or_insert(failure);
+                    continue;
+                }
+            };
+            let is_over =
+                name == PROBE || clocks.iter().flatten().any(|now| is_over(&stat, age, *now));
+            is_any_over |= is_over;
+            if !(is_over && removes) {
+                report.kept += 1;
+                continue;
+            }
+            match dir.unlink(name).await {
+                Ok(()) => {
+                    report.removed += 1;
+                    report.bytes = report.bytes.saturating_add(stat.size);
+                }
+                Err(failure) if failure.is_absent() => {}
+                Err(failure) => {
+                    first_failure.get_or_insert(failure);
+                }
+            }
         }
+        if removes || !is_any_over {
+            return first_failure.map_or(Ok(report), |failure| Err(failure.into()));
+        }
+        let Some(opened) = shard::open(root, name::TEMPORARIES, Access::Change).await? else {
+            return Ok(report);
+        };
+        (dir, removes, first_failure) = (opened, true, None);
+        // Where there is no room for a file, the host's clock has to do.
+        let time = if age > 0 { storage_time(&dir).await } else { None };
+        clocks = [time.or_else(|| Some(wasi::now())), None];
     }
-    first_failure.map_or(Ok(report), Err)
+}
+
+/// Whether the last write to a temporary is `age` seconds or more before `now`.
+fn is_over(stat: &Stat, age: u64, now: Instant) -> bool {
+    let time = |at: Instant| (at.seconds, at.nanoseconds);
+    stat.modified.is_some_and(|at| age::seconds(time(at), time(now)) >= age)
 }
 
 /// The time by the clock that dates the files, which on a file server is another one than the
 /// host's: one that is a day ahead must not take a file that is being written for an old one.
 async fn storage_time(dir: &Dir) -> Option<Instant> {
-    let name = wasi::temporary();
-    let file = dir.create_file(&name).await.ok()?;
-    let stat = file.stat().await;
-    let _ = dir.unlink(&name).await;
-    stat.ok()?.modified
-}
-
-async fn sweep_one(
-    dir: &Dir,
-    name: &str,
-    age: u64,
-    now: Instant,
-    report: &mut SweepReport,
-) -> Result<()> {
-    let Some(stat) = dir.look(name).await?.filter(|stat| stat.kind == Kind::File) else {
-        return Ok(());
-    };
-    let time = |at: Instant| (at.seconds, at.nanoseconds);
-    let is_old = stat.modified.is_some_and(|at| age::seconds(time(at), time(now)) >= age);
-    if !is_old {
-        report.kept += 1;
-        return Ok(());
-    }
-    match dir.unlink(name).await {
-        Ok(()) => {
-            report.removed += 1;
-            report.bytes = report.bytes.saturating_add(stat.size);
-            Ok(())
+    for _ in 0..4 {
+        match dir.create_file(PROBE).await {
+            Ok(file) => {
+                let stat = file.stat().await;
+                dir.discard(PROBE).await;
+                return stat.ok()?.modified;
+            }
+            // Of another sweep, which may have been killed.
+            Err(failure) if failure.is_taken() => dir.discard(PROBE).await,
+            Err(_) => break,
         }
-        // Its writer or another sweep was faster.
-        Err(failure) if failure.is_absent() => Ok(()),
-        Err(failure) => Err(failure.into()),
     }
+    None
 }

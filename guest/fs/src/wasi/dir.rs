@@ -14,8 +14,10 @@ use wasip3::filesystem::types::{
 use wit_bindgen::StreamResult;
 
 use super::{Called, ErrorCode, Failure, File, Kind, Stat};
+use crate::age;
+use crate::component::Instant;
 
-/// How often a directory is read again where a name vanished while it was read.
+/// How often a directory is read where its names change while it is read.
 const ATTEMPTS: usize = 16;
 
 /// An open directory, and its path in the store for error messages.
@@ -69,6 +71,11 @@ impl Dir {
         created.map_err(self.failed("create", name))
     }
 
+    /// What is known of this directory itself.
+    pub async fn stat(&self) -> Called<Stat> {
+        Ok(self.handle.stat().await.map_err(self.failed("look at", ""))?.into())
+    }
+
     /// What lies under `name`; none where nothing does.
     pub async fn look(&self, name: &str) -> Called<Option<Stat>> {
         match self.handle.stat_at(PathFlags::empty(), name.into()).await {
@@ -97,6 +104,17 @@ impl Dir {
         self.handle.unlink_file_at(name.into()).await.map_err(self.failed("remove", name))
     }
 
+    /// Removes the file `name`, whose content nobody will miss. Where this fails twice it is litter
+    /// for the next sweep, and whoever removes it has something better to tell.
+    pub async fn discard(&self, name: &str) {
+        for _ in 0..2 {
+            match self.unlink(name).await {
+                Err(failure) if !failure.is_absent() => {}
+                _ => break,
+            }
+        }
+    }
+
     /// Makes the entries of this directory durable. Where the system cannot sync a directory
     /// it keeps the entries in order by itself, and that is no failure. Windows is one of
     /// them and says `access`; elsewhere that comes when a directory is opened.
@@ -109,31 +127,45 @@ impl Dir {
     }
 
     /// The names in this directory that are to be kept, sorted.
-    pub async fn names(&self, keep: impl Fn(&str) -> bool) -> Called<Vec<String>> {
-        self.entries(|name, _| keep(name)).await
-    }
-
-    /// The same by name and kind.
-    pub async fn entries(&self, keep: impl Fn(&str, Kind) -> bool) -> Called<Vec<String>> {
-        let mut attempt = 1;
+    ///
+    /// Some filesystems move a name that is replaced to the end of the directory: a reader sees it
+    /// twice, or not at all. So where names are being `replaced` a directory that changes is read
+    /// again, and what was seen once counts. A name that is here may have gone, as always.
+    pub async fn names(
+        &self,
+        replaced: bool,
+        keep: &dyn Fn(&str, Kind) -> bool,
+    ) -> Called<Vec<String>> {
+        let (mut names, mut outcome, mut before) = (Vec::new(), None, None);
+        let mut attempt = 0;
         loop {
-            match self.read_entries(&keep).await {
+            let now = if replaced { self.stat().await?.modified } else { None };
+            let is_last = attempt == ATTEMPTS;
+            match outcome {
+                Some(Ok(())) if is_last || !may_have_changed(before, now) => return Ok(names),
                 // The host looks at each name that it finds, and one has just been removed.
-                Err(ErrorCode::NoEntry) if attempt < ATTEMPTS => attempt += 1,
-                names => return names.map_err(self.failed("list", "")),
+                Some(Err(ErrorCode::NoEntry)) if !is_last => {}
+                Some(Err(code)) => return Err(self.failed("list", "")(code)),
+                None | Some(Ok(())) => {}
             }
+            before = now;
+            outcome = Some(self.read_names(keep, &mut names).await);
+            // By a heap: what `sort` is made of would be a fiftieth of the component.
+            names = BinaryHeap::from(names).into_sorted_vec();
+            names.dedup();
+            attempt += 1;
         }
     }
 
-    async fn read_entries(
+    async fn read_names(
         &self,
-        keep: &impl Fn(&str, Kind) -> bool,
-    ) -> core::result::Result<Vec<String>, ErrorCode> {
+        keep: &dyn Fn(&str, Kind) -> bool,
+        names: &mut Vec<String>,
+    ) -> core::result::Result<(), ErrorCode> {
         let (mut stream, outcome) = self.handle.read_directory();
         // Asked for at first, since that there are no more names and how it went comes together.
         let mut outcome = pin!(outcome.into_future());
         let known = poll_fn(|cx| Poll::Ready(outcome.as_mut().poll(cx))).await;
-        let mut names = Vec::new();
         let mut batch = Vec::with_capacity(256);
         loop {
             let how;
@@ -145,13 +177,10 @@ impl Dir {
                 break;
             }
         }
-        let outcome = match known {
+        match known {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => outcome.await,
-        };
-        outcome?;
-        // By a heap: what `sort` is made of would be a fiftieth of the component.
-        Ok(BinaryHeap::from(names).into_sorted_vec())
+        }
     }
 
     async fn open(
@@ -176,4 +205,12 @@ impl Dir {
     fn failed(&self, doing: &'static str, name: &str) -> impl FnOnce(ErrorCode) -> Failure {
         move |code| Failure { doing, path: self.join(name), code }
     }
+}
+
+/// Whether a directory may have changed between two looks at the time of its last change. Two changes
+/// that are close together may have the same time.
+pub fn may_have_changed(before: Option<Instant>, after: Option<Instant>) -> bool {
+    let time = |at: Instant| (at.seconds, at.nanoseconds);
+    let (before, after) = (before.map(time), after.map(time));
+    before != after || after.is_some_and(|at| age::is_just_now(at, time(super::now())))
 }

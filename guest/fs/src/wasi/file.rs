@@ -63,16 +63,15 @@ impl File {
         Ok((bytes, Some((stream, ended))))
     }
 
-    /// Writes `parts`, one behind the other, at `offset`.
-    pub async fn write(&self, offset: u64, parts: impl IntoIterator<Item = Vec<u8>>) -> Called<()> {
+    /// Writes `first`, and `second` behind it, to the beginning of the file.
+    pub async fn write(&self, first: Vec<u8>, second: Vec<u8>) -> Called<()> {
         let (mut writer, reader) = wasip3::wit_stream::new();
-        let written = self.handle.write_via_stream(reader, offset);
+        let written = self.handle.write_via_stream(reader, 0);
         let mut is_cut = false;
-        for part in parts {
+        for part in [first, second] {
             // A stream that was refused bytes must not be offered more: that is a trap.
-            is_cut = !writer.write_all(part).await.is_empty();
-            if is_cut {
-                break;
+            if !part.is_empty() && !is_cut {
+                is_cut = !writer.write_all(part).await.is_empty();
             }
         }
         drop(writer);

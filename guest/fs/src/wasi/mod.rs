@@ -17,7 +17,7 @@ pub use wasip3::filesystem::types::ErrorCode;
 use wasip3::filesystem::types::{DescriptorStat, DescriptorType};
 use wasip3::random::random::get_random_bytes;
 
-pub use dir::{Access, Dir};
+pub use dir::{Access, Dir, may_have_changed};
 pub use failure::Failure;
 pub use file::{Ended, File, FileStream};
 
@@ -114,6 +114,8 @@ impl From<DescriptorType> for Kind {
 /// What the filesystem tells about a file.
 pub struct Stat {
     pub kind: Kind,
+    /// How many names it has: none when it was removed.
+    pub links: u64,
     pub size: u64,
     pub modified: Option<Instant>,
 }
@@ -123,6 +125,7 @@ impl From<DescriptorStat> for Stat {
         let modified = stat.data_modification_timestamp;
         Self {
             kind: stat.type_.into(),
+            links: stat.link_count,
             size: stat.size,
             modified: modified
                 .map(|at| Instant { seconds: at.seconds, nanoseconds: at.nanoseconds }),

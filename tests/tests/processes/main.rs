@@ -1,17 +1,19 @@
 //! Many processes on one directory, and processes that are killed: this executable runs itself
 //! in a role, and the parent judges by what the roles report and by what lies in the directory.
 
+mod backups;
 mod roles;
+mod sweeps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Read;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{ErrorKind, ReadOptions, WriteOptions};
+use artifact_store::{ErrorKind, ReadOptions};
 use libtest_mimic::{Arguments, Trial};
-use std::io::{Read, Write};
 
 use roles::{Role, payload};
 
@@ -24,10 +26,14 @@ fn main() {
         ("of_many_creating_processes_one_wins", of_many_creators_one_wins),
         ("deletes_and_puts_in_one_shard_do_not_disturb_each_other", deletes_against_puts),
         ("a_listing_names_once_what_was_there_throughout", a_listing_among_writers),
+        ("a_listing_names_what_is_replaced_meanwhile", a_listing_among_replacements),
         ("a_read_stays_with_its_generation", a_read_stays_with_its_generation),
-        ("a_sweep_spares_a_slow_upload", a_sweep_spares_a_slow_upload),
-        ("sweeps_at_once_share_the_litter", sweeps_at_once),
-        ("absurd_times_cost_no_artifact", absurd_times_cost_no_artifact),
+        ("a_sweep_spares_a_slow_upload", sweeps::spare_a_slow_upload),
+        ("sweeps_at_once_share_the_litter", sweeps::at_once),
+        ("absurd_times_cost_no_artifact", sweeps::absurd_times),
+        ("readers_that_are_killed_leave_nothing", sweeps::killed_readers),
+        ("a_copy_of_a_store_that_is_written_to_is_sound", backups::copy_among_writers),
+        ("a_copy_by_hard_links_is_a_snapshot", backups::hard_links),
         ("an_exit_in_mid_write_stores_nothing", an_exit_in_mid_write_stores_nothing),
         ("a_killed_writer_loses_nothing_that_it_acknowledged", a_killed_writer),
     ];
@@ -174,6 +180,39 @@ fn a_listing_among_writers() {
     is_tidy(&store, dir.path());
 }
 
+/// Some filesystems move a name that is replaced to the end of its directory, behind what a reader of
+/// it gets to see, or let it be seen twice.
+fn a_listing_among_replacements() {
+    let keys = keys_of_one_shard(1500);
+    let shared_memory = tempfile::tempdir_in("/dev/shm").ok();
+    for dir in [Some(tempfile::tempdir().unwrap()), shared_memory].into_iter().flatten() {
+        let store = ArtifactStore::open_dir(dir.path()).unwrap();
+        let mut others = [0, 1].map(|at| {
+            let mut role = Role::start("replace", dir.path(), &[&at.to_string()]);
+            role.go();
+            keys.iter().for_each(|key| role.tell(key));
+            role.tell("");
+            role
+        });
+        for role in &mut others {
+            assert_eq!(role.hear().as_deref(), Some("ready"));
+        }
+        for round in 0..40 {
+            let mut times = BTreeMap::new();
+            for entry in store.list("") {
+                *times.entry(entry.unwrap().key).or_insert(0) += 1;
+            }
+            for key in &keys {
+                assert_eq!(times.remove(key), Some(1), "{key} in round {round}");
+            }
+            assert!(times.is_empty(), "{times:?}");
+        }
+        for role in others {
+            role.finish();
+        }
+    }
+}
+
 fn a_read_stays_with_its_generation() {
     const SIZE: usize = 8 << 20;
     let dir = tempfile::tempdir().unwrap();
@@ -190,132 +229,6 @@ fn a_read_stays_with_its_generation() {
         reader.read_to_end(&mut bytes).unwrap();
         assert!(bytes == vec![1; SIZE], "after a {change}");
         assert_eq!(store.get("k").ok().map(|data| data.to_vec()), after);
-    }
-}
-
-/// Waits for what another thread or process is about to do.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..60_000 {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    panic!("{what} did not come about");
-}
-
-fn set_time(file: &Path, time: SystemTime) {
-    fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
-}
-
-/// Begins to write `k` and waits until the first bytes are in the file, which is returned.
-fn begin(
-    store: &ArtifactStore,
-    dir: &Path,
-) -> (artifact_store::blocking::ArtifactWriter, std::path::PathBuf) {
-    let mut writer = store.writer("k", WriteOptions::default()).unwrap();
-    go_on(&mut writer);
-    let is_there = || {
-        let found = temporaries(dir);
-        found.len() == 1 && fs::metadata(&found[0]).is_ok_and(|file| file.len() == SENT + HEADER)
-    };
-    wait_until("the first bytes", is_there);
-    let file = temporaries(dir).remove(0);
-    (writer, file)
-}
-
-const PART: usize = 1 << 20;
-
-/// Bytes that [`go_on`] sends.
-const SENT: u64 = PART as u64 + 1;
-
-/// Bytes before the payload of `k`, as `docs/format.md` counts them.
-const HEADER: u64 = 41;
-
-fn go_on(writer: &mut impl Write) {
-    writer.write_all(&vec![7; PART + 1]).unwrap();
-    writer.flush().unwrap();
-}
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-/// What another process sweeps: how many were removed and kept.
-fn swept_elsewhere(dir: &Path, age: Duration) -> String {
-    let mut role = Role::start("sweep", dir, &[&age.as_secs().to_string()]);
-    role.go();
-    role.finish().remove(0)
-}
-
-fn a_sweep_spares_a_slow_upload() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = ArtifactStore::open_dir(dir.path()).unwrap();
-    store.put("k", "old").unwrap();
-    let (mut writer, file) = begin(&store, dir.path());
-    // It began long ago, but its last bytes are fresh.
-    let long_ago = SystemTime::now() - 3 * HOUR;
-    set_time(&file, long_ago);
-    go_on(&mut writer);
-    wait_until("a later write", || {
-        fs::metadata(&file).unwrap().modified().unwrap() > long_ago + HOUR
-    });
-    assert_eq!(swept_elsewhere(dir.path(), HOUR), "0 removed, 1 kept");
-    writer.commit().unwrap();
-    assert_eq!(store.get("k").unwrap(), vec![7; 2 * (PART + 1)]);
-    is_tidy(&store, dir.path());
-}
-
-fn sweeps_at_once() {
-    const LITTER: u64 = 600;
-    let dir = tempfile::tempdir().unwrap();
-    let store = ArtifactStore::open_dir(dir.path()).unwrap();
-    store.put("k", "old").unwrap();
-    for n in 0..LITTER {
-        fs::write(dir.path().join(format!("tmp/{n:032x}")), "half").unwrap();
-    }
-    let mut roles = [(); 4].map(|()| Role::start("sweep", dir.path(), &["0"]));
-    roles.iter_mut().for_each(Role::go);
-    // Who comes too late for a file takes that for no failure. One may take another's own probe.
-    let removed = roles.map(|role| {
-        let line = role.finish().remove(0);
-        line.split(' ').next().unwrap().parse::<u64>().unwrap()
-    });
-    let removed: u64 = removed.iter().sum();
-    assert!((LITTER..=LITTER + 4).contains(&removed), "{removed} removed");
-    assert_eq!(store.get("k").unwrap(), "old");
-    is_tidy(&store, dir.path());
-}
-
-fn absurd_times_cost_no_artifact() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = ArtifactStore::open_dir(dir.path()).unwrap();
-    let future = SystemTime::now() + 24 * 365 * 200 * HOUR;
-    for (time, is_swept) in [(SystemTime::UNIX_EPOCH, true), (future, false)] {
-        for file in ["a", "long/".repeat(50).as_str()] {
-            store.put(file, "has an absurd time").unwrap();
-        }
-        store.put("k", "old").unwrap();
-        for shard in fs::read_dir(dir.path()).unwrap() {
-            for file in fs::read_dir(shard.unwrap().path()).unwrap() {
-                set_time(&file.unwrap().path(), time);
-            }
-        }
-        let (writer, file) = begin(&store, dir.path());
-        set_time(&file, time);
-        let expected = if is_swept { "1 removed, 0 kept" } else { "0 removed, 1 kept" };
-        assert_eq!(swept_elsewhere(dir.path(), 24 * HOUR), expected);
-        match writer.commit() {
-            Ok(_) => assert_eq!(store.get("k").unwrap(), vec![7; PART + 1]),
-            Err(error) => {
-                assert!(is_swept && error.is_retryable(), "{error}");
-                assert_eq!(store.get("k").unwrap(), "old");
-            }
-        }
-        for key in ["a", "long/".repeat(50).as_str()] {
-            assert_eq!(store.get(key).unwrap(), "has an absurd time");
-            store.stat(key).unwrap();
-        }
-        assert_eq!(store.list("").map(Result::unwrap).count(), 3);
-        is_tidy(&store, dir.path());
     }
 }
 

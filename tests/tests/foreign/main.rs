@@ -2,20 +2,23 @@
 //! never followed, never waited for, and nothing outside is touched.
 #![cfg(unix)]
 
+mod directories;
+mod permissions;
+#[path = "../plain_host/mod.rs"]
+mod plain_host;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Error, ErrorKind, FindingKind, ReadOptions, WriteOptions};
-use artifact_store_tests::cli;
+use artifact_store::{ErrorKind, FindingKind, ReadOptions};
 use tempfile::TempDir;
 
 /// What the outside holds before and after.
@@ -80,7 +83,7 @@ impl Scene {
 
 /// The kinds of foreign things, and how to make one at a path that is free.
 type Make = fn(&Scene, &Path);
-const KINDS: [(&str, Make); 9] = [
+const KINDS: [(&str, Make); 10] = [
     ("a dangling link", |_, path| symlink("nowhere", path).unwrap()),
     ("a link to itself", |_, path| symlink(path.file_name().unwrap(), path).unwrap()),
     ("a link to a file outside", |scene, path| symlink(scene.outside.join("file"), path).unwrap()),
@@ -88,6 +91,13 @@ const KINDS: [(&str, Make); 9] = [
     ("a link to an artifact", |scene, path| symlink(&scene.file, path).unwrap()),
     ("a pipe", |_, path| {
         assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    }),
+    ("a device", |_, path| {
+        let made = Command::new("mknod").arg(path).args(["c", "1", "3"]).output().unwrap();
+        // Only an administrator may make one.
+        if !made.status.success() {
+            assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+        }
     }),
     ("a socket", |scene, path| {
         // A path of a socket is short: it is made elsewhere.
@@ -217,90 +227,6 @@ fn what_stands_in_the_place_of_an_artifact_is_damage() {
     });
 }
 
-/// Every change fails, with an error that names the place, and leaves nothing.
-fn nothing_can_be_changed(scene: &Scene, key: &str, place: &str, what: &str) {
-    let says = |error: Error| {
-        let text = error.to_string();
-        assert!(matches!(error.kind(), ErrorKind::Corrupt(_)), "{what}: {text}");
-        assert!(text.contains(&format!("`{place}`")), "{what}: {text}");
-    };
-    says(scene.store.put(key, "new").unwrap_err());
-    says(scene.store.create(key, "new").unwrap_err());
-    says(scene.store.write(key, &[7; 1_000_000][..], WriteOptions::default()).unwrap_err());
-}
-
-#[test]
-fn what_stands_in_the_place_of_a_shard_is_not_followed() {
-    in_time(|| {
-        // An instance that has never seen the shard, and one that has worked with it.
-        for seen in [false, true] {
-            for (what, make) in KINDS
-                .into_iter()
-                .filter(|(what, _)| !what.contains("n empty") && !what.contains("holds"))
-            {
-                let scene = Scene::new();
-                scene.store.put("readme", "inside").unwrap();
-                scene.store.put("readme", "inside").unwrap();
-                let shard = scene.root.join("514");
-                fs::rename(&shard, scene.root.with_file_name("moved")).unwrap();
-                make(&scene, &shard);
-                let fresh = ArtifactStore::open_dir(&scene.root).unwrap();
-                let scene = if seen { scene } else { Scene { store: fresh, ..scene } };
-                nothing_can_be_changed(&scene, "readme", "514", what);
-                is_corrupt(scene.store.get("readme"), what);
-                is_corrupt(scene.store.stat("readme"), what);
-                is_corrupt(scene.store.delete("readme"), what);
-                assert_eq!(scene.findings(FindingKind::Foreign), ["514"], "{what}");
-                scene.serves(what);
-                assert_eq!(fs::read_dir(scene.root.join("tmp")).unwrap().count(), 0, "{what}");
-                let moved = scene.root.with_file_name("moved");
-                assert_eq!(fs::read_dir(moved).unwrap().count(), 1, "{what}");
-            }
-        }
-    });
-}
-
-#[test]
-fn what_stands_in_the_place_of_the_temporaries_is_not_followed() {
-    in_time(|| {
-        for seen in [false, true] {
-            for (what, make) in KINDS
-                .into_iter()
-                .filter(|(what, _)| !what.contains("n empty") && !what.contains("holds"))
-            {
-                let scene = Scene::new();
-                scene.store.put("k", "inside").unwrap();
-                let temporaries = scene.root.join("tmp");
-                fs::remove_dir(&temporaries).unwrap();
-                make(&scene, &temporaries);
-                let fresh = ArtifactStore::open_dir(&scene.root).unwrap();
-                let scene = if seen { scene } else { Scene { store: fresh, ..scene } };
-                nothing_can_be_changed(&scene, "new", "tmp", what);
-                assert_eq!(scene.store.get("k").unwrap(), "inside", "{what}");
-                assert_eq!(scene.keys(), ["k"], "{what}");
-                is_corrupt(scene.store.sweep(Duration::ZERO), what);
-                assert_eq!(scene.findings(FindingKind::Foreign), ["tmp"], "{what}");
-                scene.store.delete("k").unwrap();
-                assert_eq!(scene.keys(), [""; 0], "{what}");
-                scene.outside_is_untouched(what);
-            }
-        }
-    });
-}
-
-/// A directory of the temporaries that is removed is made again.
-#[test]
-fn a_directory_that_is_gone_is_made_again() {
-    let scene = Scene::new();
-    fs::remove_dir(scene.root.join("tmp")).unwrap();
-    scene.serves("no `tmp`");
-    fs::remove_dir_all(scene.root.join("d4e")).unwrap();
-    assert!(matches!(scene.store.get("k").unwrap_err().kind(), ErrorKind::NotFound));
-    scene.store.delete("k").unwrap();
-    scene.store.put("k", "inside").unwrap();
-    scene.serves("no shard");
-}
-
 /// macOS takes no such name.
 #[test]
 #[cfg(target_os = "linux")]
@@ -328,99 +254,4 @@ fn a_name_that_is_not_utf_8_hides_nothing() {
     scene.store.put("k", "inside").unwrap();
     assert_eq!(scene.keys(), ["k"]);
     assert_eq!(scene.findings(FindingKind::Foreign), ["tmp"]);
-}
-
-/// The command line as somebody without the rights of an administrator, for whom permissions
-/// count. `at` is a directory that everybody can reach.
-fn unprivileged(at: &Path) -> impl Fn(&[&str]) -> (Option<i32>, String) {
-    let is_root = rustix::process::geteuid().is_root();
-    let mut program = PathBuf::from(cli().get_program());
-    if is_root {
-        let copy = at.join("artifact-store");
-        fs::copy(program, &copy).unwrap();
-        program = copy;
-    }
-    let at = at.to_owned();
-    move |arguments| {
-        let mut command = Command::new(&program);
-        if is_root {
-            command.uid(65_534).gid(65_534);
-        }
-        command.env_remove("ARTIFACT_STORE_DIR").env("HOME", &at).current_dir(&at);
-        command.arg("--dir").arg(at.join("store")).args(arguments);
-        let output = loop {
-            match command.output() {
-                // The copy was still open in a process that another test was just starting.
-                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => continue,
-                output => break output.unwrap(),
-            }
-        };
-        let text = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
-    }
-}
-
-fn permit(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
-
-#[test]
-fn what_may_not_be_looked_at_is_denied_and_never_absent() {
-    let scene = Scene::new();
-    permit(scene.root.parent().unwrap(), 0o777);
-    permit(&scene.root, 0o777);
-    for entry in fs::read_dir(&scene.root).unwrap() {
-        permit(&entry.unwrap().path(), 0o777);
-    }
-    permit(&scene.file, 0o644);
-    let run = unprivileged(scene.root.parent().unwrap());
-    assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
-    let is_denied = |arguments: &[&str]| {
-        let (code, text) = run(arguments);
-        assert_eq!(code, Some(1), "{arguments:?}: {text}");
-        assert!(text.contains("permission denied"), "{arguments:?}: {text}");
-    };
-    // The directory of the shard.
-    permit(&scene.root.join("d4e"), 0o000);
-    for arguments in [
-        &["get", "k"][..],
-        &["stat", "k"],
-        &["delete", "k"],
-        &["put", "k"],
-        &["put", "k", "--create"],
-        &["list"],
-        &["verify"],
-    ] {
-        is_denied(arguments);
-    }
-    permit(&scene.root.join("d4e"), 0o777);
-    assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
-
-    // The artifact's file.
-    permit(&scene.file, 0o000);
-    is_denied(&["get", "k"]);
-    is_denied(&["stat", "k"]);
-    assert_eq!(run(&["put", "k", "--create"]).0, Some(4), "there is something");
-    assert_eq!(run(&["list"]), (Some(0), "k\n".into()));
-    let (code, text) = run(&["verify"]);
-    assert!(code == Some(1) && text.contains("permission denied"), "{code:?}: {text}");
-    permit(&scene.file, 0o644);
-
-    // A directory that can be read and not changed: the old artifact stays.
-    permit(&scene.root.join("d4e"), 0o555);
-    is_denied(&["put", "k"]);
-    is_denied(&["delete", "k"]);
-    assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
-    assert_eq!(fs::read_dir(scene.root.join("tmp")).unwrap().count(), 0);
-
-    // One in which nobody may replace the file of another user: it is not removed to make room.
-    if rustix::process::geteuid().is_root() {
-        permit(&scene.root.join("d4e"), 0o1777);
-        is_denied(&["put", "k"]);
-        is_denied(&["delete", "k"]);
-        assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
-        assert_eq!(fs::read_dir(scene.root.join("tmp")).unwrap().count(), 0);
-    }
-    permit(&scene.root.join("d4e"), 0o777);
-    scene.serves("permissions");
 }

@@ -65,12 +65,13 @@ pub fn play() -> bool {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let (dir, arguments) = arguments.split_first().unwrap();
-    // A sweep of its own would take away what a test looks at.
+    // A sweep of its own would take away what a test looks at, unless that is the test.
     let mut grants = Grants::none().read_write(dir, "/");
-    if ["fill", "churn"].contains(&&*role) {
+    if ["fill", "churn", "replace"].contains(&&*role) {
         grants = grants.env("ARTIFACT_STORE_SYNC", "off");
     }
-    let backend = Backend::fs(dir).grants(grants).sweep_older_than(None);
+    let backend = Backend::fs(dir).grants(grants);
+    let backend = if role == "glance" { backend } else { backend.sweep_older_than(None) };
     let store = ArtifactStore::open(backend).unwrap();
     if role == "churn" {
         say("ready");
@@ -88,9 +89,11 @@ pub fn play() -> bool {
             store.put(key, key.to_owned()).unwrap();
         }),
         ("delete-all", [rounds, keys @ ..]) => each(rounds, keys, |key| store.delete(key).unwrap()),
+        ("glance", [key]) => say(std::str::from_utf8(&store.get(key).unwrap()).unwrap()),
         ("fill", []) => std::io::stdin().lines().for_each(|key| {
             store.put(&key.unwrap(), "").unwrap();
         }),
+        ("replace", [first]) => replace(&store, first.parse().unwrap()),
         ("churn", [name]) => churn(&store, name),
         ("change", [key, "put", size]) => {
             store.put(key, vec![2; size.parse().unwrap()]).unwrap();
@@ -186,6 +189,22 @@ fn churn(store: &ArtifactStore, name: &str) {
     for n in (0_u32..).take_while(|_| !input.is_finished()) {
         store.put(&format!("{name}-{}", n % 500), n.to_string()).unwrap();
         store.delete(&format!("{name}-{}", (n + 250) % 500)).unwrap();
+    }
+}
+
+/// Puts the keys that come on its input up to an empty line, and then replaces every second one of
+/// them, again and again, until its input ends.
+fn replace(store: &ArtifactStore, first: usize) {
+    let keys = std::io::stdin().lines().map(Result::unwrap).take_while(|line| !line.is_empty());
+    let keys: Vec<_> = keys.collect();
+    keys.iter().for_each(|key| {
+        store.put(key, "old").unwrap();
+    });
+    say("ready");
+    let input = std::thread::spawn(|| std::io::stdin().lines().for_each(drop));
+    let others = keys.iter().skip(first).step_by(2).cycle();
+    for key in others.take_while(|_| !input.is_finished()) {
+        store.put(key, "new").unwrap();
     }
 }
 
