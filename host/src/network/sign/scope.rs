@@ -123,7 +123,7 @@ const COPY_SOURCE: &str = "x-amz-copy-source";
 const METADATA: &str = "x-amz-meta-";
 
 /// How much of a name that a backend made up is shown.
-const SHOWN: usize = 40;
+const SHOWN: usize = 64;
 
 /// A part of a bucket, and who may do what a store needs there.
 #[derive(Debug)]
