@@ -107,6 +107,14 @@ pub(crate) fn called(call: &Call, bytes: u64, error: Option<&ErrorKind>) {
     debug!(target: TARGET, operation, key, outcome, error, backend = name, "in detail");
 }
 
+/// The path of a granted directory names something else by now.
+pub(crate) fn moved(path: &std::path::Path, instead: &str) {
+    warn!(
+        target: TARGET, path = %path.display(), instead,
+        "a granted directory has another path by now: the store goes on with the one it opened"
+    );
+}
+
 /// One backend took another one's place.
 pub(crate) fn swapped(old: &Loaded, new: &Loaded, is_rollback: bool) {
     let (how, verb) = if is_rollback { ("rollback", "rolled back") } else { ("swap", "swapped") };
