@@ -107,6 +107,14 @@ pub(crate) fn called(call: &Call, bytes: u64, error: Option<&ErrorKind>) {
     debug!(target: TARGET, operation, key, outcome, error, backend = name, "in detail");
 }
 
+/// A directory or file of another store of the configuration cannot be compared with the grants.
+pub(crate) fn silent(owner: &str, path: &std::path::Path) {
+    warn!(
+        target: TARGET, owner, path = %path.display(),
+        "it does not answer, and is not compared with the grants"
+    );
+}
+
 /// The path of a granted directory names something else by now.
 pub(crate) fn moved(path: &std::path::Path, instead: &str) {
     warn!(

@@ -233,7 +233,6 @@ fn stores_of_one_configuration_are_apart_open_or_not() {
             "[stores.a]\nbackend = '{backend}'\ndirectories = [{{ host = 'data' }}]\n\
              [stores.b]\nbackend = 'fs'\ndirectories = [{{ host = 'alias/sub' }}]\n\
              [stores.c]\nbackend = 'fs'\ndirectories = [{{ host = 'other' }}]\n\
-             [stores.d]\nbackend = 'fs'\ndirectories = [{{ host = 'alias' }}]\n\
              [stores.e]\nbackend = 'none.wasm'\ndirectories = [{{ host = 'none/of/these' }}]\n"
         ));
         let text = refused(place.open("a"));
@@ -252,6 +251,12 @@ fn stores_of_one_configuration_are_apart_open_or_not() {
     );
     place.open("a").unwrap();
     place.open("d").unwrap();
+    // One that is not there yet decides nothing.
+    place.configure(
+        "[stores.a]\nbackend = 'INTRUDER'\ndirectories = [{ host = 'alias' }]\n\
+         [stores.e]\nbackend = 'none.wasm'\ndirectories = [{ host = 'none/of/these' }]\n",
+    );
+    place.open("a").unwrap();
     // One that is still to be made would lie in it.
     place.configure(
         "[stores.a]\nbackend = 'INTRUDER'\ndirectories = [{ host = 'data' }]\n\

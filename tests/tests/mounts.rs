@@ -21,6 +21,8 @@ fn main() {
             linux::run(name)?;
             Ok(())
         });
+        #[cfg(target_os = "linux")]
+        let is_possible = is_possible && (name != linux::FROZEN || linux::can_freeze());
         trial.with_ignored_flag(!is_possible)
     });
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
@@ -33,6 +35,7 @@ mod linux {
     use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
     use artifact_store::blocking::ArtifactStore;
     use artifact_store::{Backend, ErrorKind, Grants, LoadError};
@@ -45,7 +48,10 @@ mod linux {
 
     type Scene = (&'static str, fn(&Place));
 
-    pub const SCENES: [Scene; 9] = [
+    /// What needs a filesystem in another process.
+    pub const FROZEN: &str = "a_neighbour_that_does_not_answer_keeps_no_store_waiting";
+
+    pub const SCENES: [Scene; 10] = [
         ("a_directory_that_is_mounted_elsewhere_is_where_it_lies", bound_elsewhere),
         ("what_is_mounted_in_a_directory_lies_in_it", bound_within),
         ("the_same_directory_by_two_mounts_is_one", bound_twice),
@@ -55,6 +61,7 @@ mod linux {
         ("a_store_goes_on_below_a_mount_that_comes_over_it", mounted_over),
         ("a_mount_that_covers_a_directory_is_not_in_it", covered),
         ("without_proc_parents_are_compared", without_proc),
+        (FROZEN, frozen),
     ];
 
     pub fn can_mount() -> bool {
@@ -62,6 +69,10 @@ mod linux {
         let mount = ["-rm", "mount", "-t", "tmpfs", "none"];
         let tried = Command::new("unshare").args(mount).arg(dir.path()).output();
         tried.is_ok_and(|output| output.status.success())
+    }
+
+    pub fn can_freeze() -> bool {
+        Command::new("bindfs").arg("--version").output().is_ok() && Path::new("/dev/fuse").exists()
     }
 
     /// Runs a scene in a namespace, which takes its mounts with it when it ends.
@@ -271,6 +282,38 @@ mod linux {
         fs::create_dir(place.path("data/sub")).unwrap();
         place.foreign_on("data/sub").unwrap();
         drop(store);
+    }
+
+    fn frozen(place: &Place) {
+        let mut server = Command::new("bindfs")
+            .args([OsStr::new("-f"), place.path("other").as_ref(), place.path("view").as_ref()])
+            .spawn()
+            .unwrap();
+        fs::create_dir(place.path("other/sub")).unwrap();
+        let begun = Instant::now();
+        while !place.path("view/sub").exists() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "bindfs mounts");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let signal = |name: &str, id: u32| {
+            assert!(Command::new("kill").args([name, &id.to_string()]).status().unwrap().success());
+        };
+        let file = place.path("stores.toml");
+        let text = "[stores.a]\nbackend = 'fs'\ndirectories = [{ host = 'data' }]\n\
+                    [stores.b]\nbackend = 'fs'\ndirectories = [{ host = 'view/sub/x' }]\n\
+                    [stores.c]\nbackend = 'fs'\ndirectories = [{ host = 'alias/sub' }]\n";
+        fs::write(&file, text).unwrap();
+        signal("-STOP", server.id());
+        let begun = Instant::now();
+        let store = ArtifactStore::open_configured(&file, "a").unwrap();
+        store.put("k", "x").unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+        // Others are compared all the same.
+        symlink("data", place.path("alias")).unwrap();
+        refused(ArtifactStore::open_configured(&file, "a"));
+        signal("-CONT", server.id());
+        server.kill().unwrap();
+        server.wait().unwrap();
     }
 
     fn without_proc(place: &Place) {

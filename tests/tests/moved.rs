@@ -6,6 +6,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind, Grants, ReadOptions, SwapOptions};
@@ -164,6 +166,57 @@ fn a_store_says_once_that_its_path_names_another_directory() {
         assert_eq!(log.matches(WARNING).count(), 1, "{log}");
         assert!(log.contains("WARN"), "{log}");
         assert!(log.contains(&place.path("link").display().to_string()), "{log}");
+    }
+}
+
+/// Whoever watches says so without a call.
+#[test]
+fn a_watched_store_says_that_its_path_names_another_directory() {
+    let place = Place::new();
+    let file = place.path("stores.toml");
+    let text = "[stores.main]\nbackend = 'fs'\ndirectories = [{ host = 'link' }]\n";
+    fs::write(&file, text).unwrap();
+    let (store, watch) =
+        ArtifactStore::open_watched(&file, "main", SwapOptions::default()).unwrap();
+    store.put("k", "in a").unwrap();
+    // The watch is no thread of this test's own.
+    let log = global_log();
+    place.switch_link("b");
+    let begun = Instant::now();
+    let told = || {
+        let log = log.lock().unwrap();
+        let text = String::from_utf8_lossy(&log).into_owned();
+        text.contains(WARNING) && text.contains(&place.path("link").display().to_string())
+    };
+    while !told() {
+        assert!(begun.elapsed() < Duration::from_secs(120), "{watch:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(store.get("k").unwrap(), "in a");
+    assert_eq!(watch.status().swaps, 0);
+}
+
+/// What is logged on all threads whose test has no log of its own.
+fn global_log() -> Arc<Mutex<Vec<u8>>> {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&log);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(move || Shared(Arc::clone(&writer)))
+        .finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    log
+}
+
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

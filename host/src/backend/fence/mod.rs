@@ -11,6 +11,7 @@ mod mounts;
 mod party;
 mod place;
 #[cfg(any(not(target_os = "linux"), test))]
+#[cfg_attr(target_os = "linux", allow(dead_code, reason = "it is tested only"))]
 mod portable;
 mod register;
 mod rules;
@@ -118,4 +119,72 @@ pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError
     rules::check(&party, &beside, &Mounts::default())?;
     register.add(party, &preopens);
     Ok(preopens)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::{linux, portable};
+    use std::os::unix::fs::symlink;
+
+    /// What the systems that cannot be tested here do is what this one does.
+    #[test]
+    fn every_system_finds_the_same_way() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        std::fs::create_dir_all(path("a/b/c")).unwrap();
+        std::fs::write(path("a/file"), "").unwrap();
+        for (target, link) in [
+            ("a/b", "relative"),
+            ("../b/../file", "a/b/up"),
+            ("loop", "loop"),
+            ("nowhere/at/all", "dangling"),
+        ] {
+            symlink(target, path(link)).unwrap();
+        }
+        symlink(path("relative"), path("absolute")).unwrap();
+        for name in [
+            "a",
+            "a/b/c",
+            "a/file",
+            "relative/c",
+            "absolute/c/..",
+            "a/b/up",
+            "absolute/up",
+            "loop",
+            "dangling",
+            "a/none/x",
+            "a/file/x",
+            "a/./b/../b//c/",
+            "a/b/c/../../../a",
+        ] {
+            let path = path(name);
+            match (linux::follow(&path), portable::follow(&path)) {
+                (Ok(linux), Ok(portable)) => {
+                    assert_eq!(linux.place.ids, portable.place.ids, "{name}");
+                    assert_eq!(linux.exists, portable.exists, "{name}");
+                    let crossings = |way: super::way::Way| -> Vec<_> {
+                        let all = way.crossings.into_iter();
+                        all.map(|it| (it.place.ids, it.path, it.is_link)).collect()
+                    };
+                    assert_eq!(crossings(linux), crossings(portable), "{name}");
+                }
+                (linux, portable) => assert!(linux.is_err() && portable.is_err(), "{name}"),
+            }
+            assert_eq!(linux::open_dir(&path).is_ok(), portable::open_dir(&path).is_ok(), "{name}");
+            assert_eq!(linux::open_dir(&path).is_ok(), path.is_dir(), "{name}");
+        }
+        assert!(linux::follow("".as_ref()).is_err() && portable::follow("".as_ref()).is_err());
+    }
+
+    /// Their text is not where they lead.
+    #[test]
+    fn a_link_of_proc_leads_to_what_is_open() {
+        let place = tempfile::tempdir().unwrap();
+        let (dir, way) = linux::open_dir(place.path()).unwrap();
+        std::fs::rename(place.path(), place.path().with_extension("moved")).unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&dir);
+        let (_, again) = linux::open_dir(format!("/proc/self/fd/{fd}").as_ref()).unwrap();
+        std::fs::rename(place.path().with_extension("moved"), place.path()).unwrap();
+        assert_eq!(way.place.ids, again.place.ids);
+    }
 }

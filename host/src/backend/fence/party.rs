@@ -5,11 +5,10 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use std::{io, thread};
 
-use tracing::warn;
-
 use super::way::Way;
 use super::{Neighbour, Surroundings, system};
 use crate::instance::cache_dir;
+use crate::telemetry;
 
 /// How long a path of another store is looked at. A file server that is gone does not keep a store
 /// from being opened that has nothing to do with it.
@@ -112,8 +111,7 @@ pub(super) fn beside(surroundings: &Surroundings) -> Vec<Party> {
             // Whoever loads it learns what is wrong with it.
             Some(Err(_)) => {}
             None => {
-                let (owner, path) = (&*parties[at].owner, path.display());
-                warn!(owner, %path, "it does not answer, and is not compared with the grants");
+                telemetry::silent(&parties[at].owner, &path);
             }
         }
     }

@@ -26,6 +26,7 @@ pub(super) struct Place {
 
 /// A mount, and a path that leads there from the root.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nobody tells"))]
 pub(super) struct At {
     pub(super) mount: u64,
     pub(super) path: PathBuf,

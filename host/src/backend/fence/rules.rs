@@ -32,7 +32,7 @@ pub(super) fn check(applicant: &Party, others: &[Party], mounts: &Mounts) -> Res
             }
         }
         for party in all() {
-            for other in party.directories().filter(|other| other.is_writable()) {
+            for other in party.directories().filter(|other| other.is_written()) {
                 mine.not_found_through(other, &applicant, party)?;
             }
         }
@@ -49,7 +49,7 @@ pub(super) fn check(applicant: &Party, others: &[Party], mounts: &Mounts) -> Res
             // It is refused when it is loaded.
             Kind::Configured | Kind::Host => continue,
         };
-        for directory in party.directories().filter(|directory| directory.is_writable()) {
+        for directory in party.directories().filter(|directory| directory.is_written()) {
             for of in &relied_on {
                 for file in of.protected() {
                     directory.holds_nothing_of(file, party, of)?;
@@ -103,6 +103,11 @@ impl LookedAt<'_> {
 
     fn is_writable(&self) -> bool {
         self.item.what == What::Directory { writable: true }
+    }
+
+    /// Whether somebody may write there now.
+    fn is_written(&self) -> bool {
+        self.is_writable() && self.item.way.exists
     }
 
     /// The first rule, with this one of the applicant and `other` of `party`.
