@@ -3,15 +3,17 @@
 #![cfg(unix)]
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, ErrorKind, Grants, ReadOptions, SwapOptions};
+use artifact_store::blocking::{ArtifactReader, ArtifactStore};
+use artifact_store::{Backend, ErrorKind, Grants, Limits, ReadOptions, SwapOptions};
 use artifact_store_tests::{guest, logged};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 const WARNING: &str = "a granted directory has another path by now";
@@ -50,9 +52,9 @@ fn put_while(store: &ArtifactStore, change: impl Fn() + Sync) -> Vec<String> {
                 change();
             }
         });
+        let mut busy = Vec::new();
         let acknowledged = (0..300).map(|n| format!("k{n}")).filter(|key| {
-            // A reader that is given up takes its instance along.
-            drop(store.read("large", ReadOptions::default()));
+            busy.push(occupy(store));
             store.put(key, key.clone()).is_ok()
         });
         let acknowledged = acknowledged.collect();
@@ -61,9 +63,22 @@ fn put_while(store: &ArtifactStore, change: impl Fn() + Sync) -> Vec<String> {
     })
 }
 
+/// Keeps the idle instance, so that the next call starts another one.
+fn occupy(store: &ArtifactStore) -> ArtifactReader {
+    let mut reader = store.read("large", ReadOptions::default()).unwrap();
+    reader.read_exact(&mut [0]).unwrap();
+    reader
+}
+
 fn open(dir: &Path) -> ArtifactStore {
+    // Each reader has a file open.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).unwrap();
     let grants = Grants::none().read_write(dir, "/").env("ARTIFACT_STORE_SYNC", "off");
-    let store = ArtifactStore::open(Backend::fs(".").grants(grants)).unwrap();
+    let limits = Limits { concurrency: 1000, ..Limits::default() };
+    let backend = Backend::fs(".").grants(grants).limits(limits).sweep_older_than(None);
+    let store = ArtifactStore::open(backend).unwrap();
     store.put("large", vec![7; 8 << 20]).unwrap();
     store
 }
@@ -127,11 +142,6 @@ fn a_component_for_wasi_0_2_goes_on_with_the_directory_too() {
     assert_eq!(fs::read_dir(place.path("b")).unwrap().count(), 0);
 }
 
-/// Lets the idle instance go, so that the next call starts one.
-fn restart(store: &ArtifactStore) {
-    drop(store.read("large", ReadOptions::default()).unwrap());
-}
-
 #[test]
 fn a_store_says_once_that_its_path_names_another_directory() {
     for change in [
@@ -150,15 +160,16 @@ fn a_store_says_once_that_its_path_names_another_directory() {
         let place = Place::new();
         let ((), log) = logged(|| {
             let store = open(&place.path("link"));
-            restart(&store);
+            let _busy = occupy(&store);
             store.put("k", "1").unwrap();
         });
         assert!(!log.contains(WARNING), "{log}");
         let ((), log) = logged(|| {
             let store = open(&place.path("link"));
             change(&place);
+            let mut busy = Vec::new();
             for _ in 0..3 {
-                restart(&store);
+                busy.push(occupy(&store));
                 store.put("k", "2").unwrap();
                 assert_eq!(store.get("k").unwrap(), "2");
             }

@@ -11,17 +11,6 @@ struct Hostile;
 
 export!(Hostile);
 
-/// Runs when an instance starts, which a file in its directory prevents.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static START: extern "C" fn() = start;
-
-extern "C" fn start() {
-    if std::fs::exists("/does-not-start").is_ok_and(|exists| exists) {
-        std::process::abort();
-    }
-}
-
 /// What an honest artifact of this backend holds, with its checksum.
 const DATA: &[u8] = b"123456789";
 const CHECKSUM: u64 = 0xAE8B_1486_0A79_9888;
