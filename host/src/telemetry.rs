@@ -119,7 +119,7 @@ pub(crate) fn silent(owner: &str, path: &std::path::Path) {
 pub(crate) fn moved(path: &std::path::Path, instead: &str) {
     warn!(
         target: TARGET, path = %path.display(), instead,
-        "a granted directory has another path by now: the store goes on with the one it opened"
+        "the path of a granted directory names something else: the store goes on with what it opened"
     );
 }
 

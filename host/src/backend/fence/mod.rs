@@ -88,7 +88,8 @@ impl Surroundings {
 ///
 /// # Errors
 ///
-/// [`LoadError::Directory`] where one cannot be opened; [`LoadError::Overlap`].
+/// [`LoadError::Directory`] where one cannot be opened; [`LoadError::Read`] where the component's
+/// file is none any more; [`LoadError::Overlap`].
 pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError> {
     let mut opened = Vec::new();
     let mut items = Vec::new();
@@ -107,7 +108,7 @@ pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError
         Some(Surroundings { store, .. }) => format!("store `{}`", store.escape_debug()),
         None => format!("backend `{}`", applicant.name),
     };
-    items.extend(party::files(applicant.component, applicant.authorities));
+    items.extend(party::files(applicant.component, applicant.authorities)?);
     let party = Party { owner, kind: Kind::Applicant, is_trusted: applicant.is_built_in, items };
     let mut beside = applicant.surroundings.map(party::beside).unwrap_or_default();
     if !party.is_trusted {
@@ -115,8 +116,9 @@ pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError
     }
     // Whoever comes at the same time is compared with this one, or this one with it.
     let mut register = register::lock();
-    beside.extend(register.parties());
-    rules::check(&party, &beside, &Mounts::default())?;
+    let mounts = Mounts::default();
+    beside.extend(register.parties(&mounts));
+    rules::check(&party, &beside, &mounts)?;
     register.add(party, &preopens);
     Ok(preopens)
 }

@@ -2,6 +2,7 @@
 //! what it is shows in the terms of its filesystem.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ impl Region {
 
 /// What is mounted, read when it is first asked for.
 #[derive(Default)]
-pub(super) struct Mounts(OnceCell<Vec<Mount>>);
+pub(super) struct Mounts(OnceCell<BTreeMap<u64, Mount>>);
 
 struct Mount {
     id: u64,
@@ -50,7 +51,7 @@ impl Mounts {
 
     /// The regions that are mounted below it.
     pub(super) fn below(&self, at: &At) -> Vec<Region> {
-        let below = self.all().iter().filter(|mount| self.is_below(mount, at));
+        let below = self.all().values().filter(|mount| self.is_below(mount, at));
         below.flat_map(|mount| self.regions(mount, Path::new(""))).collect()
     }
 
@@ -93,13 +94,14 @@ impl Mounts {
     }
 
     fn mount(&self, id: u64) -> Option<&Mount> {
-        self.all().iter().find(|mount| mount.id == id)
+        self.all().get(&id)
     }
 
-    fn all(&self) -> &[Mount] {
+    fn all(&self) -> &BTreeMap<u64, Mount> {
         self.0.get_or_init(|| {
             let text = std::fs::read("/proc/thread-self/mountinfo").unwrap_or_default();
-            text.split(|byte| *byte == b'\n').filter_map(Mount::parse).collect()
+            let mounts = text.split(|byte| *byte == b'\n').filter_map(Mount::parse);
+            mounts.map(|mount| (mount.id, mount)).collect()
         })
     }
 }

@@ -7,13 +7,16 @@ use std::{io, thread};
 
 use super::way::Way;
 use super::{Neighbour, Surroundings, system};
+use crate::error::LoadError;
 use crate::instance::cache_dir;
 use crate::telemetry;
 
 /// How long a path of another store is looked at. A file server that is gone does not keep a store
 /// from being opened that has nothing to do with it.
-const PATIENCE: Duration = Duration::from_secs(2);
-const LEAST: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same for further ones after one that did not answer.
+const LEAST: Duration = Duration::from_millis(500);
 
 /// A backend, or whoever else has something that no backend may touch.
 #[derive(Clone)]
@@ -60,16 +63,17 @@ const AUTHORITY: What = What::Protected("a certificate authority");
 
 /// The files of a backend that is being loaded. They have been read; what is gone since then leaves
 /// the directory that it was in.
-pub(super) fn files<'a>(
-    component: Option<&'a Path>,
-    authorities: &'a [PathBuf],
-) -> impl Iterator<Item = Item> + 'a {
+pub(super) fn files(
+    component: Option<&Path>,
+    authorities: &[PathBuf],
+) -> Result<Vec<Item>, LoadError> {
     let component = component.map(|file| (file, COMPONENT));
     let authorities = authorities.iter().map(|file| (file.as_path(), AUTHORITY));
-    component.into_iter().chain(authorities).filter_map(|(path, what)| {
-        let way = system::follow(path).ok()?;
-        Some(Item { path: path.to_owned(), what, way })
-    })
+    let files = component.into_iter().chain(authorities).map(|(path, what)| {
+        let way = system::follow(path).map_err(LoadError::Read)?;
+        Ok(Item { path: path.to_owned(), what, way })
+    });
+    files.collect()
 }
 
 /// The folder of compiled code, which is run as it is.
@@ -86,7 +90,12 @@ pub(super) fn beside(surroundings: &Surroundings) -> Vec<Party> {
     let host =
         Party { owner: "this host".into(), kind: Kind::Host, is_trusted: true, items: Vec::new() };
     let mut parties = vec![host];
-    let mut named = vec![(0, file.clone(), What::Protected("the configuration"))];
+    // It has been read.
+    if let Ok(way) = system::follow(file) {
+        let what = What::Protected("the configuration");
+        parties[0].items.push(Item { path: file.clone(), what, way });
+    }
+    let mut named = Vec::new();
     for neighbour in stores.iter().filter(|neighbour| neighbour.store != *store) {
         let Neighbour { store, directories, component, authorities } = neighbour;
         let at = parties.len();
@@ -110,9 +119,7 @@ pub(super) fn beside(surroundings: &Surroundings) -> Vec<Party> {
             Some(Ok(way)) => parties[at].items.push(Item { path, what, way }),
             // Whoever loads it learns what is wrong with it.
             Some(Err(_)) => {}
-            None => {
-                telemetry::silent(&parties[at].owner, &path);
-            }
+            None => telemetry::silent(&parties[at].owner, &path),
         }
     }
     parties

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::party::{Item, Kind, Party, What};
-use super::system;
+use super::system::{self, Mounts};
 use crate::wasi::Preopens;
 
 static REGISTER: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
@@ -23,7 +23,7 @@ pub(super) fn lock() -> Register {
 
 impl Register {
     /// The open backends, with their directories where they are now.
-    pub(super) fn parties(&mut self) -> Vec<Party> {
+    pub(super) fn parties(&mut self, mounts: &Mounts) -> Vec<Party> {
         self.0.retain(|entry| entry.preopens.strong_count() > 0);
         let open = self.0.iter().filter_map(|Entry { party, preopens }| {
             let preopens = preopens.upgrade()?;
@@ -31,10 +31,12 @@ impl Register {
             let is_directory = |item: &&mut Item| matches!(item.what, What::Directory { .. });
             let directories = party.items.iter_mut().filter(is_directory);
             for (item, preopen) in directories.zip(preopens.iter()) {
-                // Those that it lay in when it was opened tell nothing where this is known.
                 if let Some(at) = system::at(preopen.file()) {
+                    // What it lay in when it was opened tells nothing where this is known.
+                    if !mounts.of(&at).is_empty() {
+                        item.way.place.ids.truncate(1);
+                    }
                     item.way.place.at = Some(at);
-                    item.way.place.ids.truncate(1);
                 }
             }
             Some(party)

@@ -159,7 +159,7 @@ impl LookedAt<'_> {
         } else if file.item.way.exists && file.seen().holds(self.seen()) {
             "lies in"
         } else if file.crossing(self, party).is_some() {
-            "holds a link to"
+            "holds a part of the way to"
         } else {
             return Ok(());
         };
