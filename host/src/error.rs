@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -188,6 +189,26 @@ pub enum LoadError {
         /// Why it cannot be opened.
         #[source]
         source: Cause,
+    },
+    /// A granted directory is too near to something that a backend could replace through it:
+    /// another grant, or a file that says what a backend is or may touch. `Grants` says what has
+    /// to be apart.
+    #[error(
+        "the directory `{}` of {owner} {how} `{}`, {whose}", directory.display(), other.display()
+    )]
+    #[non_exhaustive]
+    Overlap {
+        /// The granted directory on the host.
+        directory: PathBuf,
+        /// Whose grant it is: ``store `releases` `` of a configuration, or ``backend `fs` ``.
+        owner: String,
+        /// How the two lie: `holds`, `lies in`, and others.
+        how: &'static str,
+        /// The other directory, the file, or the link.
+        other: PathBuf,
+        /// What that is, and whose: ``a writable directory of store `archive` ``, `the
+        /// configuration`.
+        whose: String,
     },
 }
 

@@ -16,6 +16,23 @@ use crate::network::{S3Bucket, S3Credentials, Signing};
 ///     .env("REGION", "eu-west-1");
 /// # let _ = grants;
 /// ```
+///
+/// A backend can rename, replace and link what lies below a directory that it may write. So these
+/// have to be apart, which is checked when the backend is loaded
+/// ([`LoadError::Overlap`](crate::LoadError::Overlap)):
+///
+/// - A directory that a backend may write neither holds another granted directory nor lies in one:
+///   of the same backend, of another store of its configuration, or of a backend that is open in
+///   this process. Two backends may have the same directory, and two open stores of the built-in
+///   ones may have nested ones.
+/// - No granted directory is found through a symbolic link that lies in a directory which a backend
+///   may write.
+/// - A directory that a backend other than the built-in ones may write holds neither the
+///   configuration, nor the file of a component or of a certificate authority, nor the cache of
+///   compiled code.
+///
+/// Paths are compared as the system sees them: links, `..`, bind mounts and the case of letters make
+/// no difference.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     pub(crate) directories: Vec<Directory>,
@@ -47,6 +64,9 @@ impl Grants {
     /// Opens the existing directory `host` and all below it, to be read, written, created
     /// and removed; the component sees it as `guest` (an absolute path such as `/`). Links
     /// that lead out of it are not followed.
+    ///
+    /// The directory is opened once, when the backend is loaded. Whatever its path names later,
+    /// the backend goes on with this one.
     #[must_use]
     pub fn read_write(self, host: impl AsRef<Path>, guest: impl Into<String>) -> Self {
         self.directory(host.as_ref(), guest.into(), true)

@@ -39,6 +39,7 @@ mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod files;
 mod grants;
 mod info;
 mod inspect;
@@ -52,6 +53,7 @@ mod store;
 mod swap;
 mod telemetry;
 mod transfer;
+mod wasi;
 
 pub use backend::Backend;
 #[cfg(feature = "network")]

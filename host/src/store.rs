@@ -63,7 +63,7 @@ impl ArtifactStore {
     /// # Errors
     ///
     /// [`ErrorKind::Load`] says why the component is no backend, or which granted directory
-    /// cannot be opened; [`ErrorKind::Trap`] and [`ErrorKind::Timeout`] how it failed to start;
+    /// cannot be opened, or is too near to another one; [`ErrorKind::Trap`] and [`ErrorKind::Timeout`] how it failed to start;
     /// [`ErrorKind::Unavailable`] that the process may have no more threads or open files.
     pub async fn open(backend: Backend) -> Result<Self> {
         Ok(Self { serving: Serving::new(backend.load().await?) })

@@ -107,6 +107,22 @@ pub(crate) fn called(call: &Call, bytes: u64, error: Option<&ErrorKind>) {
     debug!(target: TARGET, operation, key, outcome, error, backend = name, "in detail");
 }
 
+/// A directory or file of another store of the configuration cannot be compared with the grants.
+pub(crate) fn silent(owner: &str, path: &std::path::Path) {
+    warn!(
+        target: TARGET, owner, path = %path.display(),
+        "it does not answer, and is not compared with the grants"
+    );
+}
+
+/// The path of a granted directory names something else by now.
+pub(crate) fn moved(path: &std::path::Path, instead: &str) {
+    warn!(
+        target: TARGET, path = %path.display(), instead,
+        "the path of a granted directory names something else: the store goes on with what it opened"
+    );
+}
+
 /// One backend took another one's place.
 pub(crate) fn swapped(old: &Loaded, new: &Loaded, is_rollback: bool) {
     let (how, verb) = if is_rollback { ("rollback", "rolled back") } else { ("swap", "swapped") };

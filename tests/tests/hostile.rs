@@ -130,21 +130,20 @@ fn one_that_declares_more_than_it_may_have_is_refused() {
 /// A backend that does not start any more is left alone for a while, and then tried again.
 #[test]
 fn one_that_does_not_start_is_not_started_over_and_over() {
-    // Each instance lives for one call, and a start needs a directory that can be away.
+    // No instance outlives a trap, and while there is such a file none starts.
     let dir = tempfile::tempdir().unwrap();
-    let granted = dir.path().join("granted");
-    std::fs::create_dir(&granted).unwrap();
-    let grants = Grants::none().read_only(&granted, "/");
-    let store = ArtifactStore::open(bare(&[("PUT", "unreachable")]).grants(grants)).unwrap();
-    std::fs::remove_dir(&granted).unwrap();
+    let file = dir.path().join("unready");
+    let grants = Grants::none().read_only(dir.path(), "/");
+    let store = ArtifactStore::open(Backend::from_file(guest("unready")).grants(grants)).unwrap();
+    std::fs::write(&file, "").unwrap();
     store.put("k", "").unwrap_err();
     let errors: Vec<_> = (0..1000).map(|_| store.get("k").unwrap_err().into_kind()).collect();
-    let attempts = errors.iter().filter(|kind| matches!(kind, ErrorKind::Load(_))).count();
+    let attempts = errors.iter().filter(|kind| matches!(kind, ErrorKind::Trap(_))).count();
     let refused = errors.iter().filter(|kind| matches!(kind, ErrorKind::Unavailable(_))).count();
     assert_eq!(attempts + refused, 1000);
     assert!((1..10).contains(&attempts), "{attempts}");
 
-    std::fs::create_dir(&granted).unwrap();
+    std::fs::remove_file(&file).unwrap();
     let patience = Instant::now() + Duration::from_secs(60);
     while store.get("k").is_err() {
         assert!(Instant::now() < patience, "it starts again");

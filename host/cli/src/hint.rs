@@ -150,6 +150,10 @@ fn of_load(error: &LoadError) -> Option<&'static str> {
         LoadError::UnexpectedImports(_) => {
             "a backend may import WASI and nothing else; compose it with what it needs"
         }
+        LoadError::Overlap { .. } => {
+            "give the backend a directory of its own, which holds and lies in none of another \
+             backend, and keep configurations, components and links out of it"
+        }
         LoadError::Directory { .. } => {
             "the first put creates the directory of --dir or ARTIFACT_STORE_DIR; one of a \
              configuration has to be there"

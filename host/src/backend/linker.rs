@@ -7,6 +7,7 @@ use wasmtime_wasi::{p2, p3};
 use super::open::{self, Links};
 use crate::instance::HostState;
 use crate::transfer::splice;
+use crate::wasi::link_preopens;
 
 pub(super) const P2: &str = "wasi:filesystem/types@0.2.12";
 pub(super) const P3: &str = "wasi:filesystem/types@0.3.0";
@@ -34,6 +35,7 @@ pub(super) fn linker(engine: &Engine, linked: Linked) -> Result<Linker<HostState
     #[cfg(not(feature = "network"))]
     let _ = http;
     linker.allow_shadowing(true);
+    link_preopens(&mut linker)?;
     open::link(&mut linker, links)?;
     if splice {
         splice::link(&mut linker.instance(P3)?)?;

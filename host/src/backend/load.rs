@@ -2,6 +2,7 @@
 
 #[cfg(feature = "config")]
 use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -9,9 +10,11 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
+use super::fence::{self, Applicant};
 use super::linker::{Linked, linker};
 use super::open::Links;
 use super::{Backend, Loaded, Source};
+use crate::Grants;
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
@@ -20,6 +23,7 @@ use crate::inspect::Inspection;
 use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine, is_possible, runtime};
 use crate::swap::LoadedBackend;
 use crate::telemetry;
+use crate::wasi::Preopens;
 
 const PACKAGE: &str = "artifact:storage/";
 
@@ -78,9 +82,11 @@ impl Backend {
         let bytes = self.bytes()?;
         let digest = self.digest(&bytes)?;
         let component = compile(&bytes)?;
+        let is_ours = is_ours(&bytes);
         drop(bytes);
         let linker = self.linker(&component, self.splice)?;
         let (component, offered) = prepare(&component, &linker)?;
+        let preopens = self.open_directories(&self.grants, is_ours)?;
         let is_built_in = self.is_built_in();
         let grants = match is_built_in {
             // It need not look at what it opens, where that is done here.
@@ -89,12 +95,11 @@ impl Backend {
         };
         // A reading of `fs` takes no other calls of the system than those that are made so that
         // they do not wait. What a backend of others does, nobody knows.
-        let dirs = &grants.directories;
         let begins_inline = is_built_in
             && self.splice
-            && !dirs.is_empty()
-            && dirs.iter().all(|dir| is_possible(&dir.host));
-        let mut pool = Pool::new(component, offered, grants, self.limits)?;
+            && !grants.directories.is_empty()
+            && preopens.iter().all(|dir| is_possible(dir.file()));
+        let mut pool = Pool::new(component, offered, grants, preopens, self.limits)?;
         pool.begins_inline = begins_inline;
         pool.probe(deadline).await?;
         if is_built_in {
@@ -105,6 +110,24 @@ impl Backend {
 
     fn is_built_in(&self) -> bool {
         matches!(self.source, Source::BuiltIn(_))
+    }
+
+    /// Opens the directories of `grants`, which are those of this backend but for a test's own.
+    /// Whether the component is one of this library's own is said by its bytes, wherever they came
+    /// from.
+    fn open_directories(&self, grants: &Grants, is_ours: bool) -> Result<Arc<Preopens>, LoadError> {
+        let component = match &self.source {
+            Source::File(file) | Source::Read(file, _) => Some(file.as_path()),
+            Source::Bytes(_) | Source::BuiltIn(_) => None,
+        };
+        fence::open(&Applicant {
+            name: &self.name,
+            directories: &grants.directories,
+            component,
+            authorities: authorities(grants),
+            is_built_in: is_ours,
+            surroundings: self.surroundings.as_ref(),
+        })
     }
 
     fn linker(&self, component: &Component, splice: bool) -> Result<Linker<HostState>, LoadError> {
@@ -128,20 +151,16 @@ impl Backend {
                 return Err(Error::new(error.into(), Operation::Open, None, &self.name));
             }
         };
-        if let Some(bytes) = file {
-            self.source = Source::Bytes(bytes.into());
+        if let (Source::File(path), Some(bytes)) = (&self.source, file) {
+            self.source = Source::Read(path.clone(), bytes.into());
         }
         Ok((self, digest))
     }
 
     /// The files of the certificate authorities that it is granted.
     #[cfg(feature = "config")]
-    pub(crate) fn authorities(&self) -> impl Iterator<Item = &std::path::Path> {
-        #[cfg(feature = "network")]
-        let files = &*self.grants.authorities;
-        #[cfg(not(feature = "network"))]
-        let files: &[std::path::PathBuf] = &[];
-        files.iter().map(std::path::PathBuf::as_path)
+    pub(crate) fn authorities(&self) -> impl Iterator<Item = &Path> {
+        authorities(&self.grants).iter().map(PathBuf::as_path)
     }
 
     /// The component's SHA-256, which has to be the pinned one.
@@ -175,6 +194,25 @@ fn setting(kind: &ErrorKind) -> Option<LoadError> {
     Some(LoadError::Setting { name: name.into(), why: why.into() })
 }
 
+#[cfg(feature = "network")]
+fn authorities(grants: &Grants) -> &[PathBuf] {
+    &grants.authorities
+}
+
+#[cfg(not(feature = "network"))]
+fn authorities(_: &Grants) -> &[PathBuf] {
+    &[]
+}
+
+/// Whether this is a component of this library's own.
+fn is_ours(bytes: &[u8]) -> bool {
+    #[cfg(feature = "network")]
+    if bytes == Backend::s3_component() {
+        return true;
+    }
+    bytes == Backend::fs_component()
+}
+
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -182,8 +220,8 @@ fn sha256(bytes: &[u8]) -> String {
 /// A backend that is compiled once, to be run on many directories.
 #[cfg(all(feature = "conformance", unix))]
 pub(crate) struct Prepared {
-    name: Arc<str>,
-    grants: crate::Grants,
+    backend: Backend,
+    is_ours: bool,
     pool: Pool,
 }
 
@@ -195,29 +233,41 @@ impl Prepared {
         extend: impl FnOnce(&mut Linker<HostState>) -> wasmtime::Result<()>,
     ) -> Result<Self, Error> {
         let prepared = || {
-            let component = compile(&backend.bytes()?)?;
+            let bytes = backend.bytes()?;
+            let component = compile(&bytes)?;
             // Bytes that go past the backend go past whoever stands in the place of WASI, too.
             let mut linker = backend.linker(&component, false)?;
             extend(&mut linker).map_err(invalid)?;
             let (component, offered) = prepare(&component, &linker)?;
-            Pool::new(component, offered, backend.grants.clone(), backend.limits.clone())
+            let (grants, limits) = (backend.grants.clone(), backend.limits.clone());
+            let pool = Pool::new(component, offered, grants, Arc::default(), limits)?;
+            Ok((is_ours(&bytes), pool))
         };
         match prepared() {
-            Ok(pool) => Ok(Self { name: backend.name, grants: backend.grants, pool }),
-            Err(kind) => Err(Error::new(kind.into(), Operation::Open, None, &backend.name)),
+            Ok((is_ours, pool)) => Ok(Self { is_ours, pool, backend }),
+            Err(kind) => {
+                let kind: LoadError = kind;
+                Err(Error::new(kind.into(), Operation::Open, None, &backend.name))
+            }
         }
     }
 
     /// An error that has nothing to do with an artifact.
     pub(crate) fn error(&self, kind: ErrorKind) -> Error {
-        Error::new(kind, Operation::Open, None, &self.name)
+        Error::new(kind, Operation::Open, None, &self.backend.name)
     }
 
     /// The backend on `dir` in the place of every directory that it may write to. No instance of
     /// it has run yet.
-    pub(crate) fn on(&self, dir: &std::path::Path) -> LoadedBackend {
-        let pool = self.pool.with_grants(self.grants.clone().only(dir));
-        LoadedBackend(Arc::new(Loaded::new(Arc::clone(&self.name), "".into(), pool)))
+    ///
+    /// # Errors
+    ///
+    /// As those of the grants of any backend.
+    pub(crate) fn on(&self, dir: &Path) -> Result<LoadedBackend, Error> {
+        let Self { backend, is_ours, pool } = self;
+        let preopens = backend.open_directories(&backend.grants.clone().only(dir), *is_ours);
+        let pool = pool.on(preopens.map_err(|error| self.error(error.into()))?);
+        Ok(LoadedBackend(Arc::new(Loaded::new(Arc::clone(&backend.name), "".into(), pool))))
     }
 }
 

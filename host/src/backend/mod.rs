@@ -4,6 +4,7 @@ mod call;
 mod cursor;
 #[cfg(unix)]
 mod directory;
+mod fence;
 mod linker;
 mod load;
 mod loaded;
@@ -18,6 +19,9 @@ use std::time::Duration;
 
 pub(crate) use call::Call;
 pub(crate) use cursor::Cursor;
+#[cfg(feature = "config")]
+pub(crate) use fence::Neighbour;
+pub(crate) use fence::Surroundings;
 #[cfg(all(feature = "conformance", unix))]
 pub(crate) use load::Prepared;
 pub(crate) use loaded::Loaded;
@@ -55,11 +59,15 @@ pub struct Backend {
     sweep: Option<Duration>,
     pin: Option<String>,
     splice: bool,
+    /// What is beside it in its configuration; none where it comes from none.
+    surroundings: Option<Surroundings>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
 enum Source {
     File(PathBuf),
+    /// A file that was read already.
+    Read(PathBuf, Arc<[u8]>),
     Bytes(Arc<[u8]>),
     BuiltIn(&'static [u8]),
 }
@@ -68,6 +76,7 @@ impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => write!(f, "File({path:?})"),
+            Self::Read(path, bytes) => write!(f, "Read({path:?}, {})", bytes.len()),
             Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
             Self::BuiltIn(bytes) => write!(f, "BuiltIn({})", bytes.len()),
         }
@@ -167,13 +176,35 @@ impl Backend {
     fn new(name: &str, source: Source) -> Self {
         let (grants, limits) = (Grants::none(), Limits::default());
         let sweep = Some(SWEEP);
-        Self { name: name.into(), source, grants, limits, sweep, pin: None, splice: true }
+        Self {
+            name: name.into(),
+            source,
+            grants,
+            limits,
+            sweep,
+            pin: None,
+            splice: true,
+            surroundings: None,
+        }
+    }
+
+    /// The same as one of a configuration.
+    #[cfg(feature = "config")]
+    pub(crate) fn beside(mut self, surroundings: Surroundings) -> Self {
+        self.surroundings = Some(surroundings);
+        self
+    }
+
+    /// What is beside it in its configuration.
+    #[cfg(feature = "config")]
+    pub(crate) fn surroundings(&self) -> Option<&Surroundings> {
+        self.surroundings.as_ref()
     }
 
     fn bytes(&self) -> Result<std::borrow::Cow<'_, [u8]>, LoadError> {
         match &self.source {
-            Source::File(path) => Ok(std::fs::read(path).map_err(LoadError::Read)?.into()),
-            Source::Bytes(bytes) => Ok((&**bytes).into()),
+            Source::File(path) => Ok(crate::files::read(path).map_err(LoadError::Read)?.into()),
+            Source::Read(_, bytes) | Source::Bytes(bytes) => Ok((&**bytes).into()),
             Source::BuiltIn(bytes) => Ok((*bytes).into()),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::apart::{self, Named};
 use super::table::{Problems, Table, Value};
 use super::{Component, Problem, StoreConfiguration, network, secrets};
 use crate::{Grants, Limits};
@@ -24,16 +25,18 @@ fn stores(
     problems: &mut Problems<'_>,
 ) -> BTreeMap<String, StoreConfiguration> {
     let mut stores = BTreeMap::new();
+    let mut directories = Vec::new();
     let named = document.take("stores").and_then(|stores| stores.table(problems));
     for (name, store) in named.into_iter().flat_map(Table::all) {
         if name.is_empty() || name.chars().any(char::is_control) {
             problems.add(store.at, "a store needs a name without control characters".into());
         } else if let Some(table) = store.table(problems)
-            && let Some(store) = self::store(&name, table, dir, problems)
+            && let Some(store) = self::store(&name, table, dir, &mut directories, problems)
         {
             stores.insert(name, store);
         }
     }
+    apart::check(&directories, problems);
     if stores.is_empty() {
         problems.add(document.at, "there is no store; one begins with `[stores.NAME]`".into());
     }
@@ -45,11 +48,12 @@ fn store(
     name: &str,
     mut table: Table<'_>,
     dir: &Path,
+    named: &mut Vec<Named>,
     problems: &mut Problems<'_>,
 ) -> Option<StoreConfiguration> {
     let mut component = component(&mut table, dir, problems);
     let digest = table.take("digest").and_then(|value| digest(value, problems));
-    let grants = directories(&mut table, dir, problems);
+    let grants = directories(name, &mut table, dir, named, problems);
     let (grants, secrets) = secrets::variables(&mut table, grants, component.as_ref(), problems);
     let grants = network::grants(&mut table, dir, grants, problems);
     network::sign(&mut table, component.as_mut(), problems);
@@ -74,7 +78,17 @@ fn store(
     }
     table.finish(problems);
     let name = name.to_owned();
-    Some(StoreConfiguration { name, component, digest, grants, secrets, limits, sweep })
+    let surroundings = None;
+    Some(StoreConfiguration {
+        name,
+        component,
+        digest,
+        grants,
+        secrets,
+        limits,
+        sweep,
+        surroundings,
+    })
 }
 
 fn component(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> Option<Component> {
@@ -106,7 +120,13 @@ fn digest(value: Value<'_>, problems: &mut Problems<'_>) -> Option<String> {
     Some(digest)
 }
 
-fn directories(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> Grants {
+fn directories(
+    store: &str,
+    table: &mut Table<'_>,
+    dir: &Path,
+    named: &mut Vec<Named>,
+    problems: &mut Problems<'_>,
+) -> Grants {
     let mut grants = Grants::none();
     let tables = table.take("directories").map(|value| value.tables(problems));
     for mut table in tables.into_iter().flatten() {
@@ -127,11 +147,15 @@ fn directories(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -
         } else if grants.directories.iter().any(|dir| dir.guest == guest) {
             problems.add(at, format!("`{path}` is the same as that of another directory"));
         }
+        let is_named = host.is_some();
         let host = dir.join(host.map(PathBuf::from).unwrap_or_default());
         grants = match read_only {
             Some(true) => grants.read_only(host, guest),
             _ => grants.read_write(host, guest),
         };
+        if let Some(directory) = grants.directories.last().filter(|_| is_named) {
+            named.push(Named { store: store.to_owned(), directory: directory.clone(), at });
+        }
     }
     grants
 }

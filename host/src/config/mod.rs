@@ -1,5 +1,6 @@
 //! Stores that are named in a file, for operators; `docs/configuration.md` describes its format.
 
+mod apart;
 mod error;
 mod format;
 mod network;
@@ -10,12 +11,14 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{ConfigurationError, Problem};
 pub(crate) use watch::open as open_watched;
 pub use watch::{Watch, WatchStatus};
 
+use crate::backend::{Neighbour, Surroundings};
 use crate::error::{Error, Operation, Result};
 use crate::{Backend, Grants, Limits};
 use secrets::Secret;
@@ -73,7 +76,15 @@ impl Configuration {
         let whole = std::path::absolute(file).map_err(cannot)?;
         let dir = whole.parent().unwrap_or(Path::new("/"));
         match format::parse(&text, dir) {
-            Ok(stores) => Ok(Self { file: file.to_owned(), stores }),
+            Ok(mut stores) => {
+                let beside: Arc<[_]> = stores.values().map(StoreConfiguration::neighbour).collect();
+                for store in stores.values_mut() {
+                    let (file, store_name) = (whole.clone(), store.name.clone());
+                    let stores = Arc::clone(&beside);
+                    store.surroundings = Some(Surroundings { file, store: store_name, stores });
+                }
+                Ok(Self { file: file.to_owned(), stores })
+            }
             Err(problems) => Err(ConfigurationError::Invalid { file: file.to_owned(), problems }),
         }
     }
@@ -134,6 +145,8 @@ pub struct StoreConfiguration {
     limits: Limits,
     /// As [`Backend::sweep_older_than`] takes it; none leaves it at that one's default.
     sweep: Option<Option<Duration>>,
+    /// The file and its stores; there when all of it is read.
+    surroundings: Option<Surroundings>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,6 +202,9 @@ impl StoreConfiguration {
             Component::File(file) => Backend::from_file(file).grants(grants),
         };
         backend = backend.limits(self.limits.clone());
+        if let Some(surroundings) = &self.surroundings {
+            backend = backend.beside(surroundings.clone());
+        }
         if let Some(digest) = &self.digest {
             backend = backend.pin(digest);
         }
@@ -196,6 +212,20 @@ impl StoreConfiguration {
             Some(age) => backend.sweep_older_than(age),
             None => backend,
         })
+    }
+
+    /// What it is to the other stores of the file.
+    fn neighbour(&self) -> Neighbour {
+        #[cfg(feature = "network")]
+        let authorities = self.grants.authorities.clone();
+        #[cfg(not(feature = "network"))]
+        let authorities = Vec::new();
+        Neighbour {
+            store: self.name.clone(),
+            directories: self.grants.directories.clone(),
+            component: self.component().map(Path::to_owned),
+            authorities,
+        }
     }
 
     /// The component's file; none where it is built in.

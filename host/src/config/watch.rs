@@ -9,11 +9,11 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::Configuration;
+use super::{Configuration, ConfigurationError};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::instance::{runtime, spawn};
 use crate::swap::Serving;
@@ -130,6 +130,7 @@ pub(crate) async fn open(
         serving: Arc::clone(&serving),
         served: found,
         refused: None,
+        looking: None,
         shared: Arc::clone(&shared),
     };
     let task = spawn(watching.run()).abort_handle();
@@ -153,6 +154,17 @@ struct Found {
     /// What is in the files of the certificate authorities that it trusts; none where there is no
     /// such file.
     authorities: Vec<Option<Vec<u8>>>,
+}
+
+impl Found {
+    /// Whether both stand beside the same stores, which decides whether they may be opened.
+    fn is_beside(&self, other: &Self) -> bool {
+        match (self.backend.surroundings(), other.backend.surroundings()) {
+            (Some(ours), Some(others)) => ours.are(others),
+            (None, None) => true,
+            _ => false,
+        }
+    }
 }
 
 struct Look {
@@ -186,13 +198,20 @@ impl Place {
     }
 
     fn look_at(&self, files: &mut Vec<PathBuf>) -> Result<(Found, Backend)> {
+        // Of a pipe it would wait for the other end.
+        if let Ok(about) = std::fs::metadata(&self.file) {
+            crate::files::check(&about).map_err(|source| {
+                let error = ConfigurationError::Read { file: self.file.clone(), source };
+                Error::new(error.into(), Operation::Configure, None, &(&*self.store).into())
+            })?;
+        }
         let configuration = Configuration::from_file(&self.file)?;
         let store = configuration.store(&self.store)?;
         files.extend(store.component().map(Path::to_owned));
         let backend = store.backend()?;
         files.extend(backend.authorities().map(Path::to_owned));
         let (in_memory, digest) = backend.clone().read()?;
-        let authorities = backend.authorities().map(|file| std::fs::read(file).ok()).collect();
+        let authorities = backend.authorities().map(|file| crate::files::read(file).ok()).collect();
         Ok((Found { backend, digest, authorities }, in_memory))
     }
 }
@@ -204,6 +223,7 @@ struct Watching {
     /// What the watch has opened or swapped in last.
     served: Found,
     refused: Option<Refused>,
+    looking: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
 }
 
@@ -228,8 +248,20 @@ impl Watching {
                 Ok((found, backend)) => self.consider(found, backend, &changes).await,
                 Err(error) => self.refuse(error),
             }
+            self.look_at_directories();
             self.shared.state().status.checks += 1;
             changes.wait().await;
+        }
+    }
+
+    /// Looks whether the paths of the directories still name those that are open, on a thread that
+    /// may block. Nobody waits for it, and where it hangs there is no second one.
+    fn look_at_directories(&mut self) {
+        let is_idle = self.looking.as_ref().is_none_or(JoinHandle::is_finished);
+        if let (true, Ok(runtime)) = (is_idle, runtime()) {
+            let backend = self.serving.backend();
+            let look = move || backend.pool.preopens().look();
+            self.looking = Some(runtime.spawn_blocking(look));
         }
     }
 
@@ -239,7 +271,9 @@ impl Watching {
             self.shared.state().status.last_error = None;
             return;
         }
-        let refused = self.refused.take_if(|refused| refused.found != found || refused.is_due());
+        let refused = self.refused.take_if(|refused| {
+            refused.found != found || !refused.found.is_beside(&found) || refused.is_due()
+        });
         if self.refused.is_some() {
             return;
         }

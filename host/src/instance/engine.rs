@@ -2,6 +2,7 @@
 //! drives timers, the sockets of backends, and the threads on which async calls run.
 
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -65,6 +66,15 @@ pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHand
     running().spawn(task)
 }
 
+/// The folder of compiled code; none where it is not kept, or before there is an engine.
+static CACHE_DIR: OnceLock<PathBuf> = OnceLock::new();
+
+/// Where compiled code is kept: whoever may write there has it run outside of every sandbox. None
+/// where it is not kept.
+pub(crate) fn cache_dir() -> Option<PathBuf> {
+    CACHE_DIR.get().cloned()
+}
+
 /// The engine of this process, made at the first use. More than one would keep compiled code
 /// and its memory apart for nothing.
 ///
@@ -81,7 +91,10 @@ pub(crate) fn engine() -> wasmtime::Result<&'static Engine> {
     config.wasm_component_model_async(true);
     // Compiled code is kept in the user's cache folder. Without one every start compiles anew.
     match Cache::new(CacheConfig::new()) {
-        Ok(cache) => drop(config.cache(Some(cache))),
+        Ok(cache) => {
+            CACHE_DIR.get_or_init(|| cache.directory().clone());
+            config.cache(Some(cache));
+        }
         Err(error) => tracing::debug!("compiled code is not cached: {error:#}"),
     }
     let made = Engine::new(&config)?;

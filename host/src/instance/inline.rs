@@ -77,14 +77,14 @@ impl Inline {
 /// waiting, and to say so where it would wait for bytes. A file server, or a filesystem in
 /// another process, keeps neither.
 #[cfg(target_os = "linux")]
-pub(crate) fn is_possible(dir: &std::path::Path) -> bool {
+pub(crate) fn is_possible(dir: &std::fs::File) -> bool {
     const EXT: u64 = 0xef53;
     const XFS: u64 = 0x5846_5342;
     const BTRFS: u64 = 0x9123_683e;
-    rustix::fs::statfs(dir).is_ok_and(|about| matches!(about.f_type as u64, EXT | XFS | BTRFS))
+    rustix::fs::fstatfs(dir).is_ok_and(|about| matches!(about.f_type as u64, EXT | XFS | BTRFS))
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn is_possible(_: &std::path::Path) -> bool {
+pub(crate) fn is_possible(_: &std::fs::File) -> bool {
     false
 }

@@ -19,6 +19,7 @@ use crate::bindings::{
 use crate::error::{ErrorKind, LoadError, wrong_interface};
 #[cfg(feature = "network")]
 use crate::network::Network;
+use crate::wasi::Preopens;
 use crate::{Grants, Limits};
 
 /// After so many calls an instance is dropped, since its linear memory never shrinks.
@@ -54,6 +55,7 @@ pub(crate) struct Pool {
     component: InstancePre<HostState>,
     offered: Offered,
     grants: Grants,
+    preopens: Arc<Preopens>,
     limits: Limits,
     #[cfg(feature = "network")]
     network: Arc<Network>,
@@ -70,6 +72,7 @@ impl Pool {
         component: InstancePre<HostState>,
         offered: Offered,
         grants: Grants,
+        preopens: Arc<Preopens>,
         limits: Limits,
     ) -> Result<Self, LoadError> {
         Ok(Self {
@@ -78,6 +81,7 @@ impl Pool {
             component,
             offered,
             grants,
+            preopens,
             idle: Mutex::default(),
             turns: Arc::new(Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS))),
             limits,
@@ -89,13 +93,14 @@ impl Pool {
 
     /// The same without an instance, and with other directories.
     #[cfg(all(feature = "conformance", unix))]
-    pub(crate) fn with_grants(&self, grants: Grants) -> Self {
+    pub(crate) fn on(&self, preopens: Arc<Preopens>) -> Self {
         Self {
             #[cfg(feature = "network")]
             network: Arc::clone(&self.network),
             component: self.component.clone(),
             offered: self.offered.clone(),
-            grants,
+            grants: self.grants.clone(),
+            preopens,
             limits: self.limits.clone(),
             idle: Mutex::default(),
             turns: Arc::clone(&self.turns),
@@ -103,6 +108,11 @@ impl Pool {
             closing: Arc::default(),
             begins_inline: false,
         }
+    }
+
+    /// The directories that its instances share.
+    pub(crate) fn preopens(&self) -> &Preopens {
+        &self.preopens
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -202,8 +212,11 @@ impl Pool {
     }
 
     async fn instantiate(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
+        // Often enough to be noticed, and seldom enough to cost nothing.
+        self.preopens.look();
         let mut store = new_store(
             &self.grants,
+            &self.preopens,
             &self.limits,
             #[cfg(feature = "network")]
             &self.network,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 #[cfg(feature = "network")]
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -16,6 +16,7 @@ use super::{Deadline, Inline, engine};
 use crate::error::LoadError;
 #[cfg(feature = "network")]
 use crate::network::{Hooks, Network};
+use crate::wasi::Preopens;
 use crate::{Grants, Limits};
 
 /// What the header of one request or response may take up in memory, in bytes.
@@ -27,6 +28,8 @@ pub(crate) struct HostState {
     table: ResourceTable,
     pub(super) limiter: Limiter,
     pub(super) output: Output,
+    /// The directories that it is granted.
+    pub(crate) preopens: Arc<Preopens>,
     /// The deadline of the call that runs now.
     pub(crate) deadline: Arc<Deadline>,
     /// Where that call runs; none where it may block from the beginning.
@@ -61,23 +64,18 @@ impl HostState {
     }
 }
 
-/// A store for one instance with these grants and limits, its clock running.
+/// A store for one instance with these grants and limits, its clock running. `preopens` are the
+/// directories of the grants.
 pub(crate) fn new_store(
     grants: &Grants,
+    preopens: &Arc<Preopens>,
     limits: &Limits,
     #[cfg(feature = "network")] network: &Arc<Network>,
     deadline: Arc<Deadline>,
 ) -> Result<Store<HostState>, LoadError> {
     let mut wasi = WasiCtxBuilder::new();
-    // Calls run on threads that may block. Set first: each directory copies it.
+    // Calls run on threads that may block.
     wasi.allow_blocking_current_thread(true);
-    for dir in &grants.directories {
-        let perms = if dir.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-        wasi.preopened_dir(&dir.host, &dir.guest, perms).map_err(|source| {
-            let path = dir.host.display().to_string();
-            LoadError::Directory { path, source: source.into() }
-        })?;
-    }
     wasi.envs(&grants.env);
     let output = Output::default();
     wasi.stdout(output.stream("stdout")).stderr(output.stream("stderr"));
@@ -88,6 +86,7 @@ pub(crate) fn new_store(
         table,
         limiter: Limiter::new(limits),
         output,
+        preopens: Arc::clone(preopens),
         inline: None,
         #[cfg(feature = "network")]
         http: {

@@ -85,9 +85,9 @@ fn tls(authorities: &[PathBuf]) -> Result<ClientConfig, LoadError> {
             what: format!("the certificate authority in `{}`", file.display()),
             source,
         };
-        let found = CertificateDer::pem_file_iter(file).map_err(|e| wrong(e.into()))?;
+        let pem = crate::files::read(file).map_err(|e| wrong(e.into()))?;
         let mut count = 0;
-        for certificate in found {
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
             let certificate = certificate.map_err(|e| wrong(e.into()))?;
             roots.add(certificate).map_err(|e| wrong(e.into()))?;
             count += 1;

@@ -66,9 +66,9 @@ impl Bench {
     }
 
     /// The backend on `dir`, in an instance that has not run yet.
-    pub(super) fn open(&self, dir: &TempDir) -> ArtifactStore {
-        let serving = Serving::new(self.prepared.on(dir.path()));
-        crate::ArtifactStore { serving }.into()
+    pub(super) fn open(&self, dir: &TempDir) -> Result<ArtifactStore> {
+        let serving = Serving::new(self.prepared.on(dir.path())?);
+        Ok(crate::ArtifactStore { serving }.into())
     }
 
     pub(super) fn error(&self, error: io::Error) -> Error {

@@ -67,7 +67,7 @@ fn record(
     report: &mut Report,
 ) -> io::Result<Option<(Recording, bool)>> {
     let dir = tempfile::tempdir()?;
-    let store = bench.open(&dir);
+    let store = bench.open(&dir)?;
     for (key, value) in &scenario.before {
         if let Err(error) = store.put(key, value.clone()) {
             report.not_seen(format!("{}: {error}", scenario.name));
@@ -75,7 +75,7 @@ fn record(
         }
     }
     // What an instance knows is not known to the next.
-    let store = bench.open(&dir);
+    let store = bench.open(&dir)?;
     let failing = if kill > 0 { Failing::Killed(kill) } else { Failing::Never };
     bench.recorder.start(dir.path(), failing)?;
     let mut was_killed = false;
@@ -214,15 +214,18 @@ fn try_state(
     let unobserved = |what: String| {
         report.lock().unwrap_or_else(|e| e.into_inner()).not_seen(what);
     };
-    let made = tempfile::tempdir().and_then(|dir| state.make(dir.path()).map(|()| dir));
-    let dir = match made {
-        Ok(dir) => dir,
+    let made = tempfile::tempdir().and_then(|dir| {
+        state.make(dir.path())?;
+        let store = bench.open(&dir)?;
+        Ok((dir, store))
+    });
+    let (_dir, store) = match made {
+        Ok(made) => made,
         Err(error) => {
             unobserved(format!("{}: a state cannot be made: {error}", scenario.name));
             return Vec::new();
         }
     };
-    let store = bench.open(&dir);
     let expected = expected(scenario, &recording.events[..state.prefix]);
     let mut broken = Vec::new();
     let mut present = Vec::new();

@@ -113,7 +113,7 @@ impl Trial<'_> {
 
     /// Fills an empty directory.
     fn prepare(&self, dir: &TempDir) -> Result<()> {
-        let store = self.bench.open(dir);
+        let store = self.bench.open(dir)?;
         for (key, seed) in self.options.neighbours.iter().zip(100..) {
             store.put(key, value(seed, 300))?;
         }
@@ -122,7 +122,7 @@ impl Trial<'_> {
 
     /// Does the call in a new instance.
     fn call(&self, dir: &TempDir, failing: Failing) -> io::Result<(Answer, Option<Recording>)> {
-        let store = self.bench.open(dir);
+        let store = self.bench.open(dir)?;
         self.bench.recorder.start(dir.path(), failing)?;
         let answer = self.ask(&store);
         Ok((answer, self.bench.recorder.stop()))
@@ -173,7 +173,7 @@ impl Trial<'_> {
         if recording.is_some_and(|recording| recording.synced_again > 0) {
             broken.push((Rule::SyncedAgain, "a new file".into(), "a second sync".into()));
         }
-        let store = self.bench.open(&dir);
+        let store = self.bench.open(&dir)?;
         let new = match &self.case.call {
             Call::Change(step) => step.value().cloned(),
             Call::Get | Call::List => self.case.before.clone(),

@@ -1,0 +1,192 @@
+//! What a set of grants may not contain: the one place that decides it, when a backend is loaded.
+//!
+//! A backend may rename, replace and link whatever lies below a directory that it may write. So no
+//! grant, and no file that says what a backend is or may touch, has to be found through such a
+//! directory of another one.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+mod mounts;
+mod party;
+mod place;
+#[cfg(any(not(target_os = "linux"), test))]
+#[cfg_attr(target_os = "linux", allow(dead_code, reason = "it is tested only"))]
+mod portable;
+mod register;
+mod rules;
+mod way;
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(target_os = "linux"))]
+use portable as system;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::LoadError;
+use crate::grants::Directory;
+use crate::wasi::{Preopen, Preopens};
+use party::{Item, Kind, Party, What};
+use system::Mounts;
+
+/// A backend that is to be loaded, as far as the rules go.
+pub(super) struct Applicant<'a> {
+    /// How errors call it where no configuration names its store.
+    pub(super) name: &'a str,
+    pub(super) directories: &'a [Directory],
+    /// The file that its component was read from.
+    pub(super) component: Option<&'a Path>,
+    pub(super) authorities: &'a [PathBuf],
+    /// It is one of this library's own, which make no links.
+    pub(super) is_built_in: bool,
+    pub(super) surroundings: Option<&'a Surroundings>,
+}
+
+/// What is beside a store in its configuration.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "config"), allow(dead_code, reason = "there are no configurations"))]
+pub(crate) struct Surroundings {
+    /// The configuration.
+    pub(crate) file: PathBuf,
+    /// The store's own name in it.
+    pub(crate) store: String,
+    /// All stores of it, this one included.
+    pub(crate) stores: Arc<[Neighbour]>,
+}
+
+/// One store of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Neighbour {
+    pub(crate) store: String,
+    pub(crate) directories: Vec<Directory>,
+    /// The component's file; none where it is built in.
+    pub(crate) component: Option<PathBuf>,
+    pub(crate) authorities: Vec<PathBuf>,
+}
+
+/// What is beside a store is no part of it: two that differ in nothing else need no swap.
+impl PartialEq for Surroundings {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Surroundings {}
+
+impl Surroundings {
+    /// Whether a refusal beside the one holds beside the other, too.
+    #[cfg(feature = "config")]
+    pub(crate) fn are(&self, others: &Self) -> bool {
+        self.file == others.file && self.store == others.store && self.stores == others.stores
+    }
+}
+
+/// Opens the directories of a backend, once for all its instances, unless they are too near to
+/// something that they, or somebody else, may change.
+///
+/// # Errors
+///
+/// [`LoadError::Directory`] where one cannot be opened; [`LoadError::Read`] where the component's
+/// file is none any more; [`LoadError::Overlap`].
+pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError> {
+    let mut opened = Vec::new();
+    let mut items = Vec::new();
+    for Directory { host, guest, writable } in applicant.directories {
+        let failed = |source: std::io::Error| LoadError::Directory {
+            path: host.display().to_string(),
+            source: source.into(),
+        };
+        let path = std::path::absolute(host).map_err(failed)?;
+        let (dir, way) = system::open_dir(host).map_err(failed)?;
+        opened.push(Preopen::new(path, guest.clone(), dir, *writable));
+        items.push(Item { path: host.clone(), what: What::Directory { writable: *writable }, way });
+    }
+    let preopens = Arc::new(Preopens::new(opened));
+    let owner = match applicant.surroundings {
+        Some(Surroundings { store, .. }) => format!("store `{}`", store.escape_debug()),
+        None => format!("backend `{}`", applicant.name),
+    };
+    items.extend(party::files(applicant.component, applicant.authorities)?);
+    let party = Party { owner, kind: Kind::Applicant, is_trusted: applicant.is_built_in, items };
+    let mut beside = applicant.surroundings.map(party::beside).unwrap_or_default();
+    if !party.is_trusted {
+        beside.extend(party::cache());
+    }
+    // Whoever comes at the same time is compared with this one, or this one with it.
+    let mut register = register::lock();
+    let mounts = Mounts::default();
+    beside.extend(register.parties(&mounts));
+    rules::check(&party, &beside, &mounts)?;
+    register.add(party, &preopens);
+    Ok(preopens)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::{linux, portable};
+    use std::os::unix::fs::symlink;
+
+    /// What the systems that cannot be tested here do is what this one does.
+    #[test]
+    fn every_system_finds_the_same_way() {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        std::fs::create_dir_all(path("a/b/c")).unwrap();
+        std::fs::write(path("a/file"), "").unwrap();
+        for (target, link) in [
+            ("a/b", "relative"),
+            ("../b/../file", "a/b/up"),
+            ("loop", "loop"),
+            ("nowhere/at/all", "dangling"),
+        ] {
+            symlink(target, path(link)).unwrap();
+        }
+        symlink(path("relative"), path("absolute")).unwrap();
+        for name in [
+            "a",
+            "a/b/c",
+            "a/file",
+            "relative/c",
+            "absolute/c/..",
+            "a/b/up",
+            "absolute/up",
+            "loop",
+            "dangling",
+            "a/none/x",
+            "a/file/x",
+            "a/./b/../b//c/",
+            "a/b/c/../../../a",
+        ] {
+            let path = path(name);
+            match (linux::follow(&path), portable::follow(&path)) {
+                (Ok(linux), Ok(portable)) => {
+                    assert_eq!(linux.place.ids, portable.place.ids, "{name}");
+                    assert_eq!(linux.exists, portable.exists, "{name}");
+                    let crossings = |way: super::way::Way| -> Vec<_> {
+                        let all = way.crossings.into_iter();
+                        all.map(|it| (it.place.ids, it.path, it.is_link)).collect()
+                    };
+                    assert_eq!(crossings(linux), crossings(portable), "{name}");
+                }
+                (linux, portable) => assert!(linux.is_err() && portable.is_err(), "{name}"),
+            }
+            assert_eq!(linux::open_dir(&path).is_ok(), portable::open_dir(&path).is_ok(), "{name}");
+            assert_eq!(linux::open_dir(&path).is_ok(), path.is_dir(), "{name}");
+        }
+        assert!(linux::follow("".as_ref()).is_err() && portable::follow("".as_ref()).is_err());
+    }
+
+    /// Their text is not where they lead.
+    #[test]
+    fn a_link_of_proc_leads_to_what_is_open() {
+        let place = tempfile::tempdir().unwrap();
+        let (dir, way) = linux::open_dir(place.path()).unwrap();
+        std::fs::rename(place.path(), place.path().with_extension("moved")).unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&dir);
+        let (_, again) = linux::open_dir(format!("/proc/self/fd/{fd}").as_ref()).unwrap();
+        std::fs::rename(place.path().with_extension("moved"), place.path()).unwrap();
+        assert_eq!(way.place.ids, again.place.ids);
+    }
+}

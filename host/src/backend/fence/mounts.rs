@@ -1,0 +1,208 @@
+//! The mounts of Linux. A directory that is mounted in a second place has two chains of parents;
+//! what it is shows in the terms of its filesystem.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use super::linux::follow;
+use super::place::At;
+
+/// A directory or file of a mounted filesystem, and all below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Region {
+    /// The number of the filesystem, which all its mounts share.
+    device: Vec<u8>,
+    path: PathBuf,
+}
+
+impl Region {
+    pub(super) fn holds(&self, other: &Self) -> bool {
+        self.device == other.device && other.path.starts_with(&self.path)
+    }
+}
+
+/// What is mounted, read when it is first asked for.
+#[derive(Default)]
+pub(super) struct Mounts(OnceCell<BTreeMap<u64, Mount>>);
+
+struct Mount {
+    id: u64,
+    /// The one that it is mounted in.
+    parent: u64,
+    device: Vec<u8>,
+    /// Which directory of the filesystem is mounted.
+    root: PathBuf,
+    /// Where.
+    point: PathBuf,
+    /// Of an overlay, the directories that it lies over.
+    layers: Vec<PathBuf>,
+}
+
+impl Mounts {
+    /// The regions that something is: its own, and those that an overlay shows there.
+    pub(super) fn of(&self, at: &At) -> Vec<Region> {
+        let Some(mount) = self.mount(at.mount) else { return Vec::new() };
+        let Ok(rest) = at.path.strip_prefix(&mount.point) else { return Vec::new() };
+        self.regions(mount, rest)
+    }
+
+    /// The regions that are mounted below it.
+    pub(super) fn below(&self, at: &At) -> Vec<Region> {
+        let below = self.all().values().filter(|mount| self.is_below(mount, at));
+        below.flat_map(|mount| self.regions(mount, Path::new(""))).collect()
+    }
+
+    /// Whether a mount is seen below `at`, itself or by one that it is mounted in.
+    fn is_below(&self, mount: &Mount, at: &At) -> bool {
+        let mut mount = mount;
+        // There is no circle in a list of the system, and where there were one this would end.
+        for _ in 0..self.all().len() {
+            if mount.id == at.mount {
+                return false;
+            }
+            if mount.parent == at.mount {
+                return mount.point != at.path && mount.point.starts_with(&at.path);
+            }
+            match self.mount(mount.parent) {
+                Some(parent) => mount = parent,
+                None => return false,
+            }
+        }
+        false
+    }
+
+    fn regions(&self, mount: &Mount, rest: &Path) -> Vec<Region> {
+        let region = |device: &[u8], root: &Path| {
+            let path = root.components().chain(rest.components()).collect();
+            Region { device: device.to_vec(), path }
+        };
+        let mut regions = vec![region(&mount.device, &mount.root)];
+        for layer in &mount.layers {
+            let at = follow(layer).ok().filter(|way| way.exists).and_then(|way| way.place.at);
+            let Some((at, below)) = at.and_then(|at| Some((self.mount(at.mount)?, at.path))) else {
+                // One of another time or namespace.
+                continue;
+            };
+            if let Ok(layer) = below.strip_prefix(&at.point) {
+                regions.push(region(&at.device, &at.root.join(layer).join(mount.root_within())));
+            }
+        }
+        regions
+    }
+
+    fn mount(&self, id: u64) -> Option<&Mount> {
+        self.all().get(&id)
+    }
+
+    fn all(&self) -> &BTreeMap<u64, Mount> {
+        self.0.get_or_init(|| {
+            let text = std::fs::read("/proc/thread-self/mountinfo").unwrap_or_default();
+            let mounts = text.split(|byte| *byte == b'\n').filter_map(Mount::parse);
+            mounts.map(|mount| (mount.id, mount)).collect()
+        })
+    }
+}
+
+impl Mount {
+    /// One line, as `proc_pid_mountinfo(5)` describes it.
+    fn parse(line: &[u8]) -> Option<Self> {
+        let mut words = line.split(|byte| *byte == b' ');
+        let id = number(words.next()?)?;
+        let parent = number(words.next()?)?;
+        let device = words.next()?.to_vec();
+        let (root, point) = (path(unescaped(words.next()?)), path(unescaped(words.next()?)));
+        // The mount's options, and what else there may be, to a dash.
+        let mut words = words.skip_while(|word| *word != b"-").skip(1);
+        let kind = words.next()?;
+        let options = words.nth(1).unwrap_or_default();
+        let layers = if kind == b"overlay" { layers(options) } else { Vec::new() };
+        Some(Self { id, parent, device, root, point, layers })
+    }
+
+    /// Which directory of the filesystem is mounted, without the `/` before it.
+    fn root_within(&self) -> PathBuf {
+        self.root.components().skip(1).collect()
+    }
+}
+
+fn number(word: &[u8]) -> Option<u64> {
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// The layers of an overlay, from the options of its mount.
+fn layers(options: &[u8]) -> Vec<PathBuf> {
+    let mut layers = Vec::new();
+    for option in options.split(|byte| *byte == b',') {
+        let mut sides = option.splitn(2, |byte| *byte == b'=');
+        let (Some(name), Some(value)) = (sides.next(), sides.next()) else { continue };
+        if matches!(name, b"lowerdir" | b"lowerdir+" | b"upperdir" | b"datadir+") {
+            layers.extend(separated(&unescaped(value)).into_iter().map(path));
+        }
+    }
+    layers.retain(|layer| layer.is_absolute());
+    layers
+}
+
+/// The parts between colons; a backslash takes its meaning from the next byte.
+fn separated(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut parts = vec![Vec::new()];
+    let mut bytes = value.iter();
+    while let Some(byte) = bytes.next() {
+        match (byte, parts.last_mut()) {
+            (b':', _) => parts.push(Vec::new()),
+            (b'\\', Some(part)) => part.extend(bytes.next()),
+            (byte, Some(part)) => part.push(*byte),
+            (_, None) => {}
+        }
+    }
+    parts
+}
+
+/// A word in which some bytes are written as a backslash and three octal digits.
+fn unescaped(word: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(word.len());
+    let mut left = word;
+    while let Some((byte, rest)) = left.split_first() {
+        let digits = rest.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match escaped.filter(|_| *byte == b'\\') {
+            Some(escaped) => {
+                bytes.push(escaped);
+                left = &rest[3..];
+            }
+            None => {
+                bytes.push(*byte);
+                left = rest;
+            }
+        }
+    }
+    bytes
+}
+
+fn path(bytes: Vec<u8>) -> PathBuf {
+    OsString::from_vec(bytes).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_system_is_read_with_its_escapes() {
+        let line = br"36 35 98:0 /mnt\0401 /a\134b rw,noatime master:1 - ext3 /dev/root rw";
+        let mount = Mount::parse(line).unwrap();
+        assert_eq!((mount.id, mount.parent, &*mount.device), (36, 35, &b"98:0"[..]));
+        assert_eq!((mount.root, mount.point), ("/mnt 1".into(), r"/a\b".into()));
+        assert!(Mount::parse(b"36 35 98:0").is_none());
+        assert!(Mount::parse(b"").is_none());
+    }
+
+    #[test]
+    fn the_layers_of_an_overlay_are_its_directories() {
+        let options = br"rw,lowerdir=/a\134:b:/c,upperdir=/d\054e,workdir=/w,xino=on";
+        assert_eq!(layers(options), ["/a:b", "/c", "/d,e"].map(PathBuf::from));
+    }
+}

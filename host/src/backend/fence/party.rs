@@ -1,0 +1,161 @@
+//! Who has which directories, and needs which files.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+use std::{io, thread};
+
+use super::way::Way;
+use super::{Neighbour, Surroundings, system};
+use crate::error::LoadError;
+use crate::instance::cache_dir;
+use crate::telemetry;
+
+/// How long a path of another store is looked at. A file server that is gone does not keep a store
+/// from being opened that has nothing to do with it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same for further ones after one that did not answer.
+const LEAST: Duration = Duration::from_millis(500);
+
+/// A backend, or whoever else has something that no backend may touch.
+#[derive(Clone)]
+pub(super) struct Party {
+    /// How messages call it.
+    pub(super) owner: String,
+    pub(super) kind: Kind,
+    /// Its component is one of this library's own.
+    pub(super) is_trusted: bool,
+    pub(super) items: Vec<Item>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The one that is to be loaded.
+    Applicant,
+    /// A store of the same configuration, open or not.
+    Configured,
+    /// A backend that is open in this process.
+    Open,
+    /// The configuration itself, the cache.
+    Host,
+}
+
+/// A directory or file, and how its path led there.
+#[derive(Clone)]
+pub(super) struct Item {
+    /// As it was named.
+    pub(super) path: PathBuf,
+    pub(super) what: What,
+    pub(super) way: Way,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// A grant.
+    Directory { writable: bool },
+    /// A file or folder that the host itself relies on: what it is to its owner.
+    Protected(&'static str),
+}
+
+const COMPONENT: What = What::Protected("the component");
+const AUTHORITY: What = What::Protected("a certificate authority");
+
+/// The files of a backend that is being loaded. They have been read; what is gone since then leaves
+/// the directory that it was in.
+pub(super) fn files(
+    component: Option<&Path>,
+    authorities: &[PathBuf],
+) -> Result<Vec<Item>, LoadError> {
+    let component = component.map(|file| (file, COMPONENT));
+    let authorities = authorities.iter().map(|file| (file.as_path(), AUTHORITY));
+    let files = component.into_iter().chain(authorities).map(|(path, what)| {
+        let way = system::follow(path).map_err(LoadError::Read)?;
+        Ok(Item { path: path.to_owned(), what, way })
+    });
+    files.collect()
+}
+
+/// The folder of compiled code, which is run as it is.
+pub(super) fn cache() -> Option<Party> {
+    let path = cache_dir()?;
+    let way = system::follow(&path).ok()?;
+    let items = vec![Item { path, what: What::Protected("the cache of compiled code"), way }];
+    Some(Party { owner: "this host".into(), kind: Kind::Host, is_trusted: true, items })
+}
+
+/// The configuration, and its other stores.
+pub(super) fn beside(surroundings: &Surroundings) -> Vec<Party> {
+    let Surroundings { file, store, stores } = surroundings;
+    let host =
+        Party { owner: "this host".into(), kind: Kind::Host, is_trusted: true, items: Vec::new() };
+    let mut parties = vec![host];
+    // It has been read.
+    if let Ok(way) = system::follow(file) {
+        let what = What::Protected("the configuration");
+        parties[0].items.push(Item { path: file.clone(), what, way });
+    }
+    let mut named = Vec::new();
+    for neighbour in stores.iter().filter(|neighbour| neighbour.store != *store) {
+        let Neighbour { store, directories, component, authorities } = neighbour;
+        let at = parties.len();
+        let directories = directories.iter().map(|dir| {
+            let what = What::Directory { writable: dir.writable };
+            (at, dir.host.clone(), what)
+        });
+        named.extend(directories);
+        named.extend(component.iter().map(|file| (at, file.clone(), COMPONENT)));
+        named.extend(authorities.iter().map(|file| (at, file.clone(), AUTHORITY)));
+        parties.push(Party {
+            owner: format!("store `{}`", store.escape_debug()),
+            kind: Kind::Configured,
+            is_trusted: component.is_none(),
+            items: Vec::new(),
+        });
+    }
+    let paths = named.iter().map(|(_, path, _)| path.clone()).collect();
+    for ((at, path, what), way) in named.into_iter().zip(ways(paths)) {
+        match way {
+            Some(Ok(way)) => parties[at].items.push(Item { path, what, way }),
+            // Whoever loads it learns what is wrong with it.
+            Some(Err(_)) => {}
+            None => telemetry::silent(&parties[at].owner, &path),
+        }
+    }
+    parties
+}
+
+/// The ways that all these paths lead, on a thread that may hang; none for a path that does not
+/// answer.
+fn ways(paths: Vec<PathBuf>) -> Vec<Option<io::Result<Way>>> {
+    let mut found = Vec::new();
+    let mut patience = PATIENCE;
+    while found.len() < paths.len() {
+        let left = paths[found.len()..].to_vec();
+        let (sender, receiver) = sync_channel(left.len());
+        let look = move || {
+            for path in left {
+                // Nobody listens where it has taken too long.
+                let _ = sender.send(system::follow(&path));
+            }
+        };
+        let name = "artifact-store-look".to_owned();
+        if thread::Builder::new().name(name).spawn(look).is_err() {
+            // Without a thread it is looked at here.
+            found.extend(paths[found.len()..].iter().map(|path| Some(system::follow(path))));
+            break;
+        }
+        while found.len() < paths.len() {
+            match receiver.recv_timeout(patience) {
+                Ok(way) => found.push(Some(way)),
+                Err(_) => {
+                    found.push(None);
+                    // The next one may well be in the same place.
+                    patience = (patience / 4).max(LEAST);
+                    break;
+                }
+            }
+        }
+    }
+    found
+}

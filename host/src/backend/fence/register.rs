@@ -1,0 +1,52 @@
+//! What is granted to the backends that are open in this process.
+
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use super::party::{Item, Kind, Party, What};
+use super::system::{self, Mounts};
+use crate::wasi::Preopens;
+
+static REGISTER: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
+
+struct Entry {
+    party: Party,
+    /// Gone when the backend and all its instances are.
+    preopens: Weak<Preopens>,
+}
+
+/// Held while a backend is compared with those that are open and becomes one of them.
+pub(super) struct Register(MutexGuard<'static, Vec<Entry>>);
+
+pub(super) fn lock() -> Register {
+    Register(REGISTER.lock().unwrap_or_else(|e| e.into_inner()))
+}
+
+impl Register {
+    /// The open backends, with their directories where they are now.
+    pub(super) fn parties(&mut self, mounts: &Mounts) -> Vec<Party> {
+        self.0.retain(|entry| entry.preopens.strong_count() > 0);
+        let open = self.0.iter().filter_map(|Entry { party, preopens }| {
+            let preopens = preopens.upgrade()?;
+            let mut party = Party { kind: Kind::Open, ..party.clone() };
+            let is_directory = |item: &&mut Item| matches!(item.what, What::Directory { .. });
+            let directories = party.items.iter_mut().filter(is_directory);
+            for (item, preopen) in directories.zip(preopens.iter()) {
+                if let Some(at) = system::at(preopen.file()) {
+                    // What it lay in when it was opened tells nothing where this is known.
+                    if !mounts.of(&at).is_empty() {
+                        item.way.place.ids.truncate(1);
+                    }
+                    item.way.place.at = Some(at);
+                }
+            }
+            Some(party)
+        });
+        open.collect()
+    }
+
+    pub(super) fn add(&mut self, party: Party, preopens: &Arc<Preopens>) {
+        if !party.items.is_empty() {
+            self.0.push(Entry { party, preopens: Arc::downgrade(preopens) });
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What has to be apart.
+//!
+//! 1. A directory that a backend may write neither holds another grant nor lies in one, of the same
+//!    backend, of its configuration, or of the process; nor is it granted twice to one backend. Two
+//!    backends may have the same directory, and those of this library may be open on nested ones.
+//! 2. No grant is found through a link that lies in a directory which a backend may write.
+//! 3. A directory that a foreign backend may write holds nothing that the host relies on.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
+use super::party::{Item, Kind, Party, What};
+use super::place::Seen;
+use super::system::Mounts;
+use crate::error::LoadError;
+
+/// # Errors
+///
+/// [`LoadError::Overlap`] with the first thing that breaks a rule.
+pub(super) fn check(applicant: &Party, others: &[Party], mounts: &Mounts) -> Result<(), LoadError> {
+    let applicant = Looked::at(applicant, mounts);
+    let others: Vec<_> = others.iter().map(|party| Looked::at(party, mounts)).collect();
+    let all = || std::iter::once(&applicant).chain(&others);
+    for (n, mine) in applicant.directories().enumerate() {
+        for other in applicant.directories().skip(n + 1) {
+            mine.apart_from(other, &applicant, &applicant)?;
+        }
+        for (party, other) in others.iter().flat_map(|it| it.directories().map(move |d| (it, d))) {
+            let are_ours = party.party.is_trusted && applicant.party.is_trusted;
+            if !(party.party.kind == Kind::Open && are_ours) {
+                mine.apart_from(other, &applicant, party)?;
+            }
+        }
+        for party in all() {
+            for other in party.directories().filter(|other| other.is_written()) {
+                mine.not_found_through(other, &applicant, party)?;
+            }
+        }
+    }
+    for party in all().filter(|party| !party.party.is_trusted) {
+        let relied_on: Vec<_> = match party.party.kind {
+            Kind::Applicant => all().collect(),
+            // What else there is was compared with it when that was loaded.
+            Kind::Open => {
+                let is_new =
+                    |of: &&Looked<'_>| matches!(of.party.kind, Kind::Applicant | Kind::Host);
+                all().filter(is_new).collect()
+            }
+            // It is refused when it is loaded.
+            Kind::Configured | Kind::Host => continue,
+        };
+        for directory in party.directories().filter(|directory| directory.is_written()) {
+            for of in &relied_on {
+                for file in of.protected() {
+                    directory.holds_nothing_of(file, party, of)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A party whose directories are compared with others.
+struct Looked<'a> {
+    party: &'a Party,
+    items: Vec<LookedAt<'a>>,
+}
+
+struct LookedAt<'a> {
+    item: &'a Item,
+    mounts: &'a Mounts,
+    /// Compared with nothing, it costs nothing.
+    seen: OnceCell<Seen>,
+}
+
+impl<'a> Looked<'a> {
+    fn at(party: &'a Party, mounts: &'a Mounts) -> Self {
+        let looked_at = |item| LookedAt { item, mounts, seen: OnceCell::new() };
+        Self { party, items: party.items.iter().map(looked_at).collect() }
+    }
+
+    fn directories(&self) -> impl Iterator<Item = &LookedAt<'a>> {
+        self.items.iter().filter(|at| matches!(at.item.what, What::Directory { .. }))
+    }
+
+    fn protected(&self) -> impl Iterator<Item = &LookedAt<'a>> {
+        self.items.iter().filter(|at| matches!(at.item.what, What::Protected(_)))
+    }
+
+    /// How the other side's owner is called beside this one.
+    fn name(&self) -> &str {
+        match self.party.kind {
+            Kind::Applicant => "the same backend",
+            _ => &self.party.owner,
+        }
+    }
+}
+
+impl LookedAt<'_> {
+    fn seen(&self) -> &Seen {
+        self.seen.get_or_init(|| self.item.way.place.seen(self.mounts))
+    }
+
+    fn is_writable(&self) -> bool {
+        self.item.what == What::Directory { writable: true }
+    }
+
+    /// Whether somebody may write there now.
+    fn is_written(&self) -> bool {
+        self.is_writable() && self.item.way.exists
+    }
+
+    /// The first rule, with this one of the applicant and `other` of `party`.
+    fn apart_from(
+        &self,
+        other: &Self,
+        applicant: &Looked<'_>,
+        party: &Looked<'_>,
+    ) -> Result<(), LoadError> {
+        if !self.is_writable() && !other.is_writable() {
+            return Ok(());
+        }
+        let how = match other.item.way.exists {
+            // What will be made there lies in this one.
+            false => self.seen().holds(other.seen()).then_some("holds"),
+            true if self.seen().is(other.seen()) => {
+                (party.party.kind == Kind::Applicant).then_some("is the same as")
+            }
+            true if self.seen().holds(other.seen()) => Some("holds"),
+            true => other.seen().holds(self.seen()).then_some("lies in"),
+        };
+        let Some(how) = how else { return Ok(()) };
+        let kind = if other.is_writable() { "writable" } else { "read-only" };
+        let whose = format!("a {kind} directory of {}", party.name());
+        Err(self.overlap(applicant, how, other.item.path.clone(), whose))
+    }
+
+    /// The second rule, with this one of `applicant` and `writable` of `party`.
+    fn not_found_through(
+        &self,
+        writable: &Self,
+        applicant: &Looked<'_>,
+        party: &Looked<'_>,
+    ) -> Result<(), LoadError> {
+        let Some(path) = self.crossing(writable, party) else { return Ok(()) };
+        let whose = format!("which {} may change", party.name());
+        Err(self.overlap(applicant, "is found through", path, whose))
+    }
+
+    /// The third rule, with this one of `party` and `file` of `of`.
+    fn holds_nothing_of(
+        &self,
+        file: &Self,
+        party: &Looked<'_>,
+        of: &Looked<'_>,
+    ) -> Result<(), LoadError> {
+        let how = if self.seen().holds(file.seen()) {
+            "holds"
+        } else if file.item.way.exists && file.seen().holds(self.seen()) {
+            "lies in"
+        } else if file.crossing(self, party).is_some() {
+            "holds a part of the way to"
+        } else {
+            return Ok(());
+        };
+        let What::Protected(what) = file.item.what else { return Ok(()) };
+        let whose = match of.party.kind {
+            Kind::Host => what.to_owned(),
+            _ if std::ptr::eq(of.party, party.party) => format!("{what} of the same backend"),
+            _ => format!("{what} of {}", of.party.owner),
+        };
+        Err(self.overlap(party, how, file.item.path.clone(), whose))
+    }
+
+    /// What on the way to this one `party` may change, which may write `writable`: a link in it or,
+    /// by renaming, the way up from a directory in it.
+    fn crossing(&self, writable: &Self, party: &Looked<'_>) -> Option<PathBuf> {
+        let crossing = self.item.way.crossings.iter().find(|crossing| {
+            let seen = crossing.place.seen(self.mounts);
+            let may_move = || !party.party.is_trusted && !writable.seen().is(&seen);
+            writable.seen().holds(&seen) && (crossing.is_link || may_move())
+        });
+        crossing.map(|crossing| crossing.path.clone())
+    }
+
+    /// The error of this directory of `party`.
+    fn overlap(
+        &self,
+        party: &Looked<'_>,
+        how: &'static str,
+        other: PathBuf,
+        whose: String,
+    ) -> LoadError {
+        let (directory, owner) = (self.item.path.clone(), party.party.owner.clone());
+        LoadError::Overlap { directory, owner, how, other, whose }
+    }
+}

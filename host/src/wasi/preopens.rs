@@ -1,0 +1,128 @@
+//! The granted directories: opened once, when a backend is loaded, for all its instances and for
+//! both generations of WASI. No path is resolved again, so that nobody who changes what a path
+//! names changes what a backend reaches.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wasmtime::component::{Linker, Resource};
+use wasmtime::error::Context as _;
+use wasmtime::{Result, StoreContextMut};
+use wasmtime_wasi::filesystem::{Descriptor, Dir, OpenMode};
+use wasmtime_wasi::{FsPerms, WasiView};
+
+use crate::instance::HostState;
+use crate::telemetry;
+
+const P2: &str = "wasi:filesystem/preopens@0.2.12";
+const P3: &str = "wasi:filesystem/preopens@0.3.0";
+const GET_DIRECTORIES: &str = "get-directories";
+
+/// All directories that one backend is granted.
+#[derive(Default)]
+pub(crate) struct Preopens(Vec<Preopen>);
+
+/// One granted directory.
+pub(crate) struct Preopen {
+    /// Its absolute path when it was opened, links included.
+    path: PathBuf,
+    guest: String,
+    dir: Dir,
+    /// Whether it was said that the path names something else by now.
+    is_told: AtomicBool,
+}
+
+impl Preopen {
+    /// `path` is where `dir` was opened, and `guest` how the component sees it.
+    pub(crate) fn new(path: PathBuf, guest: String, dir: File, writable: bool) -> Self {
+        let (perms, mode) = match writable {
+            true => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
+            false => (FsPerms::ReadOnly, OpenMode::READ),
+        };
+        // Calls run on threads that may block.
+        let dir = Dir::new(dir, perms, mode, true);
+        Self { path, guest, dir, is_told: AtomicBool::new(false) }
+    }
+
+    /// The directory that every instance shares.
+    pub(crate) fn file(&self) -> &File {
+        &self.dir.dir
+    }
+}
+
+impl Preopens {
+    pub(crate) fn new(opened: Vec<Preopen>) -> Self {
+        Self(opened)
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Preopen> {
+        self.0.iter()
+    }
+
+    /// Says, once for each directory, where its path names another one by now, or none: whoever
+    /// opens the path anew does not find what this backend stores.
+    pub(crate) fn look(&self) {
+        for Preopen { path, dir, is_told, .. } in &self.0 {
+            if is_told.load(Ordering::Relaxed) {
+                continue;
+            }
+            let Some(instead) = found_instead(path, &dir.dir) else { continue };
+            if !is_told.swap(true, Ordering::Relaxed) {
+                telemetry::moved(path, instead);
+            }
+        }
+    }
+}
+
+/// What `path` names, where that is not `opened`. A path that cannot be looked at tells nothing.
+fn found_instead(path: &std::path::Path, opened: &File) -> Option<&'static str> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_dir() => Some("no directory"),
+        Ok(found) => is_other(&found, opened).then_some("another directory"),
+        Err(error) => {
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+                .then_some("no directory")
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_other(found: &std::fs::Metadata, opened: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |about: &std::fs::Metadata| (about.dev(), about.ino());
+    opened.metadata().is_ok_and(|opened| id(&opened) != id(found))
+}
+
+/// Windows neither renames nor removes a directory that is open.
+#[cfg(not(unix))]
+fn is_other(_: &std::fs::Metadata, _: &File) -> bool {
+    false
+}
+
+/// Puts the directories that are open already in the place of those that wasmtime would open for
+/// each instance.
+pub(crate) fn link(linker: &mut Linker<HostState>) -> Result<()> {
+    for generation in [P2, P3] {
+        linker.instance(generation)?.func_wrap(
+            GET_DIRECTORIES,
+            |mut store: StoreContextMut<'_, HostState>, (): ()| {
+                Ok((directories(store.data_mut())?,))
+            },
+        )?;
+    }
+    Ok(())
+}
+
+fn directories(state: &mut HostState) -> Result<Vec<(Resource<Descriptor>, String)>> {
+    let preopens = Arc::clone(&state.preopens);
+    let table = state.ctx().table;
+    let pushed = preopens.iter().map(|Preopen { guest, dir, .. }| {
+        let descriptor = table.push(Descriptor::Dir(dir.clone()));
+        let descriptor = descriptor.with_context(|| format!("no handle is left for `{guest}`"))?;
+        Ok((descriptor, guest.clone()))
+    });
+    pushed.collect()
+}

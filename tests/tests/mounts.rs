@@ -1,0 +1,326 @@
+//! Grants where directories are mounted in several places, and over each other. Where the system
+//! does not permit such mounts the tests are ignored, and say so.
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    #[cfg(target_os = "linux")]
+    if let Ok(scene) = std::env::var(linux::SCENE) {
+        return linux::play(&scene);
+    }
+    #[cfg(target_os = "linux")]
+    let (names, is_possible) = (linux::SCENES.map(|(name, _)| name), linux::can_mount());
+    #[cfg(not(target_os = "linux"))]
+    let (names, is_possible) = (["needs_linux"], false);
+    if !is_possible {
+        eprintln!("ignored: this system lets nobody mount a tmpfs with `unshare -rm`");
+    }
+    let trials = names.map(|name| {
+        let trial = Trial::test(name, move || {
+            #[cfg(target_os = "linux")]
+            linux::run(name)?;
+            Ok(())
+        });
+        #[cfg(target_os = "linux")]
+        let is_possible = is_possible && (name != linux::FROZEN || linux::can_freeze());
+        trial.with_ignored_flag(!is_possible)
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use artifact_store::blocking::ArtifactStore;
+    use artifact_store::{Backend, ErrorKind, Grants, LoadError};
+    use artifact_store_tests::{guest, logged};
+    use libtest_mimic::Failed;
+
+    /// Names the scene that this process was started for, in a namespace of its own.
+    pub const SCENE: &str = "ARTIFACT_STORE_TEST_SCENE";
+    const DIR: &str = "ARTIFACT_STORE_TEST_DIR";
+
+    type Scene = (&'static str, fn(&Place));
+
+    /// What needs a filesystem in another process.
+    pub const FROZEN: &str = "a_neighbour_that_does_not_answer_keeps_no_store_waiting";
+
+    pub const SCENES: [Scene; 10] = [
+        ("a_directory_that_is_mounted_elsewhere_is_where_it_lies", bound_elsewhere),
+        ("what_is_mounted_in_a_directory_lies_in_it", bound_within),
+        ("the_same_directory_by_two_mounts_is_one", bound_twice),
+        ("a_configuration_that_is_mounted_is_where_it_lies", bound_file),
+        ("mounts_with_odd_names_are_understood", odd_names),
+        ("an_overlay_shares_the_directories_that_it_lies_over", overlay),
+        ("a_store_goes_on_below_a_mount_that_comes_over_it", mounted_over),
+        ("a_mount_that_covers_a_directory_is_not_in_it", covered),
+        ("without_proc_parents_are_compared", without_proc),
+        (FROZEN, frozen),
+    ];
+
+    pub fn can_mount() -> bool {
+        let Ok(dir) = tempfile::tempdir() else { return false };
+        let mount = ["-rm", "mount", "-t", "tmpfs", "none"];
+        let tried = Command::new("unshare").args(mount).arg(dir.path()).output();
+        tried.is_ok_and(|output| output.status.success())
+    }
+
+    pub fn can_freeze() -> bool {
+        Command::new("bindfs").arg("--version").output().is_ok() && Path::new("/dev/fuse").exists()
+    }
+
+    /// Runs a scene in a namespace, which takes its mounts with it when it ends.
+    pub fn run(scene: &str) -> Result<(), Failed> {
+        let dir = tempfile::tempdir()?;
+        let output = Command::new("unshare")
+            .arg("-rm")
+            .arg(std::env::current_exe()?)
+            .env(SCENE, scene)
+            .env(DIR, dir.path())
+            .output()?;
+        match output.status.success() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+        }
+    }
+
+    pub fn play(scene: &str) {
+        let (_, scene) = SCENES.into_iter().find(|(name, _)| *name == scene).expect("a scene");
+        let dir = PathBuf::from(std::env::var_os(DIR).expect("the parent sets it"));
+        for name in ["data/sub/deep", "other", "view"] {
+            fs::create_dir_all(dir.join(name)).unwrap();
+        }
+        scene(&Place(dir));
+    }
+
+    pub struct Place(PathBuf);
+
+    impl Place {
+        fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+            self.0.join(name)
+        }
+
+        fn bind(&self, from: &str, to: &str) {
+            mount([OsStr::new("--bind"), self.path(from).as_ref(), self.path(to).as_ref()]);
+        }
+
+        fn tmpfs(&self, at: &str) {
+            let at = self.path(at);
+            mount([OsStr::new("-t"), "tmpfs".as_ref(), "none".as_ref(), at.as_ref()]);
+        }
+
+        fn grants(&self, writable: &str, fixed: &str) -> Grants {
+            let grants = Grants::none().read_write(self.path(writable), "/");
+            grants.read_only(self.path(fixed), "/fixed")
+        }
+
+        fn open(&self, grants: Grants) -> Result<ArtifactStore, artifact_store::Error> {
+            ArtifactStore::open(Backend::from_file(guest("intruder")).grants(grants))
+        }
+
+        fn foreign_on(&self, dir: &str) -> Result<ArtifactStore, artifact_store::Error> {
+            self.open(Grants::none().read_write(self.path(dir), "/"))
+        }
+
+        /// Neither one backend may have both, nor two at the same time, in either order.
+        #[track_caller]
+        fn apart(&self, one: &str, other: &str) {
+            refused(self.open(self.grants(one, other)));
+            refused(self.open(self.grants(other, one)));
+            for (first, second) in [(one, other), (other, one)] {
+                let open = self.foreign_on(first).unwrap();
+                refused(self.foreign_on(second));
+                drop(open);
+            }
+        }
+
+        #[track_caller]
+        fn together(&self, one: &str, other: &str) {
+            self.open(self.grants(one, other)).unwrap();
+        }
+    }
+
+    fn mount<const N: usize>(arguments: [&OsStr; N]) {
+        let status = Command::new("mount").args(arguments).status().unwrap();
+        assert!(status.success(), "mount {arguments:?}");
+    }
+
+    #[track_caller]
+    fn refused(opened: Result<ArtifactStore, artifact_store::Error>) {
+        let error = opened.err().expect("it is refused");
+        assert!(matches!(error.kind(), ErrorKind::Load(LoadError::Overlap { .. })), "{error:?}");
+    }
+
+    fn bound_elsewhere(place: &Place) {
+        place.bind("data/sub", "view");
+        place.apart("data", "view");
+        place.apart("data", "view/deep");
+        place.apart("data/sub", "view/deep");
+        place.apart("view", "data/sub/deep");
+        place.together("data/sub/deep", "other");
+        // A link that lies in the one is one in the other.
+        symlink("../../other", place.path("data/sub/link")).unwrap();
+        fs::create_dir(place.path("third")).unwrap();
+        symlink("../third", place.path("data/sub/deep/link")).unwrap();
+        fs::create_dir(place.path("view/third")).unwrap();
+        refused(place.open(place.grants("data/sub", "view/deep/link")));
+        refused(place.open(place.grants("data/sub/deep", "view/deep/link")));
+    }
+
+    fn bound_within(place: &Place) {
+        fs::create_dir_all(place.path("other/inner/most")).unwrap();
+        fs::create_dir(place.path("neighbour")).unwrap();
+        place.bind("other/inner", "data/sub");
+        // All of that can be written through `data`.
+        place.apart("data", "other/inner/most");
+        place.apart("data", "other/inner");
+        place.together("data", "neighbour");
+        // A mount in a mount.
+        place.tmpfs("data/sub/most");
+        fs::create_dir(place.path("data/sub/most/x")).unwrap();
+        place.apart("data", "data/sub/most/x");
+        place.bind("neighbour", "data/sub/most/x");
+        place.apart("data", "neighbour");
+    }
+
+    fn bound_twice(place: &Place) {
+        place.bind("data", "view");
+        refused(place.open(place.grants("data", "view")));
+        // Two backends may share one directory.
+        let _one = place.foreign_on("data").unwrap();
+        let _other = place.foreign_on("view").unwrap();
+        refused(place.foreign_on("view/sub"));
+    }
+
+    fn bound_file(place: &Place) {
+        let text = format!(
+            "[stores.main]\nbackend = '{}'\ndirectories = [{{ host = '{}' }}]\n",
+            guest("intruder").display(),
+            place.path("data").display()
+        );
+        fs::write(place.path("data/real.toml"), text).unwrap();
+        fs::write(place.path("other/stores.toml"), "").unwrap();
+        place.bind("data/real.toml", "other/stores.toml");
+        refused(ArtifactStore::open_configured(place.path("other/stores.toml"), "main"));
+        // And the other way round.
+        fs::copy(place.path("data/real.toml"), place.path("view/stores.toml")).unwrap();
+        place.bind("view/stores.toml", "data/real.toml");
+        refused(ArtifactStore::open_configured(place.path("view/stores.toml"), "main"));
+    }
+
+    fn odd_names(place: &Place) {
+        for (n, name) in
+            ["a b", "tab\there", "new\nline", r"back\slash", r"\040", "ü", "#"].iter().enumerate()
+        {
+            let (outer, inner) = (format!("{n}/{name}"), format!("{n}/{name}/in {name}"));
+            fs::create_dir_all(place.path(&inner)).unwrap();
+            let view = format!("{name} {n}");
+            fs::create_dir(place.path(&view)).unwrap();
+            place.bind(&inner, &view);
+            refused(place.open(place.grants(&outer, &view)));
+            refused(place.open(place.grants(&view, &outer)));
+        }
+    }
+
+    fn overlay(place: &Place) {
+        // An overlay does not lie over everything; over a tmpfs it does.
+        place.tmpfs("other");
+        for name in ["lower/l", "upper/sub", "work", "lower, a:b=c/l"] {
+            fs::create_dir_all(place.path("other").join(name)).unwrap();
+        }
+        let layer = |name: &str| place.path("other").join(name).display().to_string();
+        let odd = layer("lower, a:b=c").replace(',', r"\,").replace(':', r"\:");
+        let options = format!(
+            "lowerdir={odd}:{},upperdir={},workdir={}",
+            layer("lower"),
+            layer("upper"),
+            layer("work")
+        );
+        let view = place.path("view");
+        mount(["-t", "overlay", "-o", &options, "none", view.to_str().unwrap()].map(OsStr::new));
+        place.apart("view", "view/sub");
+        place.apart("other/upper", "view/sub");
+        place.apart("other/lower", "view/l");
+        place.apart("other/lower, a:b=c", "view/l");
+        place.apart("view", "other/upper/sub");
+        place.together("view", "data");
+        place.together("view/sub", "data/sub");
+    }
+
+    fn mounted_over(place: &Place) {
+        let ((), log) = logged(|| {
+            let store = ArtifactStore::open(Backend::fs(place.path("data"))).unwrap();
+            let foreign = place.foreign_on("view").unwrap();
+            store.put("k", "below").unwrap();
+            place.tmpfs("data");
+            place.tmpfs("view");
+            // Another instance has no other directory.
+            foreign.get("abort").unwrap_err();
+            assert_eq!(foreign.get("create /below").unwrap(), "done");
+            foreign.get("abort").unwrap_err();
+            assert_eq!(foreign.get("list /").unwrap(), r#"["below"]"#);
+            assert_eq!(store.get("k").unwrap(), "below");
+            let new = ArtifactStore::open(Backend::fs(place.path("data"))).unwrap();
+            assert!(new.get("k").is_err());
+            new.put("k", "above").unwrap();
+            assert_eq!(store.get("k").unwrap(), "below");
+        });
+        let view = place.path("view").display().to_string();
+        assert!(log.contains("names something else") && log.contains(&view), "{log}");
+        assert_eq!(fs::read_dir(place.path("view")).unwrap().count(), 0);
+    }
+
+    fn covered(place: &Place) {
+        let store = place.foreign_on("data").unwrap();
+        place.tmpfs("data");
+        fs::create_dir(place.path("data/sub")).unwrap();
+        place.foreign_on("data/sub").unwrap();
+        drop(store);
+    }
+
+    fn frozen(place: &Place) {
+        let mut server = Command::new("bindfs")
+            .args([OsStr::new("-f"), place.path("other").as_ref(), place.path("view").as_ref()])
+            .spawn()
+            .unwrap();
+        fs::create_dir(place.path("other/sub")).unwrap();
+        let begun = Instant::now();
+        while !place.path("view/sub").exists() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "bindfs mounts");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let signal = |name: &str, id: u32| {
+            assert!(Command::new("kill").args([name, &id.to_string()]).status().unwrap().success());
+        };
+        let file = place.path("stores.toml");
+        let text = "[stores.a]\nbackend = 'fs'\ndirectories = [{ host = 'data' }]\n\
+                    [stores.b]\nbackend = 'fs'\ndirectories = [{ host = 'view/sub/x' }]\n\
+                    [stores.c]\nbackend = 'fs'\ndirectories = [{ host = 'alias/sub' }]\n";
+        fs::write(&file, text).unwrap();
+        signal("-STOP", server.id());
+        let begun = Instant::now();
+        let store = ArtifactStore::open_configured(&file, "a").unwrap();
+        store.put("k", "x").unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+        // Others are compared all the same.
+        symlink("data", place.path("alias")).unwrap();
+        refused(ArtifactStore::open_configured(&file, "a"));
+        signal("-CONT", server.id());
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
+
+    fn without_proc(place: &Place) {
+        mount(["-t", "tmpfs", "none", "/proc"].map(OsStr::new));
+        symlink("data", place.path("alias")).unwrap();
+        place.apart("data", "alias/sub/deep");
+        place.together("data", "other");
+        place.foreign_on("alias").unwrap();
+    }
+}
