@@ -52,6 +52,7 @@ mod store;
 mod swap;
 mod telemetry;
 mod transfer;
+mod wasi;
 
 pub use backend::Backend;
 #[cfg(feature = "network")]

@@ -9,17 +9,16 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
-use super::linker::{Linked, linker};
-use super::open::Links;
 use super::{Backend, Loaded, Source};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::inspect::Inspection;
-use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine, is_possible, runtime};
+use crate::instance::{Deadline, Offered, Pool, Worker, engine, is_possible, runtime};
 use crate::swap::LoadedBackend;
 use crate::telemetry;
+use crate::wasi::{HostState, Linked, Links, linker};
 
 const PACKAGE: &str = "artifact:storage/";
 

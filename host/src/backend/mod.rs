@@ -2,12 +2,8 @@
 
 mod call;
 mod cursor;
-#[cfg(unix)]
-mod directory;
-mod linker;
 mod load;
 mod loaded;
-mod open;
 mod paging;
 #[cfg(feature = "network")]
 mod s3;

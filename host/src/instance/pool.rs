@@ -11,7 +11,6 @@ use wasmtime::component::{Accessor, InstancePre};
 
 use super::backoff::Backoff;
 use super::deadline::Closing;
-use super::state::{HostState, new_store};
 use super::{Deadline, Inline};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
@@ -19,6 +18,7 @@ use crate::bindings::{
 use crate::error::{ErrorKind, LoadError, wrong_interface};
 #[cfg(feature = "network")]
 use crate::network::Network;
+use crate::wasi::{HostState, new_store};
 use crate::{Grants, Limits};
 
 /// After so many calls an instance is dropped, since its linear memory never shrinks.

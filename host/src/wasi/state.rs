@@ -9,11 +9,9 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 #[cfg(feature = "network")]
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::engine::TICK;
-use super::limiter::Limiter;
 use super::output::Output;
-use super::{Deadline, Inline, engine};
 use crate::error::LoadError;
+use crate::instance::{Deadline, Inline, Limiter, TICK, engine};
 #[cfg(feature = "network")]
 use crate::network::{Hooks, Network};
 use crate::{Grants, Limits};
@@ -25,8 +23,8 @@ const FIELDS: usize = 64 * 1024;
 pub(crate) struct HostState {
     wasi: WasiCtx,
     table: ResourceTable,
-    pub(super) limiter: Limiter,
-    pub(super) output: Output,
+    pub(crate) limiter: Limiter,
+    pub(crate) output: Output,
     /// The deadline of the call that runs now.
     pub(crate) deadline: Arc<Deadline>,
     /// Where that call runs; none where it may block from the beginning.

@@ -12,15 +12,15 @@ use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::{WasiView, p2, p3};
 
+use super::HostState;
 use super::linker::{P2, P3};
-use crate::instance::HostState;
 use crate::telemetry;
 
 const OPEN_AT: &str = "[method]descriptor.open-at";
 
 /// How symbolic links on a path are taken.
 #[derive(Clone, Copy)]
-pub(super) enum Links {
+pub(crate) enum Links {
     /// As WASI has it: followed within the granted directory.
     Within,
     /// None is followed, not even one that stays within.

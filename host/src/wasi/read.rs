@@ -35,14 +35,15 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode, HostDescriptorWithStore};
 
-use super::{CHUNK, pread};
-use crate::instance::{HostState, Inline};
+use super::{HostState, pread};
+use crate::instance::Inline;
+use crate::transfer::CHUNK;
 
 /// What a stream of a file is in WASI: its bytes, and how reading them ended.
 type Reading = (StreamReader<u8>, FutureReader<Result<(), ErrorCode>>);
 
 /// Replaces wasmtime's way to read a file in `types`, which is `wasi:filesystem/types`.
-pub(crate) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<()> {
+pub(super) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<()> {
     types.func_wrap("[method]descriptor.read-via-stream", read_via_stream)
 }
 
@@ -159,16 +160,16 @@ impl FileBytes {
 }
 
 /// Tells the backend how a reading ended, once.
-pub(crate) struct Ended(Option<oneshot::Sender<Result<(), ErrorCode>>>);
+pub(super) struct Ended(Option<oneshot::Sender<Result<(), ErrorCode>>>);
 
 impl Ended {
     /// With what the backend's future waits for.
-    pub(crate) fn new() -> (Self, oneshot::Receiver<Result<(), ErrorCode>>) {
+    pub(super) fn new() -> (Self, oneshot::Receiver<Result<(), ErrorCode>>) {
         let (ended, end) = oneshot::channel();
         (Self(Some(ended)), end)
     }
 
-    pub(crate) fn tell(&mut self, outcome: Result<(), ErrorCode>) {
+    pub(super) fn tell(&mut self, outcome: Result<(), ErrorCode>) {
         if let Some(ended) = self.0.take() {
             // A backend that dropped its future does not want to know.
             let _ = ended.send(outcome);

@@ -23,8 +23,8 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
     DescriptorType, DirectoryEntry, ErrorCode, HostDescriptorWithStore,
 };
 
-use crate::instance::HostState;
-use crate::transfer::splice::Ended;
+use super::HostState;
+use super::read::Ended;
 
 /// The most entries that are handed on at once.
 const BATCH: usize = 1024;
