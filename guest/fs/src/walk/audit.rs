@@ -10,7 +10,7 @@ use crate::header;
 use crate::name::{self, Folder, Named};
 use crate::read;
 use crate::shard;
-use crate::wasi::{Failure, Kind, Result, Stat};
+use crate::wasi::{ErrorCode, Failure, Kind, Result, Stat};
 
 /// One page of what is no sound artifact. Headers are verified, payloads are not.
 pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
@@ -22,14 +22,17 @@ pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     Ok(Findings { items, next })
 }
 
-/// A directory with a name in it that is not UTF-8, which keeps all of it from being listed.
-fn unlisted(dir: &str, failure: Failure) -> Result<Finding> {
-    if !failure.is_not_unicode() {
-        return Err(failure.into());
-    }
-    let (kind, detail) =
-        (FindingKind::Foreign, "holds a name that is not UTF-8, and is not listed");
-    Ok(Finding { kind, name: dir.into(), size: None, modified: None, detail: detail.into() })
+/// A directory with a name in it that is not UTF-8. The host names it, or stops at it.
+fn unlisted(dir: &str, failure: Failure) -> Result<Option<Finding>> {
+    let detail = match failure.code {
+        ErrorCode::Other(Some(left_out)) => left_out,
+        ErrorCode::IllegalByteSequence => {
+            "holds a name that is not UTF-8, and is not listed".into()
+        }
+        _ => return Err(failure.into()),
+    };
+    let kind = FindingKind::Foreign;
+    Ok(Some(Finding { kind, name: dir.into(), size: None, modified: None, detail }))
 }
 
 /// What is to be said about a name; nothing where it has gone meanwhile.

@@ -16,7 +16,10 @@ pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<comp
     let shards = shard::all().await?;
     let entry = async |visit: Visit<'_>| entry(visit, prefix).await;
     // What lies behind a name that cannot be read must not be left out in silence.
-    let unlisted = |_: &str, failure: Failure| Err(failure.into());
+    let unlisted = |_: &str, failure: Failure| match failure.left_out() {
+        true => Ok(None),
+        false => Err(failure.into()),
+    };
     let Page { items, next } = page(shards, cursor, limit, entry, unlisted).await?;
     Ok(component::Page { entries: items, next })
 }

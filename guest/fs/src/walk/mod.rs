@@ -17,7 +17,7 @@ pub use sweep::sweep;
 use crate::component::Error;
 use crate::name::Folder;
 use crate::shard;
-use crate::wasi::{Access, Dir, Failure, Result};
+use crate::wasi::{Access, Dir, Failure, Names, Result};
 
 /// Items of a page where the caller names no number, and the most of any page.
 const PAGE: usize = 1000;
@@ -41,14 +41,14 @@ struct Visit<'a> {
 }
 
 /// One page of what `look` finds in the names of `folders`, sorted. The cursor is `directory/name`,
-/// and what follows that name comes next. What a directory that cannot be listed means, `unlisted`
-/// says.
+/// and what follows that name comes next. What it means where not all names of a directory can be
+/// listed, `unlisted` says.
 async fn page<T>(
     folders: Vec<Folder>,
     cursor: Option<&str>,
     limit: u32,
     look: impl AsyncFn(Visit<'_>) -> Result<Option<T>>,
-    unlisted: impl Fn(&str, Failure) -> Result<T>,
+    unlisted: impl Fn(&str, Failure) -> Result<Option<T>>,
 ) -> Result<Page<T>> {
     let limit = match usize::try_from(limit) {
         Ok(limit @ 1..PAGE) => limit,
@@ -76,19 +76,16 @@ async fn page<T>(
             seen.set(seen.get() + 1);
             name > after
         };
-        let names = match dir.names(is_next).await {
-            Ok(names) => names,
-            Err(failure) => {
-                items.push(unlisted(dir_name, failure)?);
-                continue;
-            }
-        };
-        for file in names {
+        let Names { sorted, ended } = dir.names(is_next).await;
+        for file in sorted {
             let visit = Visit { dir: &dir, folder, dir_name, file: &file };
             items.extend(look(visit).await?);
             if items.len() == limit {
                 return Ok(Page { items, next: Some(format!("{dir_name}/{file}")) });
             }
+        }
+        if let Err(failure) = ended {
+            items.extend(unlisted(dir_name, failure)?);
         }
     }
     Ok(Page { items, next: None })

@@ -13,7 +13,7 @@ pub async fn sweep(age: u64) -> Result<SweepReport> {
     let Some(dir) = shard::open(name::TEMPORARIES, Access::Change).await? else {
         return Ok(report);
     };
-    let names = dir.names(name::is_temporary).await?;
+    let names = dir.names(name::is_temporary).await.whole()?;
     if names.is_empty() {
         return Ok(report);
     }

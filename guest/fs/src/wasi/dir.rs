@@ -32,6 +32,23 @@ pub enum Access {
     Change,
 }
 
+/// What was read of a directory.
+pub struct Names {
+    pub sorted: Vec<String>,
+    /// How the reading ended: where it went wrong, other names may lie behind these.
+    pub ended: Called<()>,
+}
+
+impl Names {
+    /// All names, but for those that the host leaves out since they are not UTF-8.
+    pub fn whole(self) -> Called<Vec<String>> {
+        match self.ended {
+            Err(failure) if !failure.left_out() => Err(failure),
+            _ => Ok(self.sorted),
+        }
+    }
+}
+
 impl Dir {
     /// The granted directory.
     pub fn root(handle: Descriptor) -> Self {
@@ -108,19 +125,21 @@ impl Dir {
         }
     }
 
-    /// The names in this directory that are to be kept, sorted.
-    pub async fn names(&self, keep: impl Fn(&str) -> bool) -> Called<Vec<String>> {
+    /// The names in this directory that are to be kept.
+    pub async fn names(&self, keep: impl Fn(&str) -> bool) -> Names {
         self.entries(|name, _| keep(name)).await
     }
 
     /// The same by name and kind.
-    pub async fn entries(&self, keep: impl Fn(&str, Kind) -> bool) -> Called<Vec<String>> {
+    pub async fn entries(&self, keep: impl Fn(&str, Kind) -> bool) -> Names {
         let mut attempt = 1;
         loop {
             match self.read_entries(&keep).await {
                 // The host looks at each name that it finds, and one has just been removed.
-                Err(ErrorCode::NoEntry) if attempt < ATTEMPTS => attempt += 1,
-                names => return names.map_err(self.failed("list", "")),
+                (_, Err(ErrorCode::NoEntry)) if attempt < ATTEMPTS => attempt += 1,
+                (sorted, ended) => {
+                    return Names { sorted, ended: ended.map_err(self.failed("list", "")) };
+                }
             }
         }
     }
@@ -128,7 +147,7 @@ impl Dir {
     async fn read_entries(
         &self,
         keep: &impl Fn(&str, Kind) -> bool,
-    ) -> core::result::Result<Vec<String>, ErrorCode> {
+    ) -> (Vec<String>, core::result::Result<(), ErrorCode>) {
         let (mut stream, outcome) = self.handle.read_directory();
         // Asked for at first, since that there are no more names and how it went comes together.
         let mut outcome = pin!(outcome.into_future());
@@ -149,9 +168,8 @@ impl Dir {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => outcome.await,
         };
-        outcome?;
         // By a heap: what `sort` is made of would be a fiftieth of the component.
-        Ok(BinaryHeap::from(names).into_sorted_vec())
+        (BinaryHeap::from(names).into_sorted_vec(), outcome)
     }
 
     async fn open(
