@@ -114,7 +114,7 @@ impl Backend {
             splice,
             http: ty.imports(engine).any(|(name, _)| name.starts_with("wasi:http/")),
         };
-        linker(engine, linked).map_err(invalid)
+        linker(engine, &linked).map_err(invalid)
     }
 
     /// The same backend with its component's file in memory, and the SHA-256 of that.

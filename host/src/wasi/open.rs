@@ -1,228 +1,170 @@
-//! Opening: a backend opens files and directories, and nothing else. To open a pipe waits for its
-//! other end, a device does as it likes, and no clock ends a thread that is in the system.
+//! Opening: a backend opens regular files and directories, and nothing else. To open a pipe waits
+//! for its other end, a device does as it likes, and no clock ends a thread that is in the system.
 //!
-//! What is opened to be read takes one system call that waits for nobody and stays within the
-//! granted directory, and one that tells what was opened ([`to_read`]). Else the name is looked at
-//! before wasmtime opens it.
+//! So nothing is opened in a way that waits, and what was opened is looked at before anything is
+//! done with it: whatever takes its name meanwhile makes nobody wait, and is neither cut nor
+//! written to. A foreign backend's name is looked at before that as well, since a device may act
+//! on being opened.
 
-use std::future::poll_fn;
+use std::fs::File as SystemFile;
 
-use wasmtime::component::{Accessor, Linker, Resource};
-use wasmtime::{Result, StoreContextMut};
-use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystem, WasiFilesystemView};
-use wasmtime_wasi::{WasiView, p2, p3};
+use rustix::fs::{FileType, OFlags, fstat, ftruncate};
+use rustix::io::Errno;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime_wasi::OpenMode;
+use wasmtime_wasi::filesystem::{Descriptor, Dir, File};
 
-use super::HostState;
-use super::linker::{P2, P3};
-use crate::telemetry;
+use super::Links;
+use super::errno::{Called, Code, Failure};
+use super::paths::{self, Fd};
+use super::resolve;
 
-const OPEN_AT: &str = "[method]descriptor.open-at";
-
-/// How symbolic links on a path are taken.
+/// What is to be opened, and for what.
 #[derive(Clone, Copy)]
-pub(crate) enum Links {
-    /// As WASI has it: followed within the granted directory.
-    Within,
-    /// None is followed, not even one that stays within.
-    Never,
-}
-
-impl Links {
-    /// Whether wasmtime's own way, which follows links to directories, is out of the question.
-    fn forbid(self, path: &str) -> bool {
-        matches!(self, Self::Never) && path.contains('/')
-    }
-}
-
-/// Replaces wasmtime's way to open, in both generations of WASI.
-pub(super) fn link(linker: &mut Linker<HostState>, links: Links) -> Result<()> {
-    link_p2(linker, links)?;
-    link_p3(linker, links)
-}
-
-fn link_p3(linker: &mut Linker<HostState>, links: Links) -> Result<()> {
-    use p3::bindings::filesystem::types::{
-        DescriptorFlags, DescriptorType as Type, ErrorCode, HostDescriptorWithStore, OpenFlags,
-        PathFlags,
-    };
-    type Arguments = (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags);
-    let is_special =
-        |kind| !matches!(kind, Type::RegularFile | Type::Directory | Type::SymbolicLink);
-    linker.instance(P3)?.func_wrap_concurrent(
-        OPEN_AT,
-        move |accessor: &Accessor<HostState>, (dir, follow, path, how, flags): Arguments| {
-            Box::pin(async move {
-                telemetry::opens(&path);
-                if how & !OpenFlags::DIRECTORY == OpenFlags::empty()
-                    && flags & !DescriptorFlags::MUTATE_DIRECTORY == DescriptorFlags::READ
-                {
-                    let follow = follow.contains(PathFlags::SYMLINK_FOLLOW);
-                    let is_dir = how.contains(OpenFlags::DIRECTORY);
-                    let asked = Asked { path: &path, follow, is_dir, links };
-                    match to_read_inline(accessor, &dir, asked).await? {
-                        Opened::As(opened) => return Ok((Ok(opened),)),
-                        Opened::Nothing => return Ok((Err(ErrorCode::NoEntry),)),
-                        Opened::Unknown => {}
-                    }
-                }
-                if links.forbid(&path) {
-                    return Ok((Err(ErrorCode::Unsupported),));
-                }
-                let accessor = accessor.with_getter::<WasiFilesystem>(HostState::filesystem);
-                if !how.contains(OpenFlags::EXCLUSIVE) {
-                    let dir = Resource::new_borrow(dir.rep());
-                    let found = WasiFilesystem::stat_at(&accessor, dir, follow, path.clone()).await;
-                    if found.is_ok_and(|stat| is_special(stat.type_)) {
-                        return Ok((Err(ErrorCode::NotPermitted),));
-                    }
-                }
-                match WasiFilesystem::open_at(&accessor, dir, follow, path, how, flags).await {
-                    Ok(opened) => Ok((Ok(opened),)),
-                    Err(error) => Ok((Err(error.downcast()?),)),
-                }
-            })
-        },
-    )
-}
-
-/// As [`link_p3`].
-fn link_p2(linker: &mut Linker<HostState>, links: Links) -> Result<()> {
-    use p2::bindings::filesystem::types::{
-        DescriptorFlags, DescriptorType as Type, ErrorCode, HostDescriptor, OpenFlags, PathFlags,
-    };
-    type Arguments = (Resource<Descriptor>, PathFlags, String, OpenFlags, DescriptorFlags);
-    let is_special =
-        |kind| !matches!(kind, Type::RegularFile | Type::Directory | Type::SymbolicLink);
-    linker.instance(P2)?.func_wrap_async(
-        OPEN_AT,
-        move |mut store: StoreContextMut<'_, HostState>,
-              (dir, follow, path, how, flags): Arguments| {
-            Box::new(async move {
-                telemetry::opens(&path);
-                if how & !OpenFlags::DIRECTORY == OpenFlags::empty()
-                    && flags & !DescriptorFlags::MUTATE_DIRECTORY == DescriptorFlags::READ
-                {
-                    let follow = follow.contains(PathFlags::SYMLINK_FOLLOW);
-                    let is_dir = how.contains(OpenFlags::DIRECTORY);
-                    let asked = Asked { path: &path, follow, is_dir, links };
-                    match to_read(store.data_mut(), &dir, asked, false)? {
-                        Opened::As(opened) => return Ok((Ok(opened),)),
-                        Opened::Nothing => return Ok((Err(ErrorCode::NoEntry),)),
-                        Opened::Unknown => {}
-                    }
-                }
-                if links.forbid(&path) {
-                    return Ok((Err(ErrorCode::Unsupported),));
-                }
-                let mut files = store.data_mut().filesystem();
-                if !how.contains(OpenFlags::EXCLUSIVE) {
-                    let dir = Resource::new_borrow(dir.rep());
-                    let found = files.stat_at(dir, follow, path.clone()).await;
-                    if found.is_ok_and(|stat| is_special(stat.type_)) {
-                        return Ok((Err(ErrorCode::NotPermitted),));
-                    }
-                }
-                match files.open_at(dir, follow, path, how, flags).await {
-                    Ok(opened) => Ok((Ok(opened),)),
-                    Err(error) => Ok((Err(error.downcast()?),)),
-                }
-            })
-        },
-    )
-}
-
-/// What is to be opened.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    path: &'a str,
+pub(super) struct Asked<'a> {
+    pub(super) path: &'a str,
     /// Whether a link at its end is followed.
-    follow: bool,
-    /// Whether it has to be a directory.
-    is_dir: bool,
-    links: Links,
+    pub(super) follow: bool,
+    pub(super) links: Links,
+    pub(super) read: bool,
+    pub(super) write: bool,
+    pub(super) create: bool,
+    /// Only where there is nothing yet.
+    pub(super) exclusive: bool,
+    pub(super) truncate: bool,
+    /// Only a directory.
+    pub(super) directory: bool,
+    /// What WASI has a flag for and this host nothing.
+    pub(super) synchronous: bool,
 }
 
-enum Opened<T> {
-    As(T),
-    Nothing,
-    /// It is to be asked for in the other way, which knows the right error.
-    Unknown,
+/// What `open-at` is asked for, in the terms of either generation.
+macro_rules! asked {
+    ($path:expr, $follow:ident, $how:ident, $flags:ident, $links:ident) => {
+        $crate::wasi::open::Asked {
+            path: $path,
+            follow: $follow.contains(PathFlags::SYMLINK_FOLLOW),
+            links: $links,
+            read: $flags.contains(DescriptorFlags::READ),
+            write: $flags.contains(DescriptorFlags::WRITE),
+            create: $how.contains(OpenFlags::CREATE),
+            exclusive: $how.contains(OpenFlags::EXCLUSIVE),
+            truncate: $how.contains(OpenFlags::TRUNCATE),
+            directory: $how.contains(OpenFlags::DIRECTORY),
+            synchronous: $flags.intersects(
+                DescriptorFlags::FILE_INTEGRITY_SYNC
+                    | DescriptorFlags::DATA_INTEGRITY_SYNC
+                    | DescriptorFlags::REQUESTED_WRITE_SYNC,
+            ),
+        }
+    };
+}
+pub(super) use asked;
+
+impl Asked<'_> {
+    fn makes_new(&self) -> bool {
+        self.create && self.exclusive
+    }
+
+    fn writes(&self) -> bool {
+        self.write || self.create || self.truncate
+    }
+
+    /// A file that is opened for nothing can be read.
+    fn mode(&self) -> OpenMode {
+        let mut mode = OpenMode::empty();
+        mode.set(OpenMode::WRITE, self.writes());
+        mode.set(OpenMode::READ, self.read || !self.write);
+        mode
+    }
+
+    /// Without `O_TRUNC`: nobody knows yet what will be opened.
+    fn flags(&self) -> OFlags {
+        let mode = self.mode();
+        let mut flags = match (mode.contains(OpenMode::READ), mode.contains(OpenMode::WRITE)) {
+            (true, true) => OFlags::RDWR,
+            (false, true) => OFlags::WRONLY,
+            _ => OFlags::RDONLY,
+        };
+        flags.set(OFlags::CREATE, self.create);
+        flags.set(OFlags::EXCL, self.makes_new());
+        flags.set(OFlags::NOFOLLOW, !self.follow || self.links == Links::Never);
+        flags.set(OFlags::DIRECTORY, self.directory);
+        flags
+    }
 }
 
-/// As [`to_read`], on a thread that may block where the disk is needed.
-async fn to_read_inline(
-    accessor: &Accessor<HostState>,
-    dir: &Resource<Descriptor>,
-    asked: Asked<'_>,
-) -> Result<Opened<Resource<Descriptor>>> {
-    let inline = accessor.with(|mut access| access.data_mut().inline.clone());
-    if let Some(inline) = inline.filter(|inline| inline.is_on_task()) {
-        match accessor.with(|mut access| to_read(access.data_mut(), dir, asked, true))? {
-            Opened::Unknown => poll_fn(|cx| inline.poll_thread(cx)).await,
-            known => return Ok(known),
+/// Opens a file or a directory.
+pub(super) fn open_at(table: &mut ResourceTable, dir: &Fd, asked: Asked<'_>) -> Called<Fd> {
+    let opened = open(paths::dir(table, dir)?, asked)?;
+    Ok(table.push(opened)?)
+}
+
+fn open(dir: &Dir, asked: Asked<'_>) -> Called<Descriptor> {
+    if asked.synchronous {
+        return Err(Code::Unsupported.into());
+    }
+    if asked.directory && (asked.create || asked.exclusive || asked.truncate) {
+        return Err(Code::Invalid.into());
+    }
+    if asked.writes() && dir.perms.write_not_permitted() {
+        return Err(Code::NotPermitted.into());
+    }
+    if asked.links == Links::Within && !asked.makes_new() {
+        let found = paths::stat_below(&dir.dir, asked.path, asked.follow);
+        if found.is_ok_and(|found| is_special(found.kind)) {
+            return Err(Code::NotPermitted.into());
         }
     }
-    accessor.with(|mut access| to_read(access.data_mut(), dir, asked, false))
+    match resolve::open(&dir.dir, asked.path, asked.flags(), asked.links) {
+        Ok(opened) => take(dir, asked, opened.into()),
+        Err(Failure::System(error)) => Err(match Errno::from_io_error(&error) {
+            // A socket, a pipe that nobody reads, a device that is not there.
+            Some(Errno::NXIO | Errno::NODEV) => Code::NotPermitted.into(),
+            _ => error.into(),
+        }),
+        Err(failure) => Err(failure),
+    }
 }
 
-/// Opens a file or directory to read it, without waiting for anybody; `cached`, not for the disk
-/// either.
-fn to_read(
-    state: &mut HostState,
-    dir: &Resource<Descriptor>,
-    asked: Asked<'_>,
-    cached: bool,
-) -> Result<Opened<Resource<Descriptor>>> {
-    let table = state.ctx().table;
-    let Descriptor::Dir(dir) = table.get(dir)? else { return Ok(Opened::Unknown) };
-    Ok(match open(dir, asked, cached) {
-        Opened::As(opened) => Opened::As(table.push(opened)?),
-        Opened::Nothing => Opened::Nothing,
-        Opened::Unknown => Opened::Unknown,
-    })
-}
-
-#[cfg(target_os = "linux")]
-fn open(dir: &Dir, asked: Asked<'_>, cached: bool) -> Opened<Descriptor> {
-    use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
-    use rustix::io::Errno;
-    use wasmtime_wasi::filesystem::{File, OpenMode};
-
-    let Asked { path, follow, is_dir, links } = asked;
-    // A pipe does not wait for its other end then; to a file it makes no difference.
-    let mut how = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    how.set(OFlags::NOFOLLOW, !follow);
-    how.set(OFlags::DIRECTORY, is_dir);
-    let mut resolve = match links {
-        Links::Within => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
-        Links::Never => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+/// Looks at what was opened, and makes it a handle of the backend.
+fn take(dir: &Dir, asked: Asked<'_>, opened: SystemFile) -> Called<Descriptor> {
+    let kind = match asked {
+        _ if asked.makes_new() => FileType::RegularFile,
+        _ if asked.directory => FileType::Directory,
+        _ => FileType::from_raw_mode(fstat(&opened)?.st_mode),
     };
-    // Another filesystem may be one that waits.
-    resolve.set(ResolveFlags::CACHED | ResolveFlags::NO_XDEV, cached);
-    let opened = match openat2(&*dir.dir, path, how, Mode::empty(), resolve) {
-        Ok(opened) => opened,
-        Err(Errno::NOENT) => return Opened::Nothing,
-        Err(_) => return Opened::Unknown,
-    };
-    let kind = match is_dir {
-        true => FileType::Directory,
-        false => match fstat(&opened) {
-            Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-            Err(_) => return Opened::Unknown,
-        },
-    };
-    Opened::As(match kind {
-        FileType::Directory => {
-            Descriptor::Dir(Dir::new(opened.into(), dir.perms, OpenMode::READ, true))
-        }
+    match kind {
+        FileType::Directory => Ok(Descriptor::Dir(Dir::new(opened, dir.perms, asked.mode(), true))),
         FileType::RegularFile => {
-            Descriptor::File(File::new(opened.into(), dir.perms, OpenMode::READ, true))
+            if asked.truncate && !asked.makes_new() {
+                ftruncate(&opened, 0)?;
+            }
+            Ok(Descriptor::File(File::new(opened, dir.perms, asked.mode(), true)))
         }
-        _ => return Opened::Unknown,
-    })
+        _ => Err(Code::NotPermitted.into()),
+    }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn open(_: &Dir, _: Asked<'_>, _: bool) -> Opened<Descriptor> {
-    Opened::Unknown
+fn is_special(kind: FileType) -> bool {
+    !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink)
+}
+
+/// As [`open_at`], to read what lies in memory already; none where that cannot be told without
+/// waiting for the disk.
+#[cfg(target_os = "linux")]
+pub(super) fn open_cached(
+    table: &mut ResourceTable,
+    dir: &Fd,
+    asked: Asked<'_>,
+) -> Called<Option<Resource<Descriptor>>> {
+    let dir = paths::dir(table, dir)?;
+    if asked.links != Links::Never || asked.writes() || asked.synchronous {
+        return Ok(None);
+    }
+    let Some(opened) = resolve::open_cached(&dir.dir, asked.path, asked.flags()) else {
+        return Ok(None);
+    };
+    let opened = take(dir, asked, opened?.into())?;
+    Ok(Some(table.push(opened)?))
 }
