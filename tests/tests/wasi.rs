@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{ErrorKind, Grants};
+use artifact_store::{ErrorKind, Grants, Limits};
 use artifact_store_tests::{guest, guest_on};
 use tempfile::TempDir;
 
@@ -458,5 +458,62 @@ fn readers_of_a_directory_that_is_opened_once_see_all_of_it() {
             let counted = call(&scene.store, generation, "count dir 1000000").unwrap();
             assert_eq!(counted.parse::<usize>().unwrap(), 5000 + scene.special.len() + 2);
         }
+    }
+}
+
+/// Each reading is a handle, and an open file of the process.
+#[test]
+fn readings_of_a_directory_that_are_hoarded_use_up_handles() {
+    let scene = Scene::new();
+    for generation in GENERATIONS {
+        let what = format!("{generation} hoard-readings dir 1000");
+        let error = scene.store.get(&what).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Exhausted { what: "handles", .. }), "{error:?}");
+        let few = call(&scene.store, generation, "hoard-readings dir 20");
+        assert_eq!(few, done(), "{generation}");
+    }
+}
+
+/// A backend that has no handle left for the file that it makes leaves no file.
+#[test]
+fn a_file_for_which_there_is_no_handle_is_not_made() {
+    for generation in GENERATIONS {
+        let scene = Scene::new();
+        let limits = Limits { handles: 32, ..Limits::default() };
+        let backend = guest_on("wasi_calls", scene.dir.path()).limits(limits);
+        let store = ArtifactStore::open(backend).unwrap();
+        let opens = |n: &usize| store.get(&format!("{generation} open-many r file {n}")).is_ok();
+        let most = (1..100).take_while(opens).count();
+        let error = store.get(&format!("{generation} make-many made- 100")).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Exhausted { what: "handles", .. }), "{error:?}");
+        let names = fs::read_dir(scene.dir.path()).unwrap().map(|found| found.unwrap().file_name());
+        let made = names.filter(|name| name.to_string_lossy().starts_with("made-")).count();
+        assert_eq!(made, most, "{generation}");
+    }
+}
+
+/// An old kernel, or a container that permits few calls of the system. Each test of this file runs
+/// there once more.
+#[cfg(target_os = "linux")]
+#[test]
+fn all_of_this_holds_without_the_optional_calls_of_the_system() {
+    const AGAIN: &str = "ARTIFACT_STORE_TEST_AGAIN";
+    if std::env::var_os(AGAIN).is_some() {
+        return;
+    }
+    for error in [libc::ENOSYS, libc::EPERM] {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        artifact_store_tests::confine::refuse(
+            &mut command,
+            &[
+                (libc::SYS_openat2, error),
+                (libc::SYS_preadv2, error),
+                (libc::SYS_pwritev2, error),
+                (libc::SYS_statx, error),
+            ],
+        );
+        let output = command.env(AGAIN, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{error}: {said}");
     }
 }

@@ -97,7 +97,16 @@ impl Asked<'_> {
 /// Opens a file or a directory.
 pub(super) fn open_at(table: &mut ResourceTable, dir: &Fd, asked: Asked<'_>) -> Called<Fd> {
     let opened = open(paths::dir(table, dir)?, asked)?;
-    Ok(table.push(opened)?)
+    match table.push(opened) {
+        Ok(opened) => Ok(opened),
+        Err(full) => {
+            // The backend is ended, and cannot remove what was made for it.
+            if asked.makes_new() {
+                let _ = paths::unlink_file(table, dir, asked.path);
+            }
+            Err(full.into())
+        }
+    }
 }
 
 fn open(dir: &Dir, asked: Asked<'_>) -> Called<Descriptor> {

@@ -68,6 +68,12 @@ macro_rules! generation {
                         opened.push(open(path, how).await?);
                     }
                 }
+                ["make-many", path, times] => {
+                    let mut made = Vec::new();
+                    for n in 0..times.parse().unwrap_or(0) {
+                        made.push(open(&format!("{path}{n}"), "rwcx").await?);
+                    }
+                }
                 ["write", how, path, text] => write(&open(path, how).await?, text).await?,
                 ["append", path, text] => append(&open(path, "w").await?, text).await?,
                 ["size", path, size] => {
@@ -128,6 +134,14 @@ macro_rules! generation {
                     let most = most.parse().map_err(|_| "no number")?;
                     return count(&open(path, "rd").await?, most).await;
                 }
+                // Readings of a directory that nobody reads or gives back.
+                ["hoard-readings", path, times] => {
+                    let dir = open(path, "rd").await?;
+                    let mut readings = Vec::new();
+                    for _ in 0..times.parse().unwrap_or(0) {
+                        readings.push(reading(&dir)?);
+                    }
+                }
                 ["hoard", path, times, size] => {
                     let number = |word: &str| word.parse().map_err(|_| "no number".to_owned());
                     return hoard(&open(path, "w").await?, number(times)?, number(size)?).await;
@@ -160,8 +174,8 @@ macro_rules! generation {
 mod p2 {
     use wasip2::filesystem::preopens::get_directories;
     use wasip2::filesystem::types::{
-        Descriptor, DescriptorFlags, DescriptorType, ErrorCode, NewTimestamp, OpenFlags, PathFlags,
-        filesystem_error_code,
+        Descriptor, DescriptorFlags, DescriptorType, DirectoryEntryStream, ErrorCode, NewTimestamp,
+        OpenFlags, PathFlags, filesystem_error_code,
     };
     use wasip2::io::streams::{OutputStream, StreamError};
 
@@ -214,8 +228,12 @@ mod p2 {
         Ok(String::from_utf8_lossy(&all).into_owned())
     }
 
+    fn reading(dir: &Descriptor) -> Result<DirectoryEntryStream, String> {
+        code(dir.read_directory())
+    }
+
     async fn entries(dir: &Descriptor, most: usize) -> Result<Vec<String>, String> {
-        let (entries, mut names) = (code(dir.read_directory())?, Vec::new());
+        let (entries, mut names) = (reading(dir)?, Vec::new());
         while names.len() < most
             && let Some(entry) = code(entries.read_directory_entry())?
         {
@@ -225,7 +243,7 @@ mod p2 {
     }
 
     async fn count(dir: &Descriptor, most: usize) -> Done {
-        let (entries, mut count) = (code(dir.read_directory())?, 0);
+        let (entries, mut count) = (reading(dir)?, 0);
         while count < most && code(entries.read_directory_entry())?.is_some() {
             count += 1;
         }
@@ -248,7 +266,8 @@ mod p2 {
 mod p3 {
     use wasip3::filesystem::preopens::get_directories;
     use wasip3::filesystem::types::{
-        Descriptor, DescriptorFlags, DescriptorType, ErrorCode, NewTimestamp, OpenFlags, PathFlags,
+        Descriptor, DescriptorFlags, DescriptorType, DirectoryEntry, ErrorCode, NewTimestamp,
+        OpenFlags, PathFlags,
     };
     use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
@@ -302,6 +321,10 @@ mod p3 {
         let all = stream.collect().await;
         code(ended.await)?;
         Ok(String::from_utf8_lossy(&all).into_owned())
+    }
+
+    fn reading(dir: &Descriptor) -> Result<(StreamReader<DirectoryEntry>, Ended), String> {
+        Ok(dir.read_directory())
     }
 
     async fn entries(dir: &Descriptor, most: usize) -> Result<Vec<String>, String> {

@@ -35,13 +35,12 @@ pub(super) fn link(
             Box::pin(async move {
                 telemetry::opens(&path);
                 let asked = asked!(&path, follow, how, flags, links);
-                if let Some(opened) = open_on_task(accessor, &dir, asked) {
-                    return Ok((answer(accessor, opened)?,));
-                }
-                on_thread(accessor).await;
-                let open = |state: &mut HostState| open_at(state.table(), &dir, asked);
-                let opened = accessor.with(|mut access| open(access.data_mut()));
-                Ok((answer(accessor, opened)?,))
+                let cached = |state: &mut HostState| open_cached(state, &dir, asked);
+                let opened = on_thread(accessor, cached, |state| {
+                    let opened = open_at(state.table(), &dir, asked);
+                    answer(state, opened)
+                });
+                Ok((opened.await?,))
             })
         },
     )
@@ -55,10 +54,12 @@ macro_rules! link_method {
             concat!("[method]descriptor.", $name),
             |accessor: &Accessor<HostState>, ($($arg,)*): ($($ty,)*)| {
                 Box::pin(async move {
-                    on_thread(accessor).await;
-                    let call = |$table: &ResourceTable| -> Called<$answer> { $body };
-                    let called = accessor.with(|mut access| call(access.data_mut().table()));
-                    Ok((answer(accessor, called)?,))
+                    let called = on_thread(accessor, |_| None, |state| {
+                        let call = |$table: &ResourceTable| -> Called<$answer> { $body };
+                        let called = call(state.table());
+                        answer(state, called)
+                    });
+                    Ok((called.await?,))
                 })
             },
         )?;
@@ -67,32 +68,45 @@ macro_rules! link_method {
 use link_method;
 
 /// What a method answers; the outer error ends the backend.
-fn answer<T>(
-    accessor: &Accessor<HostState>,
-    called: Called<T>,
-) -> wasmtime::Result<Result<T, ErrorCode>> {
-    let answer = accessor.with(|mut access| access.data_mut().answer(called))?;
-    Ok(answer.map_err(ErrorCode::from))
+type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
+
+fn answer<T>(state: &HostState, called: Called<T>) -> Answer<T> {
+    Ok(state.answer(called)?.map_err(ErrorCode::from))
 }
 
-/// Ready on a thread that may wait for the disk.
-async fn on_thread(accessor: &Accessor<HostState>) {
-    if let Some(inline) = accessor.with(|mut access| access.data_mut().inline.clone()) {
-        poll_fn(|cx| inline.poll_thread(cx)).await;
+/// Does `call` on a thread that may wait for the disk. On a task, which may not, `cached` is tried
+/// before.
+async fn on_thread<T>(
+    accessor: &Accessor<HostState>,
+    cached: impl Fn(&mut HostState) -> Option<T>,
+    call: impl Fn(&mut HostState) -> T,
+) -> T {
+    let done = accessor.with(|mut access| {
+        let state = access.data_mut();
+        match state.inline.clone().filter(|inline| inline.is_on_task()) {
+            Some(inline) => cached(state).ok_or(inline),
+            None => Ok(call(state)),
+        }
+    });
+    match done {
+        Ok(done) => done,
+        Err(inline) => {
+            poll_fn(|cx| inline.poll_thread(cx)).await;
+            accessor.with(|mut access| call(access.data_mut()))
+        }
     }
 }
 
-/// Opens on the caller's task what lies in memory; none where there is none, or it does not.
-fn open_on_task(accessor: &Accessor<HostState>, dir: &Fd, asked: Asked<'_>) -> Option<Called<Fd>> {
+/// Opens what lies in memory; none where it does not, or nobody can tell.
+fn open_cached(state: &mut HostState, dir: &Fd, asked: Asked<'_>) -> Option<Answer<Fd>> {
     #[cfg(target_os = "linux")]
-    return accessor.with(|mut access| {
-        let state = access.data_mut();
-        state.inline.as_ref().filter(|inline| inline.is_on_task())?;
-        open::open_cached(state.table(), dir, asked).transpose()
-    });
+    {
+        let opened = open::open_cached(state.table(), dir, asked).transpose()?;
+        Some(answer(state, opened))
+    }
     #[cfg(not(target_os = "linux"))]
     {
-        let _ = (accessor, dir, asked);
+        let _ = (state, dir, asked);
         None
     }
 }
