@@ -18,7 +18,7 @@ use crate::inspect::Inspection;
 use crate::instance::{Deadline, Offered, Pool, Worker, engine, is_possible, runtime};
 use crate::swap::LoadedBackend;
 use crate::telemetry;
-use crate::wasi::{HostState, Linked, Links, linker};
+use crate::wasi::{HostState, Linked, Links, explain_trouble, linker};
 
 const PACKAGE: &str = "artifact:storage/";
 
@@ -65,7 +65,7 @@ impl Backend {
         deadline.pause();
         let watched = Arc::clone(&deadline);
         let tried = Worker::spawn(watched, async move || self.try_out(&deadline).await).await;
-        let (digest, pool) = tried.flatten().map_err(failed)?;
+        let (digest, pool) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
         let loaded = Arc::new(Loaded::new(name, digest, pool));
         if let Some(older_than) = sweep {
             loaded.sweep_in_background(older_than);

@@ -22,6 +22,7 @@ pub(crate) use paging::{Page, Pages};
 pub use s3::Sign;
 
 use crate::error::{Error, LoadError, Operation};
+use crate::wasi::explain_trouble;
 use crate::{Grants, Limits};
 
 /// The component behind [`Backend::fs`], built from `guest/fs`.
@@ -190,7 +191,7 @@ pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
     });
     made.map_err(|source| {
         let path = dir.display().to_string();
-        let kind = LoadError::Directory { path, source: source.into() }.into();
+        let kind = explain_trouble(LoadError::Directory { path, source: source.into() }.into());
         Error::new(kind, Operation::Open, None, &"fs".into())
     })
 }

@@ -18,7 +18,7 @@ use crate::bindings::{
 use crate::error::{ErrorKind, LoadError, wrong_interface};
 #[cfg(feature = "network")]
 use crate::network::Network;
-use crate::wasi::{HostState, explain_trouble, new_store};
+use crate::wasi::{HostState, explain_trouble, new_store, room_for_calls};
 use crate::{Grants, Limits};
 
 /// After so many calls an instance is dropped, since its linear memory never shrinks.
@@ -72,6 +72,7 @@ impl Pool {
         grants: Grants,
         limits: Limits,
     ) -> Result<Self, LoadError> {
+        let most = limits.concurrency.min(room_for_calls());
         Ok(Self {
             #[cfg(feature = "network")]
             network: Arc::new(Network::new(&grants)?),
@@ -79,7 +80,7 @@ impl Pool {
             offered,
             grants,
             idle: Mutex::default(),
-            turns: Arc::new(Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS))),
+            turns: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))),
             limits,
             backoff: Backoff::default(),
             closing: Arc::default(),

@@ -31,7 +31,7 @@ mod write;
 pub(crate) use linker::{Linked, linker};
 pub(crate) use p3::{FileBytes, take};
 pub(crate) use state::{HostState, new_store};
-pub(crate) use trouble::explain as explain_trouble;
+pub(crate) use trouble::{explain as explain_trouble, room_for_calls};
 
 /// How symbolic links on a path are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]

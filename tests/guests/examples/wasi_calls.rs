@@ -218,12 +218,23 @@ mod p2 {
         put(&code(file.append_via_stream())?, text)
     }
 
+    /// In both ways that there are.
     async fn read(file: &Descriptor) -> Done {
         let (mut all, mut is_over) = (Vec::new(), false);
         while !is_over {
             let part;
             (part, is_over) = code(file.read(4096, all.len() as u64))?;
             all.extend(part);
+        }
+        let (stream, mut streamed_all) = (code(file.read_via_stream(0))?, Vec::new());
+        loop {
+            match stream.blocking_read(1 << 20) {
+                Err(StreamError::Closed) => break,
+                part => streamed_all.extend(streamed(part)?),
+            }
+        }
+        if all != streamed_all {
+            return Err("two readings differ".into());
         }
         Ok(String::from_utf8_lossy(&all).into_owned())
     }

@@ -7,11 +7,11 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{LinkerInstance, Resource, ResourceType};
 use wasmtime_wasi::p2::bindings::filesystem::types::{DirectoryEntry, ErrorCode};
 
-use super::super::HostState;
-use super::super::directory::{BATCH, Entries};
-use super::super::errno::{Called, Code};
-use super::super::paths::{self, Fd};
 use super::{answer, kind_of};
+use crate::wasi::HostState;
+use crate::wasi::directory::{BATCH, Entries};
+use crate::wasi::errno::{Called, Code};
+use crate::wasi::paths::{self, Fd};
 
 /// Puts a resource of the host's own in the place of wasmtime's, with all that handles it.
 pub(super) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<()> {

@@ -10,12 +10,12 @@ use wasmtime::component::{
 };
 use wasmtime_wasi::p3::bindings::filesystem::types::{DirectoryEntry, ErrorCode};
 
-use super::super::directory::{BATCH, Entries, LeftOut};
-use super::super::errno::{Called, Code};
-use super::super::paths::{self, Fd};
-use super::super::{HostState, Links};
 use super::Ended;
 use super::methods::kind_of;
+use crate::wasi::directory::{BATCH, Entries, LeftOut};
+use crate::wasi::errno::{Called, Code};
+use crate::wasi::paths::{self, Fd};
+use crate::wasi::{HostState, Links};
 
 /// What reading a directory is in WASI: its entries, and how reading them ended.
 type Reading = (StreamReader<DirectoryEntry>, FutureReader<Result<(), ErrorCode>>);

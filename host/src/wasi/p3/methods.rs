@@ -9,13 +9,13 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, NewTimestamp, OpenFlags, PathFlags,
 };
 
-use super::super::errno::Called;
-use super::super::methods::{describe, methods, timespec};
-use super::super::open::{self, Asked, asked, open_at};
-use super::super::paths::{self, Fd, Found};
-use super::super::write;
-use super::super::{HostState, Links};
 use crate::telemetry;
+use crate::wasi::errno::Called;
+use crate::wasi::methods::{describe, methods, timespec};
+use crate::wasi::open::{self, Asked, asked, open_at};
+use crate::wasi::paths::{self, Fd, Found};
+use crate::wasi::write;
+use crate::wasi::{HostState, Links};
 
 pub(super) fn link(
     types: &mut LinkerInstance<'_, HostState>,

@@ -34,12 +34,12 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode, HostDescriptorWithStore};
 
-use super::super::errno::Code;
-use super::super::trouble::Trouble;
-use super::super::{HostState, pread};
 use super::Ended;
 use crate::instance::Inline;
 use crate::transfer::CHUNK;
+use crate::wasi::errno::Code;
+use crate::wasi::trouble::Trouble;
+use crate::wasi::{HostState, pread};
 
 /// What a stream of a file is in WASI: its bytes, and how reading them ended.
 type Reading = (StreamReader<u8>, FutureReader<Result<(), ErrorCode>>);

@@ -12,11 +12,11 @@ use wasmtime::component::{
 };
 use wasmtime_wasi::p3::bindings::filesystem::types::ErrorCode;
 
-use super::super::HostState;
-use super::super::errno::Code;
-use super::super::paths::Fd;
-use super::super::write::{Place, writable, write};
 use super::Ended;
+use crate::wasi::HostState;
+use crate::wasi::errno::Code;
+use crate::wasi::paths::Fd;
+use crate::wasi::write::{Place, writable, write};
 
 type Outcome = (FutureReader<Result<(), ErrorCode>>,);
 
