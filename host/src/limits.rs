@@ -30,7 +30,8 @@ pub struct Limits {
     /// Default: 64 MiB. Beyond it: [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
     pub buffer: u64,
     /// How many calls the backend serves at once, each on an instance of its own; further
-    /// calls wait their turn, for `call_timeout` at most. Default: 64.
+    /// calls wait their turn, for `call_timeout` at most. Default: 64, and on Unix no more than an
+    /// eighth of what the process may open (`ulimit -n`), less 16, when the backend is opened.
     pub concurrency: usize,
 }
 

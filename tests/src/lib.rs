@@ -10,6 +10,8 @@ use artifact_store::{Backend, Grants};
 #[cfg(target_os = "linux")]
 pub mod confine;
 pub mod contract;
+#[cfg(target_os = "linux")]
+pub mod fuse;
 mod log;
 pub mod scripted;
 pub mod service;

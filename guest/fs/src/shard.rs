@@ -67,7 +67,7 @@ pub async fn all() -> Result<Vec<Folder>> {
         }
         is_shard
     };
-    match root()?.names(false, &keep).await {
+    match root()?.names(false, &keep).await.whole() {
         // A foreign name in the root hides no shard: all are known by name.
         Err(failure) if failure.is_not_unicode() => Ok(Folder::shards().collect()),
         names => Ok(names?.iter().filter_map(|name| Folder::parse(name)).collect()),

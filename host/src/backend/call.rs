@@ -15,9 +15,10 @@ use super::paging::{no_inventory, no_maintenance};
 use crate::bindings::streams::Seal;
 use crate::checksum::Checksum;
 use crate::error::{ErrorKind, Operation, Result};
-use crate::instance::{Deadline, Exports, HostState, Inline, Outcome, Permit, Worker};
+use crate::instance::{Deadline, Exports, Inline, Outcome, Permit, Worker};
 use crate::transfer::sink::Whole;
 use crate::transfer::{CHUNK, buffered, download, upload};
+use crate::wasi::HostState;
 use crate::{Info, Limits, ReadOptions, Swept, WriteOptions, key, telemetry};
 
 pub(crate) struct Call {

@@ -11,8 +11,6 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::fence::{self, Applicant};
-use super::linker::{Linked, linker};
-use super::open::Links;
 use super::{Backend, Loaded, Source};
 use crate::Grants;
 use crate::bindings::{
@@ -20,10 +18,10 @@ use crate::bindings::{
 };
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::inspect::Inspection;
-use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine, is_possible, runtime};
+use crate::instance::{Deadline, Offered, Pool, Worker, engine, is_possible, runtime};
 use crate::swap::LoadedBackend;
 use crate::telemetry;
-use crate::wasi::Preopens;
+use crate::wasi::{HostState, Linked, Links, Preopens, explain_trouble, linker};
 
 const PACKAGE: &str = "artifact:storage/";
 
@@ -70,7 +68,7 @@ impl Backend {
         deadline.pause();
         let watched = Arc::clone(&deadline);
         let tried = Worker::spawn(watched, async move || self.try_out(&deadline).await).await;
-        let (digest, pool) = tried.flatten().map_err(failed)?;
+        let (digest, pool) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
         let loaded = Arc::new(Loaded::new(name, digest, pool));
         if let Some(older_than) = sweep {
             loaded.sweep_in_background(older_than);
@@ -138,7 +136,7 @@ impl Backend {
             splice,
             http: ty.imports(engine).any(|(name, _)| name.starts_with("wasi:http/")),
         };
-        linker(engine, linked).map_err(invalid)
+        linker(engine, &linked).map_err(invalid)
     }
 
     /// The same backend with its component's file in memory, and the SHA-256 of that.

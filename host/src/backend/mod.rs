@@ -2,13 +2,9 @@
 
 mod call;
 mod cursor;
-#[cfg(unix)]
-mod directory;
 mod fence;
-mod linker;
 mod load;
 mod loaded;
-mod open;
 mod paging;
 #[cfg(feature = "network")]
 mod s3;
@@ -30,6 +26,7 @@ pub(crate) use paging::{Page, Pages};
 pub use s3::Sign;
 
 use crate::error::{Error, LoadError, Operation};
+use crate::wasi::explain_trouble;
 use crate::{Grants, Limits};
 
 /// The component behind [`Backend::fs`], built from `guest/fs`.
@@ -227,7 +224,7 @@ pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
     });
     made.map_err(|source| {
         let path = dir.display().to_string();
-        let kind = LoadError::Directory { path, source: source.into() }.into();
+        let kind = explain_trouble(LoadError::Directory { path, source: source.into() }.into());
         Error::new(kind, Operation::Open, None, &"fs".into())
     })
 }

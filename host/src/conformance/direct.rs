@@ -18,9 +18,10 @@ use crate::bindings::streams::Seal;
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
-use crate::instance::{Failed, HostState};
+use crate::instance::Failed;
 use crate::transfer::download::Report;
 use crate::transfer::upload::{self, End};
+use crate::wasi::HostState;
 
 /// A backend that sends more than it says is not listened to for ever.
 const BEYOND: usize = 1 << 20;

@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 /// How often running WebAssembly looks at its deadline.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 

@@ -24,7 +24,7 @@ const OUT_OF_PARTS: &str = "resource limit exceeded";
 pub(crate) const HANDED_BACK: &str = "bytes handed to the host in one call";
 
 /// Counts the memory and the tables of one instance.
-pub(super) struct Limiter {
+pub(crate) struct Limiter {
     limits: Limits,
     memory: usize,
     elements: usize,
@@ -35,7 +35,7 @@ pub(super) struct Limiter {
 }
 
 impl Limiter {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self { limits: limits.clone(), memory: 0, elements: 0, grown: 0, refused: None }
     }
 
@@ -46,7 +46,7 @@ impl Limiter {
 
     /// The most bytes that one call may hand to the host: a list of bytes, with room for its
     /// key or error text.
-    pub(super) fn handed_back(limits: &Limits) -> usize {
+    pub(crate) fn handed_back(limits: &Limits) -> usize {
         usize::try_from(limits.buffer).unwrap_or(usize::MAX).saturating_add(1 << 20)
     }
 

@@ -11,7 +11,6 @@ use wasmtime::component::{Accessor, InstancePre};
 
 use super::backoff::Backoff;
 use super::deadline::Closing;
-use super::state::{HostState, new_store};
 use super::{Deadline, Inline};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
@@ -19,7 +18,7 @@ use crate::bindings::{
 use crate::error::{ErrorKind, LoadError, wrong_interface};
 #[cfg(feature = "network")]
 use crate::network::Network;
-use crate::wasi::Preopens;
+use crate::wasi::{HostState, Preopens, explain_trouble, new_store, room_for_calls};
 use crate::{Grants, Limits};
 
 /// After so many calls an instance is dropped, since its linear memory never shrinks.
@@ -75,6 +74,7 @@ impl Pool {
         preopens: Arc<Preopens>,
         limits: Limits,
     ) -> Result<Self, LoadError> {
+        let most = limits.concurrency.min(room_for_calls());
         Ok(Self {
             #[cfg(feature = "network")]
             network: Arc::new(Network::new(&grants)?),
@@ -83,7 +83,7 @@ impl Pool {
             grants,
             preopens,
             idle: Mutex::default(),
-            turns: Arc::new(Semaphore::new(limits.concurrency.clamp(1, Semaphore::MAX_PERMITS))),
+            turns: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))),
             limits,
             backoff: Backoff::default(),
             closing: Arc::default(),
@@ -145,7 +145,7 @@ impl Pool {
     /// Makes sure that an instance can be had, and keeps it for the first call.
     pub(crate) async fn probe(&self, deadline: &Arc<Deadline>) -> Result<(), ErrorKind> {
         deadline.restart();
-        let instance = within(deadline, self.instantiate(deadline)).await?;
+        let instance = self.attempt(deadline).await?;
         self.keep(instance);
         Ok(())
     }
@@ -203,12 +203,18 @@ impl Pool {
     /// An instance, unless the last ones failed to start a moment ago.
     async fn start(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
         self.backoff.attempt()?;
-        let started = within(deadline, self.instantiate(deadline)).await;
+        let started = self.attempt(deadline).await;
         match &started {
             Ok(_) => self.backoff.succeeded(),
+            // What the host is short of it may have the next moment.
+            Err(ErrorKind::Unavailable(_)) => {}
             Err(why) => self.backoff.failed(why),
         }
         started
+    }
+
+    async fn attempt(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
+        within(deadline, self.instantiate(deadline)).await.map_err(explain_trouble)
     }
 
     async fn instantiate(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
@@ -287,6 +293,7 @@ impl Instance {
         store.data_mut().inline = inline.cloned();
         store.data_mut().limiter.begin();
         store.data_mut().output.begin();
+        store.data().trouble.forget();
         store.set_epoch_deadline(1);
         let outcome = store
             .run_concurrent(async |accessor| {
@@ -308,10 +315,13 @@ impl Instance {
                 None => kind,
             })
         });
-        outcome.map_err(|failed| match failed {
-            _ if deadline.is_over() => deadline.failure(),
-            Failed::Trap(trap) => store.data().limiter.explain(trap),
-            Failed::Protocol(text) => ErrorKind::Protocol(text),
+        let trouble = &store.data().trouble;
+        outcome.map(|answer| answer.map_err(|kind| trouble.explain(kind))).map_err(|failed| {
+            match failed {
+                _ if deadline.is_over() => deadline.failure(),
+                Failed::Trap(trap) => trouble.explain(store.data().limiter.explain(trap)),
+                Failed::Protocol(text) => trouble.explain(ErrorKind::Protocol(text)),
+            }
         })
     }
 }

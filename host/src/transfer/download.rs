@@ -14,12 +14,12 @@ use wasmtime::component::{
 };
 
 use super::sink::{Gone, Sink};
-use super::splice::{self, FileBytes};
 use crate::backend::Call;
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
-use crate::instance::{Deadline, Failed, HostState, Outcome};
+use crate::instance::{Deadline, Failed, Outcome};
+use crate::wasi::{FileBytes, HostState, take};
 use crate::{ReadOptions, telemetry};
 
 /// Sends the bytes that the options name to `sink`, and returns it with their number. Only then
@@ -70,7 +70,7 @@ async fn take_all<S: Sink>(
     let (reported, report) = oneshot::channel();
     accessor.with(|mut access| outcome.pipe(&mut access, Report(Some(reported))))?;
     let due = incoming.due;
-    let (how, mut incoming) = match splice::take(stream, accessor) {
+    let (how, mut incoming) = match take(stream, accessor) {
         Ok(file) => {
             telemetry::spliced();
             incoming.take_from(file).await

@@ -1,16 +1,14 @@
 //! Moving an artifact's bytes between the caller and a backend.
 //!
-//! `upload` and `download` carry streams of any size in bounded memory, `splice` past the backend
-//! where it lets them; `buffered` stands in for them where a backend offers no streams. `writer`,
+//! `upload` and `download` carry streams of any size in bounded memory, past the backend where it
+//! lets them (`wasi::read`); `buffered` stands in for them where a backend offers no streams. `writer`,
 //! `reader` and `sink` are the caller's ends.
 
 pub(crate) mod buffered;
 mod chunk;
 pub(crate) mod download;
-mod pread;
 pub(crate) mod reader;
 pub(crate) mod sink;
-pub(crate) mod splice;
 pub(crate) mod upload;
 pub(crate) mod writer;
 

@@ -15,7 +15,8 @@ use crate::backend::Call;
 use crate::bindings::streams::{self, Mode, Seal};
 use crate::bindings::types;
 use crate::error::ErrorKind;
-use crate::instance::{Deadline, HostState};
+use crate::instance::Deadline;
+use crate::wasi::HostState;
 
 /// What ends an upload: the seal, or why there is none.
 pub(crate) type End = Result<Seal, String>;

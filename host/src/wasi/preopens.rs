@@ -14,7 +14,7 @@ use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, OpenMode};
 use wasmtime_wasi::{FsPerms, WasiView};
 
-use crate::instance::HostState;
+use super::HostState;
 use crate::telemetry;
 
 const P2: &str = "wasi:filesystem/preopens@0.2.12";

@@ -36,19 +36,20 @@ pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     Ok(Findings { items, next: walk.next })
 }
 
-/// A directory of this store that cannot be listed: for a name in it that is not UTF-8, or as it is
-/// none. Both keep whatever else lies there from being seen.
+/// A directory of this store of which not all can be listed: for a name in it that is not UTF-8, which
+/// the host names or stops at, or as it is none.
 fn unlisted(dir: &str, failure: Failure) -> Result<Finding> {
     let (kind, detail) = match failure.code {
+        ErrorCode::Other(Some(left_out)) => (FindingKind::Foreign, left_out),
         ErrorCode::IllegalByteSequence => {
-            (FindingKind::Foreign, "holds a name that is not UTF-8, and is not listed")
+            (FindingKind::Foreign, "holds a name that is not UTF-8, and is not listed".into())
         }
         ErrorCode::NotDirectory | ErrorCode::Loop => {
-            (FindingKind::Damaged, "stands in the place of a directory of this store")
+            (FindingKind::Damaged, "stands in the place of a directory of this store".into())
         }
         _ => return Err(failure.into()),
     };
-    Ok(Finding { kind, name: dir.into(), size: None, modified: None, detail: detail.into() })
+    Ok(Finding { kind, name: dir.into(), size: None, modified: None, detail })
 }
 
 /// What is to be said about a name; nothing where it has gone meanwhile.

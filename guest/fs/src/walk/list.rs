@@ -41,6 +41,7 @@ async fn list_once(prefix: &str, cursor: Option<&str>, limit: u32, replaced: boo
                 Some(visit) => entry(visit, prefix).await,
                 None => break,
             },
+            Step::Unlisted(failure) if failure.left_out() => Ok(None),
             // What lies there must not be left out in silence.
             Step::Unlisted(failure) => Err(failure.into()),
             Step::End => break,

@@ -16,7 +16,7 @@ pub use sweep::sweep;
 use crate::component::Error;
 use crate::name::Folder;
 use crate::shard;
-use crate::wasi::{self, Access, Dir, Failure, Result};
+use crate::wasi::{self, Access, Dir, Failure, Names, Result};
 
 /// Items of a page where the caller names no number, and the most of any page.
 const PAGE: usize = 1000;
@@ -38,6 +38,8 @@ struct Walk {
     folder_name: String,
     dir: Option<Dir>,
     names: Vec<String>,
+    /// Why there may be others behind these names.
+    unlisted: Option<Failure>,
     /// How many of the names were passed.
     passed: usize,
     /// The name in this directory behind which the names begin.
@@ -55,7 +57,7 @@ struct Walk {
 enum Step {
     /// To a name, for [`Walk::visit`].
     Name,
-    /// To a directory that cannot be listed.
+    /// To a directory of which no more can be listed.
     Unlisted(Failure),
     End,
 }
@@ -91,6 +93,7 @@ impl Walk {
             folder_name: String::new(),
             dir: None,
             names: Vec::new(),
+            unlisted: None,
             passed: 0,
             after: after.into(),
             replaced: false,
@@ -106,6 +109,14 @@ impl Walk {
             self.passed += 1;
             if found < self.limit {
                 return Step::Name;
+            }
+            self.stop();
+            return Step::End;
+        }
+        if let Some(failure) = self.unlisted.take() {
+            self.passed = self.names.len() + 1;
+            if found < self.limit {
+                return Step::Unlisted(failure);
             }
             self.stop();
             return Step::End;
@@ -130,16 +141,18 @@ impl Walk {
             let names = match shard::open(self.root, &self.folder_name, Access::Read).await {
                 Ok(None) => continue,
                 Ok(Some(dir)) => self.dir.insert(dir).names(self.replaced, &is_next).await,
-                Err(failure) => Err(failure),
+                Err(failure) => Names { sorted: Vec::new(), ended: Err(failure) },
             };
             self.seen = seen.get();
-            match names {
-                Ok(names) if names.is_empty() => {}
-                Ok(names) => {
-                    (self.names, self.passed) = (names, 1);
+            self.passed = 1;
+            self.names = names.sorted;
+            match (self.names.is_empty(), names.ended) {
+                (true, Ok(())) => {}
+                (true, Err(failure)) => return Step::Unlisted(failure),
+                (false, ended) => {
+                    self.unlisted = ended.err();
                     return Step::Name;
                 }
-                Err(failure) => return Step::Unlisted(failure),
             }
         }
         Step::End

@@ -18,7 +18,7 @@ pub async fn sweep(age: u64) -> Result<SweepReport> {
     let Some(mut dir) = shard::open(root, name::TEMPORARIES, Access::Read).await? else {
         return Ok(report);
     };
-    let names = dir.names(false, &|name, _| name::is_temporary(name)).await?;
+    let names = dir.names(false, &|name, _| name::is_temporary(name)).await.whole()?;
     if names.is_empty() {
         return Ok(report);
     }

@@ -34,6 +34,23 @@ pub enum Access {
     Change,
 }
 
+/// What was read of a directory.
+pub struct Names {
+    pub sorted: Vec<String>,
+    /// How the reading ended: where it went wrong, other names may lie behind these.
+    pub ended: Called<()>,
+}
+
+impl Names {
+    /// All names, but for those that the host leaves out since they are not UTF-8.
+    pub fn whole(self) -> Called<Vec<String>> {
+        match self.ended {
+            Err(failure) if !failure.left_out() => Err(failure),
+            _ => Ok(self.sorted),
+        }
+    }
+}
+
 impl Dir {
     /// The granted directory.
     pub fn root(handle: Descriptor) -> Self {
@@ -126,33 +143,40 @@ impl Dir {
         }
     }
 
-    /// The names in this directory that are to be kept, sorted.
+    /// The names in this directory that are to be kept.
     ///
     /// Some filesystems move a name that is replaced to the end of the directory: a reader sees it
     /// twice, or not at all. So where names are being `replaced` a directory that changes is read
     /// again, and what was seen once counts. A name that is here may have gone, as always.
-    pub async fn names(
-        &self,
-        replaced: bool,
-        keep: &dyn Fn(&str, Kind) -> bool,
-    ) -> Called<Vec<String>> {
-        let (mut names, mut outcome, mut before) = (Vec::new(), None, None);
+    pub async fn names(&self, replaced: bool, keep: &dyn Fn(&str, Kind) -> bool) -> Names {
+        let (mut sorted, mut ended, mut before) = (Vec::new(), None, None);
         let mut attempt = 0;
         loop {
-            let now = if replaced { self.stat().await?.modified } else { None };
+            let now = match replaced {
+                true => self.stat().await.map(|stat| stat.modified),
+                false => Ok(None),
+            };
+            let now = match now {
+                Ok(now) => now,
+                Err(failure) => return Names { sorted, ended: Err(failure) },
+            };
             let is_last = attempt == ATTEMPTS;
-            match outcome {
-                Some(Ok(())) if is_last || !may_have_changed(before, now) => return Ok(names),
+            match ended {
+                None => {}
                 // The host looks at each name that it finds, and one has just been removed.
                 Some(Err(ErrorCode::NoEntry)) if !is_last => {}
-                Some(Err(code)) => return Err(self.failed("list", "")(code)),
-                None | Some(Ok(())) => {}
+                // Some hosts leave a name out and say so, after all others.
+                Some(Ok(()) | Err(ErrorCode::Other(_)))
+                    if !is_last && may_have_changed(before, now) => {}
+                Some(ended) => {
+                    return Names { sorted, ended: ended.map_err(self.failed("list", "")) };
+                }
             }
             before = now;
-            outcome = Some(self.read_names(keep, &mut names).await);
+            ended = Some(self.read_names(keep, &mut sorted).await);
             // By a heap: what `sort` is made of would be a fiftieth of the component.
-            names = BinaryHeap::from(names).into_sorted_vec();
-            names.dedup();
+            sorted = BinaryHeap::from(sorted).into_sorted_vec();
+            sorted.dedup();
             attempt += 1;
         }
     }

@@ -25,6 +25,12 @@ impl Failure {
         matches!(self.code, ErrorCode::IllegalByteSequence)
     }
 
+    /// Whether a directory was read to its end, but for names that are not UTF-8. So says this
+    /// project's host, which names them; others stop at the first.
+    pub fn left_out(&self) -> bool {
+        matches!(self.code, ErrorCode::Other(Some(_)))
+    }
+
     /// Whether there was something under the name.
     pub fn is_taken(&self) -> bool {
         matches!(self.code, ErrorCode::Exist)
@@ -45,7 +51,9 @@ impl From<Failure> for Error {
             Code::ReadOnly => Error::AccessDenied(text("the filesystem is read-only")),
             Code::Busy | Code::TextFileBusy => Error::Unavailable(text("it is in use")),
             Code::Deadlock | Code::NoLock => Error::Unavailable(text("it is locked")),
-            Code::InsufficientMemory => Error::Unavailable(text("the system is out of memory")),
+            Code::InsufficientMemory => {
+                Error::Unavailable(text("the system is out of memory, or of open files"))
+            }
             Code::Interrupted | Code::InProgress | Code::Already => {
                 Error::Unavailable(text("interrupted"))
             }

@@ -17,7 +17,7 @@ pub use wasip3::filesystem::types::ErrorCode;
 use wasip3::filesystem::types::{DescriptorStat, DescriptorType};
 use wasip3::random::random::get_random_bytes;
 
-pub use dir::{Access, Dir, may_have_changed};
+pub use dir::{Access, Dir, Names, may_have_changed};
 pub use failure::Failure;
 pub use file::{Ended, File, FileStream};
 

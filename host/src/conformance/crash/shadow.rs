@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::recorder::Recorder;
 use super::tree::{Inode, inode};
 use super::{shadow_p2, shadow_p3};
-use crate::instance::HostState;
+use crate::wasi::HostState;
 
 pub(super) type Fd = Resource<Descriptor>;
 

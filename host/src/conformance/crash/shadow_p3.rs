@@ -20,7 +20,7 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
 use super::fault::Fault;
 use super::recorder::{Intent, Recorder, Refusal};
 use super::shadow::{Answer, Fd, answers, identity, killed, shadow_all, writable};
-use crate::instance::HostState;
+use crate::wasi::HostState;
 
 const INTERFACE: &str = "wasi:filesystem/types@0.3.0";
 

@@ -25,7 +25,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures::channel::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
     Access, Accessor, Destination, FutureReader, LinkerInstance, Resource, StreamProducer,
@@ -35,14 +34,18 @@ use wasmtime_wasi::WasiView;
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode, HostDescriptorWithStore};
 
-use super::{CHUNK, pread};
-use crate::instance::{HostState, Inline};
+use super::Ended;
+use crate::instance::Inline;
+use crate::transfer::CHUNK;
+use crate::wasi::errno::Code;
+use crate::wasi::trouble::Trouble;
+use crate::wasi::{HostState, pread};
 
 /// What a stream of a file is in WASI: its bytes, and how reading them ended.
 type Reading = (StreamReader<u8>, FutureReader<Result<(), ErrorCode>>);
 
 /// Replaces wasmtime's way to read a file in `types`, which is `wasi:filesystem/types`.
-pub(crate) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<()> {
+pub(super) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<()> {
     types.func_wrap("[method]descriptor.read-via-stream", read_via_stream)
 }
 
@@ -58,8 +61,8 @@ fn read_via_stream(
         }
     };
     let (ended, end) = Ended::new();
-    let inline = store.data().inline.clone();
-    let bytes = FileBytes { file, offset, ahead: Bytes::new(), ended, inline };
+    let (inline, trouble) = (store.data().inline.clone(), store.data().trouble.clone());
+    let bytes = FileBytes { file, offset, ahead: Bytes::new(), ended, inline, trouble };
     let bytes = StreamReader::new(&mut store, bytes)?;
     Ok(((bytes, FutureReader::new(&mut store, end)?),))
 }
@@ -81,6 +84,7 @@ pub(crate) struct FileBytes {
     ahead: Bytes,
     ended: Ended,
     inline: Option<Arc<Inline>>,
+    trouble: Trouble,
 }
 
 impl FileBytes {
@@ -151,35 +155,13 @@ impl FileBytes {
                 }
                 None => Err(ErrorCode::Overflow),
             },
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.trouble.note(&error);
+                Err(Code::of(&error).into())
+            }
         };
         self.ended.tell(outcome);
         0
-    }
-}
-
-/// Tells the backend how a reading ended, once.
-pub(crate) struct Ended(Option<oneshot::Sender<Result<(), ErrorCode>>>);
-
-impl Ended {
-    /// With what the backend's future waits for.
-    pub(crate) fn new() -> (Self, oneshot::Receiver<Result<(), ErrorCode>>) {
-        let (ended, end) = oneshot::channel();
-        (Self(Some(ended)), end)
-    }
-
-    pub(crate) fn tell(&mut self, outcome: Result<(), ErrorCode>) {
-        if let Some(ended) = self.0.take() {
-            // A backend that dropped its future does not want to know.
-            let _ = ended.send(outcome);
-        }
-    }
-}
-
-/// Who stops reading before the end has had what it wanted.
-impl Drop for Ended {
-    fn drop(&mut self) {
-        self.tell(Ok(()));
     }
 }
 

@@ -20,8 +20,18 @@ pub(super) fn read_ahead(
     buffer: &mut [u8],
 ) -> io::Result<(usize, Bytes)> {
     #[cfg(target_os = "linux")]
-    return Ok(linux::read_ahead(file, offset, buffer, linux::ReadWriteFlags::empty())?);
-    #[cfg(not(target_os = "linux"))]
+    if !linux::is_missing() {
+        match linux::read_ahead(file, offset, buffer, linux::ReadWriteFlags::empty()) {
+            Ok(read) => return Ok(read),
+            Err(errno) if !linux::may_be_missing(errno) => return Err(errno.into()),
+            Err(_) => {
+                let read = read(file, offset, buffer)?;
+                // The same file can be read in the other way.
+                linux::is_missing_from_now_on();
+                return Ok((read, Bytes::new()));
+            }
+        }
+    }
     Ok((read(file, offset, buffer)?, Bytes::new()))
 }
 
@@ -33,7 +43,12 @@ pub(super) fn read_ahead_cached(
     buffer: &mut [u8],
 ) -> Option<(usize, Bytes)> {
     #[cfg(target_os = "linux")]
-    return linux::read_ahead(file, offset, buffer, linux::ReadWriteFlags::NOWAIT).ok();
+    {
+        if linux::is_missing() {
+            return None;
+        }
+        linux::read_ahead(file, offset, buffer, linux::ReadWriteFlags::NOWAIT).ok()
+    }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = (file, offset, buffer);
@@ -41,17 +56,33 @@ pub(super) fn read_ahead_cached(
     }
 }
 
-/// What only Linux has.
+/// What only Linux has, and not every Linux: an old kernel or a filter of system calls refuses it.
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::File;
     use std::io::IoSliceMut;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use bytes::Bytes;
     pub(super) use rustix::io::ReadWriteFlags;
-    use rustix::io::{Result, preadv2};
+    use rustix::io::{Errno, Result, preadv2, retry_on_intr};
 
     use super::AHEAD;
+
+    static IS_MISSING: AtomicBool = AtomicBool::new(false);
+
+    /// Whether this process has no `preadv2`.
+    pub(super) fn is_missing() -> bool {
+        IS_MISSING.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_missing_from_now_on() {
+        IS_MISSING.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn may_be_missing(errno: Errno) -> bool {
+        matches!(errno, Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP | Errno::INVAL)
+    }
 
     pub(super) fn read_ahead(
         file: &File,
@@ -62,7 +93,7 @@ mod linux {
         let room = buffer.len();
         let mut ahead = vec![0; if room < AHEAD { AHEAD } else { 0 }];
         let parts = &mut [buffer, &mut ahead].map(IoSliceMut::new);
-        let read = preadv2(file, parts, offset, how)?;
+        let read = retry_on_intr(|| preadv2(file, parts, offset, how))?;
         let behind = read.saturating_sub(room);
         // What stops because it would wait does so where a page ends, and a file may end anywhere.
         let is_end = behind < ahead.len() && !(offset + read as u64).is_multiple_of(4096);
@@ -71,9 +102,10 @@ mod linux {
     }
 }
 
-#[cfg(all(unix, not(target_os = "linux")))]
+#[cfg(unix)]
 fn read(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+    use rustix::io::{pread, retry_on_intr};
+    Ok(retry_on_intr(|| pread(file, &mut *buffer, offset))?)
 }
 
 #[cfg(windows)]
@@ -91,9 +123,10 @@ pub(super) fn append(
 ) -> io::Result<usize> {
     #[cfg(unix)]
     {
+        use rustix::io::{pread, retry_on_intr};
         buffer.reserve(limit);
         let room = &mut buffer.spare_capacity_mut()[..limit];
-        let read = rustix::io::pread(file, room, offset)?.0.len();
+        let read = retry_on_intr(|| pread(file, &mut *room, offset).map(|(read, _)| read.len()))?;
         // SAFETY: the system has filled that many bytes behind the present ones.
         unsafe { buffer.set_len(buffer.len() + read) };
         Ok(read)
@@ -118,6 +151,9 @@ pub(super) fn append_cached(
 ) -> Option<usize> {
     #[cfg(target_os = "linux")]
     {
+        if linux::is_missing() {
+            return None;
+        }
         buffer.reserve(limit);
         let room = buffer.spare_capacity_mut().as_mut_ptr();
         let part = libc::iovec { iov_base: room.cast(), iov_len: limit };

@@ -9,11 +9,12 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 #[cfg(feature = "network")]
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::engine::TICK;
-use super::limiter::Limiter;
+#[cfg(unix)]
+use super::errno::{Called, Code, Failure};
 use super::output::Output;
-use super::{Deadline, Inline, engine};
+use super::trouble::Trouble;
 use crate::error::LoadError;
+use crate::instance::{Deadline, Inline, Limiter, TICK, engine};
 #[cfg(feature = "network")]
 use crate::network::{Hooks, Network};
 use crate::wasi::Preopens;
@@ -26,10 +27,12 @@ const FIELDS: usize = 64 * 1024;
 pub(crate) struct HostState {
     wasi: WasiCtx,
     table: ResourceTable,
-    pub(super) limiter: Limiter,
-    pub(super) output: Output,
+    pub(crate) limiter: Limiter,
+    pub(crate) output: Output,
     /// The directories that it is granted.
     pub(crate) preopens: Arc<Preopens>,
+    /// What the system failed with, in the call that runs now.
+    pub(crate) trouble: Trouble,
     /// The deadline of the call that runs now.
     pub(crate) deadline: Arc<Deadline>,
     /// Where that call runs; none where it may block from the beginning.
@@ -50,6 +53,27 @@ impl WasiHttpView for HostState {
         let (ctx, hooks) = &mut self.http;
         hooks.deadline = Arc::clone(&self.deadline);
         WasiHttpCtxView { ctx, table: &mut self.table, hooks }
+    }
+}
+
+#[cfg(unix)]
+impl HostState {
+    /// What the handles of the backend stand for.
+    pub(super) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    /// What a call of the filesystem answers; the outer error ends the backend.
+    pub(super) fn answer<T>(&self, called: Called<T>) -> wasmtime::Result<Result<T, Code>> {
+        Ok(match called {
+            Ok(done) => Ok(done),
+            Err(Failure::Trap(trap)) => return Err(trap),
+            Err(Failure::Refused(code)) => Err(code),
+            Err(Failure::System(error)) => {
+                self.trouble.note(&error);
+                Err(Code::of(&error))
+            }
+        })
     }
 }
 
@@ -87,6 +111,7 @@ pub(crate) fn new_store(
         limiter: Limiter::new(limits),
         output,
         preopens: Arc::clone(preopens),
+        trouble: Trouble::default(),
         inline: None,
         #[cfg(feature = "network")]
         http: {

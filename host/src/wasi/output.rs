@@ -26,7 +26,7 @@ const AT_ONCE: usize = 64 << 10;
 
 /// Both streams of one instance.
 #[derive(Clone, Default)]
-pub(super) struct Output(Arc<Mutex<Log>>);
+pub(crate) struct Output(Arc<Mutex<Log>>);
 
 struct Log {
     /// What may still be shown of the call.
@@ -48,12 +48,12 @@ impl Output {
     }
 
     /// A call begins.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.log().left = PER_CALL;
     }
 
     /// It ended; what it did not end with a line feed is a line, too.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.log().show();
     }
 

@@ -1,0 +1,33 @@
+//! What a component is linked with: WASI, as far as its grants give it a meaning.
+
+use wasmtime::component::Linker;
+use wasmtime::{Engine, Result};
+
+use super::{HostState, Links, p3, preopens};
+
+/// What goes beyond plain WASI, or stays behind it.
+pub(crate) struct Linked {
+    pub(crate) links: Links,
+    /// Bytes of a file that it hands on go past it.
+    pub(crate) splice: bool,
+    /// Asks for HTTP.
+    pub(crate) http: bool,
+}
+
+/// Both generations of WASI, so that a component of any toolchain finds its own; HTTP only for
+/// one that asks for it.
+pub(crate) fn linker(engine: &Engine, linked: &Linked) -> Result<Linker<HostState>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    #[cfg(feature = "network")]
+    if linked.http {
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    }
+    linker.allow_shadowing(true);
+    preopens::link(&mut linker)?;
+    #[cfg(unix)]
+    super::p2::link(&mut linker, linked.links)?;
+    p3::link(&mut linker, linked)?;
+    Ok(linker)
+}
