@@ -33,6 +33,7 @@
 mod backend;
 mod bindings;
 pub mod blocking;
+mod budget;
 mod checksum;
 #[cfg(feature = "config")]
 mod config;
@@ -51,6 +52,7 @@ mod network;
 mod store;
 mod swap;
 mod telemetry;
+mod text;
 mod transfer;
 
 pub use backend::Backend;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use artifact_store::{ConfigurationError, ErrorKind};
 
+use crate::disk::Unavailable;
 use crate::hint;
 use crate::interrupt::Interrupted;
 use crate::opening::Absent;
@@ -54,6 +55,9 @@ pub fn code(error: &anyhow::Error) -> u8 {
     }
     if find::<Absent>(error).is_some() {
         return NOT_FOUND;
+    }
+    if find::<Unavailable>(error).is_some() {
+        return UNAVAILABLE;
     }
     let Some(error) = find::<artifact_store::Error>(error) else { return FAILURE };
     match error.kind() {

@@ -32,7 +32,7 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
             "nothing was changed; make space, or name another place with --dir, and try again"
         }
         ErrorKind::Corrupt(_) => "put it again from its source, or delete it",
-        ErrorKind::Unavailable(_) => "try again later",
+        ErrorKind::Unavailable(_) | ErrorKind::Busy { .. } => "try again later",
         ErrorKind::Timeout(_) => {
             "try again; a put or delete may have taken effect, and is safe to repeat"
         }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod disk;
 mod exit;
 mod hint;
 mod interrupt;
@@ -11,19 +12,35 @@ mod progress;
 mod verbose;
 
 use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use disk::Unavailable;
 
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::from_process();
     verbose::init(arguments.verbose);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let code = match runtime {
+    let code = match runtime() {
         Ok(runtime) => {
             let outcome = runtime.block_on(commands::run(arguments));
             // A read of standard input may still wait in a thread; nobody waits for it.
             runtime.shutdown_background();
             outcome.unwrap_or_else(|error| exit::report(&error))
         }
-        Err(error) => exit::report(&error.into()),
+        Err(error) => exit::report(&error),
     };
     ExitCode::from(code)
+}
+
+/// With a thread that may block, which stays: where tokio has none, and the system gives none, it
+/// panics.
+fn runtime() -> anyhow::Result<Runtime> {
+    let first = thread::Builder::new().spawn(|| ()).map_err(Unavailable::Thread)?;
+    let _ = first.join();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.thread_keep_alive(Duration::MAX).enable_all().build()?;
+    drop(runtime.spawn_blocking(|| ()));
+    Ok(runtime)
 }

@@ -10,6 +10,7 @@ use anyhow::Result;
 use artifact_store::{ArtifactStore, Backend, Configuration, Grants, Limits, Sign};
 
 use crate::arguments::{Signer, StoreArguments};
+use crate::disk;
 use crate::exit::Usage;
 
 const FS: &str = "fs";
@@ -33,11 +34,11 @@ pub struct Absent {
 impl StoreArguments {
     /// Opens the store to put something in: its directory is created if it is absent.
     pub async fn create(&self) -> Result<ArtifactStore> {
-        if let Some(backend) = self.configured()? {
+        if let Some(backend) = self.configured().await? {
             return Ok(ArtifactStore::open(backend).await?);
         }
         let backend = self.backend(true)?;
-        if self.is_absent() && !self.is(S3) {
+        if !self.is(S3) && self.is_absent().await? {
             // It creates the directory durably, whatever backend will use it.
             ArtifactStore::open_dir(self.dir()).await?;
         }
@@ -56,10 +57,10 @@ impl StoreArguments {
     }
 
     async fn open_as(&self, how: impl FnOnce(Backend) -> Backend) -> Result<Option<ArtifactStore>> {
-        if let Some(backend) = self.configured()? {
+        if let Some(backend) = self.configured().await? {
             return Ok(Some(ArtifactStore::open(how(backend)).await?));
         }
-        let absent = self.is_absent();
+        let absent = self.is_absent().await?;
         let backend = self.backend(self.dir.is_some() || !absent)?;
         if absent && self.is(FS) {
             return Ok(None);
@@ -80,10 +81,10 @@ impl StoreArguments {
     }
 
     /// The configuration that a command needs.
-    pub fn configuration(&self) -> Result<Configuration> {
+    pub async fn configuration(&self) -> Result<Configuration> {
         let missing = "the stores' names are those of --config FILE, which is missing";
-        let file = self.config.as_ref().ok_or_else(|| Usage(missing.into()))?;
-        Ok(Configuration::from_file(file)?)
+        let file = self.config.clone().ok_or_else(|| Usage(missing.into()))?;
+        Ok(disk::look(self.patience(), || Configuration::from_file(file)).await??)
     }
 
     /// One store of the configuration, within the limits of the command line.
@@ -93,11 +94,11 @@ impl StoreArguments {
     }
 
     /// The store of the configuration, where there is one.
-    pub fn configured(&self) -> Result<Option<Backend>> {
+    pub async fn configured(&self) -> Result<Option<Backend>> {
         if self.config.is_none() {
             return Ok(None);
         }
-        let configuration = self.configuration()?;
+        let configuration = self.configuration().await?;
         let names: Vec<_> = configuration.stores().collect();
         let name = match (&self.store, &*names) {
             (Some(name), _) => name.as_str(),
@@ -113,7 +114,12 @@ impl StoreArguments {
     fn limits(&self, limits: &Limits) -> Limits {
         let call_timeout = self.timeout.unwrap_or(limits.call_timeout);
         let memory = self.memory.unwrap_or(limits.memory);
-        Limits { call_timeout, memory, ..limits.clone() }
+        // A pipe may pause for as long as it likes: it keeps nobody else from the store.
+        let pause_timeout = match limits.pause_timeout {
+            default if default == Limits::default().pause_timeout => Duration::MAX,
+            configured => configured,
+        };
+        Limits { call_timeout, memory, pause_timeout, ..limits.clone() }
     }
 
     fn dir(&self) -> &Path {
@@ -121,8 +127,15 @@ impl StoreArguments {
     }
 
     /// Where even this cannot be found out, opening the store says why.
-    fn is_absent(&self) -> bool {
-        self.dir().try_exists().is_ok_and(|exists| !exists)
+    async fn is_absent(&self) -> Result<bool> {
+        let dir = self.dir().to_owned();
+        Ok(disk::look(self.patience(), move || dir.try_exists().is_ok_and(|exists| !exists))
+            .await?)
+    }
+
+    /// How long the disk may take over one look.
+    fn patience(&self) -> Duration {
+        self.timeout.unwrap_or(Limits::default().call_timeout)
     }
 
     /// Whether this built-in backend is asked for.

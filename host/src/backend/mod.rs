@@ -26,6 +26,7 @@ pub(crate) use paging::{Page, Pages};
 pub use s3::Sign;
 
 use crate::error::{Error, LoadError, Operation};
+use crate::instance::look_at_disk;
 use crate::{Grants, Limits};
 
 /// The component behind [`Backend::fs`], built from `guest/fs`.
@@ -181,22 +182,26 @@ impl Backend {
 
 /// Makes sure that the directory of a store exists, durably: a crash after the first put must
 /// not take the directory with it.
-pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
-    let absolute = std::path::absolute(dir);
-    let made = absolute.and_then(|dir| {
-        let absent = dir.ancestors().take_while(|dir| !dir.exists()).count();
-        std::fs::create_dir_all(&dir)?;
-        // Each new directory is an entry of the one above it.
-        for parent in dir.ancestors().skip(1).take(absent) {
-            sync_dir(parent)?;
+pub(crate) async fn create_dir(dir: &Path) -> Result<(), Error> {
+    let owned = dir.to_owned();
+    let made = look_at_disk(&Limits::default(), move || make_dir(&owned)).await;
+    let kind = match made {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(source)) => {
+            let path = dir.display().to_string();
+            LoadError::Directory { path, source: source.into() }.into()
         }
-        Ok(())
-    });
-    made.map_err(|source| {
-        let path = dir.display().to_string();
-        let kind = LoadError::Directory { path, source: source.into() }.into();
-        Error::new(kind, Operation::Open, None, &"fs".into())
-    })
+        Err(kind) => kind,
+    };
+    Err(Error::new(kind, Operation::Open, None, &"fs".into()))
+}
+
+fn make_dir(dir: &Path) -> std::io::Result<()> {
+    let dir = std::path::absolute(dir)?;
+    let absent = dir.ancestors().take_while(|dir| !dir.exists()).count();
+    std::fs::create_dir_all(&dir)?;
+    // Each new directory is an entry of the one above it.
+    dir.ancestors().skip(1).take(absent).try_for_each(sync_dir)
 }
 
 /// Windows keeps its directories durable by itself, and cannot open them as files.

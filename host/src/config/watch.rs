@@ -14,10 +14,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::Configuration;
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::{runtime, spawn};
+use crate::budget::spawn;
+use crate::error::{Error, Operation, Result};
+use crate::instance::look_at_disk;
 use crate::swap::Serving;
-use crate::{Backend, LoadedBackend, SwapOptions};
+use crate::{Backend, Limits, LoadedBackend, SwapOptions};
 
 /// Files that change again within this time are looked at when that is over.
 const QUIET: Duration = Duration::from_millis(200);
@@ -169,20 +170,14 @@ impl Place {
             let error = Error::new(kind, Operation::Configure, None, &(&*self.store).into());
             Look { files: vec![self.file.clone()], outcome: Err(error) }
         };
-        let runtime = match runtime() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                let text = format!("cannot start a thread: {error}");
-                return failed(ErrorKind::Unavailable(text));
-            }
-        };
         let place = self.clone();
-        let look = runtime.spawn_blocking(move || {
+        let limits = Limits::default();
+        let look = look_at_disk(&limits, move || {
             let mut files = vec![place.file.clone()];
             let outcome = place.look_at(&mut files);
             Look { files, outcome }
         });
-        look.await.unwrap_or_else(|panic| failed(ErrorKind::Trap(panic.into())))
+        look.await.unwrap_or_else(failed)
     }
 
     fn look_at(&self, files: &mut Vec<PathBuf>) -> Result<(Found, Backend)> {

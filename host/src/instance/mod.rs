@@ -2,19 +2,13 @@
 //! call on one of them.
 
 mod backoff;
-mod deadline;
 mod engine;
-mod inline;
-mod limiter;
 mod output;
 mod pool;
 mod state;
 mod worker;
 
-pub(crate) use deadline::Deadline;
-pub(crate) use engine::{Timer, after, engine, on_this_thread, runtime, spawn};
-pub(crate) use inline::{Inline, is_possible};
-pub(crate) use limiter::HANDED_BACK;
-pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool, shortened};
+pub(crate) use engine::engine;
+pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool};
 pub(crate) use state::HostState;
-pub(crate) use worker::{Permit, Worker};
+pub(crate) use worker::{Worker, look_at_disk};

@@ -9,10 +9,9 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 #[cfg(feature = "network")]
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::engine::TICK;
-use super::limiter::Limiter;
+use super::engine;
 use super::output::Output;
-use super::{Deadline, Inline, engine};
+use crate::budget::{Deadline, Inline, Limiter};
 use crate::error::LoadError;
 #[cfg(feature = "network")]
 use crate::network::{Hooks, Network};
@@ -51,6 +50,11 @@ impl WasiHttpView for HostState {
 }
 
 impl HostState {
+    /// How many handles the host has given to the instance and not got back.
+    pub(super) fn entries(&mut self) -> usize {
+        self.table.iter_mut().count()
+    }
+
     /// The endpoint that the backend asked for without a grant, since this was last asked.
     pub(crate) fn take_refused(&self) -> Option<String> {
         #[cfg(feature = "network")]
@@ -106,9 +110,7 @@ pub(crate) fn new_store(
     }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
-        let deadline = &store.data().deadline;
-        deadline.compute(TICK);
-        if deadline.is_over() {
+        if store.data().deadline.is_over() {
             wasmtime::bail!("the deadline is over");
         }
         Ok(UpdateDeadline::Continue(1))

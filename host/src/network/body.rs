@@ -9,21 +9,29 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 use wasmtime_wasi_http::Error;
 
-use crate::instance::Deadline;
+use crate::budget::Deadline;
 
-/// A body whose bytes count as progress of the call that they belong to.
+/// A body whose bytes count as progress of the call that they belong to, as far as those of its
+/// caller cover them.
 pub(super) struct Watched<B> {
     body: B,
     deadline: Arc<Deadline>,
+    way: Way,
     /// The longest pause between bytes, and the present one.
     pause: Option<(Duration, Pin<Box<Sleep>>)>,
     /// The place among the requests, which is taken until the body has ended.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+/// Which way the bytes go.
+enum Way {
+    Out,
+    In,
+}
+
 impl<B> Watched<B> {
     pub(super) fn request(body: B, deadline: Arc<Deadline>) -> Self {
-        Self { body, deadline, pause: None, _permit: None }
+        Self { body, deadline, way: Way::Out, pause: None, _permit: None }
     }
 
     pub(super) fn response(
@@ -33,7 +41,7 @@ impl<B> Watched<B> {
         permit: OwnedSemaphorePermit,
     ) -> Self {
         let pause = pause.map(|pause| (pause, Box::pin(sleep(pause))));
-        Self { body, deadline, pause, _permit: Some(permit) }
+        Self { body, deadline, way: Way::In, pause, _permit: Some(permit) }
     }
 }
 
@@ -48,8 +56,10 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Watched<B> {
         let me = &mut *self;
         match Pin::new(&mut me.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                if frame.data_ref().is_some_and(|data| !data.is_empty()) {
-                    me.deadline.restart();
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match me.way {
+                    Way::Out => me.deadline.sent(bytes),
+                    Way::In => me.deadline.received(bytes),
                 }
                 if let Some((pause, over)) = &mut me.pause {
                     *over = Box::pin(sleep(*pause));

@@ -15,6 +15,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use wasmtime_wasi_http::WasiBody;
 
+use super::resolver::Resolver;
 use crate::error::LoadError;
 
 /// How long a connection may take to be made.
@@ -27,16 +28,18 @@ const IDLE: Duration = Duration::from_secs(50);
 const HEADER: usize = 256 * 1024;
 const HEADER_LINES: usize = 200;
 
+type Tcp = HttpConnector<Resolver>;
+
 /// Makes connections, and keeps them for the next request.
 pub(super) enum Client {
-    Direct(legacy::Client<HttpsConnector<HttpConnector>, WasiBody>),
-    Proxied(legacy::Client<HttpsConnector<Tunnel<HttpConnector>>, WasiBody>),
+    Direct(legacy::Client<HttpsConnector<Tcp>, WasiBody>),
+    Proxied(legacy::Client<HttpsConnector<Tunnel<Tcp>>, WasiBody>),
 }
 
 impl Client {
     pub(super) fn new(authorities: &[PathBuf], proxy: Option<&str>) -> Result<Self, LoadError> {
         let tls = tls(authorities)?;
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));

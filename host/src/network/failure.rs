@@ -5,10 +5,12 @@ use std::io;
 
 use wasmtime_wasi_http::Error;
 
+use crate::text::foreign;
+
 /// The case of an error of the HTTP client. What it says in words goes to the log: `wasi:http`
 /// has no place for it in most cases.
 pub(super) fn of(error: &(dyn StdError + 'static)) -> Error {
-    tracing::debug!("a request failed: {}", words(error));
+    tracing::debug!("a request failed: {}", foreign(&words(error)));
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(own) = error.downcast_ref::<Error>() {

@@ -9,7 +9,8 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::body::Watched;
 use super::{Address, Network, failure, sign};
-use crate::instance::Deadline;
+use crate::budget::Deadline;
+use crate::text::foreign;
 
 /// The most that a request's URL may take up.
 const URL: usize = 16 * 1024;
@@ -48,8 +49,12 @@ impl WasiHttpHooks for Hooks {
         let granted = address.filter(|address| network.client_for(address).is_some());
         let Some(address) = granted else {
             let asked = asked(&request);
-            tracing::warn!("a backend asked for `{asked}`, which is not granted");
-            *self.refused.lock().unwrap_or_else(|e| e.into_inner()) = Some(asked);
+            let mut refused = self.refused.lock().unwrap_or_else(|e| e.into_inner());
+            // One warning a call, however often it asks.
+            if refused.is_none() {
+                tracing::warn!("a backend asked for `{asked}`, which is not granted");
+            }
+            *refused = Some(asked);
             return Box::new(async { Err(Error::HttpRequestDenied) });
         };
         Box::new(async move { send(&network, &address, request, options, deadline).await })
@@ -61,7 +66,7 @@ fn asked(request: &Request<WasiBody>) -> String {
     let uri = request.uri();
     let mut asked = format!("{}://", uri.scheme_str().unwrap_or("https"));
     asked.extend(uri.authority().map_or("", |a| a.as_str()).chars().take(300));
-    asked
+    foreign(&asked)
 }
 
 async fn send(
@@ -94,7 +99,6 @@ async fn send(
         }
     };
     let response = response.map_err(|error| failure::of(&error))?;
-    deadline.restart();
     let pause = options.and_then(|options| options.between_bytes_timeout);
     let response = response.map(|body| {
         let body = body.map_err(|error| failure::of(&error));

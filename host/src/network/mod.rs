@@ -9,6 +9,7 @@ mod client;
 mod credentials;
 mod failure;
 mod hooks;
+mod resolver;
 mod sign;
 
 use std::sync::Arc;

@@ -36,7 +36,8 @@ use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode, HostDescriptorWithStore};
 
 use super::{CHUNK, pread};
-use crate::instance::{HostState, Inline};
+use crate::budget::Inline;
+use crate::instance::HostState;
 
 /// What a stream of a file is in WASI: its bytes, and how reading them ended.
 type Reading = (StreamReader<u8>, FutureReader<Result<(), ErrorCode>>);

@@ -37,7 +37,7 @@ struct Check {
 
 pub async fn run(arguments: &StoreArguments, Arguments { command }: Arguments) -> Result<u8> {
     let Command::Check(Check { no_open }) = command;
-    let configuration = match arguments.configuration() {
+    let configuration = match arguments.configuration().await {
         Ok(configuration) => configuration,
         Err(error) => return refuse(error),
     };

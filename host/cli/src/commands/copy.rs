@@ -111,7 +111,7 @@ pub async fn run(
         return Err(Usage("--from and --to name the same store".into()).into());
     }
     let opened = async {
-        let configuration = arguments.configuration()?;
+        let configuration = arguments.configuration().await?;
         let from_backend = arguments.named(&configuration, &from)?.sweep_older_than(None);
         let to_backend = arguments.named(&configuration, &to)?;
         let source = ArtifactStore::open(from_backend).await.with_context(|| in_store(&from))?;
