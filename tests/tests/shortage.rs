@@ -2,7 +2,7 @@
 //! Nothing panics, no backend is blamed, and what is there later serves.
 #![cfg(target_os = "linux")]
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -13,15 +13,14 @@ use artifact_store::{ArtifactStore, Error, ErrorKind, ReadOptions, WriteOptions,
 use artifact_store_tests::cli;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Somebody who has no other process. Root is never refused a thread.
-const NOBODY_ELSE: u32 = 61_357;
-
-/// Runs as somebody else, with a folder of its own.
+/// Runs as somebody else, with a folder of its own. Root is never refused a thread, and nobody else has
+/// this folder's inode, so that there is no other process of this user.
 fn as_somebody_else(command: &mut Command, dir: &Path) {
     command.env("HOME", dir).env_remove("XDG_CACHE_HOME");
     if rustix::process::geteuid().is_root() {
         std::fs::set_permissions(dir, PermissionsExt::from_mode(0o777)).unwrap();
-        command.uid(NOBODY_ELSE).gid(NOBODY_ELSE);
+        let somebody = 100_000 + (std::fs::metadata(dir).unwrap().ino() % 1_000_000) as u32;
+        command.uid(somebody).gid(somebody);
     }
 }
 

@@ -12,8 +12,8 @@ mod progress;
 mod verbose;
 
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
+use std::{io, panic};
 
 use tokio::runtime::Runtime;
 
@@ -37,10 +37,14 @@ fn main() -> ExitCode {
 /// With a thread that may block, which stays: where tokio has none, and the system gives none, it
 /// panics.
 fn runtime() -> anyhow::Result<Runtime> {
-    let first = thread::Builder::new().spawn(|| ()).map_err(Unavailable::Thread)?;
-    let _ = first.join();
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.thread_keep_alive(Duration::MAX).enable_all().build()?;
-    drop(runtime.spawn_blocking(|| ()));
-    Ok(runtime)
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| ()));
+    let kept = panic::catch_unwind(|| drop(runtime.spawn_blocking(|| ())));
+    panic::set_hook(hook);
+    match kept {
+        Ok(()) => Ok(runtime),
+        Err(_) => Err(Unavailable::Thread(io::ErrorKind::WouldBlock.into()).into()),
+    }
 }

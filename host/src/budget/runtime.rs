@@ -49,8 +49,8 @@ pub(super) fn no_thread(error: io::Error) -> ErrorKind {
 
 fn make() -> io::Result<Handle> {
     // tokio panics where it finds no thread to block on, unless it has one already. A few streams of
-    // WASI 0.2 ask it for one.
-    thread::Builder::new().spawn(|| ())?.join().map_err(|_| io::ErrorKind::Other)?;
+    // WASI 0.2 ask it for one. Two are needed here; of those that end one may be there for a moment.
+    have_threads(3)?;
     let runtime = Builder::new_current_thread()
         .thread_name("artifact-store-io")
         .thread_keep_alive(Duration::MAX)
@@ -81,6 +81,13 @@ pub(crate) fn have_threads_to_compile() -> Result<(), ErrorKind> {
     }
     // One for each processor, and one for the cache of compiled code.
     let count = 1 + thread::available_parallelism().map_or(1, NonZero::get);
+    have_threads(count).map_err(no_thread)?;
+    THEY_ARE_THERE.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Has so many at once, for a moment.
+fn have_threads(count: usize) -> io::Result<()> {
     let end = Mutex::new(());
     thread::scope(|scope| {
         // Each is there until all are.
@@ -88,9 +95,6 @@ pub(crate) fn have_threads_to_compile() -> Result<(), ErrorKind> {
         let hold = || drop(end.lock());
         (0..count).try_for_each(|_| thread::Builder::new().spawn_scoped(scope, hold).map(drop))
     })
-    .map_err(no_thread)?;
-    THEY_ARE_THERE.store(true, Ordering::Relaxed);
-    Ok(())
 }
 
 /// The runtime, which is there when a store is open.
