@@ -121,23 +121,12 @@ fn after_idle_seconds() {
 }
 
 /// The command line under a limit of the system, whatever it is: it works, or says that it cannot now.
-fn within(limit: Resource, most: u64, dir: &Path) -> i32 {
-    let run = |arguments: &[&str]| {
-        let mut command = cli();
-        command.args(arguments).current_dir(dir);
-        as_somebody_else(&mut command, dir);
-        let limited = move || {
-            let limits = Rlimit { current: Some(most), maximum: Some(most) };
-            setrlimit(limit, limits).map_err(Into::into)
-        };
-        // SAFETY: it makes one system call.
-        let output = unsafe { command.pre_exec(limited) }.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let code = output.status.code();
-        assert!(matches!(code, Some(0 | 6)), "{limit:?} {most}, {arguments:?}: {code:?} {said}");
-        assert!(!said.contains("panicked") && !said.contains("trapped"), "{arguments:?}: {said}");
-        code.unwrap()
-    };
+/// The worst exit code, and all that it said.
+fn under(
+    what: &str,
+    limit: impl Fn() -> std::io::Result<()> + Clone + Send + Sync + 'static,
+    dir: &Path,
+) -> (i32, String) {
     let outcomes = [
         &["put", "k", "file"][..],
         &["get", "k", "-o", "out"],
@@ -146,7 +135,49 @@ fn within(limit: Resource, most: u64, dir: &Path) -> i32 {
         &["verify"],
         &["delete", "absent"],
     ];
-    outcomes.map(run).into_iter().max().unwrap()
+    let (mut worst, mut all) = (0, String::new());
+    for arguments in outcomes {
+        let mut command = cli();
+        command.args(arguments).current_dir(dir);
+        as_somebody_else(&mut command, dir);
+        // SAFETY: it makes a few system calls.
+        let output = unsafe { command.pre_exec(limit.clone()) }.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 6)), "{what}, {arguments:?}: {code:?} {said}");
+        assert!(!said.contains("panicked") && !said.contains("trapped"), "{arguments:?}: {said}");
+        worst = worst.max(code.unwrap());
+        all.push_str(&said);
+    }
+    (worst, all)
+}
+
+fn within(limit: Resource, most: u64, dir: &Path) -> i32 {
+    let limited = move || {
+        let limits = Rlimit { current: Some(most), maximum: Some(most) };
+        setrlimit(limit, limits).map_err(Into::into)
+    };
+    under(&format!("{limit:?} {most}"), limited, dir).0
+}
+
+/// A filter that refuses one system call.
+fn refuse(call: libc::c_long) -> std::io::Result<()> {
+    use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, sock_filter};
+    let code = |code: u32| u16::try_from(code).unwrap();
+    let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+    let mut filter = [
+        sock_filter { code: code(BPF_LD | BPF_W | BPF_ABS), jt: 0, jf: 0, k: 0 },
+        sock_filter { code: code(BPF_JMP | BPF_JEQ | BPF_K), jt: 0, jf: 1, k: call as u32 },
+        sock_filter { code: code(BPF_RET | BPF_K), jt: 0, jf: 0, k: refused },
+        sock_filter { code: code(BPF_RET | BPF_K), jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW },
+    ];
+    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+    // SAFETY: the program is there while it is copied.
+    let set = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) == 0
+    };
+    if set { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// A store that this user has been in before, so that its code is in a cache.
@@ -171,4 +202,34 @@ fn the_command_line_does_with_little_address_space() {
     for gibibytes in [1, 2, 5, 9] {
         assert_eq!(within(Resource::As, gibibytes << 30, dir.path()), 0, "{gibibytes} GiB");
     }
+}
+
+/// Files without a name are a convenience, threads and executable memory are none.
+#[test]
+fn what_the_system_refuses_is_done_without_or_named() {
+    let dir = used();
+    let (code, said) = under("memfd_create", || refuse(libc::SYS_memfd_create), dir.path());
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = under("clone3", || refuse(libc::SYS_clone3), dir.path());
+    assert_eq!(code, 6);
+    assert!(said.contains("cannot start a thread"), "{said}");
+    // As systemd's MemoryDenyWriteExecute has it.
+    const PR_SET_MDWE: i32 = 65;
+    const PR_MDWE_REFUSE_EXEC_GAIN: i32 = 1;
+    let deny = || {
+        // SAFETY: it concerns memory that comes later.
+        match unsafe { libc::prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    const PR_GET_MDWE: i32 = 66;
+    // SAFETY: it asks for a setting.
+    if unsafe { libc::prctl(PR_GET_MDWE, 0, 0, 0, 0) } < 0 {
+        eprintln!("this kernel cannot refuse executable memory");
+        return;
+    }
+    let (code, said) = under("executable memory", deny, dir.path());
+    assert_eq!(code, 6, "{said}");
+    assert!(said.contains("make memory executable"), "{said}");
 }
