@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind, Limits, ReadOptions, WriteOptions};
-use artifact_store_tests::guest;
+use artifact_store_tests::{expect, guest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What the backend has until the next byte.
@@ -261,4 +261,30 @@ fn limits_beyond_all_clocks_are_no_limits() {
         store.put_back(before, options);
         assert_eq!(store.stat("l").unwrap().size, 2 << 20);
     }
+}
+
+#[test]
+fn no_time_makes_the_command_line_or_a_configuration_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("store")).unwrap();
+    for time in ["18446744073709551615s", "500000000000years", "1ns"] {
+        let put = ["--timeout", time, "--dir", "store", "put", "k"];
+        let output = artifact_store_tests::run(dir.path(), &put, b"some");
+        let code = output.status.code();
+        assert!(matches!(code, Some(0 | 6)), "{time}: {code:?} {output:?}");
+    }
+    let limits = ["call-timeout", "turn-timeout", "pause-timeout"]
+        .map(|limit| format!("{limit} = \"18446744073709551615s\""))
+        .join(", ");
+    let text = format!(
+        "[stores.main]\nbackend = \"fs\"\ndirectories = [{{ host = \"store\" }}]\n\
+         sweep-older-than = \"18446744073709551615s\"\n\
+         limits = {{ {limits}, least-rate = 0, transfers = 9223372036854775807, \
+         concurrency = 9223372036854775807, handles = 9223372036854775807 }}\n"
+    );
+    std::fs::write(dir.path().join("stores.toml"), text).unwrap();
+    let config = ["--config", "stores.toml"];
+    expect(dir.path(), &[&config[..], &["put", "k"]].concat(), b"some", 0);
+    assert_eq!(expect(dir.path(), &[&config[..], &["get", "k"]].concat(), b"", 0), "some");
+    expect(dir.path(), &[&config[..], &["config", "check"]].concat(), b"", 0);
 }
