@@ -73,15 +73,9 @@ fn the_names_in_a_trap_are_short_and_pass_for_nothing_else() {
 
 #[test]
 fn the_parts_of_a_component_are_bounded_and_named() {
-    for (module, what) in
-        [("(memory 0)".repeat(40), "memories"), ("(table 0 funcref)".repeat(300), "tables")]
-    {
-        let error = ArtifactStore::open(bare(&[("MODULE", &module)])).err().unwrap();
-        match error.kind() {
-            ErrorKind::Exhausted { what: found, .. } => assert_eq!(*found, what),
-            kind => panic!("{kind:?}"),
-        }
-    }
+    let module = "(memory 0)".repeat(40);
+    let error = ArtifactStore::open(bare(&[("MODULE", &module)])).err().unwrap();
+    assert!(matches!(error.kind(), ErrorKind::Exhausted { what: "memories", .. }), "{error:?}");
 }
 
 /// Page after page with nothing on it: it ends by their number, and by the time that they take.

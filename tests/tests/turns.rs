@@ -197,6 +197,43 @@ fn a_call_that_gets_no_turn_says_so() {
     blocking.delete("k").unwrap();
 }
 
+/// A transfer that lost its turn while its caller paused, and gets none afterwards, ends likewise.
+#[test]
+fn a_transfer_that_gets_no_turn_back_says_so() {
+    let limits = Limits { turn_timeout: Duration::from_millis(300), ..limits(2) };
+    let backend = Backend::from_file(guest("stalls")).limits(limits);
+    let runtime = Runtime::new().unwrap();
+    let store = runtime.block_on(ArtifactStore::open(backend)).unwrap();
+    let blocking = blocking::ArtifactStore::from(store.clone());
+    let mut writer = runtime.block_on(idle_writer(&store, 0));
+    let mut reader = runtime.block_on(store.read("flood", ReadOptions::default())).unwrap();
+    runtime.block_on(reader.read_exact(&mut [0; 10])).unwrap();
+    let mut other_writer = idle_blocking_writer(&blocking, 0);
+    let mut other_reader = blocking.read("flood", ReadOptions::default()).unwrap();
+    other_reader.read_exact(&mut [0; 10]).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    let working: Vec<_> = (0..2)
+        .map(|_| {
+            let store = store.clone();
+            runtime.spawn(async move { store.delete("sleep-8000").await })
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(300));
+    runtime.block_on(async {
+        let written = writer.write_all(&[7; LARGE]).await;
+        is_busy(&carried(written.unwrap_err()), "turns", 2);
+        let read = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await;
+        is_busy(&carried(read.unwrap_err()), "turns", 2);
+    });
+    is_busy(&carried(other_writer.write_all(&[7; LARGE]).unwrap_err()), "turns", 2);
+    let read = std::io::copy(&mut other_reader, &mut std::io::sink());
+    is_busy(&carried(read.unwrap_err()), "turns", 2);
+    for call in working {
+        runtime.block_on(call).unwrap().unwrap();
+    }
+    blocking.delete("k").unwrap();
+}
+
 /// What is open holds an instance, so that its number is bounded.
 #[test]
 fn no_more_transfers_are_open_than_permitted() {

@@ -163,11 +163,11 @@ impl Deadline {
         self.turn_to(Whose::Queue(queue)).waited = Duration::ZERO;
     }
 
-    /// It waits no more. False where it has waited too long.
+    /// It waits for a thread no more. False where it has waited too long.
     pub(crate) fn leave_queue(&self) -> bool {
         let mut state = self.turn_to(Whose::Nobody);
         state.waited = Duration::ZERO;
-        !matches!(state.verdict, Some(Verdict::Busy(_)))
+        !matches!(state.verdict, Some(Verdict::Busy(Queue::Thread)))
     }
 
     /// The host looks at the disk.
@@ -304,14 +304,16 @@ impl Deadline {
             return true;
         }
         let state = self.settled();
-        if let Some(Verdict::Busy(_)) = state.verdict {
-            return true;
-        }
         let busy = state.busy.map_or(Duration::ZERO, |since| since.elapsed());
         let [step, whole] = state.computed.map(|time| time.saturating_add(busy));
         step > self.limits.call
             || whole > self.allowed(&state)
             || self.left(&state).is_some_and(|left| left.is_zero())
+    }
+
+    /// Whether the backend was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closing.is_closed()
     }
 
     /// Resolves when it is over or the backend closed.
@@ -321,7 +323,7 @@ impl Deadline {
             if self.is_over() {
                 let mut state = self.state();
                 if let Whose::Queue(queue) = state.whose {
-                    state.verdict = Some(Verdict::Busy(queue));
+                    state.verdict.get_or_insert(Verdict::Busy(queue));
                 }
                 return;
             }
@@ -389,7 +391,8 @@ impl Deadline {
         self.pause_left().is_some_and(|left| left.is_zero())
     }
 
-    /// The caller paused for too long. What the backend does about it is its own time.
+    /// The caller paused for too long, or got no turn afterwards. What the backend still does to end
+    /// the call is its own time, and needs no turn.
     pub(crate) fn end_pause(&self) {
         let mut state = self.turn_to(Whose::Backend);
         state.verdict.get_or_insert(Verdict::Paused);

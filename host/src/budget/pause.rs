@@ -45,6 +45,9 @@ impl Patience {
         clock: &Arc<Deadline>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), ErrorKind>> {
+        if let Some(verdict) = clock.verdict() {
+            return Poll::Ready(Err(verdict));
+        }
         if self.turn.is_none() && clock.has_turn() {
             clock.resume();
             return Poll::Ready(Ok(()));
@@ -52,17 +55,18 @@ impl Patience {
         let turn = self.turn.get_or_insert_with(|| clock.turn());
         let taken = ready!(turn.as_mut().poll(cx));
         self.turn = None;
-        if taken.is_ok() {
-            clock.go_on();
+        match taken {
+            Ok(()) => clock.go_on(),
+            Err(_) => clock.end_pause(),
         }
         Poll::Ready(taken)
     }
 }
 
 /// A transfer that its caller does itself: while that is elsewhere nothing is done, and nobody
-/// notices that the pause is over.
+/// notices that the pause is over, or that the backend was closed.
 pub(crate) trait Away: Send + Sync {
-    /// Ends it elsewhere where the pause is over. False where nothing is to be looked at any more.
+    /// Ends it elsewhere where that is so. False where nothing is to be looked at any more.
     fn look(&self) -> bool;
 }
 

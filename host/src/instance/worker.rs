@@ -80,9 +80,9 @@ impl<R: Send + 'static> Here<R> {
         if let Some(turn) = &mut self.turn {
             let taken = ready!(turn.as_mut().poll(cx));
             self.turn = None;
-            if let Err(busy) = taken {
-                self.work = None;
-                return Poll::Ready(State::Done(Some(Err(busy))));
+            if taken.is_err() {
+                self.deadline.end_pause();
+                return Poll::Ready(self.go_elsewhere());
             }
             self.deadline.go_on();
         }
@@ -111,8 +111,11 @@ impl<R: Send + 'static> Here<R> {
         let deadline = Arc::clone(&self.deadline);
         State::started(&self.deadline, move || {
             pollster::block_on(async move {
-                deadline.take_turn().await?;
-                deadline.go_on();
+                // What only has to be ended needs no turn.
+                match deadline.verdict().is_none() && deadline.take_turn().await.is_err() {
+                    true => deadline.end_pause(),
+                    false => deadline.go_on(),
+                }
                 Ok(work.await)
             })
         })
@@ -126,10 +129,11 @@ impl<R: Send + 'static> Away for Mutex<Here<R>> {
         if here.work.is_none() || is_child() {
             return false;
         }
-        if !here.deadline.is_pause_over() {
+        if here.deadline.is_pause_over() {
+            here.deadline.end_pause();
+        } else if !here.deadline.is_closed() {
             return true;
         }
-        here.deadline.end_pause();
         here.moved = Some(here.go_elsewhere());
         false
     }

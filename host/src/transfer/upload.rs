@@ -139,6 +139,9 @@ where
             return Poll::Ready(Ok(StreamResult::Completed));
         }
         let me = &mut *self;
+        if me.clock.verdict().is_some() {
+            return me.give_up();
+        }
         if me.next.is_none() {
             match Pin::new(&mut me.chunks).poll_next(cx) {
                 Poll::Ready(next) => me.next = Some(next),
