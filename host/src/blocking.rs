@@ -13,8 +13,8 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::backend::{Cursor, Page, Pages, create_dir};
+use crate::budget::on_this_thread;
 use crate::error::{ErrorKind, Operation, Result};
-use crate::instance::on_this_thread;
 use crate::swap::Serving;
 use crate::transfer::{CHUNK, Place};
 use crate::{
@@ -52,7 +52,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn open_dir(dir: impl AsRef<Path>) -> Result<Self> {
-        create_dir(dir.as_ref())?;
+        on_this_thread(create_dir(dir.as_ref()))?;
         Self::open(Backend::fs(dir))
     }
 
@@ -79,7 +79,7 @@ impl ArtifactStore {
     /// As there.
     #[cfg(feature = "config")]
     pub fn open_configured(file: impl AsRef<Path>, name: &str) -> Result<Self> {
-        Self::open(crate::Configuration::from_file(file)?.backend(name)?)
+        Self::open(on_this_thread(crate::config::backend(file.as_ref(), name))?)
     }
 
     /// Opens the store `name` of a configuration file and keeps it in step with that; see
@@ -286,21 +286,18 @@ impl ArtifactWriter {
     ///
     /// As there.
     pub fn commit(self) -> Result<Info> {
-        self.0.resume();
         on_this_thread(self.0.commit())
     }
 
     /// Gives the write up; see [`crate::ArtifactWriter::abort`].
     pub fn abort(self) {
-        self.0.resume();
         on_this_thread(self.0.abort());
     }
 }
 
 impl ArtifactWriter {
-    /// The backend's time runs while the caller is here.
+    /// Afterwards the caller turns to something else.
     fn here<R>(&mut self, work: impl FnOnce(&mut crate::ArtifactWriter) -> R) -> R {
-        self.0.resume();
         let done = work(&mut self.0);
         self.0.pause();
         done
@@ -350,9 +347,8 @@ impl ArtifactReader {
 }
 
 impl ArtifactReader {
-    /// The backend's time runs while the caller is here.
+    /// Afterwards the caller turns to something else.
     fn here<R>(&mut self, work: impl FnOnce(&mut crate::ArtifactReader) -> R) -> R {
-        self.0.resume();
         let done = work(&mut self.0);
         self.0.pause();
         done

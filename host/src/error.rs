@@ -3,6 +3,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::text;
+
 /// The result of a call on a store.
 ///
 /// ```
@@ -83,7 +85,7 @@ pub enum ErrorKind {
     Other(String),
     /// The component could not be made a backend.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(LoadError),
     /// The component trapped; the instance is discarded.
     #[error("the backend trapped")]
     Trap(#[source] Cause),
@@ -99,7 +101,31 @@ pub enum ErrorKind {
         #[source]
         source: Cause,
     },
-    /// The backend took longer than [`Limits::call_timeout`](crate::Limits::call_timeout).
+    /// The call could not run in time, since others had all there is of something: turns
+    /// ([`Limits::concurrency`](crate::Limits::concurrency)) or places for readers and writers
+    /// ([`Limits::transfers`](crate::Limits::transfers)). It is nobody's fault, and a call that had
+    /// not begun has had no effect.
+    #[error("all {limit} {what} of the store are taken, and none came free within {} s", .waited.as_secs_f64())]
+    Busy {
+        /// What there was none of: `turns` or `open transfers`.
+        what: &'static str,
+        /// How many there are.
+        limit: usize,
+        /// How long the call waited: [`Limits::turn_timeout`](crate::Limits::turn_timeout).
+        waited: Duration,
+    },
+    /// The caller of a transfer neither sent nor took a byte for so long:
+    /// [`Limits::pause_timeout`](crate::Limits::pause_timeout). What was being written is not
+    /// stored.
+    #[error("the caller neither sent nor took anything for {} s", .0.as_secs_f64())]
+    Paused(Duration),
+    /// This process was forked from one that had a store by then, and has none of its threads. It
+    /// can use no store unless it executes a program anew.
+    #[error("a process that was forked from one with an open store cannot use a store")]
+    Forked,
+    /// The backend took longer than its time: [`Limits::call_timeout`](crate::Limits::call_timeout)
+    /// without a byte that moved, or the sum of that and what
+    /// [`Limits::least_rate`](crate::Limits::least_rate) allows for the bytes that did.
     /// Whether a put or delete took effect is unknown.
     #[error("the backend took longer than {} s", .0.as_secs_f64())]
     Timeout(Duration),
@@ -181,6 +207,10 @@ pub enum LoadError {
         #[source]
         source: Cause,
     },
+    /// The system refused what the component needs, such as memory. A store that is opened reports
+    /// it as [`ErrorKind::Unavailable`].
+    #[error("{0}")]
+    Refused(String),
     /// A granted directory cannot be opened.
     #[error("cannot open the granted directory `{path}`")]
     Directory {
@@ -212,10 +242,19 @@ pub enum LoadError {
     },
 }
 
+impl From<LoadError> for ErrorKind {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Refused(text) => Self::Unavailable(text),
+            error => Self::Load(error),
+        }
+    }
+}
+
 /// The error of an interface that wasmtime found to differ.
 pub(crate) fn wrong_interface(interface: &str) -> impl FnOnce(wasmtime::Error) -> LoadError {
     let interface = interface.to_owned();
-    move |source| LoadError::WrongInterface { interface, source: source.into() }
+    move |source| LoadError::WrongInterface { interface, source: text::cause(&source) }
 }
 
 fn found_instead(found: &[String]) -> String {
@@ -275,6 +314,9 @@ impl ErrorKind {
             Self::Load(_) => "load",
             Self::Trap(_) => "trap",
             Self::Exhausted { .. } => "exhausted",
+            Self::Busy { .. } => "busy",
+            Self::Paused(_) => "paused",
+            Self::Forked => "forked",
             Self::Timeout(_) => "timeout",
             Self::Protocol(_) => "protocol",
             Self::Io(_) => "io",
@@ -329,10 +371,11 @@ impl Error {
     }
 
     /// Whether the same call may succeed later without anything being mended: true for
-    /// [`ErrorKind::Unavailable`] and [`ErrorKind::Timeout`].
+    /// [`ErrorKind::Unavailable`], [`ErrorKind::Busy`] and [`ErrorKind::Timeout`].
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Unavailable(_) | ErrorKind::Timeout(_))
+        use ErrorKind::{Busy, Timeout, Unavailable};
+        matches!(self.0.kind, Unavailable(_) | Busy { .. } | Timeout(_))
     }
 }
 
@@ -380,7 +423,8 @@ impl From<Error> for std::io::Error {
             ErrorKind::NoSpace(_) => Io::StorageFull,
             ErrorKind::Corrupt(_) | ErrorKind::Protocol(_) => Io::InvalidData,
             ErrorKind::Unsupported(_) => Io::Unsupported,
-            ErrorKind::Timeout(_) => Io::TimedOut,
+            ErrorKind::Busy { .. } => Io::ResourceBusy,
+            ErrorKind::Paused(_) | ErrorKind::Timeout(_) => Io::TimedOut,
             ErrorKind::Io(cause) => cause.kind(),
             _ => Io::Other,
         };

@@ -6,6 +6,7 @@ use std::fmt;
 use wasmparser::{KnownCustom, Parser, Payload};
 
 use crate::error::LoadError;
+use crate::text::foreign;
 
 /// What the file of a component tells about itself. Made by
 /// [`Backend::inspect`](crate::Backend::inspect), which does not run it.
@@ -104,7 +105,9 @@ impl Access {
 
 impl Inspection {
     pub(crate) fn of(bytes: &[u8], digest: String) -> Result<Self, LoadError> {
-        let invalid = |error: wasmparser::BinaryReaderError| LoadError::Invalid(error.into());
+        let invalid = |error: wasmparser::BinaryReaderError| {
+            LoadError::Invalid(foreign(&error.to_string()).into())
+        };
         let (mut exports, mut imports) = (Vec::new(), Vec::new());
         let (mut producers, mut language) = (BTreeMap::new(), None);
         let mut depth = 0_usize;
@@ -114,12 +117,12 @@ impl Inspection {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
-                        imports.push(import.map_err(invalid)?.name.name.to_owned());
+                        imports.push(foreign(import.map_err(invalid)?.name.name));
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
-                        exports.push(export.map_err(invalid)?.name.name.to_owned());
+                        exports.push(foreign(export.map_err(invalid)?.name.name));
                     }
                 }
                 Payload::CustomSection(section) => {
@@ -129,9 +132,9 @@ impl Inspection {
                         for value in field.values {
                             let value = value.map_err(invalid)?;
                             if field.name == "language" {
-                                language.get_or_insert_with(|| value.name.to_owned());
+                                language.get_or_insert_with(|| foreign(value.name));
                             } else {
-                                producers.insert(value.name.to_owned(), value.version.to_owned());
+                                producers.insert(foreign(value.name), foreign(value.version));
                             }
                         }
                     }

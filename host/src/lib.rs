@@ -33,6 +33,7 @@
 mod backend;
 mod bindings;
 pub mod blocking;
+mod budget;
 mod checksum;
 #[cfg(feature = "config")]
 mod config;
@@ -52,6 +53,7 @@ mod network;
 mod store;
 mod swap;
 mod telemetry;
+mod text;
 mod transfer;
 mod wasi;
 

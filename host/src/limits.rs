@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-/// What a backend may use up. The defaults suit a server; every bound has a typed error.
+/// What a backend and its callers may use up. The defaults suit a server; every bound has a typed
+/// error. `docs/threat-model.md` has the rule for the times.
+///
+/// A time that no clock reaches, such as [`Duration::MAX`], is no limit.
 ///
 /// ```
 /// use artifact_store::Limits;
@@ -11,10 +14,23 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long the backend may take over one step: a call without streams, or the next
-    /// chunk of a transfer. Time in which it waits for the caller (a slow reader or writer)
-    /// does not count. Default: 30 seconds. Beyond it: [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
+    /// How long the backend may take until the next byte moves between the caller and the storage;
+    /// for a call that moves none, how long it may take in all. Time in which it waits for the
+    /// caller, or for its turn, does not count. Default: 30 seconds. Beyond it:
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
     pub call_timeout: Duration,
+    /// The least number of bytes that have to move in each second of the backend's time, over a
+    /// whole call and beyond its first `call_timeout`; 0 is no such limit. Default: 16 KiB. Below
+    /// it: [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
+    pub least_rate: u64,
+    /// How long a call waits for its turn where [`concurrency`](Self::concurrency) others run, or
+    /// for a place among the [`transfers`](Self::transfers). Default: 30 seconds. Beyond it:
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy).
+    pub turn_timeout: Duration,
+    /// How long the caller of a transfer may neither send nor take a byte. Default: 5 minutes.
+    /// Beyond it: [`ErrorKind::Paused`](crate::ErrorKind::Paused), and what was being written is
+    /// not stored.
+    pub pause_timeout: Duration,
     /// The most linear memory, in bytes, that one instance may grow to, all its memories taken
     /// together; a growth beyond it fails inside the component, which mostly ends it. Default:
     /// 256 MiB. Beyond it: [`ErrorKind::Exhausted`](crate::ErrorKind::Exhausted).
@@ -30,19 +46,28 @@ pub struct Limits {
     /// Default: 64 MiB. Beyond it: [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
     pub buffer: u64,
     /// How many calls the backend serves at once, each on an instance of its own; further
-    /// calls wait their turn, for `call_timeout` at most. Default: 64, and on Unix no more than an
+    /// calls wait their turn, for [`turn_timeout`](Self::turn_timeout) at most. A transfer whose
+    /// caller pauses gives its turn to a call that waits. Default: 64, and on Unix no more than an
     /// eighth of what the process may open (`ulimit -n`), less 16, when the backend is opened.
     pub concurrency: usize,
+    /// How many readers and writers may be open at once. One that pauses has no turn, but still an
+    /// instance, its open files and mostly a thread; this bounds them. Further ones wait, as for a
+    /// turn. Default: 1024.
+    pub transfers: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             call_timeout: Duration::from_secs(30),
+            least_rate: 16 << 10,
+            turn_timeout: Duration::from_secs(30),
+            pause_timeout: Duration::from_secs(5 * 60),
             memory: 256 << 20,
             handles: 256,
             buffer: 64 << 20,
             concurrency: 64,
+            transfers: 1024,
         }
     }
 }

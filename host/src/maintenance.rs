@@ -7,7 +7,7 @@ use crate::backend::{Loaded, Pages};
 use crate::bindings::maintenance;
 use crate::error::{Operation, Result};
 use crate::info::time;
-use crate::instance::shortened;
+use crate::text::foreign;
 
 /// One item of the store that is no sound artifact.
 ///
@@ -133,7 +133,7 @@ impl From<maintenance::Finding> for Finding {
             maintenance::FindingKind::Temporary => FindingKind::Temporary,
             maintenance::FindingKind::Damaged => FindingKind::Damaged,
         };
-        let (name, detail) = (shortened(name), shortened(detail));
+        let (name, detail) = (foreign(&name), foreign(&detail));
         Self { kind, name, size, modified: modified.and_then(time), detail }
     }
 }

@@ -53,7 +53,7 @@ impl ArtifactStore {
     ///
     /// [`ErrorKind::Load`] where the directory cannot be created or opened.
     pub async fn open_dir(dir: impl AsRef<Path>) -> Result<Self> {
-        create_dir(dir.as_ref())?;
+        create_dir(dir.as_ref()).await?;
         Self::open(Backend::fs(dir)).await
     }
 
@@ -76,7 +76,7 @@ impl ArtifactStore {
     /// [`ErrorKind::Configuration`], and as [`open`](Self::open).
     #[cfg(feature = "config")]
     pub async fn open_configured(file: impl AsRef<Path>, name: &str) -> Result<Self> {
-        Self::open(crate::Configuration::from_file(file)?.backend(name)?).await
+        Self::open(crate::config::backend(file.as_ref(), name).await?).await
     }
 
     /// Opens the store `name` of a configuration file, and keeps it in step with that until the

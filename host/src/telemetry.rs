@@ -13,6 +13,7 @@ use tracing::{Level, Span, debug, enabled, info, trace, warn};
 
 use crate::backend::{Call, Loaded};
 use crate::error::ErrorKind;
+use crate::text::foreign;
 
 /// What all but the backends' own output is filtered by, wherever it comes from.
 const TARGET: &str = "artifact_store";
@@ -74,7 +75,7 @@ pub(crate) fn spliced() {
 
 /// A backend opens a file or directory.
 pub(crate) fn opens(path: &str) {
-    trace!(target: TARGET, path, "opens");
+    trace!(target: TARGET, path = foreign(path), "opens");
 }
 
 /// A call ended, well or with this error; `bytes` were moved.

@@ -7,6 +7,7 @@ use anyhow::Result;
 use artifact_store::{ConfigurationError, ErrorKind};
 
 use crate::descriptor;
+use crate::disk::Silent;
 use crate::hint;
 use crate::interrupt::{Interrupted, NoThread};
 use crate::opening::Absent;
@@ -82,6 +83,9 @@ pub fn code(error: &anyhow::Error) -> u8 {
     }
     if find::<Absent>(error).is_some() {
         return NOT_FOUND;
+    }
+    if find::<Silent>(error).is_some() {
+        return UNAVAILABLE;
     }
     let Some(error) = find::<artifact_store::Error>(error) else { return FAILURE };
     match error.kind() {

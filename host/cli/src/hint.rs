@@ -2,6 +2,7 @@
 
 use artifact_store::{Backend, ErrorKind, LoadError};
 
+use crate::disk::Silent;
 use crate::exit;
 use crate::interrupt::NoThread;
 use crate::opening::Absent;
@@ -11,7 +12,7 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         let text = "name the store's directory with --dir or ARTIFACT_STORE_DIR; a put makes it";
         return Some(text.into());
     }
-    if exit::find::<NoThread>(error).is_some() {
+    if exit::find::<NoThread>(error).is_some() || exit::find::<Silent>(error).is_some() {
         return of_kind(&ErrorKind::Unavailable(String::new())).map(str::to_owned);
     }
     let error: &artifact_store::Error = exit::find(error)?;
@@ -115,7 +116,7 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
             "nothing was changed; make space, or name another place with --dir, and try again"
         }
         ErrorKind::Corrupt(_) => "put it again from its source, or delete it",
-        ErrorKind::Unavailable(_) => "try again later",
+        ErrorKind::Unavailable(_) | ErrorKind::Busy { .. } => "try again later",
         ErrorKind::Timeout(_) => {
             "try again; a put or delete may have taken effect, and is safe to repeat"
         }

@@ -29,7 +29,7 @@ impl Interrupted {
 /// The system has no thread left for this program.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start a thread")]
-pub struct NoThread(#[source] io::Error);
+pub struct NoThread(#[source] pub io::Error);
 
 pub struct Interrupt(watch::Receiver<Option<Interrupted>>);
 

@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod descriptor;
+mod disk;
 mod exit;
 mod hint;
 mod input;

@@ -11,6 +11,7 @@ use anyhow::Result;
 use artifact_store::{ArtifactStore, Backend, Configuration, Grants, Limits, Sign};
 
 use crate::arguments::{Signer, StoreArguments};
+use crate::disk;
 use crate::exit::{self, Usage};
 
 const FS: &str = "fs";
@@ -28,7 +29,7 @@ pub struct Absent(PathBuf);
 impl StoreArguments {
     /// Opens the store to put something in: its directory is created if it is absent.
     pub async fn create(&self) -> Result<ArtifactStore> {
-        if let Some(backend) = self.configured()? {
+        if let Some(backend) = self.configured().await? {
             return Ok(ArtifactStore::open(backend).await?);
         }
         let backend = self.backend(true)?;
@@ -51,10 +52,10 @@ impl StoreArguments {
     }
 
     async fn open_as(&self, how: impl FnOnce(Backend) -> Backend) -> Result<ArtifactStore> {
-        if let Some(backend) = self.configured()? {
+        if let Some(backend) = self.configured().await? {
             return Ok(ArtifactStore::open(how(backend)).await?);
         }
-        let absent = self.is_absent();
+        let absent = self.is_absent().await?;
         let is_needed = self.is(FS) || self.dir.is_some();
         let backend = self.backend(is_needed || !absent)?;
         if absent && is_needed && !self.is(S3) {
@@ -65,9 +66,11 @@ impl StoreArguments {
 
     /// Makes the directory where it is absent, and says what the user may not have meant.
     async fn make_dir(&self) -> Result<()> {
-        let dir = self.dir();
-        if !self.is_absent() {
-            if let Some(found) = found_instead(dir).filter(|_| self.is(FS)) {
+        let dir = self.dir().to_owned();
+        let is_fs = self.is(FS);
+        if !self.is_absent().await? {
+            let look = move || found_instead(&dir).map(|found| (dir, found));
+            if is_fs && let Some((dir, found)) = disk::look(self.patience(), look).await? {
                 exit::message(&format!(
                     "`{}` becomes a store, beside what else is in it, such as `{}`",
                     dir.display(),
@@ -76,12 +79,16 @@ impl StoreArguments {
             }
             return Ok(());
         }
-        let is_absent =
-            |dir: &&Path| *dir != Path::new("") && dir.try_exists().is_ok_and(|exists| !exists);
-        let first = dir.ancestors().take_while(is_absent).last().map(Path::to_owned);
+        let above = dir.clone();
+        let first_absent = move || {
+            let is_absent =
+                |dir: &&Path| *dir != Path::new("") && dir.try_exists().is_ok_and(|exists| !exists);
+            above.ancestors().take_while(is_absent).last().map(Path::to_owned)
+        };
+        let first = disk::look(self.patience(), first_absent).await?;
         // It creates the directory durably, whatever backend will use it.
-        ArtifactStore::open_dir(dir).await?;
-        if let Some(first) = first.filter(|first| first != dir) {
+        ArtifactStore::open_dir(&dir).await?;
+        if let Some(first) = first.filter(|first| *first != dir) {
             exit::message(&format!(
                 "made the directory `{}`, since even `{}` was not there",
                 dir.display(),
@@ -92,10 +99,10 @@ impl StoreArguments {
     }
 
     /// The configuration that a command needs.
-    pub fn configuration(&self) -> Result<Configuration> {
+    pub async fn configuration(&self) -> Result<Configuration> {
         let missing = "the stores' names are those of --config FILE, which is missing";
-        let file = self.config.as_ref().ok_or_else(|| Usage(missing.into()))?;
-        Ok(Configuration::from_file(file)?)
+        let file = self.config.clone().ok_or_else(|| Usage(missing.into()))?;
+        Ok(disk::look(self.patience(), || Configuration::from_file(file)).await??)
     }
 
     /// One store of the configuration, within the limits of the command line.
@@ -105,11 +112,11 @@ impl StoreArguments {
     }
 
     /// The store of the configuration, where there is one.
-    pub fn configured(&self) -> Result<Option<Backend>> {
+    pub async fn configured(&self) -> Result<Option<Backend>> {
         if self.config.is_none() {
             return Ok(None);
         }
-        let configuration = self.configuration()?;
+        let configuration = self.configuration().await?;
         let names: Vec<_> = configuration.stores().collect();
         let name = match (&self.store, &*names) {
             (Some(name), _) => name.as_str(),
@@ -125,7 +132,12 @@ impl StoreArguments {
     fn limits(&self, limits: &Limits) -> Limits {
         let call_timeout = self.timeout.unwrap_or(limits.call_timeout);
         let memory = self.memory.unwrap_or(limits.memory);
-        Limits { call_timeout, memory, ..limits.clone() }
+        // A pipe may pause for as long as it likes: it keeps nobody else from the store.
+        let pause_timeout = match limits.pause_timeout {
+            default if default == Limits::default().pause_timeout => Duration::MAX,
+            configured => configured,
+        };
+        Limits { call_timeout, memory, pause_timeout, ..limits.clone() }
     }
 
     fn dir(&self) -> &Path {
@@ -133,8 +145,14 @@ impl StoreArguments {
     }
 
     /// Where even this cannot be found out, opening the store says why.
-    fn is_absent(&self) -> bool {
-        self.dir().try_exists().is_ok_and(|exists| !exists)
+    async fn is_absent(&self) -> Result<bool> {
+        let dir = self.dir().to_owned();
+        disk::look(self.patience(), move || dir.try_exists().is_ok_and(|exists| !exists)).await
+    }
+
+    /// How long the disk may take over one look.
+    fn patience(&self) -> Duration {
+        self.timeout.unwrap_or(Limits::default().call_timeout)
     }
 
     /// Whether this built-in backend is asked for.

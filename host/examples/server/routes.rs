@@ -1,5 +1,7 @@
 //! What the server answers.
 
+use std::time::Duration;
+
 use artifact_store::{
     ArtifactReader, ArtifactStore, Error, ErrorKind, Info, Listing, ReadOptions, WriteOptions,
 };
@@ -13,11 +15,16 @@ use futures::stream::{self, StreamExt};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 use crate::range::{Range, etag, has, is_of_another};
 use crate::status::Failure;
 
 type Answer = Result<Response, Failure>;
+
+/// How long a client may pause in the middle of what it sends. One that takes slowly meets the
+/// store's `pause_timeout`.
+const PAUSE: Duration = Duration::from_secs(60);
 
 pub fn all(store: ArtifactStore, metrics: PrometheusHandle) -> Router {
     let artifact = get(read).head(head).put(write).delete(delete);
@@ -39,14 +46,18 @@ async fn write(
         headers.get(header::CONTENT_LENGTH).and_then(|size| size.to_str().ok()?.parse().ok());
     let mut writer = store.writer(&key, WriteOptions { create, size })?;
     let mut body = body.into_data_stream();
-    while let Some(chunk) = body.next().await {
-        match chunk {
-            Ok(chunk) => writer.write_all(&chunk).await?,
-            Err(error) => {
-                writer.abort().await;
-                return Err(Failure::Client(error));
+    loop {
+        let failure = match timeout(PAUSE, body.next()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(chunk))) => {
+                writer.write_all(&chunk).await?;
+                continue;
             }
-        }
+            Ok(Some(Err(error))) => Failure::Client(error),
+            Err(_) => Failure::Slow,
+        };
+        writer.abort().await;
+        return Err(failure);
     }
     let info = writer.commit().await?;
     let status = if create { StatusCode::CREATED } else { StatusCode::NO_CONTENT };

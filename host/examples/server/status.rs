@@ -10,6 +10,8 @@ pub enum Failure {
     Store(Error),
     /// The client did not send what it announced.
     Client(axum::Error),
+    /// It sent nothing for too long.
+    Slow,
     /// There is no such range in an artifact of this size.
     Range {
         size: u64,
@@ -26,7 +28,10 @@ fn status(kind: &ErrorKind) -> StatusCode {
         ErrorKind::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorKind::AccessDenied(_) => StatusCode::FORBIDDEN,
         ErrorKind::NoSpace(_) => StatusCode::INSUFFICIENT_STORAGE,
-        ErrorKind::Unavailable(_) | ErrorKind::Load(_) => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Unavailable(_) | ErrorKind::Busy { .. } | ErrorKind::Load(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        ErrorKind::Paused(_) => StatusCode::REQUEST_TIMEOUT,
         ErrorKind::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Trap(_)
@@ -52,6 +57,7 @@ impl IntoResponse for Failure {
                 warn!("a request broke off: {error}");
                 (StatusCode::BAD_REQUEST, None)
             }
+            Self::Slow => (StatusCode::REQUEST_TIMEOUT, None),
             Self::Range { size } => {
                 let range = HeaderValue::try_from(format!("bytes */{size}")).ok();
                 (StatusCode::RANGE_NOT_SATISFIABLE, range.map(|r| (header::CONTENT_RANGE, r)))

@@ -13,9 +13,10 @@ use wasmtime::component::Accessor;
 use super::Loaded;
 use super::paging::{no_inventory, no_maintenance};
 use crate::bindings::streams::Seal;
+use crate::budget::{Admitted, Deadline, Inline};
 use crate::checksum::Checksum;
 use crate::error::{ErrorKind, Operation, Result};
-use crate::instance::{Deadline, Exports, Inline, Outcome, Permit, Worker};
+use crate::instance::{Exports, Outcome, Worker};
 use crate::transfer::sink::Whole;
 use crate::transfer::{CHUNK, buffered, download, upload};
 use crate::wasi::HostState;
@@ -26,9 +27,11 @@ pub(crate) struct Call {
     pub(crate) operation: Operation,
     /// The key of the artifact, or the prefix of a listing; empty where it is about all.
     pub(crate) key: String,
-    deadline: Arc<Deadline>,
+    clock: Arc<Deadline>,
     pub(crate) begun: Instant,
-    permit: Permit,
+    /// Whether its caller sends or takes bytes as they come, and may pause.
+    is_transfer: bool,
+    admitted: Option<Admitted>,
     inline: Option<Arc<Inline>>,
     /// Whether its end was told to operators, which is done once.
     is_told: Arc<AtomicBool>,
@@ -38,18 +41,25 @@ type Answer<T> = std::result::Result<T, ErrorKind>;
 
 impl Call {
     pub(super) fn new(backend: Arc<Loaded>, operation: Operation, key: &str) -> Self {
-        let deadline = backend.pool.deadline();
+        let clock = backend.pool.clock();
         let (key, begun) = (key.to_owned(), Instant::now());
         Self {
             backend,
             operation,
             key,
-            deadline,
+            clock,
             begun,
-            permit: None,
+            is_transfer: false,
+            admitted: None,
             inline: None,
             is_told: Arc::default(),
         }
+    }
+
+    /// The same for a call whose caller sends or takes bytes as they come.
+    pub(crate) fn transfer(mut self) -> Self {
+        self.is_transfer = true;
+        self
     }
 
     /// The same call in the hands of whoever waits for its outcome, who may have to give it up.
@@ -58,9 +68,10 @@ impl Call {
             backend: Arc::clone(&self.backend),
             operation: self.operation,
             key: self.key.clone(),
-            deadline: Arc::clone(&self.deadline),
+            clock: Arc::clone(&self.clock),
             begun: self.begun,
-            permit: None,
+            is_transfer: self.is_transfer,
+            admitted: None,
             inline: None,
             is_told: Arc::clone(&self.is_told),
         }
@@ -70,23 +81,35 @@ impl Call {
         self.backend.pool.limits()
     }
 
-    pub(crate) fn deadline(&self) -> Arc<Deadline> {
-        Arc::clone(&self.deadline)
+    pub(crate) fn clock(&self) -> &Arc<Deadline> {
+        &self.clock
     }
 
-    /// Runs `body` on an instance of the backend.
+    /// Why the call ended, where that was neither the backend's doing nor the storage's.
+    pub(crate) fn verdict(&self) -> Option<ErrorKind> {
+        self.clock.verdict()
+    }
+
+    /// Runs `body` on an instance of the backend, when it has its turn.
     pub(crate) async fn run<R>(
         &self,
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Answer<R> {
         let span = telemetry::span(self);
-        let has_turn = self.permit.is_some();
         let body = async |accessor: &Accessor<HostState>, exports: &Exports| {
             let _active = telemetry::Active::new(self);
             body(accessor, exports).await
         };
-        let inline = self.inline.as_ref();
-        self.backend.pool.call(&self.deadline, has_turn, inline, body).instrument(span).await
+        let _admitted = match &self.admitted {
+            Some(_) => None,
+            None => Some(Arc::clone(&self.clock).admit(self.is_transfer).await?),
+        };
+        let outcome = self.backend.pool.call(&self.clock, self.inline.as_ref(), body);
+        match (outcome.instrument(span).await, self.verdict()) {
+            // What the backend makes of it is not its failure.
+            (Err(kind), Some(verdict)) if !kind.is_fault() => Err(verdict),
+            (outcome, _) => outcome,
+        }
     }
 
     /// Runs one of the verbs below on a thread that may block, when it has its turn.
@@ -94,9 +117,9 @@ impl Call {
         mut self,
         verb: impl AsyncFnOnce(Self) -> Result<T> + Send + Sync + 'static,
     ) -> Worker<Result<T>> {
-        let (turns, deadline) = (Arc::clone(self.backend.pool.turns()), Arc::clone(&self.deadline));
-        Worker::spawn_in_turn(&turns, deadline, async move |permit| {
-            self.permit = permit;
+        let clock = Arc::clone(&self.clock);
+        Worker::spawn_in_turn(clock, self.is_transfer, async move |admitted| {
+            self.admitted = Some(admitted);
             verb(self).await
         })
     }
@@ -119,14 +142,13 @@ impl Call {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let pool = &self.backend.pool;
-        if pool.begins_inline
-            && let Ok(permit) = Arc::clone(pool.turns()).try_acquire_owned()
+        if self.backend.pool.begins_inline
+            && let Some(admitted) = self.clock.try_admit(self.is_transfer)
         {
-            let inline = Arc::new(Inline::default());
-            self.permit = Some(permit);
+            let (inline, clock) = (Arc::new(Inline::default()), Arc::clone(&self.clock));
+            self.admitted = Some(admitted);
             self.inline = Some(Arc::clone(&inline));
-            return Worker::inline(self.deadline(), inline, verb(self));
+            return Worker::inline(clock, inline, verb(self));
         }
         self.spawn(async move |call| verb(call).await)
     }
@@ -143,13 +165,14 @@ impl Call {
         self.begin(verb).await.unwrap_or_else(|lost| outside.end(0, Err(lost)))
     }
 
-    /// Sweeps on a thread that may block, beside all calls; nobody waits for it.
+    /// Sweeps on a thread that may block, beside all calls. Nobody waits for it, and it decides no
+    /// trial: it is no call of the application.
     pub(super) fn sweep_in_background(self, older_than: Duration) {
-        let deadline = Arc::clone(&self.deadline);
-        drop(Worker::spawn(deadline, async move || {
+        let clock = Arc::clone(&self.clock);
+        drop(Worker::spawn(clock, async move || {
             let pool = &self.backend.pool;
-            let outcome = pool.call_aside(&self.deadline, sweep(older_than)).await;
-            self.end(0, outcome)
+            let outcome = pool.call_aside(&self.clock, sweep(older_than)).await;
+            telemetry::called(&self, 0, outcome.as_ref().err());
         }));
     }
 

@@ -1,18 +1,41 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
 use crate::instance::Failed;
 
+/// The longest cursor, in bytes. It is kept for as long as the listing is open.
+const LENGTH: usize = 64 << 10;
+
 /// How many pages in a row may be empty. A backend that looks for a rare prefix among many
-/// artifacts sends some; one that never ends is not waited for.
-const EMPTY_PAGES: u32 = 1_000_000;
+/// artifacts sends some, each for thousands of names; one that never ends is not waited for.
+const EMPTY_PAGES: u32 = 10_000;
+
+/// How long they may take together, in times of one call.
+const EMPTY_CALLS: u32 = 20;
 
 /// Where a listing is, and what it takes to notice that it goes in a circle: Brent's way, which
 /// remembers one cursor, and after ever more pages the present one.
 #[derive(Clone, Default)]
 pub(crate) struct Cursor {
-    at: Option<String>,
-    remembered: Option<String>,
+    at: Option<Arc<str>>,
+    /// The digest of the one that is remembered.
+    remembered: Option<[u8; 32]>,
     steps: u64,
     span: u64,
+    /// Pages without an entry since the last one that had some, and the backend's time for them.
     empty: u32,
+    spent: Duration,
+}
+
+/// A page of a listing, as far as its cursor is concerned.
+pub(super) struct Step {
+    pub(super) next: String,
+    pub(super) entries: usize,
+    /// The backend's time for it, and the most for one call.
+    pub(super) spent: Duration,
+    pub(super) call_timeout: Duration,
 }
 
 impl Cursor {
@@ -21,19 +44,31 @@ impl Cursor {
         self.at.as_deref()
     }
 
-    /// The cursor behind a page that had `entries` and named `next`.
-    pub(super) fn advance(mut self, next: String, entries: usize) -> Result<Self, Failed> {
-        self.empty = if entries == 0 { self.empty + 1 } else { 0 };
-        if self.remembered.as_ref() == Some(&next) || self.empty > EMPTY_PAGES {
+    /// The cursor behind a page.
+    pub(super) fn advance(mut self, page: Step) -> Result<Self, Failed> {
+        let Step { next, entries, spent, call_timeout } = page;
+        if next.len() > LENGTH {
+            let text = format!("a cursor of {} bytes, where {LENGTH} are the most", next.len());
+            return Err(Failed::Protocol(text));
+        }
+        (self.empty, self.spent) = match entries {
+            0 => (self.empty + 1, self.spent.saturating_add(spent)),
+            _ => (0, Duration::ZERO),
+        };
+        let digest = Some(Sha256::digest(&next).into());
+        if self.remembered == digest
+            || self.empty > EMPTY_PAGES
+            || self.spent > call_timeout.saturating_mul(EMPTY_CALLS)
+        {
             return Err(Failed::Protocol("a listing that comes to no end".into()));
         }
         self.steps += 1;
         if self.steps >= self.span {
-            self.remembered = Some(next.clone());
+            self.remembered = digest;
             self.span = (self.steps * 2).max(1);
             self.steps = 0;
         }
-        self.at = Some(next);
+        self.at = Some(next.into());
         Ok(self)
     }
 }
@@ -42,12 +77,17 @@ impl Cursor {
 mod tests {
     use super::*;
 
+    fn step(next: &str, entries: usize) -> Step {
+        let (spent, call_timeout) = (Duration::from_secs(1), Duration::from_secs(1000));
+        Step { next: next.into(), entries, spent, call_timeout }
+    }
+
     /// Cursors that run straight for `start` pages, then in a circle of `length`.
     fn pages_until_noticed(start: usize, length: usize) -> Option<usize> {
         let mut cursor = Cursor::default();
         for page in 0..10_000 {
             let next = if page < start { page } else { start + (page - start) % length };
-            match cursor.advance(next.to_string(), 1) {
+            match cursor.advance(step(&next.to_string(), 1)) {
                 Ok(next) => cursor = next,
                 Err(_) => return Some(page),
             }
@@ -70,13 +110,25 @@ mod tests {
         assert_eq!(pages_until_noticed(usize::MAX, 1), None);
     }
 
-    #[test]
-    fn nothing_for_ever_is_noticed() {
+    fn empty_pages(spent: Duration) -> u32 {
         let mut cursor = Some(Cursor::default());
         let end = (0..).find(|page: &u32| {
-            cursor = cursor.take().and_then(|cursor| cursor.advance(page.to_string(), 0).ok());
+            let page = Step { spent, ..step(&page.to_string(), 0) };
+            cursor = cursor.take().and_then(|cursor| cursor.advance(page).ok());
             cursor.is_none()
         });
-        assert_eq!(end, Some(EMPTY_PAGES));
+        end.expect("it ends")
+    }
+
+    #[test]
+    fn nothing_for_ever_is_noticed_by_its_pages_or_by_its_time() {
+        assert_eq!(empty_pages(Duration::from_secs(1)), EMPTY_PAGES);
+        assert_eq!(empty_pages(Duration::from_secs(1000)), EMPTY_CALLS);
+    }
+
+    #[test]
+    fn a_cursor_is_not_long() {
+        assert!(Cursor::default().advance(step(&"x".repeat(LENGTH), 1)).is_ok());
+        assert!(Cursor::default().advance(step(&"x".repeat(LENGTH + 1), 1)).is_err());
     }
 }

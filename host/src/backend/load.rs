@@ -16,14 +16,19 @@ use crate::Grants;
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
+use crate::budget::{Deadline, have_threads_to_compile, is_possible, runtime, shortage};
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::inspect::Inspection;
-use crate::instance::{Deadline, Offered, Pool, Worker, engine, is_possible, runtime};
+use crate::instance::{Offered, Pool, Worker, engine};
 use crate::swap::LoadedBackend;
 use crate::telemetry;
+use crate::text::{self, foreign};
 use crate::wasi::{HostState, Linked, Links, Preopens, explain_trouble, linker};
 
 const PACKAGE: &str = "artifact:storage/";
+
+/// How many of what a component has too much are named.
+const NAMED: usize = 16;
 
 /// What a component may import: WASI, as far as its grants give it a meaning, and the
 /// contract's own types, which carry no function.
@@ -61,14 +66,12 @@ impl Backend {
         telemetry::describe();
         let (name, sweep) = (Arc::clone(&self.name), self.sweep);
         let failed = |kind| Error::new(kind, Operation::Open, None, &name);
-        let no_thread = |error| ErrorKind::Unavailable(format!("cannot start a thread: {error}"));
-        runtime().map_err(|error| failed(no_thread(error)))?;
-        // The clock runs when the component itself does.
-        let deadline = Arc::new(Deadline::new(self.limits.call_timeout, Arc::default()));
-        deadline.pause();
+        runtime().map_err(&failed)?;
+        let deadline = Arc::new(Deadline::new(&self.limits, Arc::default(), None));
         let watched = Arc::clone(&deadline);
         let tried = Worker::spawn(watched, async move || self.try_out(&deadline).await).await;
         let (digest, pool) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
+        pool.forget_idle_in_time();
         let loaded = Arc::new(Loaded::new(name, digest, pool));
         if let Some(older_than) = sweep {
             loaded.sweep_in_background(older_than);
@@ -77,8 +80,12 @@ impl Backend {
     }
 
     async fn try_out(self, deadline: &Arc<Deadline>) -> Result<(Arc<str>, Pool), ErrorKind> {
+        deadline.look();
         let bytes = self.bytes()?;
         let digest = self.digest(&bytes)?;
+        // To compile has no limit yet.
+        deadline.stop();
+        have_threads_to_compile()?;
         let component = compile(&bytes)?;
         let is_ours = is_ours(&bytes);
         drop(bytes);
@@ -93,6 +100,7 @@ impl Backend {
         };
         // A reading of `fs` takes no other calls of the system than those that are made so that
         // they do not wait. What a backend of others does, nobody knows.
+        deadline.look();
         let begins_inline = is_built_in
             && self.splice
             && !grants.directories.is_empty()
@@ -176,7 +184,7 @@ impl Backend {
 /// Asks a backend of ours for a key that none can have. Before it refuses that, it names the
 /// setting that makes no sense: it alone knows what each has to be.
 async fn check_settings(pool: &Pool, deadline: &Arc<Deadline>) -> Result<(), ErrorKind> {
-    let asked = pool.call(deadline, false, None, async |accessor, exports| {
+    let asked = pool.call(deadline, None, async |accessor, exports| {
         let answer = exports.store.call_get(accessor, String::new()).await?;
         Ok(answer.map_err(ErrorKind::from))
     });
@@ -304,7 +312,10 @@ fn optional<T>(
 }
 
 fn invalid(error: wasmtime::Error) -> LoadError {
-    LoadError::Invalid(error.into())
+    match shortage(&error) {
+        Some(ErrorKind::Unavailable(text)) => LoadError::Refused(text),
+        _ => LoadError::Invalid(text::cause(&error)),
+    }
 }
 
 /// Says what the bytes are, where they are no binary component; the compiler's own message
@@ -333,8 +344,8 @@ fn check_exports(component: &Component, engine: &Engine) -> Result<(), LoadError
         if name == STORE && matches!(item.ty, ComponentItem::ComponentInstance(_)) {
             return Ok(());
         }
-        if name.starts_with(PACKAGE) {
-            found.push(name.to_owned());
+        if name.starts_with(PACKAGE) && found.len() < NAMED {
+            found.push(foreign(name));
         }
     }
     Err(LoadError::MissingExport { missing: STORE.into(), found })
@@ -344,8 +355,10 @@ fn check_imports(component: &Component, engine: &Engine) -> Result<(), LoadError
     let ty = component.component_type();
     let unexpected: Vec<_> = ty
         .imports(engine)
-        .map(|(name, _)| name.to_owned())
+        .map(|(name, _)| name)
         .filter(|name| !IMPORTABLE.iter().any(|prefix| name.starts_with(prefix)))
+        .map(foreign)
+        .take(NAMED)
         .collect();
     if unexpected.is_empty() { Ok(()) } else { Err(LoadError::UnexpectedImports(unexpected)) }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::Call;
+use crate::budget::spawn;
 use crate::error::{Error, ErrorKind, Operation};
-use crate::instance::{Pool, spawn};
+use crate::instance::Pool;
 use crate::swap::Trial;
 
 pub(crate) struct Loaded {

@@ -26,6 +26,7 @@ pub(crate) use paging::{Page, Pages};
 pub use s3::Sign;
 
 use crate::error::{Error, LoadError, Operation};
+use crate::instance::look_at_disk;
 use crate::wasi::explain_trouble;
 use crate::{Grants, Limits};
 
@@ -209,24 +210,31 @@ impl Backend {
 
 /// Makes sure that the directory of a store exists, durably: a crash after the first put must
 /// not take the directory with it.
-pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
-    let absolute = std::path::absolute(dir);
-    let made = absolute.and_then(|dir| {
-        let absent = dir.ancestors().take_while(|dir| !dir.exists()).count();
-        std::fs::create_dir_all(&dir)?;
-        // Each new directory is an entry of the one above it.
-        let synced = dir.ancestors().skip(1).take(absent).try_for_each(sync_dir);
-        if synced.is_err() {
-            // The next one would find it, and take it for durable.
-            dir.ancestors().take(absent).for_each(|dir| drop(std::fs::remove_dir(dir)));
+pub(crate) async fn create_dir(dir: &Path) -> Result<(), Error> {
+    let owned = dir.to_owned();
+    let made = look_at_disk(&Limits::default(), move || make_dir(&owned)).await;
+    let kind = match made {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(source)) => {
+            let path = dir.display().to_string();
+            explain_trouble(LoadError::Directory { path, source: source.into() }.into())
         }
-        synced
-    });
-    made.map_err(|source| {
-        let path = dir.display().to_string();
-        let kind = explain_trouble(LoadError::Directory { path, source: source.into() }.into());
-        Error::new(kind, Operation::Open, None, &"fs".into())
-    })
+        Err(kind) => kind,
+    };
+    Err(Error::new(kind, Operation::Open, None, &"fs".into()))
+}
+
+fn make_dir(dir: &Path) -> std::io::Result<()> {
+    let dir = std::path::absolute(dir)?;
+    let absent = dir.ancestors().take_while(|dir| !dir.exists()).count();
+    std::fs::create_dir_all(&dir)?;
+    // Each new directory is an entry of the one above it.
+    let synced = dir.ancestors().skip(1).take(absent).try_for_each(sync_dir);
+    if synced.is_err() {
+        // The next one would find it, and take it for durable.
+        dir.ancestors().take(absent).for_each(|dir| drop(std::fs::remove_dir(dir)));
+    }
+    synced
 }
 
 /// Makes the entries of a directory durable. Where the system cannot sync a directory, or does not

@@ -2,10 +2,12 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use super::cursor::Step;
 use super::{Call, Cursor};
 use crate::bindings::{inventory, maintenance};
 use crate::error::{ErrorKind, Result};
 use crate::instance::Failed;
+use crate::text::quoted;
 use crate::{Entry, Finding, key};
 
 /// Items that are asked for at once.
@@ -60,7 +62,7 @@ impl Call {
                 let answer =
                     inventory.call_list_artifacts(accessor, prefix.clone(), from, PAGE).await?;
                 match answer {
-                    Ok(page) => Ok(Ok(entries(page, prefix, cursor)?)),
+                    Ok(page) => Ok(Ok(entries(page, prefix, cursor, self)?)),
                     Err(error) => Ok(Err(error.into())),
                 }
             });
@@ -75,11 +77,23 @@ impl Call {
             let Some(maintenance) = &exports.maintenance else { return Ok(Err(no_maintenance())) };
             let from = cursor.at().map(str::to_owned);
             match maintenance.call_audit(accessor, from, PAGE).await? {
-                Ok(found) => Ok(Ok(findings(found, cursor)?)),
+                Ok(found) => Ok(Ok(findings(found, cursor, self)?)),
                 Err(error) => Ok(Err(error.into())),
             }
         });
         self.end(0, outcome.await)
+    }
+
+    /// The cursor behind a page that had `entries` and names `next`.
+    fn go_on(
+        &self,
+        cursor: Cursor,
+        next: Option<String>,
+        entries: usize,
+    ) -> std::result::Result<Option<Cursor>, Failed> {
+        let (spent, call_timeout) = (self.clock().spent(), self.limits().call_timeout);
+        let step = |next| cursor.advance(Step { next, entries, spent, call_timeout });
+        next.map(step).transpose()
     }
 }
 
@@ -95,30 +109,33 @@ fn entries(
     page: inventory::Page,
     prefix: &str,
     cursor: Cursor,
+    call: &Call,
 ) -> std::result::Result<Page<Entry>, Failed> {
     check_count(page.entries.len())?;
     let mut seen = HashSet::with_capacity(page.entries.len());
     for inventory::Entry { key, .. } in &page.entries {
-        if !seen.insert(key.as_str()) {
-            return broken(format!("a listing with the key {key:?} twice"));
-        }
         if let Err(why) = key::check(key) {
-            return broken(format!("a listing with the key {key:?}: {why}"));
+            return broken(format!("a listing with the key {}: {why}", quoted(key)));
+        }
+        if !seen.insert(key.as_str()) {
+            return broken(format!("a listing with the key {} twice", quoted(key)));
         }
         if !key.starts_with(prefix) {
-            return broken(format!("a listing of {prefix:?} with the key {key:?}"));
+            let (prefix, key) = (quoted(prefix), quoted(key));
+            return broken(format!("a listing of {prefix} with the key {key}"));
         }
     }
-    let next = page.next.map(|next| cursor.advance(next, page.entries.len())).transpose()?;
+    let next = call.go_on(cursor, page.next, page.entries.len())?;
     Ok(Page { items: page.entries.into_iter().map(Entry::from).collect(), next })
 }
 
 fn findings(
     page: maintenance::Findings,
     cursor: Cursor,
+    call: &Call,
 ) -> std::result::Result<Page<Finding>, Failed> {
     check_count(page.items.len())?;
-    let next = page.next.map(|next| cursor.advance(next, page.items.len())).transpose()?;
+    let next = call.go_on(cursor, page.next, page.items.len())?;
     Ok(Page { items: page.items.into_iter().map(Finding::from).collect(), next })
 }
 

@@ -8,6 +8,19 @@ use super::table::{Problems, Table, Value};
 use super::{Component, Problem, StoreConfiguration, network, secrets};
 use crate::{Grants, Limits};
 
+/// The keys of `limits`.
+const LIMITS: [&str; 9] = [
+    "call-timeout",
+    "least-rate",
+    "turn-timeout",
+    "pause-timeout",
+    "memory",
+    "buffer",
+    "handles",
+    "concurrency",
+    "transfers",
+];
+
 /// The stores of a file that lies in `dir`.
 pub(super) fn parse(
     text: &str,
@@ -57,7 +70,7 @@ fn store(
     let (grants, secrets) = secrets::variables(&mut table, grants, component.as_ref(), problems);
     let grants = network::grants(&mut table, dir, grants, problems);
     network::sign(&mut table, component.as_mut(), problems);
-    for key in ["call-timeout", "memory", "buffer", "handles", "concurrency"] {
+    for key in LIMITS {
         if let Some(value) = table.take_misplaced(key) {
             let limits = table.path("limits");
             problems.add(value.at, format!("`{}` has its place in `{limits}`", value.path));
@@ -165,6 +178,15 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
     if let Some(timeout) = table.take("call-timeout").and_then(|v| v.duration(problems)) {
         limits.call_timeout = timeout;
     }
+    if let Some(rate) = table.take("least-rate").and_then(|v| v.rate(problems)) {
+        limits.least_rate = rate;
+    }
+    if let Some(timeout) = table.take("turn-timeout").and_then(|v| v.duration(problems)) {
+        limits.turn_timeout = timeout;
+    }
+    if let Some(timeout) = table.take("pause-timeout").and_then(|v| v.duration(problems)) {
+        limits.pause_timeout = timeout;
+    }
     if let Some(memory) = table.take("memory").and_then(|v| v.size(problems)) {
         limits.memory = memory;
     }
@@ -176,6 +198,9 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
     }
     if let Some(concurrency) = table.take("concurrency").and_then(|v| v.count(problems)) {
         limits.concurrency = concurrency;
+    }
+    if let Some(transfers) = table.take("transfers").and_then(|v| v.count(problems)) {
+        limits.transfers = transfers;
     }
     table.finish(problems);
     limits

@@ -20,6 +20,7 @@ pub use watch::{Watch, WatchStatus};
 
 use crate::backend::{Neighbour, Surroundings};
 use crate::error::{Error, Operation, Result};
+use crate::instance::look_at_disk;
 use crate::{Backend, Grants, Limits};
 use secrets::Secret;
 
@@ -115,6 +116,14 @@ impl Configuration {
     pub fn backend(&self, name: &str) -> Result<Backend> {
         self.store(name)?.backend()
     }
+}
+
+/// The backend of one store of a file, which is read on a thread that may block.
+pub(crate) async fn backend(file: &Path, name: &str) -> Result<Backend> {
+    let owned = file.to_owned();
+    let read = look_at_disk(&Limits::default(), move || Configuration::from_file(owned)).await;
+    let lost = |kind| Error::new(kind, Operation::Configure, None, &(&*name).into());
+    read.map_err(lost)??.backend(name)
 }
 
 /// One store of a [`Configuration`].

@@ -1,6 +1,7 @@
 //! A store as the file could have it, for people. No value of a variable is in it.
 
 use std::fmt;
+use std::time::Duration;
 
 use toml::Value;
 
@@ -44,13 +45,17 @@ impl fmt::Display for StoreConfiguration {
         let limits = &self.limits;
         writeln!(
             f,
-            "limits = {{ call-timeout = {}, memory = {}, buffer = {}, handles = {}, \
-             concurrency = {} }}",
-            quoted(&humantime::format_duration(limits.call_timeout).to_string()),
+            "limits = {{ call-timeout = {}, least-rate = {}, turn-timeout = {}, pause-timeout = {}, \
+             memory = {}, buffer = {}, handles = {}, concurrency = {}, transfers = {} }}",
+            time(limits.call_timeout),
+            quoted(&size(limits.least_rate)),
+            time(limits.turn_timeout),
+            time(limits.pause_timeout),
             quoted(&size(limits.memory as u64)),
             quoted(&size(limits.buffer)),
             limits.handles,
-            limits.concurrency
+            limits.concurrency,
+            limits.transfers
         )?;
         for dir in &self.grants.directories {
             writeln!(f, "\n[[stores.{name}.directories]]")?;
@@ -101,6 +106,10 @@ fn key(name: &str) -> String {
 
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
+}
+
+fn time(time: Duration) -> String {
+    quoted(&humantime::format_duration(time).to_string())
 }
 
 /// In the largest unit that holds it exactly.

@@ -146,6 +146,15 @@ impl<'t> Value<'t> {
         })
     }
 
+    /// A number of bytes each second; 0 is fine.
+    pub(super) fn rate(self, problems: &mut Problems<'_>) -> Option<u64> {
+        self.is(problems, "a size, such as \"16KiB\", or 0", |value| match value {
+            DeValue::String(text) => Some(text.parse::<ByteSize>().ok()?.as_u64()),
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        })
+    }
+
     pub(super) fn duration(self, problems: &mut Problems<'_>) -> Option<Duration> {
         self.is(problems, "a duration above 0, such as \"5s\"", |value| {
             let duration = humantime::parse_duration(value.as_str()?).ok()?;

@@ -9,15 +9,16 @@ use std::time::Duration;
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::{Configuration, ConfigurationError};
-use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::{runtime, spawn};
+use crate::budget::spawn;
+use crate::error::{Error, Operation, Result};
+use crate::instance::look_at_disk;
 use crate::swap::Serving;
-use crate::{Backend, LoadedBackend, SwapOptions};
+use crate::{Backend, Limits, LoadedBackend, SwapOptions};
 
 /// Files that change again within this time are looked at when that is over.
 const QUIET: Duration = Duration::from_millis(200);
@@ -130,7 +131,7 @@ pub(crate) async fn open(
         serving: Arc::clone(&serving),
         served: found,
         refused: None,
-        looking: None,
+        looking: Arc::default(),
         shared: Arc::clone(&shared),
     };
     let task = spawn(watching.run()).abort_handle();
@@ -181,20 +182,14 @@ impl Place {
             let error = Error::new(kind, Operation::Configure, None, &(&*self.store).into());
             Look { files: vec![self.file.clone()], outcome: Err(error) }
         };
-        let runtime = match runtime() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                let text = format!("cannot start a thread: {error}");
-                return failed(ErrorKind::Unavailable(text));
-            }
-        };
         let place = self.clone();
-        let look = runtime.spawn_blocking(move || {
+        let limits = Limits::default();
+        let look = look_at_disk(&limits, move || {
             let mut files = vec![place.file.clone()];
             let outcome = place.look_at(&mut files);
             Look { files, outcome }
         });
-        look.await.unwrap_or_else(|panic| failed(ErrorKind::Trap(panic.into())))
+        look.await.unwrap_or_else(failed)
     }
 
     fn look_at(&self, files: &mut Vec<PathBuf>) -> Result<(Found, Backend)> {
@@ -223,7 +218,8 @@ struct Watching {
     /// What the watch has opened or swapped in last.
     served: Found,
     refused: Option<Refused>,
-    looking: Option<JoinHandle<()>>,
+    /// Shared with a look at the directories that is under way.
+    looking: Arc<()>,
     shared: Arc<Shared>,
 }
 
@@ -254,15 +250,18 @@ impl Watching {
         }
     }
 
-    /// Looks whether the paths of the directories still name those that are open, on a thread that
-    /// may block. Nobody waits for it, and where it hangs there is no second one.
+    /// Looks whether the paths of the directories still name those that are open. Nobody waits for
+    /// it, and where it hangs there is no second one.
     fn look_at_directories(&mut self) {
-        let is_idle = self.looking.as_ref().is_none_or(JoinHandle::is_finished);
-        if let (true, Ok(runtime)) = (is_idle, runtime()) {
-            let backend = self.serving.backend();
-            let look = move || backend.pool.preopens().look();
-            self.looking = Some(runtime.spawn_blocking(look));
+        if Arc::strong_count(&self.looking) > 1 {
+            return;
         }
+        let (backend, looking) = (self.serving.backend(), Arc::clone(&self.looking));
+        let look = move || {
+            backend.pool.preopens().look();
+            drop(looking);
+        };
+        drop(spawn(async move { drop(look_at_disk(&Limits::default(), look).await) }));
     }
 
     async fn consider(&mut self, found: Found, backend: Backend, changes: &Changes) {

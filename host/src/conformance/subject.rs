@@ -14,8 +14,8 @@ use crate::backend::{Call, Loaded};
 use crate::bindings::inventory::Page;
 use crate::bindings::maintenance::{Findings, SweepReport};
 use crate::bindings::types;
+use crate::budget::on_this_thread;
 use crate::error::{ErrorKind, Operation};
-use crate::instance::on_this_thread;
 use crate::{Backend, ReadOptions, blocking};
 
 pub(super) type Answer<T> = Result<T, ErrorKind>;

@@ -3,29 +3,37 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
 use wasmtime::Store;
 use wasmtime::component::{Accessor, InstancePre};
 
 use super::backoff::Backoff;
-use super::deadline::Closing;
-use super::{Deadline, Inline};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
 };
+use crate::budget::{Closing, Deadline, Inline, Turns, in_background, spawn};
 use crate::error::{ErrorKind, LoadError, wrong_interface};
 #[cfg(feature = "network")]
 use crate::network::Network;
+use crate::text::foreign;
 use crate::wasi::{HostState, Preopens, explain_trouble, new_store, room_for_calls};
 use crate::{Grants, Limits};
 
-/// After so many calls an instance is dropped, since its linear memory never shrinks.
+/// After so many calls an instance is dropped, whatever it has kept of them.
 const CALLS_PER_INSTANCE: u32 = 1000;
 
-/// How much of a text of the backend is kept, in bytes: it is for people.
-const TEXT: usize = 4096;
+/// Linear memory never shrinks. An instance that has grown by more than its first size and this, in
+/// bytes, is dropped rather than kept.
+const GROWTH: usize = 8 << 20;
+
+/// An instance is dropped when its calls have left it with more entries in its tables than at first:
+/// this part of the handles it may have.
+const LEFT_OVER: usize = 4;
+
+/// How long an instance waits for a call before it is dropped.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// What the component offers, as looked up once at load.
 #[derive(Clone)]
@@ -48,7 +56,13 @@ struct Instance {
     store: Store<HostState>,
     exports: Exports,
     calls: u32,
+    /// Its memory in bytes, and the entries of its tables, when it was new.
+    at_first: (usize, usize),
+    idle_since: Instant,
 }
+
+/// The instances that wait for a call, the last one used at the end.
+type Idle = Mutex<Vec<Instance>>;
 
 pub(crate) struct Pool {
     component: InstancePre<HostState>,
@@ -58,8 +72,8 @@ pub(crate) struct Pool {
     limits: Limits,
     #[cfg(feature = "network")]
     network: Arc<Network>,
-    idle: Mutex<Vec<Instance>>,
-    turns: Arc<Semaphore>,
+    idle: Arc<Idle>,
+    turns: Arc<Turns>,
     backoff: Backoff,
     closing: Arc<Closing>,
     /// Whether calls may begin on their caller's task.
@@ -74,7 +88,8 @@ impl Pool {
         preopens: Arc<Preopens>,
         limits: Limits,
     ) -> Result<Self, LoadError> {
-        let most = limits.concurrency.min(room_for_calls());
+        let concurrency = limits.concurrency.min(room_for_calls());
+        let limits = Limits { concurrency, ..limits };
         Ok(Self {
             #[cfg(feature = "network")]
             network: Arc::new(Network::new(&grants)?),
@@ -82,8 +97,8 @@ impl Pool {
             offered,
             grants,
             preopens,
-            idle: Mutex::default(),
-            turns: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))),
+            idle: Arc::default(),
+            turns: Arc::new(Turns::new(&limits)),
             limits,
             backoff: Backoff::default(),
             closing: Arc::default(),
@@ -102,7 +117,7 @@ impl Pool {
             grants: self.grants.clone(),
             preopens,
             limits: self.limits.clone(),
-            idle: Mutex::default(),
+            idle: Arc::default(),
             turns: Arc::clone(&self.turns),
             backoff: Backoff::default(),
             closing: Arc::default(),
@@ -137,25 +152,21 @@ impl Pool {
         self.offered.maintenance.is_some()
     }
 
-    /// A deadline for a call that begins now.
-    pub(crate) fn deadline(&self) -> Arc<Deadline> {
-        Arc::new(Deadline::new(self.limits.call_timeout, Arc::clone(&self.closing)))
+    /// A clock for a call.
+    pub(crate) fn clock(&self) -> Arc<Deadline> {
+        let (closing, turns) = (Arc::clone(&self.closing), Arc::clone(&self.turns));
+        Arc::new(Deadline::new(&self.limits, closing, Some(turns)))
     }
 
     /// Makes sure that an instance can be had, and keeps it for the first call.
     pub(crate) async fn probe(&self, deadline: &Arc<Deadline>) -> Result<(), ErrorKind> {
-        deadline.restart();
+        deadline.begin();
         let instance = self.attempt(deadline).await?;
         self.keep(instance);
         Ok(())
     }
 
-    /// What a call has to have one of while it runs.
-    pub(crate) fn turns(&self) -> &Arc<Semaphore> {
-        &self.turns
-    }
-
-    /// Runs one call of the contract on an instance, when it has its turn. `body` must have
+    /// Runs one call of the contract on an instance; it has its turn. `body` must have
     /// awaited all that it takes from the backend (streams, futures) when it returns.
     ///
     /// The instance serves again when the backend answered, be it with an error of the
@@ -164,13 +175,11 @@ impl Pool {
     pub(crate) async fn call<R>(
         &self,
         deadline: &Arc<Deadline>,
-        has_turn: bool,
         inline: Option<&Arc<Inline>>,
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Result<R, ErrorKind> {
+        deadline.begin();
         within(deadline, async {
-            let _turn = if has_turn { None } else { self.turns.acquire().await.ok() };
-            deadline.restart();
             let mut instance = match self.take() {
                 Some(instance) => instance,
                 None => {
@@ -193,6 +202,7 @@ impl Pool {
         deadline: &Arc<Deadline>,
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Result<R, ErrorKind> {
+        deadline.begin();
         within(deadline, async {
             let mut instance = self.start(deadline).await?;
             instance.call(deadline, None, body).await?
@@ -231,7 +241,7 @@ impl Pool {
         let made = self.component.instantiate_async(&mut store).await;
         let instance = made.map_err(|trap| match deadline.is_over() {
             true => deadline.failure(),
-            false => store.data().limiter.explain(trap),
+            false => store.data_mut().limiter.explain(trap),
         })?;
         let offered = &self.offered;
         // Here the functions' types are compared with the contract's.
@@ -250,12 +260,33 @@ impl Pool {
                 .transpose()
                 .map_err(wrong_interface(MAINTENANCE))?,
         };
-        Ok(Instance { store, exports, calls: 0 })
+        let mut instance =
+            Instance { store, exports, calls: 0, at_first: (0, 0), idle_since: Instant::now() };
+        instance.at_first = instance.size();
+        Ok(instance)
     }
 
     /// Lets go of the instances that wait for a call.
     pub(crate) fn forget_idle(&self) {
-        self.idle.lock().unwrap_or_else(|e| e.into_inner()).clear();
+        let idle = std::mem::take(&mut *lock(&self.idle));
+        drop(idle);
+    }
+
+    /// Lets go of each instance that has waited for long, now and then, for as long as there is a
+    /// pool.
+    pub(crate) fn forget_idle_in_time(&self) {
+        let idle = Arc::downgrade(&self.idle);
+        drop(spawn(async move {
+            loop {
+                tokio::time::sleep(IDLE / 4).await;
+                let Some(idle) = idle.upgrade() else { return };
+                let old = take_old(&mut lock(&idle));
+                // To close its files may have to wait for the disk.
+                if !old.is_empty() {
+                    in_background(move || drop(old));
+                }
+            }
+        }));
     }
 
     /// Ends all calls, and each that is still begun.
@@ -269,18 +300,48 @@ impl Pool {
     }
 
     fn take(&self) -> Option<Instance> {
-        self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop()
+        lock(&self.idle).pop()
     }
 
     fn keep(&self, mut instance: Instance) {
-        instance.calls += 1;
-        if instance.calls < CALLS_PER_INSTANCE {
-            self.idle.lock().unwrap_or_else(|e| e.into_inner()).push(instance);
+        if instance.is_worth_keeping(&self.limits) {
+            instance.idle_since = Instant::now();
+            let mut idle = lock(&self.idle);
+            // Transfers that pause have instances, too: there may be more than are ever needed.
+            if idle.len() < self.limits.concurrency {
+                idle.push(instance);
+            }
         }
     }
 }
 
+fn lock(idle: &Idle) -> MutexGuard<'_, Vec<Instance>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn take_old(idle: &mut Vec<Instance>) -> Vec<Instance> {
+    let old = idle.iter().take_while(|instance| instance.idle_since.elapsed() >= IDLE).count();
+    idle.drain(..old).collect()
+}
+
 impl Instance {
+    /// Its memory in bytes, and the entries of its tables.
+    fn size(&mut self) -> (usize, usize) {
+        let tasks = self.store.concurrent_resource_table();
+        let tasks = tasks.map_or(0, |table| table.iter_mut().count());
+        let state = self.store.data_mut();
+        (state.limiter.memory(), tasks + state.entries())
+    }
+
+    /// Whether it has changed little since it was new.
+    fn is_worth_keeping(&mut self, limits: &Limits) -> bool {
+        self.calls += 1;
+        let ((memory, entries), (first_memory, first_entries)) = (self.size(), self.at_first);
+        self.calls < CALLS_PER_INSTANCE
+            && memory <= first_memory.saturating_mul(2).saturating_add(GROWTH)
+            && entries.saturating_sub(first_entries) <= limits.handles / LEFT_OVER
+    }
+
     /// The outer result is an error where the instance is of no more use.
     async fn call<R>(
         &mut self,
@@ -299,7 +360,6 @@ impl Instance {
             .run_concurrent(async |accessor| {
                 let outcome = body(accessor, exports).await;
                 // What the backend still does after its answer is part of the call.
-                deadline.restart();
                 if outcome.is_ok() {
                     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
                 }
@@ -315,11 +375,11 @@ impl Instance {
                 None => kind,
             })
         });
-        let trouble = &store.data().trouble;
+        let trouble = store.data().trouble.clone();
         outcome.map(|answer| answer.map_err(|kind| trouble.explain(kind))).map_err(|failed| {
             match failed {
                 _ if deadline.is_over() => deadline.failure(),
-                Failed::Trap(trap) => trouble.explain(store.data().limiter.explain(trap)),
+                Failed::Trap(trap) => trouble.explain(store.data_mut().limiter.explain(trap)),
                 Failed::Protocol(text) => trouble.explain(ErrorKind::Protocol(text)),
             }
         })
@@ -351,11 +411,13 @@ impl From<wasmtime::Error> for Failed {
     }
 }
 
-/// Ends `call` (and with it the instance that it holds) when the deadline is over.
+/// Ends `call` (and with it the instance that it holds) when its time is over. What it computes is
+/// counted.
 async fn within<R>(
     deadline: &Deadline,
     call: impl Future<Output = Result<R, ErrorKind>>,
 ) -> Result<R, ErrorKind> {
+    let call = deadline.computing(call);
     tokio::select! {
         biased;
         result = pin!(call) => result,
@@ -368,25 +430,15 @@ impl From<types::Error> for ErrorKind {
         match error {
             types::Error::NotFound => Self::NotFound,
             types::Error::AlreadyExists => Self::AlreadyExists,
-            types::Error::InvalidKey(text) => Self::InvalidKey(shortened(text)),
+            types::Error::InvalidKey(text) => Self::InvalidKey(foreign(&text)),
             types::Error::InvalidRange => Self::InvalidRange,
             types::Error::TooLarge(limit) => Self::TooLarge { limit },
-            types::Error::AccessDenied(text) => Self::AccessDenied(shortened(text)),
-            types::Error::NoSpace(text) => Self::NoSpace(shortened(text)),
-            types::Error::Corrupt(text) => Self::Corrupt(shortened(text)),
-            types::Error::Unavailable(text) => Self::Unavailable(shortened(text)),
-            types::Error::Unsupported(text) => Self::Unsupported(shortened(text)),
-            types::Error::Other(text) => Self::Other(shortened(text)),
+            types::Error::AccessDenied(text) => Self::AccessDenied(foreign(&text)),
+            types::Error::NoSpace(text) => Self::NoSpace(foreign(&text)),
+            types::Error::Corrupt(text) => Self::Corrupt(foreign(&text)),
+            types::Error::Unavailable(text) => Self::Unavailable(foreign(&text)),
+            types::Error::Unsupported(text) => Self::Unsupported(foreign(&text)),
+            types::Error::Other(text) => Self::Other(foreign(&text)),
         }
     }
-}
-
-pub(crate) fn shortened(mut text: String) -> String {
-    if text.len() > TEXT {
-        let whole = text.len();
-        text.truncate(text.floor_char_boundary(TEXT));
-        text.push_str(&format!("… ({whole} bytes in all)"));
-        text.shrink_to_fit();
-    }
-    text
 }

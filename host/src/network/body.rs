@@ -9,15 +9,16 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 use wasmtime_wasi_http::Error;
 
-use crate::instance::Deadline;
+use crate::budget::Deadline;
 
-/// A body whose bytes count as progress of the call that they belong to.
+/// A body whose bytes count as progress of the call that they belong to, as far as those of its
+/// caller cover them.
 pub(super) struct Watched<B> {
     body: B,
     deadline: Arc<Deadline>,
     /// Of a request: when its bytes moved.
     moved: Option<Moved>,
-    /// Of a response: the longest wait for bytes.
+    /// Of a response: the longest wait for bytes that the backend permits.
     pause: Option<Duration>,
     /// The present wait, while somebody waits.
     wait: Option<Pin<Box<Sleep>>>,
@@ -79,9 +80,15 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Watched<B> {
         let me = &mut *self;
         match Pin::new(&mut me.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                if frame.data_ref().is_some_and(|data| !data.is_empty()) {
-                    me.deadline.restart();
-                    me.moved.iter().for_each(Moved::now);
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                match &me.moved {
+                    Some(moved) => {
+                        me.deadline.sent(bytes);
+                        if bytes > 0 {
+                            moved.now();
+                        }
+                    }
+                    None => me.deadline.received(bytes),
                 }
                 me.wait = None;
                 Poll::Ready(Some(Ok(frame)))
@@ -89,7 +96,8 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Watched<B> {
             Poll::Pending => {
                 let Some(pause) = me.pause else { return Poll::Pending };
                 // It begins when somebody waits: what a slow reader does between is its own time.
-                let wait = me.wait.get_or_insert_with(|| Box::pin(sleep(pause)));
+                let pause = || pause.min(me.deadline.of_one_wait());
+                let wait = me.wait.get_or_insert_with(|| Box::pin(sleep(pause())));
                 wait.as_mut().poll(cx).map(|()| Some(Err(Error::ConnectionReadTimeout)))
             }
             ended => ended,

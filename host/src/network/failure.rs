@@ -7,13 +7,14 @@ use rustls::AlertDescription;
 use wasmtime_wasi_http::Error;
 
 use super::connect::RouteError;
+use crate::text::foreign;
 
 /// The case of an error of the HTTP client. What it says in words goes to the log: `wasi:http`
 /// has no place for it in most cases.
 pub(super) fn of(error: &(dyn StdError + 'static)) -> Error {
     let chain = || iter::successors(Some(error), |&error| error.source().or_else(|| inside(error)));
     let words: Vec<_> = chain().map(ToString::to_string).collect();
-    tracing::debug!("a request failed: {}", words.join(": "));
+    tracing::debug!("a request failed: {}", foreign(&words.join(": ")));
     // What this host found out by itself is said inside of errors of the client.
     let route = chain().find_map(|error| error.downcast_ref().map(of_route));
     route.or_else(|| chain().find_map(case)).unwrap_or(Error::ConnectionTerminated)

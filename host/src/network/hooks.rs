@@ -12,7 +12,8 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 use super::body::{Moved, Watched};
 use super::sign::{Masked, Scope, Secrets, Unsigned, mask_headers, sign};
 use super::{Address, Network, failure};
-use crate::instance::Deadline;
+use crate::budget::Deadline;
+use crate::text::foreign;
 
 /// The most that a request's URL may take up.
 const URL: usize = 16 * 1024;
@@ -115,8 +116,7 @@ impl Sending {
             }
         })?;
         let deadline = Arc::clone(&self.deadline);
-        deadline.restart();
-        let pause = self.limit(self.options.between_bytes_timeout);
+        let pause = self.options.between_bytes_timeout;
         let Some((scope, secrets)) = signed else {
             let answer = answer.map(|body| {
                 let body = body.map_err(|error| failure::of(&error));
@@ -166,7 +166,7 @@ fn asked(request: &Request<WasiBody>) -> String {
     let uri = request.uri();
     let mut asked = format!("{}://", uri.scheme_str().unwrap_or("https"));
     asked.extend(uri.authority().map_or("", |a| a.as_str()).chars().take(300));
-    asked
+    foreign(&asked)
 }
 
 /// Takes over the service's time, where that may be why it refused the signature.

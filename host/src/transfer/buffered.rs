@@ -3,13 +3,14 @@
 use bytes::Bytes;
 
 use crate::backend::Call;
+use crate::budget::HANDED_BACK;
 use crate::error::ErrorKind;
-use crate::instance::HANDED_BACK;
 use crate::{Limits, ReadOptions};
 
 pub(crate) async fn put(call: &Call, data: Bytes) -> Result<(), ErrorKind> {
     check_size(call.limits(), data.len() as u64)?;
     call.run(async |accessor, exports| {
+        call.clock().given(data.len() as u64);
         let answer = exports.store.call_put(accessor, call.key.clone(), data.into()).await?;
         Ok(answer.map_err(ErrorKind::from))
     })
@@ -20,6 +21,7 @@ pub(crate) async fn get(call: &Call) -> Result<Bytes, ErrorKind> {
     let limit = call.limits().buffer;
     let got = call
         .run(async |accessor, exports| {
+            call.clock().expect(limit);
             let answer = exports.store.call_get(accessor, call.key.clone()).await?;
             Ok(answer.map(Bytes::from).map_err(ErrorKind::from))
         })

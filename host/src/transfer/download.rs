@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures::channel::oneshot;
 use wasmtime::StoreContextMut;
@@ -16,9 +16,10 @@ use wasmtime::component::{
 use super::sink::{Gone, Sink};
 use crate::backend::Call;
 use crate::bindings::types;
+use crate::budget::{Deadline, Patience};
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
-use crate::instance::{Deadline, Failed, Outcome};
+use crate::instance::{Failed, Outcome};
 use crate::wasi::{FileBytes, HostState, take};
 use crate::{ReadOptions, telemetry};
 
@@ -29,7 +30,7 @@ pub(crate) async fn read<S: Sink>(
     ReadOptions { offset, length }: ReadOptions,
     mut sink: S,
 ) -> Result<(S, u64), ErrorKind> {
-    call.run(async |accessor, exports| {
+    let read = call.run(async |accessor, exports| {
         let Some(streams) = &exports.streams else {
             return Ok(Err(super::no_streams()));
         };
@@ -49,12 +50,16 @@ pub(crate) async fn read<S: Sink>(
             outcome.close_with(accessor)?;
             return Ok(started.map(|_| (sink, 0)));
         }
-        let deadline = accessor.with(|mut access| Arc::clone(&access.data_mut().deadline));
+        let clock = accessor.with(|mut access| Arc::clone(&access.data_mut().deadline));
+        clock.expect(due);
         let (received, is_cut) = (Checksum::new(), due < available);
-        let incoming = Incoming { sink, received, due, is_cut, deadline };
+        let patience = Patience::default();
+        let incoming = Incoming { sink, received, due, is_cut, clock, patience };
         take_all(accessor, stream, outcome, incoming, due + offset, checksum).await
-    })
-    .await
+    });
+    let read = read.await?;
+    // The caller was given up where it seems to have gone.
+    call.verdict().map_or(Ok(read), Err)
 }
 
 /// Takes what is due from `stream` and compares it with what `outcome` and `checksum` say. An
@@ -134,7 +139,8 @@ struct Incoming<S> {
     due: u64,
     /// Whether the artifact goes on after them.
     is_cut: bool,
-    deadline: Arc<Deadline>,
+    clock: Arc<Deadline>,
+    patience: Patience,
 }
 
 impl<S: Sink> Incoming<S> {
@@ -162,7 +168,7 @@ impl<S: Sink> Incoming<S> {
                 // It was asked for one more.
                 0 if read < limit => return (End::Closed, self),
                 _ if read == 0 => return (End::Closed, self),
-                _ => self.deadline.restart(),
+                _ => self.clock.delivered(read as u64),
             }
         }
     }
@@ -182,18 +188,38 @@ impl<S: Sink> Incoming<S> {
         self.received.update(&bytes[..taken]);
         buffer.extend_from_slice(&bytes[..taken]);
         self.due -= taken as u64;
-        if taken > 0 {
-            self.deadline.restart();
-        }
+        self.clock.delivered(taken as u64);
         (taken, (self.due == 0 && self.is_cut).then_some(End::Cut))
     }
 
-    /// Waits for the caller to take what has come. That is not the backend's time.
+    /// Hands on what has come.
     async fn flush(&mut self) -> Result<(), Gone> {
-        self.deadline.pause();
-        let flushed = poll_fn(|cx| self.sink.poll_flush(cx)).await;
-        self.deadline.restart();
-        flushed
+        poll_fn(|cx| {
+            ready!(self.poll_flush(cx))?;
+            self.poll_turn(cx)
+        })
+        .await
+    }
+
+    /// Waits for the caller to take what has come. That is not the backend's time.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        if let Poll::Ready(flushed) = self.sink.poll_flush(cx) {
+            return Poll::Ready(flushed);
+        }
+        self.patience.poll_over(&self.clock, cx).map(|()| Err(Gone))
+    }
+
+    /// Waits for the turn, where it went to another call while the caller was waited for.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        self.patience.poll_turn(&self.clock, cx).map_err(|_| Gone)
+    }
+
+    /// Waits until there is room for more.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        if self.sink.buffer().1 == 0 {
+            ready!(self.poll_flush(cx))?;
+        }
+        self.poll_turn(cx)
     }
 }
 
@@ -227,21 +253,15 @@ impl<S: Sink> StreamConsumer<HostState> for Consumer<S> {
         let Some(incoming) = &mut self.incoming else {
             return Poll::Ready(Ok(StreamResult::Dropped));
         };
-        if incoming.sink.buffer().1 == 0 {
-            match incoming.sink.poll_flush(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(Gone)) => return self.end(End::Abandoned),
-                Poll::Pending if finish => {
-                    incoming.deadline.resume();
-                    return Poll::Ready(Ok(StreamResult::Cancelled));
-                }
-                Poll::Pending => {
-                    incoming.deadline.pause();
-                    return Poll::Pending;
-                }
+        match incoming.poll_room(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(Gone)) => return self.end(End::Abandoned),
+            Poll::Pending if finish => {
+                incoming.clock.resume();
+                return Poll::Ready(Ok(StreamResult::Cancelled));
             }
+            Poll::Pending => return Poll::Pending,
         }
-        incoming.deadline.resume();
         let mut source = source.as_direct(store);
         let (taken, end) = incoming.take(source.remaining());
         source.mark_read(taken);
@@ -255,6 +275,9 @@ impl<S: Sink> StreamConsumer<HostState> for Consumer<S> {
 /// The backend ended it.
 impl<S: Sink> Drop for Consumer<S> {
     fn drop(&mut self) {
+        if let Some(incoming) = &self.incoming {
+            incoming.clock.resume();
+        }
         let _ = self.end(End::Closed);
     }
 }

@@ -56,10 +56,11 @@ impl ArtifactReader {
         options: ReadOptions,
         place: Place,
     ) -> Result<Self> {
-        let call = backend.begin(Operation::Get, key);
+        let call = backend.begin(Operation::Get, key).transfer();
         call.check_key()?;
         let outside = call.outside();
         if !backend.pool.offers_streams() {
+            let call = backend.begin(Operation::Get, key);
             let data = call.on_worker(async |call| call.get().await).await?;
             let part = buffered::range(&data, options)
                 .map_err(|kind| backend.error(kind, Operation::Get, key))?;
@@ -82,7 +83,7 @@ impl ArtifactReader {
         };
         let work = match place {
             Place::Worker => call.begin(read),
-            Place::Here => Worker::here(call.deadline(), read(call)),
+            Place::Here => Worker::here(Arc::clone(call.clock()), read(call)),
         };
         let mut reader = Self {
             call: outside,
@@ -116,11 +117,6 @@ impl ArtifactReader {
         self.work.as_ref().inspect(|work| work.pause());
     }
 
-    /// It is back.
-    pub(crate) fn resume(&self) {
-        self.work.as_ref().inspect(|work| work.resume());
-    }
-
     /// The whole artifact's info, whatever range is read.
     #[must_use]
     pub fn info(&self) -> &Info {
@@ -140,6 +136,9 @@ impl ArtifactReader {
 
     /// Makes `chunk` hold the next bytes; it is empty at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.work.is_some() {
+            self.call.clock().touch();
+        }
         while self.chunk.is_empty() {
             // Who does the work in here may have a chunk only after it.
             let mut next = self.chunks.as_mut().poll_next(cx);

@@ -1,12 +1,13 @@
 //! The host's end of `streams.write`: feeds the backend, seals the write, checks the answer.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures::Stream;
 use futures::channel::oneshot;
+use futures::future::{Either, select};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, FutureReader, StreamProducer, StreamReader, StreamResult};
 
@@ -14,8 +15,8 @@ use crate::WriteOptions;
 use crate::backend::Call;
 use crate::bindings::streams::{self, Mode, Seal};
 use crate::bindings::types;
+use crate::budget::{Deadline, Patience};
 use crate::error::ErrorKind;
-use crate::instance::Deadline;
 use crate::wasi::HostState;
 
 /// What ends an upload: the seal, or why there is none.
@@ -69,10 +70,13 @@ pub(crate) async fn send(
         let Some(exported) = &exports.streams else {
             return Ok(Err(super::no_streams()));
         };
+        let (give_up, given_up) = oneshot::channel();
         let (data, end) = accessor.with(|mut access| {
-            let deadline = Arc::clone(&access.data_mut().deadline);
-            let data = StreamReader::new(&mut access, Producer { chunks, deadline })?;
-            let end = async { wasmtime::error::Ok(end.await) };
+            let clock = Arc::clone(&access.data_mut().deadline);
+            let (patience, give_up) = (Patience::default(), Some(give_up));
+            let producer = Producer { chunks, next: None, patience, give_up, clock };
+            let data = StreamReader::new(&mut access, producer)?;
+            let end = async { wasmtime::error::Ok(first(end, given_up).await) };
             wasmtime::error::Ok((data, FutureReader::new(&mut access, end)?))
         })?;
         let mode = if options.create { Mode::Create } else { Mode::Overwrite };
@@ -83,11 +87,37 @@ pub(crate) async fn send(
     .await
 }
 
+/// How the caller ends the write, unless the host gives it up before.
+async fn first(end: impl Future<Output = End>, given_up: oneshot::Receiver<String>) -> End {
+    match select(pin!(end), given_up).await {
+        Either::Left((end, _)) => end,
+        Either::Right((Ok(why), _)) => Err(why),
+        // All bytes are taken, or the backend wants no more.
+        Either::Right((Err(_), end)) => end.await,
+    }
+}
+
 /// Hands chunks to whoever reads the stream: the backend itself, or a WASI call of the host
 /// to which the backend passed it on.
 struct Producer<S> {
     chunks: S,
-    deadline: Arc<Deadline>,
+    /// What the caller sent, while the backend waits for its turn to take it.
+    next: Option<Option<Bytes>>,
+    patience: Patience,
+    /// Ends the write for the backend where the caller pauses for too long.
+    give_up: Option<oneshot::Sender<String>>,
+    clock: Arc<Deadline>,
+}
+
+impl<S> Producer<S> {
+    fn give_up(&mut self) -> Poll<wasmtime::Result<StreamResult>> {
+        let why = self.clock.failure().to_string();
+        if let Some(give_up) = self.give_up.take() {
+            // A backend that does not listen is told nothing.
+            let _ = give_up.send(why);
+        }
+        Poll::Ready(Ok(StreamResult::Dropped))
+    }
 }
 
 impl<S> StreamProducer<HostState> for Producer<S>
@@ -108,24 +138,43 @@ where
         if destination.remaining(store) == Some(0) {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        match Pin::new(&mut self.chunks).poll_next(cx) {
-            Poll::Ready(Some(chunk)) => {
-                self.deadline.restart();
-                destination.set_buffer(chunk);
-                Poll::Ready(Ok(StreamResult::Completed))
-            }
-            Poll::Ready(None) => {
-                self.deadline.restart();
-                Poll::Ready(Ok(StreamResult::Dropped))
-            }
-            Poll::Pending if finish => {
-                self.deadline.resume();
-                Poll::Ready(Ok(StreamResult::Cancelled))
-            }
-            Poll::Pending => {
-                self.deadline.pause();
-                Poll::Pending
+        let me = &mut *self;
+        if me.clock.verdict().is_some() {
+            return me.give_up();
+        }
+        if me.next.is_none() {
+            match Pin::new(&mut me.chunks).poll_next(cx) {
+                Poll::Ready(next) => me.next = Some(next),
+                Poll::Pending if finish => {
+                    me.clock.resume();
+                    return Poll::Ready(Ok(StreamResult::Cancelled));
+                }
+                Poll::Pending => {
+                    ready!(me.patience.poll_over(&me.clock, cx));
+                    return me.give_up();
+                }
             }
         }
+        match me.patience.poll_turn(&me.clock, cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return me.give_up(),
+            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
+            Poll::Pending => return Poll::Pending,
+        }
+        Poll::Ready(Ok(match me.next.take().flatten() {
+            Some(chunk) => {
+                me.clock.given(chunk.len() as u64);
+                destination.set_buffer(chunk);
+                StreamResult::Completed
+            }
+            None => StreamResult::Dropped,
+        }))
+    }
+}
+
+/// The backend takes no more: its own time runs again.
+impl<S> Drop for Producer<S> {
+    fn drop(&mut self) {
+        self.clock.resume();
     }
 }

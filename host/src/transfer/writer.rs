@@ -15,9 +15,10 @@ use super::{CHUNK, CHUNKS_WAITING, Place, buffered, chunk, upload};
 use crate::backend::{Call, Loaded};
 use crate::bindings::streams::Seal;
 use crate::bindings::types;
+use crate::budget::{Timer, after};
 use crate::checksum::Checksum;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::{Timer, Worker, after};
+use crate::instance::Worker;
 use crate::{Info, WriteOptions};
 
 /// How long a backend that takes no more bytes has to say why, before it is told that they were not
@@ -75,7 +76,7 @@ impl ArtifactWriter {
         options: WriteOptions,
         place: Place,
     ) -> Result<Self> {
-        let call = backend.begin(Operation::Put, key);
+        let call = backend.begin(Operation::Put, key).transfer();
         call.check_key()?;
         let outside = call.outside();
         let way = if backend.pool.offers_streams() {
@@ -88,7 +89,7 @@ impl ArtifactWriter {
             };
             let work = match place {
                 Place::Worker => call.spawn(write),
-                Place::Here => Worker::here(call.deadline(), write(call)),
+                Place::Here => Worker::here(Arc::clone(call.clock()), write(call)),
             };
             Way::Streamed { chunks, end: Some(end), work }
         } else if options.create {
@@ -151,13 +152,6 @@ impl ArtifactWriter {
     pub(crate) fn pause(&self) {
         if let Way::Streamed { work, .. } = &self.way {
             work.pause();
-        }
-    }
-
-    /// It is back.
-    pub(crate) fn resume(&self) {
-        if let Way::Streamed { work, .. } = &self.way {
-            work.resume();
         }
     }
 
@@ -226,6 +220,7 @@ impl AsyncWrite for ArtifactWriter {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let me = &mut *self;
+        me.call.clock().touch();
         let room = match me.way {
             Way::Buffered { .. } => {
                 let size = (me.buffer.len() + bytes.len()) as u64;

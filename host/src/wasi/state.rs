@@ -13,8 +13,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::errno::{Called, Code, Failure};
 use super::output::Output;
 use super::trouble::Trouble;
+use crate::budget::{Deadline, Inline, Limiter};
 use crate::error::LoadError;
-use crate::instance::{Deadline, Inline, Limiter, TICK, engine};
+use crate::instance::engine;
 #[cfg(feature = "network")]
 use crate::network::{Hooks, Network};
 use crate::wasi::Preopens;
@@ -78,6 +79,11 @@ impl HostState {
 }
 
 impl HostState {
+    /// How many handles the host has given to the instance and not got back.
+    pub(crate) fn entries(&mut self) -> usize {
+        self.table.iter_mut().count()
+    }
+
     /// What the backend asked of the network and was refused, since this was last asked: the rest of
     /// a sentence about it.
     pub(crate) fn take_refused(&self) -> Option<String> {
@@ -131,9 +137,7 @@ pub(crate) fn new_store(
     }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
-        let deadline = &store.data().deadline;
-        deadline.compute(TICK);
-        if deadline.is_over() {
+        if store.data().deadline.is_over() {
             wasmtime::bail!("the deadline is over");
         }
         Ok(UpdateDeadline::Continue(1))

@@ -201,6 +201,11 @@ impl inventory::Guest for Hostile {
                 let next = if cursor.as_deref() == Some("there") { "back" } else { "there" };
                 (vec![], Some(next.into()))
             }
+            "huge" => (vec![entry(&format!("huge\n{}", "x".repeat(60 << 20)))], None),
+            "huge-twice" => {
+                (vec![entry(&"x".repeat(20 << 20)), entry(&"x".repeat(20 << 20))], None)
+            }
+            "huge-cursor" => (vec![entry("huge-cursor")], Some("x".repeat(40 << 20))),
             "crowd" => ((0..100_000).map(|n| entry(&format!("crowd{n}"))).collect(), None),
             _ => (vec![], None),
         };

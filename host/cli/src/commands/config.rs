@@ -50,7 +50,7 @@ struct Check {
 pub async fn run(arguments: &StoreArguments, Arguments { command }: Arguments) -> Result<u8> {
     let Command::Check(check) = command;
     let mut out = Standard::open()?.and_goes_on();
-    let configuration = match arguments.configuration() {
+    let configuration = match arguments.configuration().await {
         Ok(configuration) => configuration,
         Err(error) => return refuse(error),
     };

@@ -35,7 +35,7 @@ use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode, HostDescriptorWithStore};
 
 use super::Ended;
-use crate::instance::Inline;
+use crate::budget::Inline;
 use crate::transfer::CHUNK;
 use crate::wasi::errno::Code;
 use crate::wasi::trouble::Trouble;

@@ -89,7 +89,7 @@ pub async fn run(
     let is_meant =
         |check: &&Check| only.is_empty() || only.iter().any(|name| name == check.group().name());
     let selected: Vec<_> = checks().filter(is_meant).collect();
-    let backend = backend(store, file.as_deref())?;
+    let backend = backend(store, file.as_deref()).await?;
     let target = target(store, &backend)?;
     let name = file.as_ref().map(|file| file.display().to_string());
     let name = name.or_else(|| store.store.clone()).unwrap_or_else(|| "the store".into());
@@ -162,7 +162,7 @@ fn run_check(check: &Check, target: &Target, seed: u64) -> artifact_store::Resul
 
 /// The component in `file` with the grants of the command line or of the named store, or that
 /// store's own component.
-fn backend(store: &StoreArguments, file: Option<&Path>) -> Result<Backend> {
+async fn backend(store: &StoreArguments, file: Option<&Path>) -> Result<Backend> {
     let bucket = || {
         let text =
             "`check` needs an empty store for each rule, and a bucket is one; `fs` or a file";
@@ -176,7 +176,7 @@ fn backend(store: &StoreArguments, file: Option<&Path>) -> Result<Backend> {
         let described = StoreArguments { dir, backend, config: None, ..store.clone() };
         described.backend(true)
     };
-    let backend = match (store.configured()?, file) {
+    let backend = match (store.configured().await?, file) {
         (Some(configured), None) => configured,
         (Some(configured), Some(file)) => configured.with_component(&of_file(file)?),
         (None, Some(file)) => of_file(file)?,

@@ -93,7 +93,7 @@ pub async fn run(
     }
     let out = Standard::open()?.and_goes_on();
     let opened = async {
-        let configuration = arguments.configuration()?;
+        let configuration = arguments.configuration().await?;
         let from_backend = arguments.named(&configuration, &from)?.sweep_older_than(None);
         let mut to_backend = arguments.named(&configuration, &to)?;
         if dry_run {

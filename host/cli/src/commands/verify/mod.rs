@@ -104,7 +104,7 @@ pub async fn run(
 
 /// The store to repair from.
 async fn source(arguments: &StoreArguments, name: String) -> Result<Named> {
-    let configuration = arguments.configuration()?;
+    let configuration = arguments.configuration().await?;
     let backend = arguments.named(&configuration, &name)?.sweep_older_than(None);
     let is_same = match &arguments.store {
         Some(own) => *own == name,

@@ -1,0 +1,37 @@
+//! Looks at the disk: one that does not answer must hold up neither signals nor the limit of `--timeout`.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::interrupt::NoThread;
+
+/// The disk did not answer in time, and may do so later.
+#[derive(Debug, thiserror::Error)]
+#[error("the disk did not answer within {} s", .0.as_secs_f64())]
+pub struct Silent(Duration);
+
+/// What `look` finds, on a thread of its own.
+///
+/// # Errors
+///
+/// [`Silent`], [`NoThread`].
+pub async fn look<T: Send + 'static>(
+    limit: Duration,
+    look: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let (found, is_found) = oneshot::channel();
+    let job = move || {
+        // Nobody waits for what comes too late.
+        let _ = found.send(look());
+    };
+    thread::Builder::new().name("disk".into()).spawn(job).map_err(NoThread)?;
+    match timeout(limit, is_found).await {
+        Ok(Ok(found)) => Ok(found),
+        // A panic of it, which was shown, or no answer.
+        _ => Err(Silent(limit).into()),
+    }
+}

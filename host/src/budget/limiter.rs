@@ -1,0 +1,164 @@
+//! What an instance may use up, and what it asked for in vain.
+
+use wasmtime::component::ResourceTableError;
+use wasmtime::{ResourceLimiter, Result};
+
+use super::shortage;
+use crate::error::ErrorKind;
+use crate::{Limits, text};
+
+/// The most elements that the tables of an instance have together; each takes a pointer.
+const TABLE_ELEMENTS: usize = 1 << 20;
+
+/// The most memories of one instance. Each takes 4 GiB of addresses, of which a process has 128 TiB;
+/// a component has one, and one more for each that it is composed of.
+const MEMORIES: usize = 16;
+
+/// The most tables, and core instances, of one instance. Components of interpreters have some dozen.
+const TABLES: usize = 256;
+const INSTANCES: usize = 1000;
+
+/// What wasmtime says where a component hands back more than the host takes in one call, and where
+/// the handles or parts of a store are used up: its errors have no type for these. Nothing of a
+/// component stands in these words, and they are looked for where no other words stand.
+const OUT_OF_FUEL: &str = "too much data is being copied between the host and the guest: fuel \
+                           allocated for hostcalls has been exhausted";
+const OUT_OF_HANDLES: [&str; 2] = [
+    "cannot allocate another handle: store handle limit exceeded",
+    "cannot lend resource: store handle limit exceeded",
+];
+const OUT_OF_PARTS: &str = "resource limit exceeded: ";
+
+/// What an [`ErrorKind::Exhausted`] names where a call handed back too much.
+pub(crate) const HANDED_BACK: &str = "bytes handed to the host in one call";
+
+/// Counts the memory and the tables of one instance.
+pub(crate) struct Limiter {
+    limits: Limits,
+    memory: usize,
+    elements: usize,
+    /// What the last permitted growth added to either.
+    grown: usize,
+    /// What was refused since the call began, and its limit.
+    refused: Option<(&'static str, u64)>,
+    /// What the system refused since then.
+    short: Option<ErrorKind>,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            limits: limits.clone(),
+            memory: 0,
+            elements: 0,
+            grown: 0,
+            refused: None,
+            short: None,
+        }
+    }
+
+    /// Forgets what was refused before.
+    pub(crate) fn begin(&mut self) {
+        (self.refused, self.short) = (None, None);
+    }
+
+    /// The linear memory of the instance, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// The most bytes that one call may hand to the host: a list of bytes, with room for its
+    /// key or error text.
+    pub(crate) fn handed_back(limits: &Limits) -> usize {
+        usize::try_from(limits.buffer).unwrap_or(usize::MAX).saturating_add(1 << 20)
+    }
+
+    /// What a trap means: often the end of one who asked for more than it may have, or than there is.
+    pub(crate) fn explain(&mut self, trap: wasmtime::Error) -> ErrorKind {
+        if let Some(short) = shortage(&trap).or_else(|| self.short.take()) {
+            return short;
+        }
+        let what = match &*trap.root_cause().to_string() {
+            OUT_OF_FUEL => Some((HANDED_BACK, Self::handed_back(&self.limits) as u64)),
+            said if OUT_OF_HANDLES.contains(&said) => Some(self.handles()),
+            said => match said.strip_prefix(OUT_OF_PARTS) {
+                Some(part) if part.starts_with("memory") => Some(("memories", MEMORIES as u64)),
+                Some(part) if part.starts_with("table") => Some(("tables", TABLES as u64)),
+                Some(_) => Some(("instances", INSTANCES as u64)),
+                None if matches!(trap.downcast_ref(), Some(ResourceTableError::Full)) => {
+                    Some(self.handles())
+                }
+                None => self.refused,
+            },
+        };
+        let source = text::cause(&trap);
+        match what {
+            Some((what, limit)) => ErrorKind::Exhausted { what, limit, source },
+            None => ErrorKind::Trap(source),
+        }
+    }
+
+    fn handles(&self) -> (&'static str, u64) {
+        ("handles", self.limits.handles as u64)
+    }
+}
+
+/// `total` and the growth from `current` to `desired`, if that stays within `limit`.
+fn grown(total: usize, current: usize, desired: usize, limit: usize) -> Option<usize> {
+    let wanted = total.checked_add(desired.saturating_sub(current))?;
+    (wanted <= limit).then_some(wanted)
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        let limit = self.limits.memory;
+        match grown(self.memory, current, desired, limit) {
+            Some(memory) => {
+                self.grown = memory - self.memory;
+                self.memory = memory;
+                Ok(true)
+            }
+            None => {
+                self.refused = Some(("bytes of memory", limit as u64));
+                Ok(false)
+            }
+        }
+    }
+
+    fn memory_grow_failed(&mut self, why: wasmtime::Error) -> Result<()> {
+        self.short = shortage(&why);
+        self.memory -= std::mem::take(&mut self.grown);
+        Ok(())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
+        match grown(self.elements, current, desired, TABLE_ELEMENTS) {
+            Some(elements) => {
+                self.grown = elements - self.elements;
+                self.elements = elements;
+                Ok(true)
+            }
+            None => {
+                self.refused = Some(("table elements", TABLE_ELEMENTS as u64));
+                Ok(false)
+            }
+        }
+    }
+
+    fn table_grow_failed(&mut self, _: wasmtime::Error) -> Result<()> {
+        self.elements -= std::mem::take(&mut self.grown);
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES
+    }
+}

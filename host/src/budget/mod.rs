@@ -1,0 +1,28 @@
+//! What a call may use up, and what the whole process has for all calls.
+//!
+//! `deadline` is the clock of a call, `turn` decides who runs, `pause` what becomes of a caller that
+//! is waited for; `docs/threat-model.md`, "Time", is the rule that they keep. `limiter` counts
+//! memory, `inline` what is done on a caller's task, `shortage` is what the system refuses. `runtime`
+//! and `threads` are the process's, `fork` notices where they are gone.
+
+mod deadline;
+mod fork;
+mod inline;
+mod limiter;
+mod pause;
+mod runtime;
+mod shortage;
+mod threads;
+mod turn;
+
+pub(crate) use deadline::{Closing, Deadline};
+pub(crate) use fork::is_child;
+pub(crate) use inline::{Inline, is_possible};
+pub(crate) use limiter::{HANDED_BACK, Limiter};
+pub(crate) use pause::{Away, Patience, watch};
+pub(crate) use runtime::{
+    Timer, after, have_threads_to_compile, on_this_thread, running, runtime, spawn,
+};
+pub(crate) use shortage::{make_do, shortage};
+pub(crate) use threads::{Outcome, in_background, on_thread};
+pub(crate) use turn::{Admitted, Turn, Turns};

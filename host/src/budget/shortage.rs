@@ -1,0 +1,69 @@
+//! What the system refused to the host itself: address space, descriptors, executable memory. It is
+//! nobody's fault, and may pass.
+
+use std::io;
+
+use wasmtime::Config;
+
+use crate::error::ErrorKind;
+use crate::text;
+
+/// The error of what failed because the system refused something; none where it failed otherwise.
+pub(crate) fn shortage(error: &wasmtime::Error) -> Option<ErrorKind> {
+    let refused = error.chain().find_map(|cause| {
+        let code = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        #[cfg(unix)]
+        let code = code.or_else(|| {
+            cause.downcast_ref::<rustix::io::Errno>().map(|errno| errno.raw_os_error())
+        });
+        code.map(io::Error::from_raw_os_error)
+    })?;
+    // Others are no answer to a request for more.
+    let is_shortage = matches!(
+        refused.kind(),
+        io::ErrorKind::OutOfMemory
+            | io::ErrorKind::WouldBlock
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::Unsupported
+    ) || is_out_of_files(&refused);
+    is_shortage.then(|| {
+        let texts: Vec<_> = text::causes(error);
+        let why = texts.join(": ");
+        ErrorKind::Unavailable(format!("the system refused what an instance needs: {why}"))
+    })
+}
+
+#[cfg(unix)]
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+#[cfg(not(unix))]
+fn is_out_of_files(_: &io::Error) -> bool {
+    false
+}
+
+/// Makes do with what the system gives this process.
+///
+/// wasmtime reserves 4 GiB of addresses for each memory, so that the processor checks its bounds.
+/// Where the process may have only so many (`ulimit -v`), each memory takes what it needs, and
+/// instructions check its bounds; that is slower for what computes much. And it shares the initial
+/// bytes of memories in files without a name, which a filter of system calls may refuse.
+pub(crate) fn make_do(config: &mut Config) {
+    #[cfg(unix)]
+    if rustix::process::getrlimit(rustix::process::Resource::As).current.is_some() {
+        config.memory_reservation(0).memory_reservation_for_growth(1 << 20);
+        config.memory_guard_size(1 << 16).guard_before_linear_memory(false);
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{MemfdFlags, memfd_create};
+        use rustix::io::Errno;
+        let made = memfd_create("artifact-store-probe", MemfdFlags::CLOEXEC);
+        if matches!(made, Err(Errno::PERM | Errno::ACCESS | Errno::NOSYS)) {
+            config.memory_init_cow(false);
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = config;
+}

@@ -1,0 +1,67 @@
+//! A layer that hands on everything as it is.
+#![cfg(target_family = "wasm")]
+
+wit_bindgen::generate!({ path: "../../wit", world: "layer" });
+
+use artifact::storage::types::{Error, Info, Seal};
+use artifact::storage::{artifact_store as store, inventory as listed, streams as below};
+use exports::artifact::storage::{artifact_store, inventory, streams};
+use wit_bindgen::{FutureReader, StreamReader};
+
+struct Layer;
+
+export!(Layer);
+
+impl artifact_store::Guest for Layer {
+    async fn put(key: String, data: Vec<u8>) -> Result<(), Error> {
+        store::put(key, data).await
+    }
+
+    async fn get(key: String) -> Result<Vec<u8>, Error> {
+        store::get(key).await
+    }
+
+    async fn delete(key: String) -> Result<(), Error> {
+        store::delete(key).await
+    }
+}
+
+impl streams::Guest for Layer {
+    async fn write(
+        key: String,
+        data: StreamReader<u8>,
+        end: FutureReader<Result<Seal, String>>,
+        options: streams::WriteOptions,
+    ) -> Result<Info, Error> {
+        let mode = match options.mode {
+            streams::Mode::Overwrite => below::Mode::Overwrite,
+            streams::Mode::Create => below::Mode::Create,
+        };
+        below::write(key, data, end, below::WriteOptions { mode, size: options.size }).await
+    }
+
+    async fn read(
+        key: String,
+        offset: u64,
+        length: Option<u64>,
+    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+        below::read(key, offset, length).await
+    }
+}
+
+impl inventory::Guest for Layer {
+    async fn stat(key: String) -> Result<Info, Error> {
+        listed::stat(key).await
+    }
+
+    async fn list_artifacts(
+        prefix: String,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<inventory::Page, Error> {
+        let page = listed::list_artifacts(prefix, cursor, limit).await?;
+        let entry = |entry: listed::Entry| inventory::Entry { key: entry.key, size: entry.size };
+        let entries = page.entries.into_iter().map(entry).collect();
+        Ok(inventory::Page { entries, next: page.next })
+    }
+}

@@ -1,0 +1,181 @@
+//! A mount whose server does not answer: every command ends in time or by a signal, and the library
+//! blocks no executor.
+#![cfg(target_os = "linux")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use artifact_store::{ArtifactStore, Backend, ErrorKind, Limits};
+use artifact_store_tests::cli;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A directory that a server in another process shows at a second place.
+struct Mount {
+    dir: tempfile::TempDir,
+    server: Child,
+}
+
+impl Mount {
+    /// None where this user can make no mount.
+    fn new() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let (below, at) = (dir.path().join("below"), dir.path().join("at"));
+        std::fs::create_dir(&below).unwrap();
+        std::fs::create_dir(&at).unwrap();
+        let server = Command::new("bindfs").arg("-f").args([&below, &at]).spawn().ok()?;
+        let mount = Self { dir, server };
+        let patience = Instant::now() + Duration::from_secs(20);
+        while !is_mounted(&mount.at()) {
+            if Instant::now() > patience {
+                return None;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Some(mount)
+    }
+
+    fn at(&self) -> PathBuf {
+        self.dir.path().join("at")
+    }
+
+    fn freeze(&self) {
+        kill_process(Pid::from_child(&self.server), Signal::STOP).unwrap();
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn is_mounted(at: &Path) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    mounts.lines().any(|line| line.split(' ').nth(1) == at.to_str())
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.server), Signal::CONT);
+        let _ = Command::new("umount").arg("-l").arg(self.at()).status();
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+fn mount() -> Option<Mount> {
+    let mount = Mount::new();
+    if mount.is_none() {
+        eprintln!("ignored: there is no bindfs, or this user can make no mount");
+    }
+    mount
+}
+
+fn command(mount: &Mount, arguments: &[&str]) -> Command {
+    let mut command = cli();
+    command.args(arguments).current_dir(mount.dir.path());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Its exit code; none where a signal ended it. It is killed where nothing else ends it.
+fn ends(mut child: Child, within: Duration, what: &str) -> Option<i32> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            eprintln!("{what}: {status} after {:?}", begun.elapsed());
+            return status.code();
+        }
+        if begun.elapsed() > within {
+            let _ = child.kill();
+            panic!("{what} does not end");
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const COMMANDS: [&[&str]; 6] = [
+    &["list"],
+    &["stat", "k"],
+    &["put", "k", "file"],
+    &["get", "k"],
+    &["delete", "k"],
+    &["verify"],
+];
+
+#[test]
+fn a_timeout_ends_every_command() {
+    let Some(mount) = mount() else { return };
+    std::fs::write(mount.dir.path().join("file"), "x").unwrap();
+    let put = command(&mount, &["--dir", "at", "put", "k", "file"]).status().unwrap();
+    assert!(put.success());
+    mount.freeze();
+    for dir in ["at", "at/below/it"] {
+        for arguments in COMMANDS {
+            let all = [&["--timeout", "2s", "--dir", dir], arguments].concat();
+            let child = command(&mount, &all).spawn().unwrap();
+            let code = ends(child, Duration::from_secs(30), &all.join(" "));
+            assert_eq!(code, Some(6), "{all:?}");
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_every_command() {
+    let Some(mount) = mount() else { return };
+    std::fs::write(mount.dir.path().join("file"), "x").unwrap();
+    let put = command(&mount, &["--dir", "at", "put", "k", "file"]).status().unwrap();
+    assert!(put.success());
+    mount.freeze();
+    for signal in [Signal::TERM, Signal::INT] {
+        for arguments in COMMANDS {
+            let all = [&["--dir", "at"], arguments].concat();
+            let child = command(&mount, &all).spawn().unwrap();
+            thread::sleep(Duration::from_secs(1));
+            kill_process(Pid::from_child(&child), signal).unwrap();
+            ends(child, Duration::from_secs(20), &format!("{signal:?} {all:?}"));
+        }
+    }
+}
+
+/// A task beside it goes on, and it fails in time.
+#[test]
+fn opening_blocks_no_executor() {
+    let Some(mount) = mount() else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let limits = Limits { call_timeout: Duration::from_secs(2), ..Limits::default() };
+    let config = mount.at().join("stores.toml");
+    std::fs::write(&config, "[stores.main]\nbackend = \"fs\"\ndirectories = [{ host = \".\" }]\n")
+        .unwrap();
+    mount.freeze();
+    runtime.block_on(async {
+        let ticks = async {
+            let mut longest = Duration::ZERO;
+            loop {
+                let before = Instant::now();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                longest = longest.max(before.elapsed());
+                assert!(longest < Duration::from_secs(2), "{longest:?}");
+            }
+        };
+        let calls = async {
+            let begun = Instant::now();
+            let error = ArtifactStore::open(Backend::fs(mount.at()).limits(limits)).await;
+            let error = error.err().unwrap();
+            assert!(
+                matches!(error.kind(), ErrorKind::Unavailable(_) | ErrorKind::Timeout(_)),
+                "{error:?}"
+            );
+            assert!(error.is_retryable());
+            eprintln!("opening: {:?}", begun.elapsed());
+            let second = Duration::from_secs(1);
+            for opening in [
+                tokio::time::timeout(second, ArtifactStore::open_dir(mount.at().join("a"))).await,
+                tokio::time::timeout(second, ArtifactStore::open_configured(&config, "main")).await,
+            ] {
+                assert!(opening.is_err(), "it cannot be open");
+            }
+        };
+        tokio::select! {
+            () = calls => {}
+            never = ticks => never,
+        }
+    });
+}
