@@ -47,9 +47,21 @@ pub fn limit(command: &mut Command, resource: libc::__rlimit_resource_t, most: u
 
 /// Has the process that `command` starts take no notice of `signal`.
 pub fn ignore(command: &mut Command, signal: libc::c_int) {
+    dispose(command, signal, libc::SIG_IGN);
+}
+
+/// Has it take notice of the signals that end a process, whatever these tests were started with: a
+/// shell starts what runs in the background without some of them.
+pub fn hear(command: &mut Command) {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        dispose(command, signal, libc::SIG_DFL);
+    }
+}
+
+fn dispose(command: &mut Command, signal: libc::c_int, how: libc::sighandler_t) {
     let set = move || {
         // SAFETY: no handler of this process is concerned: it is between fork and exec.
-        unsafe { libc::signal(signal, libc::SIG_IGN) };
+        unsafe { libc::signal(signal, how) };
         Ok(())
     };
     // SAFETY: as above.

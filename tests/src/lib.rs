@@ -68,6 +68,8 @@ pub fn wasmtime_cli() -> Option<PathBuf> {
 pub fn cli() -> Command {
     let mut command = executable(build().join("artifact-store"));
     command.env_remove("ARTIFACT_STORE_DIR").env_remove("ARTIFACT_STORE_CONFIG");
+    #[cfg(target_os = "linux")]
+    confine::hear(&mut command);
     command
 }
 
