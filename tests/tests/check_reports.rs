@@ -48,6 +48,7 @@ fn the_numbers_are_those_of_the_checks() {
         ("advice", "advice"),
         ("not_offered", "not-offered"),
         ("not_observed", "not-observed"),
+        ("not_tried", "not-tried"),
     ] {
         assert_eq!(seen[number], count(&seen, outcome), "{number}");
     }
@@ -202,6 +203,21 @@ fn a_backend_that_hangs_is_waited_for_no_longer_than_its_time() {
     assert!(count(&seen, "failed") > 2, "{seen:#}");
     let text = seen.to_string();
     assert!(text.contains("err(timeout"), "{text}");
+}
+
+/// Each rule would take as long as the ones before.
+#[test]
+fn of_a_backend_that_never_answers_three_rules_are_tried() {
+    let dir = tempfile::tempdir().unwrap();
+    let for_ever = "(loop $for_ever (br $for_ever)) ";
+    let hangs = bare_component(&["PUT", "GET", "DELETE"].map(|verb| (verb, for_ever)));
+    std::fs::write(dir.path().join("hangs.wasm"), hangs).unwrap();
+    let seen = report(dir.path(), &["hangs.wasm", "--timeout", "200ms", "--crash"], 1);
+    assert_eq!(count(&seen, "failed") + count(&seen, "advice"), 3, "{seen:#}");
+    assert!(count(&seen, "not-tried") > 20, "{seen:#}");
+    assert_eq!(count(&seen, "passed"), 0, "{seen:#}");
+    let last = seen["checks"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["outcome"], "not-tried");
 }
 
 #[test]

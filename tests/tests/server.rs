@@ -143,6 +143,9 @@ fn requests_mean_what_http_says() {
     let got = agent.get(&digits).call().unwrap();
     assert_eq!((got.status().as_u16(), header(&got, "etag")), (200, &*tag));
     assert_eq!(header(&got, "content-length"), "10");
+    // A browser must not take what was stored for a page.
+    assert_eq!(header(&got, "content-type"), "application/octet-stream");
+    assert_eq!(header(&got, "x-content-type-options"), "nosniff");
     assert_eq!(body(got), b"0123456789");
     let head = agent.head(&digits).call().unwrap();
     assert_eq!((head.status().as_u16(), header(&head, "content-length")), (200, "10"));

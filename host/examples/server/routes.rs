@@ -167,9 +167,15 @@ fn respond<const N: usize>(
     headers: [(HeaderName, String); N],
     body: Body,
 ) -> Response {
-    let ranges = [(header::ACCEPT_RANGES, "bytes")];
+    // A browser shows nothing that was stored as a page of this server.
+    let fixed = [
+        (header::ACCEPT_RANGES, "bytes"),
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"),
+    ];
     let tag = AppendHeaders(etag(info).map(|tag| (header::ETAG, tag)));
-    (status, ranges, tag, headers, body).into_response()
+    (status, fixed, tag, headers, body).into_response()
 }
 
 /// The bytes, of which the last are sent only when all were right: an artifact in one piece fails

@@ -91,6 +91,7 @@ impl Backend {
         drop(bytes);
         let linker = self.linker(&component, self.splice)?;
         let (component, offered) = prepare(&component, &linker)?;
+        deadline.look();
         let preopens = self.open_directories(&self.grants, is_ours)?;
         let is_built_in = self.is_built_in();
         let grants = match is_built_in {
@@ -100,7 +101,6 @@ impl Backend {
         };
         // A reading of `fs` takes no other calls of the system than those that are made so that
         // they do not wait. What a backend of others does, nobody knows.
-        deadline.look();
         let begins_inline = is_built_in
             && self.splice
             && !grants.directories.is_empty()
@@ -238,6 +238,7 @@ impl Prepared {
         backend: Backend,
         extend: impl FnOnce(&mut Linker<HostState>) -> wasmtime::Result<()>,
     ) -> Result<Self, Error> {
+        runtime().map_err(|kind| Error::new(kind, Operation::Open, None, &backend.name))?;
         let prepared = || {
             let bytes = backend.bytes()?;
             let component = compile(&bytes)?;

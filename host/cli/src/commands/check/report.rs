@@ -20,6 +20,7 @@ pub struct Report {
     advice: usize,
     not_offered: usize,
     not_observed: usize,
+    pub not_tried: usize,
     checks: Vec<Line>,
 }
 
@@ -30,7 +31,7 @@ pub struct Line {
     pub group: &'static str,
     pub rules: &'static [&'static str],
     pub sentence: String,
-    /// `passed`, `failed`, `advice`, `not-offered` or `not-observed`.
+    /// `passed`, `failed`, `advice`, `not-offered`, `not-observed` or `not-tried`.
     pub outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_offered: Option<String>,
@@ -75,6 +76,12 @@ impl Line {
         }
     }
 
+    /// One that is left out, as the backend does not answer.
+    pub fn not_tried(check: &'static Check) -> Self {
+        let outcome = Outcome::NotOffered("the backend does not answer in time".into());
+        Self { outcome: "not-tried", ..Self::new(check, outcome, Duration::ZERO) }
+    }
+
     /// The rule that a failure breaks.
     fn rule(&self) -> String {
         match self.rules.first() {
@@ -114,6 +121,7 @@ impl Report {
             advice: count("advice"),
             not_offered: count("not-offered"),
             not_observed: count("not-observed"),
+            not_tried: count("not-tried"),
             backend,
             seed,
             checks,
@@ -134,6 +142,7 @@ impl Report {
                 ("advice", "advice"),
                 ("not-offered", "not offered"),
                 ("not-observed", "not observed"),
+                ("not-tried", "not tried"),
             ] {
                 let count = lines.iter().filter(|line| line.outcome == outcome).count();
                 if count > 0 {
@@ -149,6 +158,13 @@ impl Report {
         }
         for line in self.checks.iter().filter(|line| line.outcome == "not-observed") {
             let _ = writeln!(text, "not observed  {}", line.title());
+        }
+        if self.not_tried > 0 {
+            let _ = writeln!(
+                text,
+                "\n{} rules were not tried, as the backend did not answer in time",
+                self.not_tried
+            );
         }
         let Self { backend, seed, passed, failed, advice, not_offered, .. } = self;
         let verdict = match failed {
