@@ -176,10 +176,11 @@ mod linux {
     fn opening(dir: &Path) {
         // What the library needs for itself is there.
         let first = ArtifactStore::open(few(dir)).unwrap();
+        let apart = tempfile::tempdir().unwrap();
         let (mut opened, mut refused) = (0, 0);
         for left in 0..12 {
             let held = hold_all_but(left);
-            let absent = dir.join(left.to_string());
+            let absent = apart.path().join(left.to_string());
             let attempts = [
                 ArtifactStore::open(few(dir)),
                 // Its component is a file that has to be read, or its directory is to be made.

@@ -215,10 +215,13 @@ fn a_transfer_that_gets_no_turn_back_says_so() {
     let working: Vec<_> = (0..2)
         .map(|_| {
             let store = store.clone();
-            runtime.spawn(async move { store.delete("sleep-8000").await })
+            runtime.spawn(async move { store.delete("sleep-12000").await })
         })
         .collect();
-    thread::sleep(Duration::from_millis(300));
+    // Both have their turns when no transfer has one any more that pauses.
+    for _ in 0..3 {
+        eventually("both turns are taken", || blocking.delete("k").is_err());
+    }
     runtime.block_on(async {
         let written = writer.write_all(&[7; LARGE]).await;
         is_busy(&carried(written.unwrap_err()), "turns", 2);
