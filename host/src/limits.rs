@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::LoadLimits;
+
 /// What a backend may use up. The defaults suit a server; every bound has a typed error.
 ///
 /// ```
@@ -32,6 +34,8 @@ pub struct Limits {
     /// How many calls the backend serves at once, each on an instance of its own; further
     /// calls wait their turn, for `call_timeout` at most. Default: 64.
     pub concurrency: usize,
+    /// What loading the component may take.
+    pub load: LoadLimits,
 }
 
 impl Default for Limits {
@@ -42,6 +46,7 @@ impl Default for Limits {
             handles: 256,
             buffer: 64 << 20,
             concurrency: 64,
+            load: LoadLimits::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use artifact_store::{Backend, Grants};
 
+pub mod bombs;
 pub mod contract;
 mod log;
 pub mod scripted;

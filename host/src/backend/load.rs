@@ -1,25 +1,24 @@
 //! From bytes to a pool that can serve: each way in which a file is no backend gets its own error.
 
-#[cfg(feature = "config")]
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::linker::{Linked, linker};
 use super::open::Links;
-use super::{Backend, Loaded, Source};
+use super::{Backend, Loaded, Source, is_built_in, trial};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
+use crate::file::{self, Unreadable};
 use crate::inspect::Inspection;
-use crate::instance::{Deadline, HostState, Offered, Pool, Worker, engine, is_possible, runtime};
+use crate::instance::{Deadline, HostState, Offered, Pool, Worker, is_possible, runtime};
 use crate::swap::LoadedBackend;
-use crate::telemetry;
+use crate::{Engine, LoadLimits, engine, telemetry};
 
 const PACKAGE: &str = "artifact:storage/";
 
@@ -42,31 +41,68 @@ const IMPORTABLE: &[&str] = &[
 
 impl Backend {
     /// What the component's file tells about it: what it offers, what it imports, who made it. It
-    /// is not run, and not compared with the contract.
+    /// is not run, and not compared with the contract. The file is read on the calling thread.
     ///
     /// # Errors
     ///
-    /// [`LoadError::Read`], [`LoadError::NotAComponent`], [`LoadError::Invalid`];
-    /// [`LoadError::WrongDigest`] where it is not the one that was [pinned](Self::pin).
+    /// As [`component`](Self::component).
     pub fn inspect(&self) -> Result<Inspection, LoadError> {
+        let (bytes, digest) = self.sound_bytes()?;
+        Inspection::of(&bytes, hexadecimal(&digest))
+    }
+
+    /// The bytes of the component, within the limits of [`LoadLimits`](crate::LoadLimits) for what
+    /// is in it: what reads them next meets nothing that is nested too deep, or that instantiates
+    /// without end. Whether it is valid is found out when it is loaded. The file is read on the
+    /// calling thread.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Read`], [`LoadError::NotAComponent`], [`LoadError::Limit`],
+    /// [`LoadError::Invalid`]; [`LoadError::WrongDigest`] where it is not the one that was
+    /// [pinned](Self::pin).
+    ///
+    /// ```
+    /// use artifact_store::Backend;
+    ///
+    /// let fs = Backend::fs("artifacts").component()?;
+    /// assert_eq!(fs, Backend::fs_component());
+    /// # Ok::<(), artifact_store::LoadError>(())
+    /// ```
+    pub fn component(&self) -> Result<Vec<u8>, LoadError> {
+        Ok(self.sound_bytes()?.0.into_owned())
+    }
+
+    fn sound_bytes(&self) -> Result<(Cow<'_, [u8]>, [u8; 32]), LoadError> {
         let bytes = self.bytes()?;
-        check_kind(&bytes)?;
-        Inspection::of(&bytes, self.digest(&bytes)?.to_string())
+        let digest = self.digest(&bytes)?;
+        engine::check(&bytes, &self.limits.load)?;
+        Ok((bytes, digest))
     }
 
     /// Compiles, links and tries the component, on a thread that may block.
     pub(crate) async fn load(self) -> Result<LoadedBackend, Error> {
+        self.load_as(false).await
+    }
+
+    /// The same for one that is to take the place of another: it has to answer a call besides.
+    pub(crate) async fn load_successor(self) -> Result<LoadedBackend, Error> {
+        self.load_as(true).await
+    }
+
+    async fn load_as(self, is_successor: bool) -> Result<LoadedBackend, Error> {
         telemetry::describe();
-        let (name, sweep) = (Arc::clone(&self.name), self.sweep);
+        let (name, sweep, limits) = (Arc::clone(&self.name), self.sweep, self.limits.clone());
         let failed = |kind| Error::new(kind, Operation::Open, None, &name);
         let no_thread = |error| ErrorKind::Unavailable(format!("cannot start a thread: {error}"));
         runtime().map_err(|error| failed(no_thread(error)))?;
-        // The clock runs when the component itself does.
-        let deadline = Arc::new(Deadline::new(self.limits.call_timeout, Arc::default()));
-        deadline.pause();
-        let watched = Arc::clone(&deadline);
-        let tried = Worker::spawn(watched, async move || self.try_out(&deadline).await).await;
-        let (digest, pool) = tried.flatten().map_err(failed)?;
+        let deadline = Arc::new(Deadline::new(limits.load.time, Arc::default()));
+        let tried = Worker::spawn(deadline, async move || self.try_out(is_successor).await).await;
+        let tried = tried.unwrap_or_else(|lost| match lost {
+            ErrorKind::Timeout(_) => Err(limits.load.too_slow().into()),
+            lost => Err(lost),
+        });
+        let (digest, pool) = tried.map_err(failed)?;
         let loaded = Arc::new(Loaded::new(name, digest, pool));
         if let Some(older_than) = sweep {
             loaded.sweep_in_background(older_than);
@@ -74,11 +110,8 @@ impl Backend {
         Ok(LoadedBackend(loaded))
     }
 
-    async fn try_out(self, deadline: &Arc<Deadline>) -> Result<(Arc<str>, Pool), ErrorKind> {
-        let bytes = self.bytes()?;
-        let digest = self.digest(&bytes)?;
-        let component = compile(&bytes)?;
-        drop(bytes);
+    async fn try_out(self, is_successor: bool) -> Result<(Arc<str>, Pool), ErrorKind> {
+        let (component, digest) = self.compiled()?;
         let linker = self.linker(&component, self.splice)?;
         let (component, offered) = prepare(&component, &linker)?;
         let is_built_in = self.is_built_in();
@@ -96,11 +129,32 @@ impl Backend {
             && dirs.iter().all(|dir| is_possible(&dir.host));
         let mut pool = Pool::new(component, offered, grants, self.limits)?;
         pool.begins_inline = begins_inline;
-        pool.probe(deadline).await?;
+        let deadline = pool.deadline();
+        pool.probe(&deadline).await?;
         if is_built_in {
-            check_settings(&pool, deadline).await?;
+            check_settings(&pool, &deadline).await?;
+        }
+        if is_successor {
+            trial::answers(&pool).await?;
         }
         Ok((digest, pool))
+    }
+
+    /// The component's code, and its SHA-256.
+    fn compiled(&self) -> Result<(Component, Arc<str>), ErrorKind> {
+        let engine = match &self.engine {
+            Some(engine) => engine.clone(),
+            None => Engine::of_process()?,
+        };
+        engine.tick();
+        let bytes = self.bytes()?;
+        let digest = self.digest(&bytes)?;
+        let is_built_in = is_built_in(&bytes);
+        let source = engine::Source { bytes: &bytes, sha256: digest, is_built_in };
+        let component = engine.component(&source, &self.limits.load)?;
+        check_exports(&component)?;
+        check_imports(&component)?;
+        Ok((component, hexadecimal(&digest).into()))
     }
 
     fn is_built_in(&self) -> bool {
@@ -108,7 +162,7 @@ impl Backend {
     }
 
     fn linker(&self, component: &Component, splice: bool) -> Result<Linker<HostState>, LoadError> {
-        let engine = engine().map_err(invalid)?;
+        let engine = component.engine();
         let ty = component.component_type();
         let linked = Linked {
             links: if self.is_built_in() { Links::Never } else { Links::Within },
@@ -131,7 +185,7 @@ impl Backend {
         if let Some(bytes) = file {
             self.source = Source::Bytes(bytes.into());
         }
-        Ok((self, digest))
+        Ok((self, hexadecimal(&digest)))
     }
 
     /// The files of the certificate authorities that it is granted.
@@ -144,14 +198,59 @@ impl Backend {
         files.iter().map(std::path::PathBuf::as_path)
     }
 
-    /// The component's SHA-256, which has to be the pinned one.
-    fn digest(&self, bytes: &[u8]) -> Result<Arc<str>, LoadError> {
-        let found = sha256(bytes);
-        match &self.pin {
-            Some(expected) if !found.eq_ignore_ascii_case(expected) => {
-                Err(LoadError::WrongDigest { expected: expected.clone(), found })
+    /// What the component consists of, as far as it looks like one.
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, LoadError> {
+        let bytes = match &self.source {
+            Source::File(path) => {
+                let load = &self.limits.load;
+                let read = file::read_if(path, load.file_size, load.time, |head| {
+                    check_kind(head).map_err(NotRead::Refused)
+                });
+                return read.map(Cow::from).map_err(|why| why.into_error(load));
             }
-            _ => Ok(found.into()),
+            Source::Bytes(bytes) => bytes,
+            Source::BuiltIn(bytes) => *bytes,
+        };
+        check_kind(bytes)?;
+        Ok(bytes.into())
+    }
+
+    /// The component's SHA-256, which has to be the pinned one.
+    fn digest(&self, bytes: &[u8]) -> Result<[u8; 32], LoadError> {
+        let found = sha256(bytes);
+        if let Some(expected) = &self.pin {
+            let found = hexadecimal(&found);
+            if !found.eq_ignore_ascii_case(expected) {
+                return Err(LoadError::WrongDigest { expected: expected.clone(), found });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Why the bytes of a file are not those of a component.
+enum NotRead {
+    Unreadable(Unreadable),
+    Refused(LoadError),
+}
+
+impl From<Unreadable> for NotRead {
+    fn from(error: Unreadable) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl NotRead {
+    fn into_error(self, limits: &LoadLimits) -> LoadError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Unreadable(Unreadable::System(error)) => LoadError::Read(error),
+            Self::Unreadable(Unreadable::NotAFile(kind)) => LoadError::NotAComponent(kind.into()),
+            Self::Unreadable(Unreadable::TooLarge { found, limit }) => {
+                let (name, unit) = ("file-size", "bytes");
+                LoadError::Limit { name, limit, found: Some(found), unit }
+            }
+            Self::Unreadable(Unreadable::TooSlow(_)) => limits.too_slow(),
         }
     }
 }
@@ -175,8 +274,12 @@ fn setting(kind: &ErrorKind) -> Option<LoadError> {
     Some(LoadError::Setting { name: name.into(), why: why.into() })
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+fn hexadecimal(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A backend that is compiled once, to be run on many directories.
@@ -194,17 +297,18 @@ impl Prepared {
         backend: Backend,
         extend: impl FnOnce(&mut Linker<HostState>) -> wasmtime::Result<()>,
     ) -> Result<Self, Error> {
-        let prepared = || {
-            let component = compile(&backend.bytes()?)?;
+        let prepared = || -> Result<_, ErrorKind> {
+            let (component, _) = backend.compiled()?;
             // Bytes that go past the backend go past whoever stands in the place of WASI, too.
             let mut linker = backend.linker(&component, false)?;
             extend(&mut linker).map_err(invalid)?;
             let (component, offered) = prepare(&component, &linker)?;
-            Pool::new(component, offered, backend.grants.clone(), backend.limits.clone())
+            let (grants, limits) = (backend.grants.clone(), backend.limits.clone());
+            Ok(Pool::new(component, offered, grants, limits)?)
         };
         match prepared() {
             Ok(pool) => Ok(Self { name: backend.name, grants: backend.grants, pool }),
-            Err(kind) => Err(Error::new(kind.into(), Operation::Open, None, &backend.name)),
+            Err(kind) => Err(Error::new(kind, Operation::Open, None, &backend.name)),
         }
     }
 
@@ -219,15 +323,6 @@ impl Prepared {
         let pool = self.pool.with_grants(self.grants.clone().only(dir));
         LoadedBackend(Arc::new(Loaded::new(Arc::clone(&self.name), "".into(), pool)))
     }
-}
-
-fn compile(bytes: &[u8]) -> Result<Component, LoadError> {
-    check_kind(bytes)?;
-    let engine = engine().map_err(invalid)?;
-    let component = Component::from_binary(engine, bytes).map_err(invalid)?;
-    check_exports(&component, engine)?;
-    check_imports(&component, engine)?;
-    Ok(component)
 }
 
 fn prepare(
@@ -278,8 +373,8 @@ fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::NotAComponent(kind.into()))
 }
 
-fn check_exports(component: &Component, engine: &Engine) -> Result<(), LoadError> {
-    let ty = component.component_type();
+fn check_exports(component: &Component) -> Result<(), LoadError> {
+    let (ty, engine) = (component.component_type(), component.engine());
     let mut found = Vec::new();
     for (name, item) in ty.exports(engine) {
         if name == STORE && matches!(item.ty, ComponentItem::ComponentInstance(_)) {
@@ -292,8 +387,8 @@ fn check_exports(component: &Component, engine: &Engine) -> Result<(), LoadError
     Err(LoadError::MissingExport { missing: STORE.into(), found })
 }
 
-fn check_imports(component: &Component, engine: &Engine) -> Result<(), LoadError> {
-    let ty = component.component_type();
+fn check_imports(component: &Component) -> Result<(), LoadError> {
+    let (ty, engine) = (component.component_type(), component.engine());
     let unexpected: Vec<_> = ty
         .imports(engine)
         .map(|(name, _)| name.to_owned())

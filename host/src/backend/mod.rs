@@ -11,6 +11,7 @@ mod open;
 mod paging;
 #[cfg(feature = "network")]
 mod s3;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub(crate) use paging::{Page, Pages};
 pub use s3::Sign;
 
 use crate::error::{Error, LoadError, Operation};
-use crate::{Grants, Limits};
+use crate::{Engine, Grants, Limits};
 
 /// The component behind [`Backend::fs`], built from `guest/fs`.
 const FS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fs.wasm"));
@@ -55,6 +56,8 @@ pub struct Backend {
     sweep: Option<Duration>,
     pin: Option<String>,
     splice: bool,
+    /// None is that of the process.
+    engine: Option<Engine>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -156,6 +159,13 @@ impl Backend {
         self
     }
 
+    /// The engine that runs it; by default that of the process.
+    #[must_use]
+    pub fn engine(mut self, engine: &Engine) -> Self {
+        self.engine = Some(engine.clone());
+        self
+    }
+
     /// The component of another backend within these grants and limits: a new version of it, say.
     /// A pin does not go along.
     #[must_use]
@@ -167,16 +177,19 @@ impl Backend {
     fn new(name: &str, source: Source) -> Self {
         let (grants, limits) = (Grants::none(), Limits::default());
         let sweep = Some(SWEEP);
-        Self { name: name.into(), source, grants, limits, sweep, pin: None, splice: true }
+        let (name, pin, engine) = (name.into(), None, None);
+        Self { name, source, grants, limits, sweep, pin, splice: true, engine }
     }
+}
 
-    fn bytes(&self) -> Result<std::borrow::Cow<'_, [u8]>, LoadError> {
-        match &self.source {
-            Source::File(path) => Ok(std::fs::read(path).map_err(LoadError::Read)?.into()),
-            Source::Bytes(bytes) => Ok((&**bytes).into()),
-            Source::BuiltIn(bytes) => Ok((*bytes).into()),
-        }
+/// Whether these bytes are those of a component that comes with this library, wherever they are
+/// from.
+fn is_built_in(bytes: &[u8]) -> bool {
+    #[cfg(feature = "network")]
+    if bytes == Backend::s3_component() {
+        return true;
     }
+    bytes == FS
 }
 
 /// Makes sure that the directory of a store exists, durably: a crash after the first put must

@@ -9,6 +9,7 @@ mod table;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ pub use error::{ConfigurationError, Problem};
 pub(crate) use watch::open as open_watched;
 pub use watch::{Watch, WatchStatus};
 
-use crate::error::{Error, Operation, Result};
-use crate::{Backend, Grants, Limits};
+use crate::error::{Error, LoadError, Operation, Result};
+use crate::{Backend, Cache, Engine, Grants, Limits, file};
 use secrets::Secret;
 
 /// A configuration file: stores by their names, each with its backend, what that may touch and
@@ -52,6 +53,7 @@ use secrets::Secret;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
     file: PathBuf,
+    cache: Option<Cache>,
     stores: BTreeMap<String, StoreConfiguration>,
 }
 
@@ -67,15 +69,24 @@ impl Configuration {
         Self::read(file).map_err(|error| failed(error, &file.display().to_string()))
     }
 
-    fn read(file: &Path) -> std::result::Result<Self, ConfigurationError> {
-        let cannot = |source| ConfigurationError::Read { file: file.to_owned(), source };
-        let text = std::fs::read_to_string(file).map_err(cannot)?;
-        let whole = std::path::absolute(file).map_err(cannot)?;
+    fn read(path: &Path) -> std::result::Result<Self, ConfigurationError> {
+        let cannot = |source| ConfigurationError::Read { file: path.to_owned(), source };
+        let bytes = file::read(path).map_err(cannot)?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| cannot(io::ErrorKind::InvalidData.into()))?;
+        let whole = std::path::absolute(path).map_err(cannot)?;
         let dir = whole.parent().unwrap_or(Path::new("/"));
+        let file = path.to_owned();
         match format::parse(&text, dir) {
-            Ok(stores) => Ok(Self { file: file.to_owned(), stores }),
-            Err(problems) => Err(ConfigurationError::Invalid { file: file.to_owned(), problems }),
+            Ok((cache, stores)) => Ok(Self { file, cache, stores }),
+            Err(problems) => Err(ConfigurationError::Invalid { file, problems }),
         }
+    }
+
+    /// Where the file says that compiled code is kept; none where it does not say.
+    #[must_use]
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
     }
 
     /// The names of the stores, in their order.
@@ -134,6 +145,8 @@ pub struct StoreConfiguration {
     limits: Limits,
     /// As [`Backend::sweep_older_than`] takes it; none leaves it at that one's default.
     sweep: Option<Option<Duration>>,
+    /// That of the whole file.
+    cache: Option<Cache>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,6 +204,13 @@ impl StoreConfiguration {
         backend = backend.limits(self.limits.clone());
         if let Some(digest) = &self.digest {
             backend = backend.pin(digest);
+        }
+        if let Some(cache) = &self.cache {
+            let engine = Engine::builder().cache(cache.clone()).build();
+            let cannot = |error: LoadError| {
+                Error::new(error.into(), Operation::Open, None, &(&*self.name).into())
+            };
+            backend = backend.engine(&engine.map_err(cannot)?);
         }
         Ok(match self.sweep {
             Some(age) => backend.sweep_older_than(age),

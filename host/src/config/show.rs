@@ -5,6 +5,7 @@ use std::fmt;
 use toml::Value;
 
 use super::{Component, StoreConfiguration};
+use crate::LoadLimits;
 use crate::backend::SWEEP;
 
 /// What is shown in the place of a value.
@@ -45,12 +46,13 @@ impl fmt::Display for StoreConfiguration {
         writeln!(
             f,
             "limits = {{ call-timeout = {}, memory = {}, buffer = {}, handles = {}, \
-             concurrency = {} }}",
+             concurrency = {}, load = {{ {} }} }}",
             quoted(&humantime::format_duration(limits.call_timeout).to_string()),
             quoted(&size(limits.memory as u64)),
             quoted(&size(limits.buffer)),
             limits.handles,
-            limits.concurrency
+            limits.concurrency,
+            load(&limits.load)
         )?;
         for dir in &self.grants.directories {
             writeln!(f, "\n[[stores.{name}.directories]]")?;
@@ -82,6 +84,17 @@ impl StoreConfiguration {
         // It may hold a password.
         self.grants.proxy.iter().try_for_each(|_| writeln!(f, "proxy = {}", quoted(HIDDEN)))
     }
+}
+
+/// The limits of loading, as the entries of a table.
+fn load(limits: &LoadLimits) -> String {
+    let time = humantime::format_duration(limits.time).to_string();
+    let mut text = format!("time = {}, memory = {}", quoted(&time), quoted(&size(limits.memory)));
+    for (name, is_size, limit) in limits.clone().counts() {
+        let value = if is_size { quoted(&size(*limit)) } else { limit.to_string() };
+        text.push_str(&format!(", {name} = {value}"));
+    }
+    text
 }
 
 fn table<'a>(

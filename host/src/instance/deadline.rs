@@ -86,6 +86,12 @@ impl Deadline {
         state.computed > self.budget || state.due.is_some_and(|due| due <= Instant::now())
     }
 
+    /// Whether it was WebAssembly that took the time since the last progress, and not what it
+    /// waited for.
+    pub(crate) fn was_computing(&self) -> bool {
+        self.state().computed > self.budget / 2
+    }
+
     /// Resolves when the time is over or the backend closed. A pause, resume or restart puts the end off by at least
     /// `budget`, so that looking again then misses none.
     pub(crate) async fn over(&self) {

@@ -1,5 +1,5 @@
-//! What the whole process shares: one wasmtime engine, and one small tokio runtime that
-//! drives timers, the sockets of backends, and the threads on which async calls run.
+//! What the whole process shares: one small tokio runtime that drives timers, the sockets of
+//! backends, and the threads on which async calls run.
 
 use std::io;
 use std::pin::Pin;
@@ -8,11 +8,6 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
-use wasmtime::{Cache, CacheConfig, Config, Engine};
-
-/// How often running WebAssembly looks at its deadline.
-pub(super) const TICK: Duration = Duration::from_millis(10);
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
@@ -63,40 +58,4 @@ pub(crate) fn on_this_thread<F: Future>(future: F) -> F::Output {
 /// Runs `task` beside everything else.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     running().spawn(task)
-}
-
-/// The engine of this process, made at the first use. More than one would keep compiled code
-/// and its memory apart for nothing.
-///
-/// # Errors
-///
-/// When the machine cannot run compiled WebAssembly at all.
-pub(crate) fn engine() -> wasmtime::Result<&'static Engine> {
-    static ENGINE: OnceLock<Engine> = OnceLock::new();
-    if let Some(engine) = ENGINE.get() {
-        return Ok(engine);
-    }
-    let mut config = Config::new();
-    config.epoch_interruption(true);
-    config.wasm_component_model_async(true);
-    // Compiled code is kept in the user's cache folder. Without one every start compiles anew.
-    match Cache::new(CacheConfig::new()) {
-        Ok(cache) => drop(config.cache(Some(cache))),
-        Err(error) => tracing::debug!("compiled code is not cached: {error:#}"),
-    }
-    let made = Engine::new(&config)?;
-    let engine = ENGINE.get_or_init(|| made);
-    static TICKER: OnceLock<JoinHandle<()>> = OnceLock::new();
-    TICKER.get_or_init(|| {
-        running().spawn(async move {
-            let mut interval = tokio::time::interval(TICK);
-            // Where the machine was too busy to tick, nobody has computed all that time.
-            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                interval.tick().await;
-                engine.increment_epoch();
-            }
-        })
-    });
-    Ok(engine)
 }

@@ -12,7 +12,7 @@ mod state;
 mod worker;
 
 pub(crate) use deadline::Deadline;
-pub(crate) use engine::{Timer, after, engine, on_this_thread, runtime, spawn};
+pub(crate) use engine::{Timer, after, on_this_thread, runtime, spawn};
 pub(crate) use inline::{Inline, is_possible};
 pub(crate) use limiter::HANDED_BACK;
 pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool, shortened};

@@ -109,6 +109,14 @@ impl Pool {
         &self.limits
     }
 
+    /// Whether it is granted any endpoint.
+    pub(crate) fn has_network(&self) -> bool {
+        #[cfg(feature = "network")]
+        return !(self.grants.endpoints.is_empty() && self.grants.signing.is_empty());
+        #[cfg(not(feature = "network"))]
+        false
+    }
+
     pub(crate) fn offers_streams(&self) -> bool {
         self.offered.streams.is_some()
     }
@@ -203,6 +211,7 @@ impl Pool {
 
     async fn instantiate(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
         let mut store = new_store(
+            self.component.engine(),
             &self.grants,
             &self.limits,
             #[cfg(feature = "network")]

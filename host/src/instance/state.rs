@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 #[cfg(feature = "network")]
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use super::engine::TICK;
 use super::limiter::Limiter;
 use super::output::Output;
-use super::{Deadline, Inline, engine};
+use super::{Deadline, Inline};
+use crate::engine::TICK;
 use crate::error::LoadError;
 #[cfg(feature = "network")]
 use crate::network::{Hooks, Network};
@@ -62,6 +62,7 @@ impl HostState {
 
 /// A store for one instance with these grants and limits, its clock running.
 pub(crate) fn new_store(
+    engine: &Engine,
     grants: &Grants,
     limits: &Limits,
     #[cfg(feature = "network")] network: &Arc<Network>,
@@ -96,7 +97,6 @@ pub(crate) fn new_store(
         },
         deadline,
     };
-    let engine = engine().map_err(|e| LoadError::Invalid(e.into()))?;
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(Limiter::handed_back(limits));

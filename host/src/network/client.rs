@@ -93,9 +93,9 @@ fn tls(authorities: &[PathBuf]) -> Result<ClientConfig, LoadError> {
             what: format!("the certificate authority in `{}`", file.display()),
             source,
         };
-        let found = CertificateDer::pem_file_iter(file).map_err(|e| wrong(e.into()))?;
+        let text = crate::file::read(file).map_err(|e| wrong(e.into()))?;
         let mut count = 0;
-        for certificate in found {
+        for certificate in CertificateDer::pem_slice_iter(&text) {
             let certificate = certificate.map_err(|e| wrong(e.into()))?;
             roots.add(certificate).map_err(|e| wrong(e.into()))?;
             count += 1;
