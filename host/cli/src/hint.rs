@@ -136,6 +136,13 @@ fn of_load(error: &LoadError) -> Option<&'static str> {
         LoadError::UnexpectedImports(_) => {
             "a backend may import WASI and nothing else; compose it with what it needs"
         }
+        LoadError::Limit { .. } => {
+            "where you trust this component, raise that limit in the `limits.load` of a store of \
+             --config"
+        }
+        LoadError::Compiler(_) => {
+            "look whether the machine has too little memory; else it is a fault of the component"
+        }
         LoadError::Directory { .. } => {
             "the first put creates the directory of --dir or ARTIFACT_STORE_DIR; one of a \
              configuration has to be there"

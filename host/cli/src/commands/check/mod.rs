@@ -18,6 +18,7 @@ use report::{Line, Report};
 use crate::arguments::StoreArguments;
 use crate::exit::{self, Usage};
 use crate::interrupt::Interrupt;
+use crate::opening::aside;
 use crate::output::{Output, Standard};
 
 /// Checks whether a backend keeps the rules of the contract
@@ -89,7 +90,8 @@ pub async fn run(
     let is_meant =
         |check: &&Check| only.is_empty() || only.iter().any(|name| name == check.group().name());
     let selected: Vec<_> = checks().filter(is_meant).collect();
-    let backend = backend(store, file.as_deref())?;
+    let (described, named) = (store.clone(), file.clone());
+    let backend = aside(move || backend(&described, named.as_deref())).await?;
     let target = target(store, &backend)?;
     let name = file.as_ref().map(|file| file.display().to_string());
     let name = name.or_else(|| store.store.clone()).unwrap_or_else(|| "the store".into());
