@@ -105,7 +105,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn swap(&self, backend: Backend, options: SwapOptions) -> Result<LoadedBackend> {
-        Ok(self.put_back(on_this_thread(backend.load())?, options))
+        Ok(self.put_back(on_this_thread(backend.load_successor())?, options))
     }
 
     /// Puts a loaded backend in the place of the present one; see

@@ -179,6 +179,25 @@ pub enum LoadError {
     /// The component imports what this host does not give to any backend.
     #[error("the component imports what no grant can give: {}", .0.join(", "))]
     UnexpectedImports(Vec<String>),
+    /// Loading the component takes more than its limits allow. It was ended or not begun.
+    #[error("{}", over(name, *limit, *found, unit))]
+    Limit {
+        /// The limit as [`LoadLimits`](crate::LoadLimits) and the configuration name it, such as
+        /// `function-size`.
+        name: &'static str,
+        /// Its value: a number of `unit`.
+        limit: u64,
+        /// What was found, where that is known: there may be more.
+        found: Option<u64>,
+        /// What it counts, such as `bytes in one function`.
+        unit: &'static str,
+    },
+    /// The process that compiled the component died; the text says how.
+    #[error("the process that compiled the component died: {0}")]
+    Compiler(String),
+    /// The engine cannot be built.
+    #[error("the engine cannot be built")]
+    Engine(#[source] Cause),
     /// WebAssembly that does not validate, or cannot be compiled or linked.
     #[error("the component cannot be compiled or linked")]
     Invalid(#[source] Cause),
@@ -255,6 +274,17 @@ impl From<LoadError> for ErrorKind {
 pub(crate) fn wrong_interface(interface: &str) -> impl FnOnce(wasmtime::Error) -> LoadError {
     let interface = interface.to_owned();
     move |source| LoadError::WrongInterface { interface, source: text::cause(&source) }
+}
+
+fn over(name: &str, limit: u64, found: Option<u64>, unit: &str) -> String {
+    match found {
+        Some(found) => format!(
+            "loading the component takes {found} {unit}, or more; `load.{name}` allows {limit}"
+        ),
+        None => {
+            format!("loading the component takes more than the {limit} {unit} of `load.{name}`")
+        }
+    }
 }
 
 fn found_instead(found: &[String]) -> String {

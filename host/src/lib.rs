@@ -39,8 +39,9 @@ mod checksum;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod engine;
 mod error;
-mod files;
+mod file;
 mod grants;
 mod info;
 mod inspect;
@@ -64,6 +65,7 @@ pub use backend::Sign;
 pub use config::{
     Configuration, ConfigurationError, Problem, StoreConfiguration, Watch, WatchStatus,
 };
+pub use engine::{Cache, Compile, Engine, EngineBuilder, LoadLimits};
 pub use error::{Error, ErrorKind, LoadError, Result};
 pub use grants::Grants;
 pub use info::{Entry, Info, ReadOptions, WriteOptions};

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::LoadLimits;
+
 /// What a backend and its callers may use up. The defaults suit a server; every bound has a typed
 /// error. `docs/threat-model.md` has the rule for the times.
 ///
@@ -54,6 +56,8 @@ pub struct Limits {
     /// instance, its open files and mostly a thread; this bounds them. Further ones wait, as for a
     /// turn. Default: 1024.
     pub transfers: usize,
+    /// What loading the component may take.
+    pub load: LoadLimits,
 }
 
 impl Default for Limits {
@@ -68,6 +72,7 @@ impl Default for Limits {
             buffer: 64 << 20,
             concurrency: 64,
             transfers: 1024,
+            load: LoadLimits::default(),
         }
     }
 }

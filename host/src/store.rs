@@ -115,7 +115,7 @@ impl ArtifactStore {
     ///
     /// As [`open`](Self::open); then nothing has changed.
     pub async fn swap(&self, backend: Backend, options: SwapOptions) -> Result<LoadedBackend> {
-        Ok(self.put_back(backend.load().await?, options))
+        Ok(self.put_back(backend.load_successor().await?, options))
     }
 
     /// Puts a loaded backend in the place of the present one, which is returned.

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use artifact_store::{Backend, Grants};
 
+pub mod bombs;
 #[cfg(target_os = "linux")]
 pub mod confine;
 pub mod contract;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, ErrorKind, Limits, ReadOptions, WriteOptions};
+use artifact_store::{Backend, ErrorKind, Limits, LoadLimits, ReadOptions, WriteOptions};
 use artifact_store_tests::{expect, guest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -241,6 +241,7 @@ fn limits_beyond_all_clocks_are_no_limits() {
             buffer: u64::MAX,
             concurrency: usize::MAX,
             transfers: usize::MAX,
+            load: LoadLimits { time, memory: u64::MAX, ..LoadLimits::default() },
         };
         let dir = tempfile::tempdir().unwrap();
         let backend = || Backend::fs(dir.path()).limits(limits.clone());

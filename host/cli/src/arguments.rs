@@ -131,12 +131,25 @@ pub struct StoreArguments {
     pub store: Option<String>,
 
     /// How long the backend may take over one step of a call, such as `5s` [default: 30s]
+    ///
+    /// Its start counts as a step. Reading and compiling a component does not: that may take the
+    /// `load` limits of a store of --config, by default 2 minutes.
     #[arg(long, value_name = "DURATION", global = true, value_parser = timeout)]
     pub timeout: Option<Duration>,
 
     /// How much memory one instance of the backend may use, such as `64MiB` [default: 256MiB]
+    ///
+    /// The process that compiles a component has a limit of its own, `load` of a store of --config,
+    /// by default 1 GiB.
     #[arg(long, value_name = "SIZE", global = true, value_parser = memory)]
     pub memory: Option<usize>,
+
+    /// Where compiled components are kept for the next start, or `off` [default: the user's cache]
+    ///
+    /// It is used only where no other user can write. `./off` is a directory of that name.
+    #[arg(long, value_name = "DIR|off", global = true, value_hint = ValueHint::DirPath)]
+    #[arg(env = "ARTIFACT_STORE_CACHE", hide_env_values = true)]
+    pub cache: Option<PathBuf>,
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use artifact_store::LoadLimits;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -34,4 +35,15 @@ pub async fn look<T: Send + 'static>(
         // A panic of it, which was shown, or no answer.
         _ => Err(Silent(limit).into()),
     }
+}
+
+/// What `look` makes of a component's file, which may take as long as loading it.
+///
+/// # Errors
+///
+/// As those of [`look`], and its own.
+pub async fn load<T: Send + 'static>(
+    look: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    self::look(LoadLimits::default().time, look).await?
 }

@@ -155,6 +155,13 @@ fn of_load(error: &LoadError) -> Option<&'static str> {
             "give the backend a directory of its own, which holds and lies in none of another \
              backend, and keep configurations, components and links out of it"
         }
+        LoadError::Limit { .. } => {
+            "where you trust this component, raise that limit in the `limits.load` of a store of \
+             --config"
+        }
+        LoadError::Compiler(_) => {
+            "look whether the machine has too little memory; else it is a fault of the component"
+        }
         LoadError::Directory { .. } => {
             "the first put creates the directory of --dir or ARTIFACT_STORE_DIR; one of a \
              configuration has to be there"

@@ -20,6 +20,8 @@ mod verbose;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Components of others are compiled by this program in a process of its own.
+    artifact_store::Engine::compile_in_child();
     let arguments = arguments::Arguments::from_process();
     if let Ok(arguments) = &arguments {
         verbose::init(arguments.verbose);

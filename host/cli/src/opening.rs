@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Result;
-use artifact_store::{ArtifactStore, Backend, Configuration, Grants, Limits, Sign};
+use artifact_store::{ArtifactStore, Backend, Cache, Configuration, Engine, Grants, Limits, Sign};
 
 use crate::arguments::{Signer, StoreArguments};
 use crate::disk;
@@ -108,7 +108,12 @@ impl StoreArguments {
     /// One store of the configuration, within the limits of the command line.
     pub fn named(&self, configuration: &Configuration, name: &str) -> Result<Backend> {
         let store = configuration.store(name)?;
-        Ok(store.backend()?.limits(self.limits(store.limits())))
+        let backend = store.backend()?.limits(self.limits(store.limits()));
+        // What the command line says counts more than what the configuration does.
+        Ok(match self.engine()? {
+            Some(engine) => backend.engine(&engine),
+            None => backend,
+        })
     }
 
     /// The store of the configuration, where there is one.
@@ -202,6 +207,27 @@ impl StoreArguments {
         Ok(backend.grants(grants).limits(self.limits(&Limits::default())))
     }
 
+    /// The engine with the cache that is named here, where one is.
+    fn engine(&self) -> Result<Option<Engine>> {
+        let Some(cache) = &self.cache else { return Ok(None) };
+        let cache = match cache == Path::new("off") {
+            true => Cache::Off,
+            // An empty variable counts as one that is not set.
+            false if cache.as_os_str().is_empty() => return Ok(None),
+            false => Cache::Dir(cache.clone()),
+        };
+        Ok(Some(Engine::builder().cache(cache).build()?))
+    }
+
+    /// Keeps compiled code where the command line says, whatever is loaded from now on.
+    pub fn use_cache(&self) -> Result<()> {
+        if let Some(engine) = self.engine()? {
+            // It is the first one of this process.
+            let _ = engine.use_by_default();
+        }
+        Ok(())
+    }
+
     fn network(&self, mut grants: Grants) -> Grants {
         for endpoint in &self.allow_net {
             grants = grants.connect(endpoint);
@@ -217,7 +243,7 @@ impl StoreArguments {
 }
 
 /// Opens a store. The first start of a component compiles it, and a user at a terminal learns what
-/// takes the time; the next one finds the result in the cache.
+/// takes the time; the next one finds the result in the cache, where there is one.
 async fn opened(backend: Backend) -> artifact_store::Result<ArtifactStore> {
     let mut opening = pin!(ArtifactStore::open(backend));
     tokio::select! {
@@ -226,7 +252,7 @@ async fn opened(backend: Backend) -> artifact_store::Result<ArtifactStore> {
         () = tokio::time::sleep(SLOW) => {}
     }
     if io::stderr().is_terminal() {
-        exit::say("compiling the backend; the next start finds it ready");
+        exit::say("compiling the backend");
     }
     opening.await
 }

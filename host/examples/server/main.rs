@@ -62,9 +62,14 @@ impl Arguments {
     }
 }
 
+fn main() -> Result<()> {
+    // Components that are not built in are compiled by this program in a process of its own.
+    artifact_store::Engine::compile_in_child();
+    serve(Arguments::parse())
+}
+
 #[tokio::main]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+async fn serve(arguments: Arguments) -> Result<()> {
     tracing_subscriber::fmt().compact().with_writer(std::io::stderr).init();
     // Before the store opens, so that it counts from the start.
     let metrics = recorder()?;

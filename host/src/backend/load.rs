@@ -1,29 +1,28 @@
 //! From bytes to a pool that can serve: each way in which a file is no backend gets its own error.
 
-#[cfg(feature = "config")]
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::fence::{self, Applicant};
-use super::{Backend, Loaded, Source};
+use super::{Backend, Loaded, Source, is_built_in, trial};
 use crate::Grants;
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
-use crate::budget::{Deadline, have_threads_to_compile, is_possible, runtime, shortage};
+use crate::budget::{Deadline, is_possible, runtime, shortage};
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
+use crate::file::{self, Unreadable};
 use crate::inspect::Inspection;
-use crate::instance::{Offered, Pool, Worker, engine};
+use crate::instance::{Offered, Pool, Worker};
 use crate::swap::LoadedBackend;
-use crate::telemetry;
 use crate::text::{self, foreign};
 use crate::wasi::{HostState, Linked, Links, Preopens, explain_trouble, linker};
+use crate::{Engine, LoadLimits, engine, telemetry};
 
 const PACKAGE: &str = "artifact:storage/";
 
@@ -49,27 +48,64 @@ const IMPORTABLE: &[&str] = &[
 
 impl Backend {
     /// What the component's file tells about it: what it offers, what it imports, who made it. It
-    /// is not run, and not compared with the contract.
+    /// is not run, and not compared with the contract. The file is read on the calling thread.
     ///
     /// # Errors
     ///
-    /// [`LoadError::Read`], [`LoadError::NotAComponent`], [`LoadError::Invalid`];
-    /// [`LoadError::WrongDigest`] where it is not the one that was [pinned](Self::pin).
+    /// As [`component`](Self::component).
     pub fn inspect(&self) -> Result<Inspection, LoadError> {
+        let (bytes, digest) = self.sound_bytes()?;
+        Inspection::of(&bytes, hexadecimal(&digest))
+    }
+
+    /// The bytes of the component, within the limits of [`LoadLimits`](crate::LoadLimits) for what
+    /// is in it: what reads them next meets nothing that is nested too deep, or that instantiates
+    /// without end. Whether it is valid is found out when it is loaded. The file is read on the
+    /// calling thread.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Read`], [`LoadError::NotAComponent`], [`LoadError::Limit`],
+    /// [`LoadError::Invalid`]; [`LoadError::WrongDigest`] where it is not the one that was
+    /// [pinned](Self::pin).
+    ///
+    /// ```
+    /// use artifact_store::Backend;
+    ///
+    /// let fs = Backend::fs("artifacts").component()?;
+    /// assert_eq!(fs, Backend::fs_component());
+    /// # Ok::<(), artifact_store::LoadError>(())
+    /// ```
+    pub fn component(&self) -> Result<Vec<u8>, LoadError> {
+        Ok(self.sound_bytes()?.0.into_owned())
+    }
+
+    fn sound_bytes(&self) -> Result<(Cow<'_, [u8]>, [u8; 32]), LoadError> {
         let bytes = self.bytes()?;
-        check_kind(&bytes)?;
-        Inspection::of(&bytes, self.digest(&bytes)?.to_string())
+        let digest = self.digest(&bytes)?;
+        engine::check(&bytes, &self.limits.load)?;
+        Ok((bytes, digest))
     }
 
     /// Compiles, links and tries the component, on a thread that may block.
     pub(crate) async fn load(self) -> Result<LoadedBackend, Error> {
+        self.load_as(false).await
+    }
+
+    /// The same for one that is to take the place of another: it has to answer a call besides.
+    pub(crate) async fn load_successor(self) -> Result<LoadedBackend, Error> {
+        self.load_as(true).await
+    }
+
+    async fn load_as(self, is_successor: bool) -> Result<LoadedBackend, Error> {
         telemetry::describe();
         let (name, sweep) = (Arc::clone(&self.name), self.sweep);
         let failed = |kind| Error::new(kind, Operation::Open, None, &name);
         runtime().map_err(&failed)?;
         let deadline = Arc::new(Deadline::new(&self.limits, Arc::default(), None));
         let watched = Arc::clone(&deadline);
-        let tried = Worker::spawn(watched, async move || self.try_out(&deadline).await).await;
+        let try_out = async move || self.try_out(&deadline, is_successor).await;
+        let tried = Worker::spawn(watched, try_out).await;
         let (digest, pool) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
         pool.forget_idle_in_time();
         let loaded = Arc::new(Loaded::new(name, digest, pool));
@@ -79,20 +115,17 @@ impl Backend {
         Ok(LoadedBackend(loaded))
     }
 
-    async fn try_out(self, deadline: &Arc<Deadline>) -> Result<(Arc<str>, Pool), ErrorKind> {
-        deadline.look();
-        let bytes = self.bytes()?;
-        let digest = self.digest(&bytes)?;
-        // To compile has no limit yet.
-        deadline.stop();
-        have_threads_to_compile()?;
-        let component = compile(&bytes)?;
-        let is_ours = is_ours(&bytes);
-        drop(bytes);
+    async fn try_out(
+        self,
+        deadline: &Arc<Deadline>,
+        is_successor: bool,
+    ) -> Result<(Arc<str>, Pool), ErrorKind> {
+        let Compiled { component, digest, is_built_in: is_ours, caches } =
+            self.compiled(deadline)?;
         let linker = self.linker(&component, self.splice)?;
         let (component, offered) = prepare(&component, &linker)?;
         deadline.look();
-        let preopens = self.open_directories(&self.grants, is_ours)?;
+        let preopens = self.open_directories(&self.grants, is_ours, &caches)?;
         let is_built_in = self.is_built_in();
         let grants = match is_built_in {
             // It need not look at what it opens, where that is done here.
@@ -111,7 +144,30 @@ impl Backend {
         if is_built_in {
             check_settings(&pool, deadline).await?;
         }
+        if is_successor {
+            trial::answers(&pool, deadline).await?;
+        }
         Ok((digest, pool))
+    }
+
+    /// The component's code, for which the clock of loading runs.
+    fn compiled(&self, deadline: &Deadline) -> Result<Compiled, ErrorKind> {
+        let engine = match &self.engine {
+            Some(engine) => engine.clone(),
+            None => Engine::of_process()?,
+        };
+        engine.tick();
+        deadline.look();
+        let bytes = self.bytes()?;
+        let digest = self.digest(&bytes)?;
+        let is_built_in = is_built_in(&bytes);
+        let source = engine::Source { bytes: &bytes, sha256: digest, is_built_in };
+        deadline.compile();
+        let component = engine.component(&source, &self.limits.load)?;
+        check_exports(&component)?;
+        check_imports(&component)?;
+        let digest = hexadecimal(&digest).into();
+        Ok(Compiled { component, digest, is_built_in, caches: engine.cache_dirs() })
     }
 
     fn is_built_in(&self) -> bool {
@@ -121,7 +177,12 @@ impl Backend {
     /// Opens the directories of `grants`, which are those of this backend but for a test's own.
     /// Whether the component is one of this library's own is said by its bytes, wherever they came
     /// from.
-    fn open_directories(&self, grants: &Grants, is_ours: bool) -> Result<Arc<Preopens>, LoadError> {
+    fn open_directories(
+        &self,
+        grants: &Grants,
+        is_ours: bool,
+        caches: &[PathBuf],
+    ) -> Result<Arc<Preopens>, LoadError> {
         let component = match &self.source {
             Source::File(file) | Source::Read(file, _) => Some(file.as_path()),
             Source::Bytes(_) | Source::BuiltIn(_) => None,
@@ -132,12 +193,13 @@ impl Backend {
             component,
             authorities: authorities(grants),
             is_built_in: is_ours,
+            caches,
             surroundings: self.surroundings.as_ref(),
         })
     }
 
     fn linker(&self, component: &Component, splice: bool) -> Result<Linker<HostState>, LoadError> {
-        let engine = engine().map_err(invalid)?;
+        let engine = component.engine();
         let ty = component.component_type();
         let linked = Linked {
             links: if self.is_built_in() { Links::Never } else { Links::Within },
@@ -160,7 +222,7 @@ impl Backend {
         if let (Source::File(path), Some(bytes)) = (&self.source, file) {
             self.source = Source::Read(path.clone(), bytes.into());
         }
-        Ok((self, digest))
+        Ok((self, hexadecimal(&digest)))
     }
 
     /// The files of the certificate authorities that it is granted.
@@ -169,14 +231,69 @@ impl Backend {
         authorities(&self.grants).iter().map(PathBuf::as_path)
     }
 
-    /// The component's SHA-256, which has to be the pinned one.
-    fn digest(&self, bytes: &[u8]) -> Result<Arc<str>, LoadError> {
-        let found = sha256(bytes);
-        match &self.pin {
-            Some(expected) if !found.eq_ignore_ascii_case(expected) => {
-                Err(LoadError::WrongDigest { expected: expected.clone(), found })
+    /// What the component consists of, as far as it looks like one.
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, LoadError> {
+        let bytes = match &self.source {
+            Source::File(path) => {
+                let load = &self.limits.load;
+                let read = file::read_if(path, load.file_size, load.time, |head| {
+                    check_kind(head).map_err(NotRead::Refused)
+                });
+                return read.map(Cow::from).map_err(|why| why.into_error(load));
             }
-            _ => Ok(found.into()),
+            Source::Read(_, bytes) | Source::Bytes(bytes) => bytes,
+            Source::BuiltIn(bytes) => *bytes,
+        };
+        check_kind(bytes)?;
+        Ok(bytes.into())
+    }
+
+    /// The component's SHA-256, which has to be the pinned one.
+    fn digest(&self, bytes: &[u8]) -> Result<[u8; 32], LoadError> {
+        let found = sha256(bytes);
+        if let Some(expected) = &self.pin {
+            let found = hexadecimal(&found);
+            if !found.eq_ignore_ascii_case(expected) {
+                return Err(LoadError::WrongDigest { expected: expected.clone(), found });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A component that is ready to be linked.
+struct Compiled {
+    component: Component,
+    digest: Arc<str>,
+    /// By its bytes, wherever they came from.
+    is_built_in: bool,
+    /// Where code is kept that this user's processes run.
+    caches: Vec<PathBuf>,
+}
+
+/// Why the bytes of a file are not those of a component.
+enum NotRead {
+    Unreadable(Unreadable),
+    Refused(LoadError),
+}
+
+impl From<Unreadable> for NotRead {
+    fn from(error: Unreadable) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl NotRead {
+    fn into_error(self, limits: &LoadLimits) -> LoadError {
+        match self {
+            Self::Refused(error) => error,
+            Self::Unreadable(Unreadable::System(error)) => LoadError::Read(error),
+            Self::Unreadable(Unreadable::NotAFile(kind)) => LoadError::NotAComponent(kind.into()),
+            Self::Unreadable(Unreadable::TooLarge { found, limit }) => {
+                let (name, unit) = ("file-size", "bytes");
+                LoadError::Limit { name, limit, found: Some(found), unit }
+            }
+            Self::Unreadable(Unreadable::TooSlow(_)) => LoadLimits::too_slow(limits.time),
         }
     }
 }
@@ -210,24 +327,19 @@ fn authorities(_: &Grants) -> &[PathBuf] {
     &[]
 }
 
-/// Whether this is a component of this library's own.
-fn is_ours(bytes: &[u8]) -> bool {
-    #[cfg(feature = "network")]
-    if bytes == Backend::s3_component() {
-        return true;
-    }
-    bytes == Backend::fs_component()
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+fn hexadecimal(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A backend that is compiled once, to be run on many directories.
 #[cfg(all(feature = "conformance", unix))]
 pub(crate) struct Prepared {
     backend: Backend,
-    is_ours: bool,
+    compiled: Compiled,
     pool: Pool,
 }
 
@@ -238,24 +350,23 @@ impl Prepared {
         backend: Backend,
         extend: impl FnOnce(&mut Linker<HostState>) -> wasmtime::Result<()>,
     ) -> Result<Self, Error> {
-        runtime().map_err(|kind| Error::new(kind, Operation::Open, None, &backend.name))?;
-        let prepared = || {
-            let bytes = backend.bytes()?;
-            let component = compile(&bytes)?;
+        let failed = |kind| Error::new(kind, Operation::Open, None, &backend.name);
+        runtime().map_err(failed)?;
+        let deadline = Deadline::new(&backend.limits, Arc::default(), None);
+        let prepared = || -> Result<_, ErrorKind> {
+            let compiled = backend.compiled(&deadline)?;
+            let component = &compiled.component;
             // Bytes that go past the backend go past whoever stands in the place of WASI, too.
-            let mut linker = backend.linker(&component, false)?;
+            let mut linker = backend.linker(component, false)?;
             extend(&mut linker).map_err(invalid)?;
-            let (component, offered) = prepare(&component, &linker)?;
+            let (linked, offered) = prepare(component, &linker)?;
             let (grants, limits) = (backend.grants.clone(), backend.limits.clone());
-            let pool = Pool::new(component, offered, grants, Arc::default(), limits)?;
-            Ok((is_ours(&bytes), pool))
+            let pool = Pool::new(linked, offered, grants, Arc::default(), limits)?;
+            Ok((compiled, pool))
         };
         match prepared() {
-            Ok((is_ours, pool)) => Ok(Self { is_ours, pool, backend }),
-            Err(kind) => {
-                let kind: LoadError = kind;
-                Err(Error::new(kind.into(), Operation::Open, None, &backend.name))
-            }
+            Ok((compiled, pool)) => Ok(Self { compiled, pool, backend }),
+            Err(kind) => Err(failed(kind)),
         }
     }
 
@@ -271,20 +382,12 @@ impl Prepared {
     ///
     /// As those of the grants of any backend.
     pub(crate) fn on(&self, dir: &Path) -> Result<LoadedBackend, Error> {
-        let Self { backend, is_ours, pool } = self;
-        let preopens = backend.open_directories(&backend.grants.clone().only(dir), *is_ours);
+        let Self { backend, compiled, pool } = self;
+        let grants = backend.grants.clone().only(dir);
+        let preopens = backend.open_directories(&grants, compiled.is_built_in, &compiled.caches);
         let pool = pool.on(preopens.map_err(|error| self.error(error.into()))?);
         Ok(LoadedBackend(Arc::new(Loaded::new(Arc::clone(&backend.name), "".into(), pool))))
     }
-}
-
-fn compile(bytes: &[u8]) -> Result<Component, LoadError> {
-    check_kind(bytes)?;
-    let engine = engine().map_err(invalid)?;
-    let component = Component::from_binary(engine, bytes).map_err(invalid)?;
-    check_exports(&component, engine)?;
-    check_imports(&component, engine)?;
-    Ok(component)
 }
 
 fn prepare(
@@ -338,8 +441,8 @@ fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::NotAComponent(kind.into()))
 }
 
-fn check_exports(component: &Component, engine: &Engine) -> Result<(), LoadError> {
-    let ty = component.component_type();
+fn check_exports(component: &Component) -> Result<(), LoadError> {
+    let (ty, engine) = (component.component_type(), component.engine());
     let mut found = Vec::new();
     for (name, item) in ty.exports(engine) {
         if name == STORE && matches!(item.ty, ComponentItem::ComponentInstance(_)) {
@@ -352,8 +455,8 @@ fn check_exports(component: &Component, engine: &Engine) -> Result<(), LoadError
     Err(LoadError::MissingExport { missing: STORE.into(), found })
 }
 
-fn check_imports(component: &Component, engine: &Engine) -> Result<(), LoadError> {
-    let ty = component.component_type();
+fn check_imports(component: &Component) -> Result<(), LoadError> {
+    let (ty, engine) = (component.component_type(), component.engine());
     let unexpected: Vec<_> = ty
         .imports(engine)
         .map(|(name, _)| name)

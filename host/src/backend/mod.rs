@@ -8,6 +8,7 @@ mod loaded;
 mod paging;
 #[cfg(feature = "network")]
 mod s3;
+mod trial;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub use s3::Sign;
 use crate::error::{Error, LoadError, Operation};
 use crate::instance::look_at_disk;
 use crate::wasi::explain_trouble;
-use crate::{Grants, Limits};
+use crate::{Engine, Grants, Limits};
 
 /// The component behind [`Backend::fs`], built from `guest/fs`.
 const FS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fs.wasm"));
@@ -59,6 +60,8 @@ pub struct Backend {
     splice: bool,
     /// What is beside it in its configuration; none where it comes from none.
     surroundings: Option<Surroundings>,
+    /// None is that of the process.
+    engine: Option<Engine>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -163,6 +166,13 @@ impl Backend {
         self
     }
 
+    /// The engine that runs it; by default that of the process.
+    #[must_use]
+    pub fn engine(mut self, engine: &Engine) -> Self {
+        self.engine = Some(engine.clone());
+        self
+    }
+
     /// The component of another backend within these grants and limits: a new version of it, say.
     /// A pin does not go along.
     #[must_use]
@@ -183,6 +193,7 @@ impl Backend {
             pin: None,
             splice: true,
             surroundings: None,
+            engine: None,
         }
     }
 
@@ -198,14 +209,16 @@ impl Backend {
     pub(crate) fn surroundings(&self) -> Option<&Surroundings> {
         self.surroundings.as_ref()
     }
+}
 
-    fn bytes(&self) -> Result<std::borrow::Cow<'_, [u8]>, LoadError> {
-        match &self.source {
-            Source::File(path) => Ok(crate::files::read(path).map_err(LoadError::Read)?.into()),
-            Source::Read(_, bytes) | Source::Bytes(bytes) => Ok((&**bytes).into()),
-            Source::BuiltIn(bytes) => Ok((*bytes).into()),
-        }
+/// Whether these bytes are those of a component that comes with this library, wherever they are
+/// from.
+fn is_built_in(bytes: &[u8]) -> bool {
+    #[cfg(feature = "network")]
+    if bytes == Backend::s3_component() {
+        return true;
     }
+    bytes == FS
 }
 
 /// Makes sure that the directory of a store exists, durably: a crash after the first put must

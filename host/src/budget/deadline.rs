@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::Turns;
-use crate::Limits;
 use crate::error::ErrorKind;
+use crate::{Limits, LoadLimits};
 
 /// How many bytes of requests count as progress for each byte that the caller gave: a backend
 /// sends some of them again.
@@ -40,6 +40,8 @@ enum Whose {
     Queue(Queue),
     /// The host looks at the disk to open a store.
     Disk,
+    /// A component is compiled.
+    Compiler,
     Backend,
     Caller,
 }
@@ -62,6 +64,7 @@ pub(crate) struct Deadline {
 /// The limits that it watches.
 struct Times {
     call: Duration,
+    load: Duration,
     turn: Duration,
     pause: Duration,
     rate: u64,
@@ -147,6 +150,7 @@ impl Deadline {
         };
         let limits = Times {
             call: limits.call_timeout,
+            load: limits.load.time,
             turn: limits.turn_timeout,
             pause: limits.pause_timeout,
             rate: limits.least_rate,
@@ -175,9 +179,9 @@ impl Deadline {
         self.turn_to(Whose::Disk).waited = Duration::ZERO;
     }
 
-    /// What is done now has no limit.
-    pub(crate) fn stop(&self) {
-        drop(self.turn_to(Whose::Nobody));
+    /// The host compiles a component.
+    pub(crate) fn compile(&self) {
+        self.turn_to(Whose::Compiler).waited = Duration::ZERO;
     }
 
     /// The backend begins, and has all its time.
@@ -353,6 +357,7 @@ impl Deadline {
         match (state.verdict, state.whose) {
             (Some(verdict), _) => self.told(verdict),
             (None, Whose::Queue(queue)) => self.told(Verdict::Busy(queue)),
+            (None, Whose::Compiler) => LoadLimits::too_slow(self.limits.load).into(),
             (None, Whose::Disk) => {
                 let seconds = self.limits.call.as_secs_f64();
                 ErrorKind::Unavailable(format!("the disk did not answer within {seconds} s"))
@@ -384,6 +389,11 @@ impl Deadline {
             Verdict::Busy(Queue::Transfer) => ("open transfers", transfers),
         };
         ErrorKind::Busy { what, limit, waited: turn }
+    }
+
+    /// Whether it was computing that took the time, and not what it waited for.
+    pub(crate) fn was_computing(&self) -> bool {
+        self.state().computed[1] > self.limits.call / 2
     }
 
     // The caller's pause.
@@ -476,11 +486,12 @@ impl Deadline {
 
     /// How long the present clock has left; none where another one ends the call.
     fn left(&self, state: &State) -> Option<Duration> {
-        let Times { call, turn, .. } = self.limits;
+        let Times { call, load, turn, .. } = self.limits;
         match state.whose {
             Whose::Nobody | Whose::Caller => None,
             Whose::Queue(_) => Some(turn.saturating_sub(state.waited)),
             Whose::Disk => Some(call.saturating_sub(state.waited)),
+            Whose::Compiler => Some(load.saturating_sub(state.waited)),
             Whose::Backend => {
                 let whole = self.allowed(state).saturating_sub(state.whole);
                 Some(call.saturating_sub(state.step).min(whole))
@@ -533,7 +544,9 @@ impl Deadline {
         state.counted = now;
         match state.whose {
             Whose::Nobody => {}
-            Whose::Queue(_) | Whose::Disk => state.waited = state.waited.saturating_add(passed),
+            Whose::Queue(_) | Whose::Disk | Whose::Compiler => {
+                state.waited = state.waited.saturating_add(passed)
+            }
             Whose::Backend => {
                 state.step = state.step.saturating_add(passed);
                 state.whole = state.whole.saturating_add(passed);

@@ -2,6 +2,8 @@
 //! nobody's fault, and may pass.
 
 use std::io;
+#[cfg(unix)]
+use std::sync::OnceLock;
 
 use wasmtime::Config;
 
@@ -50,8 +52,7 @@ fn is_out_of_files(_: &io::Error) -> bool {
 /// instructions check its bounds; that is slower for what computes much. And it shares the initial
 /// bytes of memories in files without a name, which a filter of system calls may refuse.
 pub(crate) fn make_do(config: &mut Config) {
-    #[cfg(unix)]
-    if rustix::process::getrlimit(rustix::process::Resource::As).current.is_some() {
+    if is_short_of_addresses() {
         config.memory_reservation(0).memory_reservation_for_growth(1 << 20);
         config.memory_guard_size(1 << 16).guard_before_linear_memory(false);
     }
@@ -64,6 +65,18 @@ pub(crate) fn make_do(config: &mut Config) {
             config.memory_init_cow(false);
         }
     }
-    #[cfg(not(unix))]
-    let _ = config;
+}
+
+/// Whether the process may have only so many addresses, as of the first time that this is asked: all
+/// engines of the process are alike.
+#[cfg(unix)]
+pub(crate) fn is_short_of_addresses() -> bool {
+    use rustix::process::{Resource, getrlimit};
+    static IS_SHORT: OnceLock<bool> = OnceLock::new();
+    *IS_SHORT.get_or_init(|| getrlimit(Resource::As).current.is_some())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_short_of_addresses() -> bool {
+    false
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::apart::{self, Named};
 use super::table::{Problems, Table, Value};
 use super::{Component, Problem, StoreConfiguration, network, secrets};
-use crate::{Grants, Limits};
+use crate::{Cache, Grants, Limits, LoadLimits};
 
 /// The keys of `limits`.
 const LIMITS: [&str; 9] = [
@@ -21,15 +21,36 @@ const LIMITS: [&str; 9] = [
     "transfers",
 ];
 
-/// The stores of a file that lies in `dir`.
-pub(super) fn parse(
-    text: &str,
-    dir: &Path,
-) -> Result<BTreeMap<String, StoreConfiguration>, Vec<Problem>> {
+/// The cache and the stores that a file says, which lies in `dir`.
+type Parsed = (Option<Cache>, BTreeMap<String, StoreConfiguration>);
+
+/// Takes the text of a file apart that lies in `dir`.
+pub(super) fn parse(text: &str, dir: &Path) -> Result<Parsed, Vec<Problem>> {
     let (mut problems, document) = Problems::document(text);
-    let stores = document.map(|document| stores(document, dir, &mut problems));
+    let parsed = document.map(|mut document| {
+        let cache = cache(&mut document, dir, &mut problems);
+        let mut stores = stores(document, dir, &mut problems);
+        for store in stores.values_mut() {
+            store.cache.clone_from(&cache);
+        }
+        (cache, stores)
+    });
     let found = problems.found();
-    if found.is_empty() { Ok(stores.unwrap_or_default()) } else { Err(found) }
+    if found.is_empty() { Ok(parsed.unwrap_or_default()) } else { Err(found) }
+}
+
+/// Where compiled code is kept.
+fn cache(document: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> Option<Cache> {
+    let value = document.take("cache")?;
+    let (path, at) = (value.path.clone(), value.at);
+    match value.text(problems)?.as_str() {
+        "" => {
+            problems.add(at, format!("`{path}` is empty"));
+            None
+        }
+        "off" => Some(Cache::Off),
+        folder => Some(Cache::Dir(dir.join(folder))),
+    }
 }
 
 fn stores(
@@ -91,7 +112,7 @@ fn store(
     }
     table.finish(problems);
     let name = name.to_owned();
-    let surroundings = None;
+    let (surroundings, cache) = (None, None);
     Some(StoreConfiguration {
         name,
         component,
@@ -101,6 +122,7 @@ fn store(
         limits,
         sweep,
         surroundings,
+        cache,
     })
 }
 
@@ -201,6 +223,29 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
     }
     if let Some(transfers) = table.take("transfers").and_then(|v| v.count(problems)) {
         limits.transfers = transfers;
+    }
+    if let Some(load) = table.take("load").and_then(|value| value.table(problems)) {
+        limits.load = self::load(load, problems);
+    }
+    table.finish(problems);
+    limits
+}
+
+/// What loading the component may take.
+fn load(mut table: Table<'_>, problems: &mut Problems<'_>) -> LoadLimits {
+    let mut limits = LoadLimits::default();
+    if let Some(time) = table.take("time").and_then(|v| v.duration(problems)) {
+        limits.time = time;
+    }
+    if let Some(memory) = table.take("memory").and_then(|v| v.size(problems)) {
+        limits.memory = memory as u64;
+    }
+    for (name, is_size, limit) in limits.counts() {
+        let value = table.take(name);
+        let value = value.and_then(|v| if is_size { v.size(problems) } else { v.count(problems) });
+        if let Some(value) = value {
+            *limit = value as u64;
+        }
     }
     table.finish(problems);
     limits

@@ -10,6 +10,7 @@ mod table;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +20,9 @@ pub(crate) use watch::open as open_watched;
 pub use watch::{Watch, WatchStatus};
 
 use crate::backend::{Neighbour, Surroundings};
-use crate::error::{Error, Operation, Result};
+use crate::error::{Error, LoadError, Operation, Result};
 use crate::instance::look_at_disk;
-use crate::{Backend, Grants, Limits};
+use crate::{Backend, Cache, Engine, Grants, Limits, file};
 use secrets::Secret;
 
 /// A configuration file: stores by their names, each with its backend, what that may touch and
@@ -56,6 +57,7 @@ use secrets::Secret;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
     file: PathBuf,
+    cache: Option<Cache>,
     stores: BTreeMap<String, StoreConfiguration>,
 }
 
@@ -71,23 +73,32 @@ impl Configuration {
         Self::read(file).map_err(|error| failed(error, &file.display().to_string()))
     }
 
-    fn read(file: &Path) -> std::result::Result<Self, ConfigurationError> {
-        let cannot = |source| ConfigurationError::Read { file: file.to_owned(), source };
-        let text = std::fs::read_to_string(file).map_err(cannot)?;
-        let whole = std::path::absolute(file).map_err(cannot)?;
+    fn read(path: &Path) -> std::result::Result<Self, ConfigurationError> {
+        let cannot = |source| ConfigurationError::Read { file: path.to_owned(), source };
+        let bytes = file::read(path).map_err(cannot)?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| cannot(io::ErrorKind::InvalidData.into()))?;
+        let whole = std::path::absolute(path).map_err(cannot)?;
         let dir = whole.parent().unwrap_or(Path::new("/"));
+        let file = path.to_owned();
         match format::parse(&text, dir) {
-            Ok(mut stores) => {
+            Ok((cache, mut stores)) => {
                 let beside: Arc<[_]> = stores.values().map(StoreConfiguration::neighbour).collect();
                 for store in stores.values_mut() {
                     let (file, store_name) = (whole.clone(), store.name.clone());
                     let stores = Arc::clone(&beside);
                     store.surroundings = Some(Surroundings { file, store: store_name, stores });
                 }
-                Ok(Self { file: file.to_owned(), stores })
+                Ok(Self { file, cache, stores })
             }
-            Err(problems) => Err(ConfigurationError::Invalid { file: file.to_owned(), problems }),
+            Err(problems) => Err(ConfigurationError::Invalid { file, problems }),
         }
+    }
+
+    /// Where the file says that compiled code is kept; none where it does not say.
+    #[must_use]
+    pub fn cache(&self) -> Option<&Cache> {
+        self.cache.as_ref()
     }
 
     /// The names of the stores, in their order.
@@ -156,6 +167,8 @@ pub struct StoreConfiguration {
     sweep: Option<Option<Duration>>,
     /// The file and its stores; there when all of it is read.
     surroundings: Option<Surroundings>,
+    /// That of the whole file.
+    cache: Option<Cache>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,6 +229,13 @@ impl StoreConfiguration {
         }
         if let Some(digest) = &self.digest {
             backend = backend.pin(digest);
+        }
+        if let Some(cache) = &self.cache {
+            let engine = Engine::builder().cache(cache.clone()).build();
+            let cannot = |error: LoadError| {
+                Error::new(error.into(), Operation::Open, None, &(&*self.name).into())
+            };
+            backend = backend.engine(&engine.map_err(cannot)?);
         }
         Ok(match self.sweep {
             Some(age) => backend.sweep_older_than(age),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::Value;
 
 use super::{Component, StoreConfiguration};
+use crate::LoadLimits;
 use crate::backend::SWEEP;
 
 /// What is shown in the place of a value.
@@ -46,7 +47,7 @@ impl fmt::Display for StoreConfiguration {
         writeln!(
             f,
             "limits = {{ call-timeout = {}, least-rate = {}, turn-timeout = {}, pause-timeout = {}, \
-             memory = {}, buffer = {}, handles = {}, concurrency = {}, transfers = {} }}",
+             memory = {}, buffer = {}, handles = {}, concurrency = {}, transfers = {}, load = {{ {} }} }}",
             time(limits.call_timeout),
             quoted(&size(limits.least_rate)),
             time(limits.turn_timeout),
@@ -55,7 +56,8 @@ impl fmt::Display for StoreConfiguration {
             quoted(&size(limits.buffer)),
             limits.handles,
             limits.concurrency,
-            limits.transfers
+            limits.transfers,
+            load(&limits.load)
         )?;
         for dir in &self.grants.directories {
             writeln!(f, "\n[[stores.{name}.directories]]")?;
@@ -87,6 +89,17 @@ impl StoreConfiguration {
         // It may hold a password.
         self.grants.proxy.iter().try_for_each(|_| writeln!(f, "proxy = {}", quoted(HIDDEN)))
     }
+}
+
+/// The limits of loading, as the entries of a table.
+fn load(limits: &LoadLimits) -> String {
+    let time = humantime::format_duration(limits.time).to_string();
+    let mut text = format!("time = {}, memory = {}", quoted(&time), quoted(&size(limits.memory)));
+    for (name, is_size, limit) in limits.clone().counts() {
+        let value = if is_size { quoted(&size(*limit)) } else { limit.to_string() };
+        text.push_str(&format!(", {name} = {value}"));
+    }
+    text
 }
 
 fn table<'a>(

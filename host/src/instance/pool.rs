@@ -134,6 +134,14 @@ impl Pool {
         &self.limits
     }
 
+    /// Whether it is granted any endpoint.
+    pub(crate) fn has_network(&self) -> bool {
+        #[cfg(feature = "network")]
+        return !(self.grants.endpoints.is_empty() && self.grants.signing.is_empty());
+        #[cfg(not(feature = "network"))]
+        false
+    }
+
     pub(crate) fn offers_streams(&self) -> bool {
         self.offered.streams.is_some()
     }
@@ -231,6 +239,7 @@ impl Pool {
         // Often enough to be noticed, and seldom enough to cost nothing.
         self.preopens.look();
         let mut store = new_store(
+            self.component.engine(),
             &self.grants,
             &self.preopens,
             &self.limits,

@@ -85,7 +85,7 @@ fn tls(authorities: &[PathBuf]) -> Result<ClientConfig, LoadError> {
             what: format!("the certificate authority in `{}`", file.display()),
             source,
         };
-        let pem = crate::files::read(file).map_err(|e| wrong(e.into()))?;
+        let pem = crate::file::read(file).map_err(|e| wrong(e.into()))?;
         let mut count = 0;
         for certificate in CertificateDer::pem_slice_iter(&pem) {
             let certificate = certificate.map_err(|e| wrong(e.into()))?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 #[cfg(feature = "network")]
@@ -15,7 +15,6 @@ use super::output::Output;
 use super::trouble::Trouble;
 use crate::budget::{Deadline, Inline, Limiter};
 use crate::error::LoadError;
-use crate::instance::engine;
 #[cfg(feature = "network")]
 use crate::network::{Hooks, Network};
 use crate::wasi::Preopens;
@@ -97,6 +96,7 @@ impl HostState {
 /// A store for one instance with these grants and limits, its clock running. `preopens` are the
 /// directories of the grants.
 pub(crate) fn new_store(
+    engine: &Engine,
     grants: &Grants,
     preopens: &Arc<Preopens>,
     limits: &Limits,
@@ -127,7 +127,6 @@ pub(crate) fn new_store(
         },
         deadline,
     };
-    let engine = engine().map_err(|e| LoadError::Invalid(e.into()))?;
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(Limiter::handed_back(limits));

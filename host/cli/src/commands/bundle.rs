@@ -6,6 +6,7 @@ use clap::{Args, ValueHint};
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions, plug};
 
+use crate::disk;
 use crate::output::Output;
 
 /// Makes a program for the wasmtime CLI out of a backend: one file that puts and gets
@@ -36,8 +37,8 @@ pub struct Arguments {
 pub(super) const COMMAND: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/command.wasm"));
 
 pub async fn run(Arguments { backend, output }: Arguments) -> Result<()> {
-    let cannot = || format!("cannot bundle `{}`", backend.display());
-    let bundle = bundle(&backend).with_context(cannot)?;
+    let cannot = format!("cannot bundle `{}`", backend.display());
+    let bundle = disk::load(move || bundle(&backend)).await.context(cannot)?;
     let mut output = Output::open(Some(&output)).await?;
     output.write(&bundle).await?;
     output.finish().await
@@ -46,7 +47,8 @@ pub async fn run(Arguments { backend, output }: Arguments) -> Result<()> {
 fn bundle(backend: &Path) -> Result<Vec<u8>> {
     let bytes = match backend == Path::new("fs") {
         true => Backend::fs_component().to_vec(),
-        false => std::fs::read(backend)?,
+        // What composes it recurses.
+        false => Backend::from_file(backend).component()?,
     };
     let offered = Backend::from_bytes("backend", &*bytes).inspect()?.exports;
     let needed = Backend::from_bytes("command", COMMAND).inspect()?.imports;

@@ -1,6 +1,6 @@
 use anyhow::Result;
 use artifact_store::{
-    ArtifactStore, Configuration, ConfigurationError, Error, ErrorKind, Problem, ReadOptions,
+    ArtifactStore, Cache, Configuration, ConfigurationError, Error, ErrorKind, Problem, ReadOptions,
 };
 use clap::{Args, Subcommand};
 
@@ -59,6 +59,13 @@ pub async fn run(arguments: &StoreArguments, Arguments { command }: Arguments) -
         None => configuration.stores().collect(),
     };
     let mut code = 0;
+    if let Some(cache) = configuration.cache() {
+        let cache = match cache {
+            Cache::Dir(folder) => serde_json::to_string(&folder.to_string_lossy())?,
+            _ => "\"off\"".into(),
+        };
+        out.text(&format!("cache = {cache}\n\n")).await?;
+    }
     for (n, name) in names.into_iter().enumerate() {
         if n > 0 {
             out.text("\n").await?;

@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
+use crate::disk;
 use crate::exit;
 use crate::output::Standard;
 
@@ -68,14 +69,14 @@ struct Difference<'a> {
 pub async fn run(arguments: Arguments) -> Result<u8> {
     let Arguments { file, new, fail_on_new_access, json } = arguments;
     let mut out = Standard::open()?.and_goes_on();
-    let old = inspect(&file)?;
+    let old = inspect(&file).await?;
     let shown = Shown::of(&file, &old);
     let mut code = 0;
     match &new {
         None if json => out.json(&shown).await?,
         None => out.text(&shown.text(&old)).await?,
         Some(path) => {
-            let new = inspect(path)?;
+            let new = inspect(path).await?;
             let access: Vec<_> = new.new_access(&old).iter().map(Access::to_string).collect();
             if fail_on_new_access && !access.is_empty() {
                 code = exit::FAILURE;
@@ -96,12 +97,13 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     Ok(code)
 }
 
-fn inspect(file: &Path) -> Result<Inspection> {
+async fn inspect(file: &Path) -> Result<Inspection> {
     let backend = match file == Path::new("fs") {
         true => Backend::from_bytes("fs", Backend::fs_component()),
         false => Backend::from_file(file),
     };
-    backend.inspect().with_context(|| format!("cannot inspect `{}`", file.display()))
+    let inspected = disk::load(move || Ok(backend.inspect()?)).await;
+    inspected.with_context(|| format!("cannot inspect `{}`", file.display()))
 }
 
 impl<'a> Shown<'a> {

@@ -25,6 +25,7 @@ use crate::interrupt::Interrupt;
 /// Does what the arguments say; the exit code.
 pub async fn run(Arguments { store, command, .. }: Arguments) -> Result<u8> {
     let interrupt = Interrupt::listen().context("cannot listen for signals")?;
+    store.use_cache()?;
     match command {
         // It has something to clean up before it ends.
         Command::Put(arguments) => put::run(&store, arguments, &interrupt).await?,

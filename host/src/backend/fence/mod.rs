@@ -41,6 +41,8 @@ pub(super) struct Applicant<'a> {
     pub(super) authorities: &'a [PathBuf],
     /// It is one of this library's own, which make no links.
     pub(super) is_built_in: bool,
+    /// Where compiled code is kept.
+    pub(super) caches: &'a [PathBuf],
     pub(super) surroundings: Option<&'a Surroundings>,
 }
 
@@ -112,7 +114,7 @@ pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError
     let party = Party { owner, kind: Kind::Applicant, is_trusted: applicant.is_built_in, items };
     let mut beside = applicant.surroundings.map(party::beside).unwrap_or_default();
     if !party.is_trusted {
-        beside.extend(party::cache());
+        beside.push(party::caches(applicant.caches));
     }
     // Whoever comes at the same time is compared with this one, or this one with it.
     let mut register = register::lock();

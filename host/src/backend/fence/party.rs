@@ -8,7 +8,6 @@ use std::{io, thread};
 use super::way::Way;
 use super::{Neighbour, Surroundings, system};
 use crate::error::LoadError;
-use crate::instance::cache_dir;
 use crate::telemetry;
 
 /// How long a path of another store is looked at. A file server that is gone does not keep a store
@@ -76,12 +75,14 @@ pub(super) fn files(
     files.collect()
 }
 
-/// The folder of compiled code, which is run as it is.
-pub(super) fn cache() -> Option<Party> {
-    let path = cache_dir()?;
-    let way = system::follow(&path).ok()?;
-    let items = vec![Item { path, what: What::Protected("the cache of compiled code"), way }];
-    Some(Party { owner: "this host".into(), kind: Kind::Host, is_trusted: true, items })
+/// The folders of compiled code, which is run as it is.
+pub(super) fn caches(folders: &[PathBuf]) -> Party {
+    let what = What::Protected("the cache of compiled code");
+    let items = folders.iter().filter_map(|path| {
+        Some(Item { path: path.clone(), what, way: system::follow(path).ok()? })
+    });
+    let items = items.collect();
+    Party { owner: "this host".into(), kind: Kind::Host, is_trusted: true, items }
 }
 
 /// The configuration, and its other stores.

@@ -1,0 +1,111 @@
+//! What the system tells of the files.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+/// Files that change again within this time are looked at when that is over.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// They are looked at after this time, even where they never come to rest.
+const UNREST: Duration = Duration::from_secs(2);
+
+/// How often they are looked at where nothing tells of changes: a mount of another machine's files,
+/// the target of a link.
+pub(super) const RECHECK: Duration = Duration::from_secs(5);
+
+/// What the system tells of the files, on a thread of its own.
+#[derive(Default)]
+pub(super) struct Changes {
+    pub(super) told: Notify,
+    /// The names of the files; all else in their folders is of no interest.
+    names: Mutex<BTreeSet<OsString>>,
+}
+
+impl Changes {
+    fn take(&self, event: notify::Result<Event>) {
+        let matters = match &event {
+            Ok(event) => event.need_rescan() || self.concerns(event),
+            Err(_) => true,
+        };
+        if matters {
+            self.told.notify_one();
+        }
+    }
+
+    fn concerns(&self, event: &Event) -> bool {
+        match event.kind {
+            // That somebody reads a file, as we do, is no change.
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
+            EventKind::Access(_) => return false,
+            _ => {}
+        }
+        let names = self.names.lock().unwrap_or_else(|e| e.into_inner());
+        event.paths.iter().any(|path| path.file_name().is_some_and(|name| names.contains(name)))
+    }
+
+    /// Returns when the files have changed and come to rest, or when it is time for another look.
+    pub(super) async fn wait(&self) {
+        if timeout(RECHECK, self.told.notified()).await.is_err() {
+            return;
+        }
+        let at_last = sleep(UNREST);
+        let rest = async { while timeout(QUIET, self.told.notified()).await.is_ok() {} };
+        tokio::select! {
+            () = rest => {}
+            () = at_last => {}
+        }
+    }
+}
+
+/// The folders of the files. A file that is replaced is another one; its folder stays.
+pub(super) struct Folders {
+    changes: Arc<Changes>,
+    /// None where the system has no room for one: then there are the other looks.
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+}
+
+impl Folders {
+    pub(super) fn new(changes: Arc<Changes>) -> Self {
+        let told = Arc::clone(&changes);
+        let watcher = notify::recommended_watcher(move |event| told.take(event))
+            .inspect_err(|error| warn!(%error, "the system tells of no changes"));
+        Self { changes, watcher: watcher.ok(), watched: BTreeSet::new() }
+    }
+
+    /// Watches the folders of these files and no others; whether any is new.
+    pub(super) fn watch(&mut self, files: &[PathBuf]) -> bool {
+        let names = files.iter().filter_map(|file| file.file_name()).map(ToOwned::to_owned);
+        *self.changes.names.lock().unwrap_or_else(|e| e.into_inner()) = names.collect();
+        let Some(watcher) = &mut self.watcher else { return false };
+        let folders: BTreeSet<_> = files.iter().filter_map(|file| folder(file)).collect();
+        for folder in self.watched.difference(&folders) {
+            // It may be gone.
+            let _ = watcher.unwatch(folder);
+        }
+        let mut watched = BTreeSet::new();
+        // Again and again: one that was removed and made again is another one.
+        for folder in folders {
+            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(watched.insert(folder)),
+                Err(error) => debug!(%error, "the system does not watch a folder"),
+            }
+        }
+        let is_new = !watched.is_subset(&self.watched);
+        self.watched = watched;
+        is_new
+    }
+}
+
+fn folder(file: &Path) -> Option<PathBuf> {
+    Some(std::path::absolute(file).ok()?.parent()?.to_owned())
+}

@@ -1,0 +1,174 @@
+//! Swapping in what the files name, when it has proved itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::Shared;
+use super::changes::RECHECK;
+use super::look::{Found, Looks};
+use crate::budget::in_background;
+use crate::error::{Error, ErrorKind, LoadError};
+use crate::swap::Serving;
+use crate::{Backend, LoadedBackend, SwapOptions};
+
+/// The longest pause before a backend that was refused is tried again.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// The same where trying it costs what it may take.
+const COSTLY: Duration = Duration::from_secs(10 * 60);
+
+pub(super) struct Watching {
+    looks: Looks,
+    options: SwapOptions,
+    serving: Arc<Serving>,
+    /// What the watch has opened or swapped in last.
+    served: Found,
+    refused: Option<Refused>,
+    /// Shared with a look at the directories that is under way.
+    looking: Arc<()>,
+    shared: Arc<Shared>,
+}
+
+/// What could not be opened.
+struct Refused {
+    found: Found,
+    /// After which it is tried again; none where that cannot help.
+    pause: Option<Duration>,
+    since: Instant,
+}
+
+impl Watching {
+    pub(super) fn new(
+        looks: Looks,
+        options: SwapOptions,
+        serving: Arc<Serving>,
+        served: Found,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self { looks, options, serving, served, refused: None, looking: Arc::default(), shared }
+    }
+
+    pub(super) async fn run(mut self) {
+        let changes = Arc::clone(&self.looks.changes);
+        loop {
+            match self.looks.look().await {
+                Ok((found, backend)) => self.consider(found, backend).await,
+                Err(error) => self.refuse(error),
+            }
+            self.look_at_directories();
+            self.shared.state().status.checks += 1;
+            changes.wait().await;
+        }
+    }
+
+    /// Looks whether the paths of the directories still name those that are open. Nobody waits for
+    /// it, and where it hangs there is no second one.
+    fn look_at_directories(&self) {
+        if Arc::strong_count(&self.looking) > 1 {
+            return;
+        }
+        let (backend, looking) = (self.serving.backend(), Arc::clone(&self.looking));
+        in_background(move || {
+            backend.pool.preopens().look();
+            drop(looking);
+        });
+    }
+
+    async fn consider(&mut self, found: Found, backend: Backend) {
+        if found == self.served {
+            self.refused = None;
+            self.shared.state().status.last_error = None;
+            return;
+        }
+        let refused = self.refused.take_if(|refused| {
+            refused.found != found || !refused.found.is_beside(&found) || refused.is_due()
+        });
+        if self.refused.is_some() {
+            return;
+        }
+        match backend.load_successor().await {
+            Ok(backend) => {
+                // What was being written while it was tried is tried again when it is whole.
+                match self.looks.look().await {
+                    Ok((still, _)) if still == found => self.serve(found, backend),
+                    _ => self.looks.changes.told.notify_one(),
+                }
+            }
+            Err(error) => {
+                let before = refused.filter(|refused| refused.found == found);
+                let pause = pause(error.kind(), before.and_then(|refused| refused.pause));
+                self.refuse(error);
+                self.refused = Some(Refused { found, pause, since: Instant::now() });
+            }
+        }
+    }
+
+    fn serve(&mut self, found: Found, backend: LoadedBackend) {
+        let mut state = self.shared.state();
+        if state.is_over {
+            return;
+        }
+        self.serving.exchange(backend, self.options);
+        state.status.swaps += 1;
+        state.status.last_error = None;
+        drop(state);
+        self.served = found;
+        let (store, file) = (&*self.looks.place.store, self.looks.place.file.display());
+        info!(store, file = %file, "the store follows its configuration");
+    }
+
+    /// The old backend goes on to serve.
+    fn refuse(&self, error: Error) {
+        let last = self.shared.state().status.last_error.replace(Arc::new(error));
+        let state = self.shared.state();
+        let Some(error) = &state.status.last_error else { return };
+        let cause = causes(error);
+        // Once for each reason, however often it is looked at.
+        if last.is_none_or(|last| causes(&last) != cause) {
+            let store = &*self.looks.place.store;
+            warn!(store, cause, "the old backend goes on to serve: the new one was refused");
+        }
+    }
+}
+
+impl Refused {
+    fn is_due(&self) -> bool {
+        self.pause.is_some_and(|pause| self.since.elapsed() >= pause)
+    }
+}
+
+/// How long what was refused for this reason is left alone, after a pause of `before`.
+fn pause(why: &ErrorKind, before: Option<Duration>) -> Option<Duration> {
+    match why {
+        // The machine may have been busy, or short of memory.
+        ErrorKind::Load(LoadError::Limit { name: "time", .. } | LoadError::Compiler(_)) => {
+            Some(COSTLY)
+        }
+        // The same component is refused again.
+        ErrorKind::Load(
+            LoadError::NotAComponent(_)
+            | LoadError::MissingExport { .. }
+            | LoadError::WrongInterface { .. }
+            | LoadError::UnexpectedImports(_)
+            | LoadError::Invalid(_)
+            | LoadError::Limit { .. }
+            | LoadError::WrongDigest { .. },
+        ) => None,
+        kind if kind.is_fault() => Some(COSTLY),
+        // A directory may be there then.
+        _ => Some(before.map_or(RECHECK, |before| (before * 2).min(RETRY))),
+    }
+}
+
+fn causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    text
+}

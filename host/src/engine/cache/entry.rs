@@ -1,0 +1,46 @@
+//! The bytes of an entry: what it is for, and a digest of it all.
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::profile::Profile;
+
+/// Names the format, and its version.
+const MAGIC: &[u8; 16] = b"artifact code 1\n";
+
+const DIGEST: usize = 32;
+const HEAD: usize = MAGIC.len() + 2 * DIGEST + Profile::BYTES + DIGEST;
+
+/// What an entry is for: the component, and the engine that compiled it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Id {
+    /// The component's SHA-256.
+    pub(in crate::engine) component: [u8; 32],
+    /// A digest of all that the engine's code depends on.
+    pub(in crate::engine) engine: [u8; 32],
+}
+
+/// What stands before the code in an entry.
+pub(super) fn head(id: &Id, profile: &Profile, code: &[u8]) -> Vec<u8> {
+    let mut head = Vec::with_capacity(HEAD);
+    head.extend(MAGIC);
+    head.extend(id.component);
+    head.extend(id.engine);
+    head.extend(profile.to_bytes());
+    head.extend(digest(&head, code));
+    head
+}
+
+/// The code in an entry, where the entry is for `id` and was not changed since it was written.
+pub(super) fn open<'e>(entry: &'e [u8], id: &Id) -> Option<(Profile, &'e [u8])> {
+    let (head, code) = entry.split_at_checked(HEAD)?;
+    let (stated, found) = head.split_at(HEAD - DIGEST);
+    if digest(stated, code) != found {
+        return None;
+    }
+    let stated = stated.strip_prefix(MAGIC)?.strip_prefix(&id.component)?;
+    Some((Profile::from_bytes(stated.strip_prefix(&id.engine)?)?, code))
+}
+
+fn digest(head: &[u8], code: &[u8]) -> [u8; DIGEST] {
+    Sha256::new().chain_update(head).chain_update(code).finalize().into()
+}

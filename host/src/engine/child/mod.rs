@@ -1,0 +1,106 @@
+//! Compiling in a process of its own, which is this program once more: a compiler that takes too
+//! long or too much is ended with it.
+//!
+//! The parent writes a request to the child's standard input, and reads the answer from its
+//! standard output. Whatever else the child says there, on its standard error too, is why it died.
+
+mod parent;
+mod serve;
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+pub(super) use parent::compile;
+
+/// What the child is started with. Nobody else should.
+const ARGUMENT: &str = "--artifact-store-compile-a-component";
+
+/// What an answer begins with; a message of a program does not.
+const MAGIC: [u8; 8] = *b"\0answer\n";
+
+static IS_ENABLED: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn is_enabled() -> bool {
+    IS_ENABLED.load(Ordering::Relaxed)
+}
+
+/// In the child this does not return. A program that calls it can be the child.
+pub(super) fn enable() {
+    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(ARGUMENT)) {
+        serve::serve();
+    }
+    IS_ENABLED.store(true, Ordering::Relaxed);
+}
+
+/// What is to be compiled, and within which limits.
+struct Request {
+    /// Bytes of memory.
+    memory: u64,
+    /// Processor time, of all threads together.
+    time: Duration,
+    /// The number of bytes of the component, which follow.
+    size: u64,
+}
+
+impl Request {
+    fn write(&self, mut to: impl Write) -> io::Result<()> {
+        for number in [self.memory, self.time.as_secs(), self.size] {
+            to.write_all(&number.to_le_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn read(mut from: impl Read) -> io::Result<Self> {
+        let mut number = || read_number(&mut from);
+        let (memory, time, size) = (number()?, number()?, number()?);
+        Ok(Self { memory, time: Duration::from_secs(time), size })
+    }
+}
+
+/// How compiling ended.
+#[derive(Clone, Copy)]
+enum Outcome {
+    /// What follows is code.
+    Compiled,
+    /// What follows is a text that says why there is none.
+    Invalid,
+}
+
+/// What an answer begins with.
+struct Head {
+    /// The digest that names the child's engine.
+    key: [u8; 32],
+    outcome: Outcome,
+    /// The number of bytes that follow.
+    size: u64,
+}
+
+impl Head {
+    fn write(&self, mut to: impl Write) -> io::Result<()> {
+        to.write_all(&MAGIC)?;
+        to.write_all(&self.key)?;
+        to.write_all(&[self.outcome as u8])?;
+        to.write_all(&self.size.to_le_bytes())
+    }
+
+    /// What comes after [`MAGIC`].
+    fn read(mut from: impl Read) -> io::Result<Self> {
+        let (mut key, mut outcome) = ([0; 32], [0]);
+        from.read_exact(&mut key)?;
+        from.read_exact(&mut outcome)?;
+        let outcome = match outcome {
+            [0] => Outcome::Compiled,
+            [1] => Outcome::Invalid,
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        };
+        Ok(Self { key, outcome, size: read_number(from)? })
+    }
+}
+
+fn read_number(mut from: impl Read) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    from.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}

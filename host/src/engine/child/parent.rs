@@ -1,0 +1,158 @@
+//! The parent's half: it starts the child, hands it the component, and takes what comes back within
+//! the limits.
+
+use std::io::{self, PipeReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{ARGUMENT, Head, MAGIC, Outcome, Request};
+use crate::engine::LoadLimits;
+use crate::error::{ErrorKind, LoadError};
+
+/// How many components are compiled at once, of all backends of the process: each may take the
+/// memory of its limit. Others wait, within their own time.
+const AT_ONCE: usize = 4;
+
+/// How much of what a child says at its end is read.
+const TEXT: u64 = 4096;
+
+/// What Rust's standard library says where there is no memory.
+const NO_MEMORY: &str = "memory allocation of";
+
+/// Compiles the component in a child whose engine has to have this key.
+pub(in crate::engine) fn compile(
+    component: &[u8],
+    key: &[u8; 32],
+    limits: &LoadLimits,
+) -> Result<Vec<u8>, ErrorKind> {
+    let begun = Instant::now();
+    let _turn = Turn::take(limits.time).ok_or_else(|| LoadLimits::too_slow(limits.time))?;
+    let cannot = |error: io::Error| {
+        let text = format!("the process that compiles the component cannot be started: {error}");
+        ErrorKind::Unavailable(text)
+    };
+    let threads = thread::available_parallelism().map_or(1, |threads| threads.get().min(8));
+    let (mut child, stdin, output) = start(threads).map_err(cannot)?;
+    // Its threads share the time; one second is for the start.
+    let time = limits.time.saturating_mul(u32::try_from(threads).unwrap_or(1));
+    let time = time.saturating_add(Duration::from_secs(1));
+    let request = Request { memory: limits.memory, time, size: component.len() as u64 };
+    let answer = thread::scope(|scope| {
+        let (sender, receiver) = channel();
+        let feed = || request.write(&stdin).and_then(|()| (&stdin).write_all(component));
+        let read = move || {
+            let answer = read(output, key, limits.memory);
+            sender.send(answer.unwrap_or_else(|error| Answer::None(error.to_string())))
+        };
+        let spawn = || -> io::Result<()> {
+            thread::Builder::new().spawn_scoped(scope, feed)?;
+            thread::Builder::new().spawn_scoped(scope, read)?;
+            Ok(())
+        };
+        let answer =
+            spawn().map(|()| receiver.recv_timeout(limits.time.saturating_sub(begun.elapsed())));
+        // It has nothing more to say, or is not to go on; the threads end with their pipes.
+        let _ = child.kill();
+        answer
+    });
+    let status = child.wait().map_err(cannot)?;
+    match answer.map_err(cannot)? {
+        Ok(Answer::Code(code)) => Ok(code),
+        Ok(Answer::Invalid(text)) => Err(LoadError::Invalid(text.into()).into()),
+        Ok(Answer::None(text)) => Err(died(&text, &status, limits).into()),
+        Err(RecvTimeoutError::Timeout) => Err(LoadLimits::too_slow(limits.time).into()),
+        // Only where reading panicked.
+        Err(RecvTimeoutError::Disconnected) => Err(died("", &status, limits).into()),
+    }
+}
+
+fn start(threads: usize) -> io::Result<(Child, ChildStdin, PipeReader)> {
+    let (output, child_end) = io::pipe()?;
+    let mut command = Command::new(program()?);
+    command.arg(ARGUMENT).env_clear();
+    // Nothing of this process but how many threads are worth their memory.
+    command.env("RAYON_NUM_THREADS", threads.to_string());
+    command.stdin(Stdio::piped()).stdout(child_end.try_clone()?).stderr(child_end);
+    let mut child = command.spawn()?;
+    let stdin = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    Ok((child, stdin, output))
+}
+
+/// This program, also where its file has been replaced or removed since it was started.
+fn program() -> io::Result<PathBuf> {
+    let linux = Path::new("/proc/self/exe");
+    if cfg!(target_os = "linux") && linux.exists() {
+        return Ok(linux.to_owned());
+    }
+    std::env::current_exe()
+}
+
+enum Answer {
+    Code(Vec<u8>),
+    Invalid(String),
+    /// It died; what it said.
+    None(String),
+}
+
+/// Code takes no more bytes than the compiler had.
+fn read(mut from: PipeReader, key: &[u8; 32], most: u64) -> io::Result<Answer> {
+    let mut begin = Vec::new();
+    from.by_ref().take(MAGIC.len() as u64).read_to_end(&mut begin)?;
+    if begin != MAGIC {
+        from.take(TEXT).read_to_end(&mut begin)?;
+        return Ok(Answer::None(String::from_utf8_lossy(&begin).into_owned()));
+    }
+    let head = Head::read(&mut from)?;
+    if head.key != *key {
+        return Ok(Answer::None("it is another version of this program".into()));
+    }
+    let most = match head.outcome {
+        Outcome::Compiled => most,
+        Outcome::Invalid => TEXT,
+    };
+    let mut answer = Vec::new();
+    from.take(head.size.min(most)).read_to_end(&mut answer)?;
+    Ok(match head.outcome {
+        Outcome::Compiled if answer.len() as u64 == head.size => Answer::Code(answer),
+        Outcome::Compiled => Answer::None("its answer is cut, or too long".into()),
+        Outcome::Invalid => Answer::Invalid(String::from_utf8_lossy(&answer).into_owned()),
+    })
+}
+
+/// Why the child has died, from what it said and how it ended.
+fn died(text: &str, status: &ExitStatus, limits: &LoadLimits) -> LoadError {
+    if text.contains(NO_MEMORY) {
+        let limit = limits.memory;
+        return LoadError::Limit { name: "memory", limit, found: None, unit: "bytes of memory" };
+    }
+    let said = text.lines().map(str::trim).find(|line| !line.is_empty());
+    LoadError::Compiler(said.map_or_else(|| status.to_string(), str::to_owned))
+}
+
+/// The right to have a child.
+struct Turn;
+
+static FREE: Mutex<usize> = Mutex::new(AT_ONCE);
+static GIVEN_BACK: Condvar = Condvar::new();
+
+impl Turn {
+    /// None where there was none within `time`.
+    fn take(time: Duration) -> Option<Self> {
+        let free = FREE.lock().unwrap_or_else(|e| e.into_inner());
+        let waited = GIVEN_BACK.wait_timeout_while(free, time, |free| *free == 0);
+        let (mut free, _) = waited.unwrap_or_else(|e| e.into_inner());
+        *free = free.checked_sub(1)?;
+        Some(Self)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *FREE.lock().unwrap_or_else(|e| e.into_inner()) += 1;
+        GIVEN_BACK.notify_one();
+    }
+}

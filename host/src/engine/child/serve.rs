@@ -1,0 +1,112 @@
+//! The child's half: it limits itself before it reads the component, and ends with its parent.
+
+use std::io::{self, Read, Write};
+use std::process::{abort, exit};
+
+use super::{Head, Outcome, Request};
+use crate::budget::{have_threads_to_compile, is_short_of_addresses};
+use crate::engine::cache::Cache;
+use crate::engine::{Compile, EngineBuilder, Settings};
+
+/// Answers one request.
+pub(super) fn serve() -> ! {
+    // Its parent sees that there is no answer, and why, where there is somebody to tell.
+    match answer() {
+        Ok(()) => exit(0),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{error}");
+            exit(1)
+        }
+    }
+}
+
+fn answer() -> io::Result<()> {
+    close_inherited();
+    let mut stdin = io::stdin().lock();
+    let request = Request::read(&mut stdin)?;
+    // The engine is to be the parent's, whose limits these are.
+    is_short_of_addresses();
+    limit(&request)?;
+    let mut component = Vec::new();
+    stdin.by_ref().take(request.size).read_to_end(&mut component)?;
+    drop(stdin);
+    if component.len() as u64 != request.size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    // Nothing more comes: what ends here is the parent.
+    std::thread::Builder::new().spawn(|| {
+        let _ = io::stdin().lock().read(&mut [0]);
+        abort()
+    })?;
+    let settings = Settings { cache: Cache::Off, compile: Compile::InProcess };
+    let engine = EngineBuilder(settings).build().map_err(io::Error::other)?;
+    have_threads_to_compile().map_err(|kind| io::Error::other(kind.to_string()))?;
+    let (outcome, answer) = match engine.compile_here(&component) {
+        Ok(code) => (Outcome::Compiled, code),
+        Err(error) => (Outcome::Invalid, reason(&error).into_bytes()),
+    };
+    let head = Head { key: engine.key(), outcome, size: answer.len() as u64 };
+    let mut stdout = io::stdout().lock();
+    head.write(&mut stdout)?;
+    stdout.write_all(&answer)?;
+    stdout.flush()
+}
+
+/// Why a component is invalid: the causes of the error, without its own sentence, which the parent
+/// says.
+fn reason(error: &crate::LoadError) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// A compiler needs none but the standard ones.
+#[cfg(unix)]
+fn close_inherited() {
+    use std::os::fd::{BorrowedFd, RawFd};
+    let folder = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    let Ok(open) = std::fs::read_dir(folder) else { return };
+    let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    for number in numbers.collect::<Vec<RawFd>>() {
+        // SAFETY: this process has only begun, does nothing else meanwhile, and never uses one that
+        // it has not opened itself after this.
+        unsafe {
+            // That of the folder itself is closed by now.
+            let is_open = rustix::io::fcntl_getfd(BorrowedFd::borrow_raw(number)).is_ok();
+            if number > 2 && is_open {
+                rustix::io::close(number);
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn close_inherited() {}
+
+#[cfg(unix)]
+fn limit(request: &Request) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let at_most = |resource, limit: u64| {
+        // Only the system's administrator could raise what is lower.
+        let limit = Some(getrlimit(resource).maximum.map_or(limit, |maximum| limit.min(maximum)));
+        setrlimit(resource, Rlimit { current: limit, maximum: limit })
+    };
+    #[cfg(target_os = "linux")]
+    {
+        // Where the machine itself has too little memory, this process is the one to end.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    }
+    at_most(Resource::Data, request.memory)?;
+    // Addresses are reserved for stacks and the allocator that are never used.
+    at_most(Resource::As, request.memory.saturating_mul(2).saturating_add(1 << 30))?;
+    at_most(Resource::Cpu, request.time.as_secs().max(1))?;
+    // It writes no files, and leaves none when it is ended.
+    at_most(Resource::Core, 0)?;
+    at_most(Resource::Fsize, 0)?;
+    Ok(())
+}
+
+/// The parent ends it when its time is over; its memory is the system's to limit.
+#[cfg(not(unix))]
+fn limit(_: &Request) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! What the backends of a process share: wasmtime's engine, the cache of compiled code, and the
+//! way in which components are compiled. All that loads a component goes through here.
+
+mod cache;
+mod child;
+mod compile;
+mod instances;
+mod limits;
+mod profile;
+mod structure;
+mod work;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::time::MissedTickBehavior;
+
+pub use cache::Cache;
+use cache::Entries;
+pub use compile::Compile;
+pub(crate) use compile::Source;
+pub use limits::LoadLimits;
+
+use crate::budget::{make_do, spawn};
+use crate::error::LoadError;
+
+/// How often running WebAssembly looks at its deadline.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+static OF_PROCESS: OnceLock<Engine> = OnceLock::new();
+
+/// What backends share: the engine that runs them, the [cache](Cache) of compiled code, and the
+/// [way](Compile) in which components are compiled. A clone is the same engine.
+///
+/// A backend that names none has that of the process, which is built with the default settings when
+/// it is first used.
+///
+/// ```
+/// use artifact_store::{Backend, Cache, Engine, blocking::ArtifactStore};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let engine = Engine::builder().cache(Cache::Off).build()?;
+/// let store = ArtifactStore::open(Backend::fs(dir.path()).engine(&engine))?;
+/// store.put("k", "v")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Engine(Arc<Shared>);
+
+struct Shared {
+    settings: Settings,
+    wasmtime: wasmtime::Engine,
+    /// A digest of all that its code depends on.
+    key: [u8; 32],
+    entries: Option<Entries>,
+    is_ticking: AtomicBool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Settings {
+    cache: Cache,
+    compile: Compile,
+}
+
+impl Engine {
+    /// Settings to build an engine from.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// Lets this program be the process that compiles components: the first line of `main`.
+    ///
+    /// Components that are not built in are compiled in a process of their own then, within
+    /// [`LoadLimits::time`] and [`LoadLimits::memory`]. That process is this program, started anew
+    /// with an argument of this library's; in it this function compiles and does not return, so that
+    /// nothing of `main` before it should matter. Everywhere else it returns at once.
+    ///
+    /// ```
+    /// artifact_store::Engine::compile_in_child();
+    /// // All else of `main`.
+    /// ```
+    pub fn compile_in_child() {
+        child::enable();
+    }
+
+    /// Makes this the engine of the process: that of all backends that name none.
+    ///
+    /// # Errors
+    ///
+    /// The engine itself, where the process has one already: by this function, or since a backend
+    /// was loaded that names none.
+    ///
+    /// ```
+    /// use artifact_store::{Cache, Engine};
+    ///
+    /// let engine = Engine::builder().cache(Cache::Off).build()?;
+    /// engine.use_by_default().expect("nothing was loaded yet");
+    /// # Ok::<(), artifact_store::LoadError>(())
+    /// ```
+    pub fn use_by_default(self) -> Result<(), Self> {
+        OF_PROCESS.set(self)
+    }
+
+    /// That of the process, for all who name none.
+    pub(crate) fn of_process() -> Result<Self, LoadError> {
+        if let Some(engine) = OF_PROCESS.get() {
+            return Ok(engine.clone());
+        }
+        let made = Self::builder().build()?;
+        Ok(OF_PROCESS.get_or_init(|| made).clone())
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.0.wasmtime
+    }
+
+    /// The folder of the cache. Whoever can write there runs code as this user, so that no backend
+    /// should be granted it: also where the cache is off or not used, since another process of this
+    /// user may use it. None where the user has no folder for such things.
+    #[must_use]
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        self.0.settings.cache.folder()
+    }
+
+    /// That folder, and the one that other programs of this user take by default.
+    pub(crate) fn cache_dirs(&self) -> Vec<PathBuf> {
+        let by_default = Cache::Default.folder().filter(|it| Some(it) != self.cache_dir().as_ref());
+        self.cache_dir().into_iter().chain(by_default).collect()
+    }
+
+    /// Lets the time of calls run. There has to be a runtime.
+    pub(crate) fn tick(&self) {
+        if self.0.is_ticking.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let engine = self.wasmtime().weak();
+        drop(spawn(async move {
+            let mut interval = tokio::time::interval(TICK);
+            // Where the machine was too busy to tick, nobody has computed all that time.
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            // Nobody runs any more when the engine is gone.
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                interval.tick().await;
+            }
+        }));
+    }
+
+    fn key(&self) -> [u8; 32] {
+        self.0.key
+    }
+
+    fn entries(&self) -> Option<&Entries> {
+        self.0.entries.as_ref()
+    }
+
+    fn compiles_in_child(&self) -> bool {
+        match self.0.settings.compile {
+            Compile::Auto => child::is_enabled(),
+            Compile::ChildProcess => true,
+            Compile::InProcess => false,
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { cache, compile } = &self.0.settings;
+        f.debug_struct("Engine").field("cache", cache).field("compile", compile).finish()
+    }
+}
+
+/// Clones are equal, and so are engines that were built with the same settings.
+impl PartialEq for Engine {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.settings == other.0.settings
+    }
+}
+
+impl Eq for Engine {}
+
+/// The settings of an [`Engine`]. Made by [`Engine::builder`].
+///
+/// ```
+/// use artifact_store::{Cache, Compile, Engine};
+///
+/// let engine = Engine::builder().cache(Cache::Off).compile(Compile::InProcess).build()?;
+/// # let _ = engine;
+/// # Ok::<(), artifact_store::LoadError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineBuilder(Settings);
+
+impl EngineBuilder {
+    /// Where compiled code is kept for the next start. Default: [`Cache::Default`].
+    #[must_use]
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.0.cache = cache;
+        self
+    }
+
+    /// Where components are compiled. Default: [`Compile::Auto`].
+    #[must_use]
+    pub fn compile(mut self, compile: Compile) -> Self {
+        self.0.compile = compile;
+        self
+    }
+
+    /// Builds the engine. One that is in use and has the same settings is that engine, since a
+    /// second one would keep its memory apart for nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Engine`] where the machine cannot run compiled WebAssembly, or the program
+    /// cannot compile in a process of its own and [has to](Compile::ChildProcess).
+    pub fn build(self) -> Result<Engine, LoadError> {
+        static IN_USE: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+        let Self(mut settings) = self;
+        if let Cache::Dir(folder) = &mut settings.cache {
+            *folder = std::path::absolute(&*folder).map_err(|e| LoadError::Engine(e.into()))?;
+        }
+        if settings.compile == Compile::ChildProcess && !child::is_enabled() {
+            let why = "`Engine::compile_in_child` was not called at the start of the program";
+            return Err(LoadError::Engine(why.into()));
+        }
+        let mut in_use = IN_USE.lock().unwrap_or_else(|e| e.into_inner());
+        in_use.retain(|engine| engine.strong_count() > 0);
+        let same = in_use.iter().filter_map(Weak::upgrade).find(|it| it.settings == settings);
+        if let Some(engine) = same {
+            return Ok(Engine(engine));
+        }
+        let wasmtime = wasmtime().map_err(|e| LoadError::Engine(e.into()))?;
+        let key = key(&wasmtime);
+        let entries = Entries::open(&settings.cache);
+        let is_ticking = AtomicBool::new(false);
+        let engine = Arc::new(Shared { settings, wasmtime, key, entries, is_ticking });
+        in_use.push(Arc::downgrade(&engine));
+        Ok(Engine(engine))
+    }
+}
+
+/// Whether what is in the component is within these limits. Nothing that recurses or computes has
+/// seen it by then.
+pub(crate) fn check(bytes: &[u8], limits: &LoadLimits) -> Result<(), LoadError> {
+    structure::profile(bytes, limits).map(drop)
+}
+
+/// wasmtime's engine, the same in each process of this program.
+fn wasmtime() -> wasmtime::Result<wasmtime::Engine> {
+    let mut config = wasmtime::Config::new();
+    config.epoch_interruption(true);
+    config.wasm_component_model_async(true);
+    make_do(&mut config);
+    wasmtime::Engine::new(&config)
+}
+
+/// A digest of all that the engine's code depends on: the version of wasmtime, the processor, the
+/// settings of the compiler.
+fn key(engine: &wasmtime::Engine) -> [u8; 32] {
+    let mut digest = Digesting(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut digest);
+    digest.0.finalize().into()
+}
+
+/// All that is hashed, as a digest that is the same in each process.
+struct Digesting(Sha256);
+
+impl Hasher for Digesting {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest: [u8; 32] = self.0.clone().finalize().into();
+        digest.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+}
