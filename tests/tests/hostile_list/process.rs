@@ -96,6 +96,7 @@ impl Host {
         let outcomes = act();
         let took = begun.elapsed();
         let (neighbour, trouble) = self.health.end_one();
+        let healthy = begun.elapsed();
         let slack = Usage::slack(at_once);
         let patience = Instant::now() + SETTLING;
         let mut after = Usage::now();
@@ -104,6 +105,10 @@ impl Host {
             after = Usage::now();
         }
         let (panics, log) = self.watch.end_one();
+        eprintln!(
+            "  {took:?} {healthy:?} {:?} {neighbour:?} {before:?} {after:?}",
+            begun.elapsed()
+        );
         Observed {
             outcomes,
             took,

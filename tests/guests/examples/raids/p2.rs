@@ -8,6 +8,7 @@ use wasip2::filesystem::types::{
     Advice, Descriptor, DescriptorFlags, ErrorCode, NewTimestamp, OpenFlags, PathFlags,
 };
 use wasip2::io::poll;
+use wasip2::io::streams::InputStream;
 use wasip2::random::{insecure, random};
 use wasip2::sockets::network::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
 use wasip2::sockets::{instance_network, ip_name_lookup, tcp_create_socket, udp_create_socket};
@@ -26,6 +27,12 @@ fn file(flags: DescriptorFlags) -> Result<Descriptor, String> {
 fn open(path: &str, how: OpenFlags, flags: DescriptorFlags) -> Result<Descriptor, ErrorCode> {
     let (root, _) = get_directories().remove(0);
     root.open_at(PathFlags::SYMLINK_FOLLOW, path, how, flags)
+}
+
+fn holes() -> Result<InputStream, String> {
+    let file = file(READ | WRITE)?;
+    file.set_size(1 << 43).map_err(|code| format!("{code:?}"))?;
+    file.read_via_stream(0).map_err(|code| format!("{code:?}"))
 }
 
 const READ: DescriptorFlags = DescriptorFlags::READ;
@@ -78,6 +85,9 @@ pub fn raid(word: &str) -> Done {
             let from = file(READ)?.read_via_stream(0).map_err(|code| format!("{code:?}"))?;
             done(stdout::get_stdout().blocking_splice(&from, u64::MAX))
         }
+        // Nothing but zeroes, and days of them.
+        "skip-holes" => done(holes()?.blocking_skip(u64::MAX)),
+        "splice-holes" => done(stdout::get_stdout().blocking_splice(&holes()?, u64::MAX)),
         "exit" => {
             exit::exit(Err(()));
             Ok("still here".into())

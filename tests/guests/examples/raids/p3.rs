@@ -42,10 +42,8 @@ fn text<E: std::fmt::Debug>(error: E) -> String {
 
 pub async fn raid(word: &str) -> Done {
     match word {
-        "random" => Ok(random::get_random_bytes(u64::MAX).len().min(1).to_string()),
-        "insecure-random" => {
-            Ok(insecure::get_insecure_random_bytes(u64::MAX).len().min(1).to_string())
-        }
+        "random" => Ok(random::get_random_bytes(u64::MAX).len().to_string()),
+        "insecure-random" => Ok(insecure::get_insecure_random_bytes(u64::MAX).len().to_string()),
         "end-of-time" => {
             monotonic_clock::wait_until(u64::MAX).await;
             Ok("the end".into())
@@ -83,6 +81,17 @@ pub async fn raid(word: &str) -> Done {
             let file = file(READ | WRITE).await?;
             let (bytes, _ended) = file.read_via_stream(0);
             done(file.append_via_stream(bytes).await)
+        }
+        // Nothing but zeroes, and days of them.
+        "holes-to-output" => {
+            let file = file(READ | WRITE).await?;
+            file.set_size(1 << 43).await.map_err(text)?;
+            done(stdout::write_via_stream(file.read_via_stream(0).0).await)
+        }
+        "holes-to-file" => {
+            let file = file(READ | WRITE).await?;
+            file.set_size(1 << 43).await.map_err(text)?;
+            done(file.write_via_stream(file.read_via_stream(0).0, 0).await)
         }
         "exit" => {
             exit::exit(Ok(()));

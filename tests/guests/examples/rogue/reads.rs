@@ -65,7 +65,10 @@ impl streams::Guest for Rogue {
         wit_bindgen::spawn_local(async move {
             let mut report = Some(report);
             match key.as_str() {
-                "over-and-over" => while writer.write_all(DATA.to_vec()).await.is_empty() {},
+                "over-and-over" => {
+                    while writer.write_all(DATA.to_vec()).await.is_empty() {}
+                    return;
+                }
                 "report-first" => {
                     if let Some(report) = report.take() {
                         wit_bindgen::spawn_local(async { drop(report.write(Ok(())).await) });
