@@ -27,7 +27,7 @@ pub fn runtime() -> &'static Runtime {
 }
 
 fn limits() -> Limits {
-    let time = Duration::from_millis(300);
+    let time = Duration::from_millis(200);
     Limits { call_timeout: time, memory: 64 << 20, buffer: 16 << 20, ..Limits::default() }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::vitals::{Log, Usage};
 
-/// The longest that one behaviour may take, by way of both APIs; the limit of a call is 300 ms.
+/// The longest that one behaviour may take, by way of both APIs; the limit of a call is 200 ms.
 const CALL: Duration = Duration::from_secs(20);
 
 /// The longest that a call of the healthy store may take.
