@@ -15,7 +15,7 @@ use crate::list::{Behaviour, Verb, bare_code};
 use crate::place::Place;
 
 /// So many items of a listing are enough.
-const ITEMS: usize = 10_000;
+const ITEMS: usize = 1000;
 
 /// Where the calls of the async API wait.
 pub fn runtime() -> &'static Runtime {

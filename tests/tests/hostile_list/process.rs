@@ -22,15 +22,19 @@ pub const OTHER: &str = "ARTIFACT_STORE_TEST_OTHER";
 pub const BEGINS: &str = "begins ";
 pub const HARMED: &str = "HARMED ";
 
-/// How long files and threads may take to be given back.
-const SETTLING: Duration = Duration::from_secs(20);
-
 pub fn run(which: &str) {
     let watch = Watch::begin();
     let place = Arc::new(Place::new());
     let health = Health::begin(&place);
     let stores = Stores::new(Arc::clone(&place));
-    let mut host = Host { watch, place, health, stores, first: Usage::now() };
+    let mut host = Host {
+        watch,
+        place,
+        health,
+        stores,
+        first: Usage::now(),
+        settling: Duration::from_secs(20),
+    };
     match which {
         "list" => {
             let all = list::all();
@@ -42,9 +46,13 @@ pub fn run(which: &str) {
             for behaviour in &all {
                 host.suffer(behaviour);
             }
+            host.rest();
         }
         "harms" => {
+            // Nothing of it is given back ever.
+            host.settling = Duration::from_secs(1);
             for harm in sabotage::all() {
+                println!("{BEGINS}{}", harm.name);
                 host.say(harm.name, &host.observe(1, || (harm.act)(&host.place)), harm.allowed);
             }
         }
@@ -66,6 +74,8 @@ struct Host {
     health: Health,
     stores: Stores,
     first: Usage,
+    /// How long files and threads may take to be given back.
+    settling: Duration,
 }
 
 impl Host {
@@ -78,8 +88,11 @@ impl Host {
         let mut observed = observe();
         // On a busy machine not each call makes it in so short a time.
         for _ in 0..4 {
-            let is_late = observed.outcomes.iter().any(|outcome| outcome == "timeout");
-            if is_late && !behaviour.allows("timeout") {
+            let is_late = |outcome: &String| {
+                matches!(&**outcome, "timeout" | "unavailable") && !behaviour.allows(outcome)
+            };
+            if observed.outcomes.iter().any(is_late) {
+                std::thread::sleep(Duration::from_secs(1));
                 observed = observe();
             }
         }
@@ -96,19 +109,14 @@ impl Host {
         let outcomes = act();
         let took = begun.elapsed();
         let (neighbour, trouble) = self.health.end_one();
-        let healthy = begun.elapsed();
         let slack = Usage::slack(at_once);
-        let patience = Instant::now() + SETTLING;
+        let patience = Instant::now() + self.settling;
         let mut after = Usage::now();
         while !after.is_like(&before, slack) && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(20));
             after = Usage::now();
         }
         let (panics, log) = self.watch.end_one();
-        eprintln!(
-            "  {took:?} {healthy:?} {:?} {neighbour:?} {before:?} {after:?}",
-            begun.elapsed()
-        );
         Observed {
             outcomes,
             took,
@@ -124,13 +132,28 @@ impl Host {
         }
     }
 
+    /// What is left when nobody has called any hostile store for a while.
+    fn rest(&self) {
+        println!("{BEGINS}the rest after all");
+        let slack = Usage::slack(1);
+        let patience = Instant::now() + self.settling;
+        while !Usage::now().is_like(&self.first, slack) && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let (first, last) = (self.first, Usage::now());
+        if !last.is_like(&first, slack) {
+            println!("{HARMED}the rest after all: {first:?} in the beginning, now {last:?}");
+        }
+    }
+
     fn say(&self, name: &str, observed: &Observed, allowed: &str) {
         let breaches = judge(observed, allowed);
         let mut outcomes = observed.outcomes.clone();
         outcomes.dedup();
-        let (outcomes, took) = (outcomes.join(", "), observed.took);
+        let Observed { took, neighbour, .. } = observed;
+        let outcomes = outcomes.join(", ");
         match &breaches[..] {
-            [] => println!("harmless {name}: {outcomes}, {took:.1?}"),
+            [] => println!("harmless {name}: {outcomes} ({took:.0?}, neighbour {neighbour:.0?})"),
             _ => println!("{HARMED}{name}: {}", breaches.join("; ")),
         }
     }

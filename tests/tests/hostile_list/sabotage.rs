@@ -51,19 +51,12 @@ pub fn all() -> Vec<Harm> {
             fs::write(place.root().join("fixed/inside"), "intruded").unwrap();
             fine()
         }),
-        harm("neighbour-fails", "the healthy store failed", |place| {
-            fs::remove_dir_all(place.healthy()).unwrap();
-            fs::write(place.healthy(), "in the way").unwrap();
-            std::thread::sleep(Duration::from_secs(1));
-            fs::remove_file(place.healthy()).unwrap();
-            fine()
-        }),
         harm("memory-for-a-moment", "memory had a peak", |_| {
             drop(std::hint::black_box(vec![1_u8; 512 << 20]));
             fine()
         }),
         harm("memory-for-ever", "memory adds up", |_| {
-            std::mem::forget(std::hint::black_box(vec![1_u8; 300 << 20]));
+            std::mem::forget(std::hint::black_box(vec![1_u8; 600 << 20]));
             fine()
         }),
         harm("files", "files were not given back", |_| {
@@ -74,6 +67,13 @@ pub fn all() -> Vec<Harm> {
             for _ in 0..100 {
                 std::thread::spawn(|| std::thread::sleep(Duration::from_secs(600)));
             }
+            fine()
+        }),
+        harm("neighbour-fails", "the healthy store failed", |place| {
+            fs::remove_dir_all(place.healthy()).unwrap();
+            fs::write(place.healthy(), "in the way").unwrap();
+            std::thread::sleep(Duration::from_secs(1));
+            fs::remove_file(place.healthy()).unwrap();
             fine()
         }),
     ]

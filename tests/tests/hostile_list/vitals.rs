@@ -193,39 +193,46 @@ impl Health {
 }
 
 impl Pulse {
-    fn round(&self, n: u64, call: impl FnOnce(u64) -> Result<(), Error>) {
+    fn round(&self, n: u64, call: impl FnOnce(u64) -> Result<(), String>) {
         let begun = Instant::now();
         let outcome = call(n);
         self.note(begun.elapsed(), outcome);
     }
 
-    fn note(&self, took: Duration, outcome: Result<(), Error>) {
+    fn note(&self, took: Duration, outcome: Result<(), String>) {
         let took = took.as_millis().try_into().unwrap_or(u64::MAX);
         self.longest.fetch_max(took, SeqCst);
         if let Err(error) = outcome {
-            self.trouble.lock().unwrap().get_or_insert(format!("{error:?}"));
+            self.trouble.lock().unwrap().get_or_insert(error);
         }
         self.rounds.fetch_add(1, SeqCst);
     }
 }
 
-fn here(store: &blocking::ArtifactStore, n: u64) -> Result<(), Error> {
+fn here(store: &blocking::ArtifactStore, n: u64) -> Result<(), String> {
+    let text = |error: Error| format!("{error:?}");
     let (key, data) = (format!("k{}", n % 10), n.to_string());
-    store.put(&key, data.clone())?;
-    assert_eq!(store.get(&key)?, data);
-    let listed = store.list("k").collect::<Result<Vec<_>, _>>()?;
-    assert_eq!(listed.len() as u64, (n + 1).min(10));
-    Ok(())
+    store.put(&key, data.clone()).map_err(text)?;
+    let got = store.get(&key).map_err(text)?;
+    let listed = store.list("k").collect::<Result<Vec<_>, _>>().map_err(text)?;
+    is_right(n, got == data, listed.len() as u64)
 }
 
-async fn there(store: &ArtifactStore, n: u64) -> Result<(), Error> {
+async fn there(store: &ArtifactStore, n: u64) -> Result<(), String> {
+    let text = |error: Error| format!("{error:?}");
     let (key, data) = (format!("k{}", n % 10), n.to_string());
-    store.put(&key, data.clone()).await?;
-    assert_eq!(store.get(&key).await?, data);
+    store.put(&key, data.clone()).await.map_err(text)?;
+    let got = store.get(&key).await.map_err(text)?;
     let (mut listing, mut count) = (store.list("k"), 0);
-    while listing.next().await?.is_some() {
+    while listing.next().await.map_err(text)?.is_some() {
         count += 1;
     }
-    assert_eq!(count, (n + 1).min(10));
-    Ok(())
+    is_right(n, got == data, count)
+}
+
+fn is_right(n: u64, is_same: bool, listed: u64) -> Result<(), String> {
+    match is_same && listed == (n + 1).min(10) {
+        true => Ok(()),
+        false => Err(format!("the same bytes: {is_same}, {listed} artifacts in round {n}")),
+    }
 }

@@ -64,7 +64,7 @@ pub const AT_ONCE: &[(Row, usize)] = &[
     (("rogue", Delete, "answer-twice", "trap | timeout"), 64),
     (("rogue", Delete, "cancel-storm", "ok | timeout"), 64),
     (("raids", Get, "2 hoard-sockets", "other* | exhausted* | trap | timeout"), 64),
-    (("raids", Get, "3 random", "ok 1048576"), 64),
+    (("raids", Get, "3 random", "ok 1048576 | timeout"), 64),
     (("raids", Get, "3 file-into-itself", "timeout"), 8),
     (("raids", Get, "3 end-of-time", "timeout"), 64),
     (("raids", Get, "web ask {granted}/hang", "timeout"), 64),
