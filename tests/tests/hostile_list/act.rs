@@ -123,7 +123,7 @@ fn named(error: &Error) -> String {
         ErrorKind::AccessDenied(_) => "access-denied",
         ErrorKind::NoSpace(_) => "no-space",
         ErrorKind::Corrupt(_) => "corrupt",
-        ErrorKind::Unavailable(_) => "unavailable",
+        ErrorKind::Unavailable(text) => return format!("unavailable {text:.60}"),
         ErrorKind::Unsupported(_) => "unsupported",
         ErrorKind::Other(text) => return format!("other {text:.60}"),
         ErrorKind::Load(_) => "load",

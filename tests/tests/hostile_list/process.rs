@@ -89,10 +89,12 @@ impl Host {
         // On a busy machine not each call makes it in so short a time.
         for _ in 0..4 {
             let is_late = |outcome: &String| {
-                matches!(&**outcome, "timeout" | "unavailable") && !behaviour.allows(outcome)
+                let is_busy = outcome == "timeout" || outcome.contains("failed to start");
+                is_busy && !behaviour.allows(outcome)
             };
             if observed.outcomes.iter().any(is_late) {
-                std::thread::sleep(Duration::from_secs(1));
+                // As long as a store waits after starts that failed.
+                std::thread::sleep(Duration::from_secs(4));
                 observed = observe();
             }
         }
@@ -132,8 +134,9 @@ impl Host {
         }
     }
 
-    /// What is left when nobody has called any hostile store for a while.
+    /// What is left when nobody has called any store for a while.
     fn rest(&self) {
+        self.health.end();
         println!("{BEGINS}the rest after all");
         let slack = Usage::slack(1);
         let patience = Instant::now() + self.settling;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -123,7 +123,7 @@ impl Write for Owned {
 }
 
 /// A store of the built-in backend that is used all the time, by way of both APIs.
-pub struct Health(Arc<[Pulse; 2]>);
+pub struct Health(Arc<[Pulse; 2]>, Arc<AtomicBool>);
 
 #[derive(Default)]
 struct Pulse {
@@ -146,10 +146,14 @@ fn healthy(dir: &Path) -> Backend {
 impl Health {
     pub fn begin(place: &Place) -> Self {
         let store = blocking::ArtifactStore::open(healthy(&place.healthy())).unwrap();
-        let health = Self(Arc::default());
+        let health = Self(Arc::default(), Arc::default());
+        let (stops, ends) = (Arc::clone(&health.1), Arc::clone(&health.1));
         let (pulses, others) = (Arc::clone(&health.0), Arc::clone(&health.0));
         std::thread::spawn(move || {
             for n in 0.. {
+                if stops.load(SeqCst) {
+                    return;
+                }
                 pulses[0].round(n, |n| here(&store, n));
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -158,6 +162,9 @@ impl Health {
         crate::act::runtime().spawn(async move {
             let store = ArtifactStore::open(backend).await.unwrap();
             for n in 0.. {
+                if ends.load(SeqCst) {
+                    return;
+                }
                 let begun = Instant::now();
                 let outcome = there(&store, n).await;
                 others[1].note(begun.elapsed(), outcome);
@@ -165,6 +172,11 @@ impl Health {
             }
         });
         health
+    }
+
+    /// The store is used no more.
+    pub fn end(&self) {
+        self.1.store(true, SeqCst);
     }
 
     pub fn begin_one(&self) {
