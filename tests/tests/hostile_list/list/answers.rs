@@ -65,7 +65,7 @@ pub const ROWS: &[Row] = &[
     ("rogue", Stat, "bidi", "access-denied"),
     ("rogue", Stat, "newline", "no-space"),
     ("rogue", Stat, "nul", "corrupt"),
-    ("rogue", Stat, "escapes", "unavailable as asked"),
+    ("rogue", Stat, "escapes", "unavailable*"),
     ("rogue", Stat, "hyperlink", "unsupported"),
     ("rogue", Stat, "long", "other aaa*"),
     ("rogue", Stat, "wide", "other*"),

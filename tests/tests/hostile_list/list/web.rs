@@ -45,8 +45,8 @@ pub const ROWS: &[Row] = &[
     ("raids", Get, "web ask {granted}/chunks", "other*"),
     ("raids", Get, "web ask {granted}/redirect", "ok 307 0"),
     // Busy with its endpoint and with nothing else.
-    ("posts", Put, "{granted} 0", "timeout | ok*"),
-    ("posts", Put, "{granted} 20", "timeout | ok*"),
+    ("posts", Put, "{granted} 0", "timeout | ok* | other*"),
+    ("posts", Put, "{granted} 20", "timeout | ok* | other*"),
     ("posts", Delete, "{granted} 0", "timeout"),
     ("fetches", Put, "{granted}", "ok 1048576 | other*"),
     ("fetches", Get, "GET {other}/secret | times: 20", "access-denied"),
