@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind, Limits, LoadLimits, ReadOptions, WriteOptions};
-use artifact_store_tests::{expect, guest};
+use artifact_store_tests::{expect, guest, guest_on};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What the backend has until the next byte.
@@ -131,6 +131,42 @@ fn other_calls_that_do_not_end_are_ended() {
         let calling = store.clone();
         is_timeout(ends(key, move || calling.delete(key)), key);
         serves(&store);
+    }
+}
+
+/// Bytes that go from one stream of the host to another one run past the backend, so that neither its
+/// own code nor a timer gets a turn meanwhile.
+#[test]
+fn a_stream_from_file_to_file_or_nowhere_is_ended() {
+    for key in ["3 file-into-itself", "3 holes-to-output", "3 holes-to-file"] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "some").unwrap();
+        let store = ArtifactStore::open(guest_on("raids", dir.path()).limits(limits())).unwrap();
+        let after = store.clone();
+        is_timeout(ends(key, move || store.get(key)), key);
+        after.delete("k").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let backend = guest_on("raids", dir.path()).limits(limits());
+        let outcome = ends(&format!("{key}, async"), move || {
+            runtime.block_on(async {
+                artifact_store::ArtifactStore::open(backend).await.unwrap().get(key).await
+            })
+        });
+        is_timeout(outcome, key);
+    }
+}
+
+/// The host makes them in its own memory, for each of many calls at once.
+#[test]
+fn random_bytes_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ArtifactStore::open(guest_on("raids", dir.path())).unwrap();
+    for key in ["3 random", "3 insecure-random"] {
+        assert_eq!(store.get(key).unwrap(), "1048576", "{key}");
+    }
+    for key in ["2 random", "2 much-random", "2 insecure-random"] {
+        let error = store.get(key).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Trap(_)), "{key}: {error:?}");
     }
 }
 

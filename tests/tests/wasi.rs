@@ -461,6 +461,26 @@ fn readers_of_a_directory_that_is_opened_once_see_all_of_it() {
     }
 }
 
+/// The largest offset is the system's word for another place.
+#[test]
+fn nothing_is_read_or_written_at_an_offset_that_no_file_reaches() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "old").unwrap();
+    let store = ArtifactStore::open(guest_on("raids", dir.path())).unwrap();
+    for generation in GENERATIONS {
+        for what in ["stream-past-all-ends", "stream-to-past-all-ends", "largest-file"] {
+            let refused = call(&store, generation, what);
+            assert!(refused.is_err(), "{generation} {what}: {refused:?}");
+        }
+    }
+    for what in ["read-past-all-ends", "write-past-all-ends"] {
+        let refused = call(&store, "2", what);
+        assert!(refused.is_err(), "{what}: {refused:?}");
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"old");
+}
+
 /// Each reading is a handle, and an open file of the process.
 #[test]
 fn readings_of_a_directory_that_are_hoarded_use_up_handles() {

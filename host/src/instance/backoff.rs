@@ -20,15 +20,16 @@ struct Failing {
 }
 
 impl Backoff {
-    /// Whether to try now; an error says when.
-    pub(super) fn attempt(&self) -> Result<(), ErrorKind> {
+    /// Whether to try now; an error says when. The number, of the failures before this attempt, is for
+    /// [`failed`](Self::failed).
+    pub(super) fn attempt(&self) -> Result<u32, ErrorKind> {
         let mut state = self.state();
-        let Some(Failing { times, why, until }) = &mut *state else { return Ok(()) };
+        let Some(Failing { times, why, until }) = &mut *state else { return Ok(0) };
         let wait = until.saturating_duration_since(Instant::now());
         if wait.is_zero() {
             // Whoever comes meanwhile waits for the outcome of this attempt.
             *until = Instant::now() + delay(*times);
-            return Ok(());
+            return Ok(*times);
         }
         Err(ErrorKind::Unavailable(format!(
             "the backend failed to start {times} times in a row, and is left alone for {} ms; {why}",
@@ -40,9 +41,11 @@ impl Backoff {
         *self.state() = None;
     }
 
-    pub(super) fn failed(&self, why: &ErrorKind) {
+    /// An attempt failed. Those that began together count as one.
+    pub(super) fn failed(&self, before: u32, why: &ErrorKind) {
         let mut state = self.state();
-        let times = state.as_ref().map_or(0, |failing| failing.times).saturating_add(1);
+        let times = state.as_ref().map_or(0, |failing| failing.times);
+        let times = times.max(before.saturating_add(1));
         let until = Instant::now() + delay(times);
         *state = Some(Failing { times, why: why.to_string(), until });
     }
@@ -67,10 +70,22 @@ mod tests {
     }
 
     #[test]
+    fn attempts_that_began_together_fail_once() {
+        let backoff = Backoff::default();
+        let begun: Vec<_> = (0..64).map(|_| backoff.attempt().unwrap()).collect();
+        begun.into_iter().for_each(|before| backoff.failed(before, &ErrorKind::NotFound));
+        assert_eq!(backoff.state().as_ref().unwrap().times, 1);
+        std::thread::sleep(FIRST);
+        let before = backoff.attempt().unwrap();
+        backoff.failed(before, &ErrorKind::NotFound);
+        assert_eq!(backoff.state().as_ref().unwrap().times, 2);
+    }
+
+    #[test]
     fn a_success_ends_it() {
         let backoff = Backoff::default();
-        backoff.attempt().unwrap();
-        backoff.failed(&ErrorKind::NotFound);
+        let before = backoff.attempt().unwrap();
+        backoff.failed(before, &ErrorKind::NotFound);
         let error = backoff.attempt().unwrap_err();
         assert!(matches!(&error, ErrorKind::Unavailable(_)), "{error}");
         backoff.succeeded();

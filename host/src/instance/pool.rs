@@ -220,13 +220,13 @@ impl Pool {
 
     /// An instance, unless the last ones failed to start a moment ago.
     async fn start(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
-        self.backoff.attempt()?;
+        let before = self.backoff.attempt()?;
         let started = self.attempt(deadline).await;
         match &started {
             Ok(_) => self.backoff.succeeded(),
             // What the host is short of it may have the next moment.
             Err(ErrorKind::Unavailable(_)) => {}
-            Err(why) => self.backoff.failed(why),
+            Err(why) => self.backoff.failed(before, why),
         }
         started
     }

@@ -90,6 +90,10 @@ mod linux {
         buffer: &mut [u8],
         how: ReadWriteFlags,
     ) -> Result<(usize, Bytes)> {
+        // To the system -1 is no place: it would read at the cursor, and move it.
+        if i64::try_from(offset).is_err() {
+            return Err(Errno::INVAL);
+        }
         let room = buffer.len();
         let mut ahead = vec![0; if room < AHEAD { AHEAD } else { 0 }];
         let parts = &mut [buffer, &mut ahead].map(IoSliceMut::new);

@@ -20,6 +20,10 @@ use crate::network::{Hooks, Network};
 use crate::wasi::Preopens;
 use crate::{Grants, Limits};
 
+/// The most random bytes, in bytes, that one call of a backend gets: the host makes them in its own
+/// memory, in time that nothing interrupts.
+const RANDOM: u64 = 1 << 20;
+
 /// What the header of one request or response may take up in memory, in bytes.
 #[cfg(feature = "network")]
 const FIELDS: usize = 64 * 1024;
@@ -83,6 +87,15 @@ impl HostState {
         self.table.iter_mut().count()
     }
 
+    /// An error when the call has had its time. The host asks for it wherever it may go on for long
+    /// without the backend running, such as between two streams of its own.
+    pub(super) fn check_deadline(&self) -> wasmtime::Result<()> {
+        if self.deadline.is_over() {
+            wasmtime::bail!("the deadline is over");
+        }
+        Ok(())
+    }
+
     /// What the backend asked of the network and was refused, since this was last asked: the rest of
     /// a sentence about it.
     pub(crate) fn take_refused(&self) -> Option<String> {
@@ -107,6 +120,7 @@ pub(crate) fn new_store(
     // Calls run on threads that may block.
     wasi.allow_blocking_current_thread(true);
     wasi.envs(&grants.env);
+    wasi.max_random_size(RANDOM);
     let output = Output::default();
     wasi.stdout(output.stream("stdout")).stderr(output.stream("stderr"));
     let mut table = ResourceTable::new();
@@ -136,9 +150,7 @@ pub(crate) fn new_store(
     }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {
-        if store.data().deadline.is_over() {
-            wasmtime::bail!("the deadline is over");
-        }
+        store.data().check_deadline()?;
         Ok(UpdateDeadline::Continue(1))
     });
     Ok(store)

@@ -75,6 +75,8 @@ impl StreamConsumer<HostState> for Writer {
         if let Some(inline) = store.data().inline.clone() {
             ready!(inline.poll_thread(cx));
         }
+        // From a file to a file there is nobody else who would look.
+        store.data().check_deadline()?;
         let me = &mut *self;
         let trouble = store.data_mut().trouble.clone();
         let mut source = source.as_direct(store);

@@ -1,0 +1,53 @@
+//! The network: what was not granted, requests that are none, and a service that plays along.
+
+use super::Row;
+use super::Verb::{Delete, Get, Put};
+
+pub const ROWS: &[Row] = &[
+    ("raids", Get, "web ask {other}/", "access-denied"),
+    ("raids", Get, "web ask http://127.0.0.1:9/", "access-denied"),
+    ("raids", Get, "web ask http://169.254.169.254/", "access-denied"),
+    ("raids", Get, "web ask http://[::1]:9/", "access-denied"),
+    ("raids", Get, "web endpoint-as-user {granted}", "access-denied | other*"),
+    ("raids", Get, "web user-in-authority {granted}", "access-denied | other*"),
+    ("raids", Get, "web other-scheme {granted}", "access-denied | other*"),
+    ("raids", Get, "web no-authority {granted}", "access-denied | other*"),
+    ("raids", Get, "web many-headers {granted}", "other* | trap | exhausted*"),
+    ("raids", Get, "web large-header {granted}", "other* | trap | exhausted*"),
+    ("raids", Get, "web header-with-line-end {granted}", "other*"),
+    ("raids", Get, "web header-name-with-line-end {granted}", "other*"),
+    ("raids", Get, "web host {granted}", "other*"),
+    ("raids", Get, "web two-lengths {granted}", "other*"),
+    ("raids", Get, "web transfer-encoding {granted}", "other*"),
+    ("raids", Get, "web upgrade {granted}", "other*"),
+    ("raids", Get, "web long-url {granted}", "other* | exhausted*"),
+    ("raids", Get, "web url-with-line-end {granted}", "other*"),
+    ("raids", Get, "web absolute-url {granted}", "other* | access-denied | ok 200 5"),
+    ("raids", Get, "web connect {granted}", "other* | access-denied | ok 200 0"),
+    ("raids", Get, "web method-with-line-end {granted}", "other*"),
+    ("raids", Get, "web longest-timeouts {granted}", "ok 200 5"),
+    ("raids", Get, "web body-never-sent {granted}", "timeout | other* | ok 200 5"),
+    ("raids", Get, "web body-without-end {granted}", "timeout | other* | ok 200 5"),
+    ("raids", Get, "web body-longer-than-its-length {granted}", "other* | ok 200 5"),
+    ("raids", Get, "web body-shorter-than-its-length {granted}", "other* | timeout"),
+    ("raids", Get, "web trailers-never-sent {granted}", "timeout | ok 200 5"),
+    ("raids", Get, "web responses-not-read {granted}", "ok 50"),
+    ("raids", Get, "web many-at-once {granted}", "timeout | exhausted handles"),
+    ("raids", Get, "web requests-not-sent {granted}", "exhausted handles"),
+    // The service is an adversary, too.
+    ("raids", Get, "web ask {granted}/hang", "timeout"),
+    ("raids", Get, "web ask {granted}/header-without-end", "other*"),
+    ("raids", Get, "web ask {granted}/large-header", "other*"),
+    ("raids", Get, "web ask {granted}/cut", "other*"),
+    ("raids", Get, "web ask {granted}/reset", "other*"),
+    ("raids", Get, "web ask {granted}/nonsense", "other*"),
+    ("raids", Get, "web ask {granted}/informed", "other* | timeout"),
+    ("raids", Get, "web ask {granted}/chunks", "other*"),
+    ("raids", Get, "web ask {granted}/redirect", "ok 307 0"),
+    // Busy with its endpoint and with nothing else.
+    ("posts", Put, "{granted} 0", "timeout | ok* | other*"),
+    ("posts", Put, "{granted} 20", "timeout | ok* | other*"),
+    ("posts", Delete, "{granted} 0", "timeout"),
+    ("fetches", Put, "{granted}", "ok 1048576 | other*"),
+    ("fetches", Get, "GET {other}/secret | times: 20", "access-denied"),
+];
