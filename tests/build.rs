@@ -15,6 +15,6 @@ fn main() {
     println!("cargo::rustc-env=TEST_GUESTS={}", built.join("examples").display());
     // The built-in backend, but with a hash under which keys collide.
     let with_weak_hash = ["--lib", "--features", "weak-hash"];
-    let built = component::build(Path::new("../guest/fs/Cargo.toml"), &with_weak_hash);
+    let built = component::build_apart(Path::new("../guest/fs/Cargo.toml"), &with_weak_hash);
     println!("cargo::rustc-env=FS_WITH_WEAK_HASH={}/artifact_store_fs.wasm", built.display());
 }

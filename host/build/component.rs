@@ -6,15 +6,32 @@ use std::process::Command;
 const TARGET: &str = "wasm32-wasip2";
 
 /// Builds a package of this workspace for `wasm32-wasip2` and returns the folder of its
-/// components. `selection` says what of the package: `--lib`, `--examples`, with which features.
+/// components. `selection` says what of the package: `--lib`, `--examples`.
+///
+/// All components share one target directory, so that the macros that generate their bindings are
+/// built once. It is a folder of its own below the outer one, which the cargo that runs this script
+/// has locked. A package that is built twice with different features needs [`build_apart`].
 pub fn build(manifest: &Path, selection: &[&str]) -> PathBuf {
+    // `OUT_DIR` is `target/PROFILE/build/PACKAGE/out`.
+    let target = out_dir().ancestors().nth(4).expect("it lies in a target directory").to_owned();
+    build_into(&target.join("components"), manifest, selection)
+}
+
+/// As [`build`], in a target directory that no other build uses.
+#[allow(dead_code, reason = "each build script uses one of the two")]
+pub fn build_apart(manifest: &Path, selection: &[&str]) -> PathBuf {
+    build_into(&out_dir().join("target"), manifest, selection)
+}
+
+fn out_dir() -> PathBuf {
+    std::env::var_os("OUT_DIR").expect("set by cargo").into()
+}
+
+fn build_into(target_dir: &Path, manifest: &Path, selection: &[&str]) -> PathBuf {
     ensure_target();
-    // A target directory of its own: the outer one is locked by the cargo that runs us.
-    let target_dir =
-        PathBuf::from(std::env::var_os("OUT_DIR").expect("set by cargo")).join("target");
     let mut cargo = cargo();
     cargo.args(["build", "--quiet", "--target", TARGET, "--profile", "component"]).args(selection);
-    cargo.arg("--manifest-path").arg(manifest).arg("--target-dir").arg(&target_dir);
+    cargo.arg("--manifest-path").arg(manifest).arg("--target-dir").arg(target_dir);
     let status = cargo.status().unwrap_or_else(|e| panic!("cannot run cargo: {e}"));
     assert!(status.success(), "the component `{}` does not build", manifest.display());
     target_dir.join(TARGET).join("component")
