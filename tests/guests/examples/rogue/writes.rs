@@ -51,7 +51,7 @@ pub async fn write(
         }
         "cancels-the-seal" => {
             let mut end = pin!(end.into_future());
-            poll_fn(|cx| Poll::Ready(drop(end.as_mut().poll(cx)))).await;
+            poll_fn(|cx| Poll::Ready(end.as_mut().poll(cx).is_ready())).await;
             let _ = end.as_mut().cancel();
             return Ok(info(data.collect().await.len() as u64));
         }
