@@ -23,21 +23,16 @@ const IDLE: Duration = Duration::from_secs(10);
 
 type Job = Box<dyn FnOnce() + Send>;
 
-struct Threads {
-    state: Mutex<State>,
-    comes: Condvar,
-}
-
 struct State {
     jobs: VecDeque<Job>,
-    idle: usize,
+    /// The threads that wait, each for its own bell. The one that began last is woken first, so that
+    /// the others come to their end however many jobs there are for a few.
+    idle: Vec<Arc<Condvar>>,
     all: usize,
 }
 
-static THREADS: Threads = Threads {
-    state: Mutex::new(State { jobs: VecDeque::new(), idle: 0, all: 0 }),
-    comes: Condvar::new(),
-};
+static THREADS: Mutex<State> =
+    Mutex::new(State { jobs: VecDeque::new(), idle: Vec::new(), all: 0 });
 
 /// The outcome of a job, when it has one.
 pub(crate) type Outcome<R> = oneshot::Receiver<Result<R, ErrorKind>>;
@@ -83,9 +78,11 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> ErrorKind {
 }
 
 fn spawn(job: Job) -> io::Result<()> {
-    let mut state = THREADS.state();
+    let mut state = threads();
     state.jobs.push_back(job);
-    if state.jobs.len() > state.idle && state.all < MOST {
+    if let Some(bell) = state.idle.pop() {
+        bell.notify_one();
+    } else if state.all < MOST {
         match thread::Builder::new().name("artifact-store".into()).spawn(work) {
             Ok(_) => state.all += 1,
             Err(error) if state.all == 0 => {
@@ -96,31 +93,50 @@ fn spawn(job: Job) -> io::Result<()> {
             Err(error) => tracing::debug!(%error, "no further thread"),
         }
     }
-    THREADS.comes.notify_one();
     Ok(())
 }
 
 fn work() {
-    let mut state = THREADS.state();
+    let bell = Arc::new(Condvar::new());
+    let mut state = threads();
     loop {
         while let Some(job) = state.jobs.pop_front() {
             drop(state);
             job();
-            state = THREADS.state();
+            state = threads();
         }
-        state.idle += 1;
-        let waited = THREADS.comes.wait_timeout_while(state, IDLE, |state| state.jobs.is_empty());
+        state.idle.push(Arc::clone(&bell));
+        let is_idle = |state: &mut State| state.idle.iter().any(|it| Arc::ptr_eq(it, &bell));
+        let waited = bell.wait_timeout_while(state, IDLE, is_idle);
         (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.idle -= 1;
-        if state.jobs.is_empty() {
+        if is_idle(&mut state) {
+            state.idle.retain(|it| !Arc::ptr_eq(it, &bell));
             state.all -= 1;
             return;
         }
     }
 }
 
-impl Threads {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+fn threads() -> MutexGuard<'static, State> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_threads_of_a_burst_go_while_a_few_have_work() {
+        for _ in 0..64 {
+            in_background(|| thread::sleep(Duration::from_millis(500)));
+        }
+        assert!(threads().all >= 64);
+        // Jobs of other tests come beside these.
+        for _ in 0..130 {
+            thread::sleep(Duration::from_millis(100));
+            in_background(|| ());
+        }
+        let all = threads().all;
+        assert!(all < 32, "{all}");
     }
 }
