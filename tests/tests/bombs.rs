@@ -67,7 +67,7 @@ mod serving {
     const MEMORY: u64 = 400;
 
     /// What is allowed to load one, and what it may take to be refused on a busy machine.
-    const LOAD: Duration = Duration::from_secs(10);
+    const LOAD: Duration = Duration::from_secs(5);
     const PATIENCE: Duration = Duration::from_secs(90);
 
     const ROLE: &str = "ARTIFACT_STORE_TEST_SERVES";
@@ -168,7 +168,7 @@ mod serving {
         std::fs::create_dir(path("data")).unwrap();
         let text = format!(
             "cache = 'code'\n[stores.main]\nbackend = 'backend.wasm'\n\
-             limits = {{ load = {{ time = '{}s', memory = '512MiB' }} }}\n\
+             limits = {{ call-timeout = '10s', load = {{ time = '{}s', memory = '512MiB' }} }}\n\
              [[stores.main.directories]]\nhost = 'data'\n",
             LOAD.as_secs()
         );
@@ -252,7 +252,8 @@ mod loading {
 
     fn open(bytes: Vec<u8>, compile: Compile, load: LoadLimits) -> Result<(), ErrorKind> {
         let engine = Engine::builder().cache(Cache::Off).compile(compile).build().unwrap();
-        let limits = Limits { load, ..Limits::default() };
+        let call_timeout = Duration::from_secs(10);
+        let limits = Limits { load, call_timeout, ..Limits::default() };
         let backend = Backend::from_bytes("bomb", bytes).engine(&engine).limits(limits);
         ArtifactStore::open(backend).map(drop).map_err(artifact_store::Error::into_kind)
     }

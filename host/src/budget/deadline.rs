@@ -518,15 +518,17 @@ impl Deadline {
     fn next_look(&self) -> Duration {
         let state = self.settled();
         let call = self.limits.call.max(Duration::from_millis(10));
+        // What comes next may have the shorter of these.
+        let next = call.min(self.limits.load.max(Duration::from_millis(10)));
         match (self.left(&state), state.whose) {
             (Some(left), Whose::Backend) => left,
-            (Some(left), _) => left.min(call),
+            (Some(left), _) => left.min(next),
             (None, Whose::Caller) => {
                 let step = call.saturating_sub(state.step);
                 let whole = self.allowed(&state).saturating_sub(state.whole);
                 step.min(whole).max(call / PART)
             }
-            (None, _) => call,
+            (None, _) => next,
         }
     }
 
@@ -582,6 +584,7 @@ mod tests {
     use std::thread::sleep;
 
     use super::*;
+    use crate::error::LoadError;
 
     const LIMIT: Duration = Duration::from_millis(50);
 
@@ -608,6 +611,19 @@ mod tests {
         }
         assert!(clock.is_over());
         assert!(matches!(clock.failure(), ErrorKind::Timeout(LIMIT)));
+    }
+
+    #[test]
+    fn loading_may_have_less_time_than_a_call() {
+        let load = LoadLimits { time: LIMIT, ..LoadLimits::default() };
+        let clock = Deadline::new(&Limits { load, ..Limits::default() }, Arc::default(), None);
+        assert!(clock.next_look() <= LIMIT);
+        clock.look();
+        assert!(clock.next_look() <= LIMIT);
+        clock.compile();
+        sleep(2 * LIMIT);
+        assert!(clock.is_over());
+        assert!(matches!(clock.failure(), ErrorKind::Load(LoadError::Limit { name: "time", .. })));
     }
 
     #[test]
