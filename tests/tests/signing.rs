@@ -148,7 +148,7 @@ fn no_answer_shows_the_signature() {
         let requests = server.requests();
         let [request] = &requests[..] else { panic!("a redirect was followed") };
         assert!(!seen.contains(signature(request)), "{seen}");
-        assert!(!seen.contains(&"x-echo-x-amz-security-token"), "{seen}");
+        assert!(!seen.contains("x-echo-x-amz-security-token"), "{seen}");
         // All else is as it was sent.
         assert!(seen.contains("x-echo-x-amz-meta-a: mine"), "{seen}");
         assert!(seen.contains(&format!("Signature={}\n", "*".repeat(64))), "{seen}");

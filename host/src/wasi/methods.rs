@@ -83,8 +83,8 @@ pub(super) use methods;
 /// What the system tells of a file, in the terms of either generation, whose `time_of` translates a
 /// time. `$other` is what WASI has no word for.
 macro_rules! describe {
-    ($vis:vis, $other:expr) => {
-        $vis fn kind_of(kind: FileType) -> DescriptorType {
+    ($other:expr) => {
+        pub(super) fn kind_of(kind: FileType) -> DescriptorType {
             match kind {
                 FileType::RegularFile => DescriptorType::RegularFile,
                 FileType::Directory => DescriptorType::Directory,

@@ -71,7 +71,7 @@ fn link_methods(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<(
     Ok(())
 }
 
-describe!(pub(self), DescriptorType::Unknown);
+describe!(DescriptorType::Unknown);
 
 /// A time before 1970 has no name in WASI 0.2.
 fn time_of((seconds, nanoseconds): (i64, u32)) -> Option<Datetime> {

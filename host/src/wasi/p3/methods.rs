@@ -111,7 +111,7 @@ fn open_cached(state: &mut HostState, dir: &Fd, asked: Asked<'_>) -> Option<Answ
     }
 }
 
-describe!(pub(super), DescriptorType::Other(None));
+describe!(DescriptorType::Other(None));
 
 fn time_of((seconds, nanoseconds): (i64, u32)) -> Option<Instant> {
     Some(Instant { seconds, nanoseconds })
