@@ -54,8 +54,7 @@ macro_rules! generation {
             flags.set(DescriptorFlags::READ, has('r'));
             flags.set(DescriptorFlags::WRITE, has('w'));
             flags.set(DescriptorFlags::MUTATE_DIRECTORY, has('m'));
-            let path = arg!($($await)? path);
-            code(root().open_at(follow, path, open, flags)$(.$await)?)
+            code(root().open_at(follow, arg!($($await)? path), open, flags)$(.$await)?)
         }
 
         pub async fn call(words: &[&str]) -> Done {
