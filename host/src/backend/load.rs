@@ -14,13 +14,13 @@ use crate::Grants;
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
-use crate::budget::{Deadline, is_possible, runtime, shortage};
+use crate::budget::{Deadline, invalid, is_possible, runtime};
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::file::{self, Unreadable};
 use crate::inspect::Inspection;
 use crate::instance::{Offered, Pool, Worker};
 use crate::swap::LoadedBackend;
-use crate::text::{self, foreign};
+use crate::text::foreign;
 use crate::wasi::{HostState, Linked, Links, Preopens, explain_trouble, linker};
 use crate::{Engine, LoadLimits, engine, telemetry};
 
@@ -413,13 +413,6 @@ fn optional<T>(
 ) -> Result<Option<T>, LoadError> {
     let is_offered = component.component().get_export_index(None, interface).is_some();
     is_offered.then(|| find(component).map_err(wrong_interface(interface))).transpose()
-}
-
-fn invalid(error: wasmtime::Error) -> LoadError {
-    match shortage(&error) {
-        Some(ErrorKind::Unavailable(text)) => LoadError::Refused(text),
-        _ => LoadError::Invalid(text::cause(&error)),
-    }
 }
 
 /// Says what the bytes are, where they are no binary component; the compiler's own message

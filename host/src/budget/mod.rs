@@ -23,6 +23,6 @@ pub(crate) use pause::{Away, Patience, watch};
 pub(crate) use runtime::{
     Timer, after, have_threads_to_compile, on_this_thread, running, runtime, spawn,
 };
-pub(crate) use shortage::{is_short_of_addresses, make_do, shortage};
+pub(crate) use shortage::{invalid, is_short_of_addresses, make_do, shortage};
 pub(crate) use threads::{Outcome, in_background, on_thread};
 pub(crate) use turn::{Admitted, Turn, Turns};

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use wasmtime::Config;
 
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, LoadError};
 use crate::text;
 
 /// The error of what failed because the system refused something; none where it failed otherwise.
@@ -43,6 +43,15 @@ fn is_out_of_files(error: &io::Error) -> bool {
 #[cfg(not(unix))]
 fn is_out_of_files(_: &io::Error) -> bool {
     false
+}
+
+/// The error of a component that cannot be compiled or linked, or for which the system refused what
+/// that takes.
+pub(crate) fn invalid(error: wasmtime::Error) -> LoadError {
+    match shortage(&error) {
+        Some(ErrorKind::Unavailable(text)) => LoadError::Refused(text),
+        _ => LoadError::Invalid(text::cause(&error)),
+    }
 }
 
 /// Makes do with what the system gives this process.

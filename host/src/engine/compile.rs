@@ -4,7 +4,7 @@ use wasmtime::component::Component;
 
 use super::cache::Id;
 use super::{Engine, LoadLimits, child, structure, work};
-use crate::budget::have_threads_to_compile;
+use crate::budget::{have_threads_to_compile, invalid};
 use crate::error::{ErrorKind, LoadError};
 
 /// Where components are compiled that are not built in:
@@ -89,8 +89,4 @@ impl Engine {
         // very memory, and only this user can have written both: see `cache`.
         unsafe { Component::deserialize(self.wasmtime(), code) }
     }
-}
-
-fn invalid(error: wasmtime::Error) -> LoadError {
-    LoadError::Invalid(error.into())
 }

@@ -60,19 +60,21 @@ pub(super) enum What {
 const COMPONENT: What = What::Protected("the component");
 const AUTHORITY: What = What::Protected("a certificate authority");
 
-/// The files of a backend that is being loaded. They have been read; what is gone since then leaves
-/// the directory that it was in.
+/// The files of a backend that is being loaded. The component has been read; what is gone since then
+/// leaves the directory that it was in. An authority is read later, which says what is wrong with it.
 pub(super) fn files(
     component: Option<&Path>,
     authorities: &[PathBuf],
 ) -> Result<Vec<Item>, LoadError> {
-    let component = component.map(|file| (file, COMPONENT));
-    let authorities = authorities.iter().map(|file| (file.as_path(), AUTHORITY));
-    let files = component.into_iter().chain(authorities).map(|(path, what)| {
+    let mut files = Vec::new();
+    if let Some(path) = component {
         let way = system::follow(path).map_err(LoadError::Read)?;
-        Ok(Item { path: path.to_owned(), what, way })
-    });
-    files.collect()
+        files.push(Item { path: path.to_owned(), what: COMPONENT, way });
+    }
+    files.extend(authorities.iter().filter_map(|path| {
+        Some(Item { path: path.clone(), what: AUTHORITY, way: system::follow(path).ok()? })
+    }));
+    Ok(files)
 }
 
 /// The folders of compiled code, which is run as it is.
