@@ -103,6 +103,17 @@ pub(crate) fn causes(error: &wasmtime::Error) -> Vec<String> {
     texts.collect()
 }
 
+/// An error and its causes, in a line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Bytes as two digits each.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The functions that were running, the innermost first.
 fn functions(backtrace: &WasmBacktrace) -> String {
     let names = backtrace.frames().iter().take(DEEP).map(|frame| match frame.func_name() {

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
 
 use artifact_store::{Backend, Grants};
 
@@ -14,12 +15,17 @@ pub mod contract;
 #[cfg(target_os = "linux")]
 pub mod fuse;
 mod log;
+pub mod scenes;
 pub mod scripted;
 pub mod service;
 pub mod signature;
+#[cfg(unix)]
+mod tree;
 pub mod weed;
 
 pub use log::logged;
+#[cfg(unix)]
+pub use tree::tree;
 
 /// The file of a backend in `guests/examples`.
 pub fn guest(name: &str) -> PathBuf {
@@ -191,4 +197,18 @@ pub fn peak(command: &mut Command, feed: usize) -> i64 {
     assert!(child.wait().unwrap().success());
     assert!(peak > 0);
     peak
+}
+
+/// Runs `test` with a watch on it: whatever waits for a pipe waits for ever.
+pub fn in_time(test: impl FnOnce() + Send + 'static) {
+    let (ended, has_ended) = mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let _ended = ended;
+        test();
+    });
+    let waited = has_ended.recv_timeout(Duration::from_secs(240));
+    assert_eq!(waited, Err(mpsc::RecvTimeoutError::Disconnected), "it waits for something");
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
 }

@@ -1,15 +1,14 @@
 //! A backend reaches what it was granted and nothing else, however it asks.
 #![cfg(unix)]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind, Grants};
-use artifact_store_tests::guest;
+use artifact_store_tests::{guest, tree};
 
 fn intruder(grants: Grants) -> ArtifactStore {
     ArtifactStore::open(Backend::from_file(guest("intruder")).grants(grants)).unwrap()
@@ -50,26 +49,6 @@ impl Place {
         symlink("../outside", granted.join("dir-out")).unwrap();
         Self { granted, outside, _root: root }
     }
-}
-
-/// All that can be seen of a tree: contents, times, permissions, links.
-fn tree(dir: &Path) -> BTreeMap<PathBuf, String> {
-    let mut seen = BTreeMap::new();
-    let mut left = vec![dir.to_owned()];
-    while let Some(path) = left.pop() {
-        let about = fs::symlink_metadata(&path).unwrap();
-        let content = if about.is_dir() {
-            left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-            String::new()
-        } else if about.is_symlink() {
-            format!("{:?}", fs::read_link(&path).unwrap())
-        } else {
-            fs::read_to_string(&path).unwrap()
-        };
-        let about = (about.mode(), about.nlink(), about.mtime(), about.mtime_nsec(), about.ino());
-        seen.insert(path, format!("{about:?} {content}"));
-    }
-    seen
 }
 
 #[test]

@@ -4,46 +4,24 @@
 
 fn main() {
     #[cfg(target_os = "linux")]
-    if let Ok(scene) = std::env::var(linux::SCENE) {
-        return linux::play(&scene);
-    }
-    #[cfg(target_os = "linux")]
-    let (names, is_possible) = (linux::SCENES.map(|(name, _)| name), linux::can_mount());
+    linux::main();
     #[cfg(not(target_os = "linux"))]
-    let (names, is_possible) = (["needs_linux"], false);
-    if !is_possible {
-        eprintln!("ignored: this system lets nobody mount a FUSE filesystem with `unshare -rm`");
-    }
-    let trials = names.map(|name| {
-        let trial = libtest_mimic::Trial::test(name, move || {
-            #[cfg(target_os = "linux")]
-            linux::run(name)?;
-            Ok(())
-        });
-        trial.with_ignored_flag(!is_possible)
-    });
-    libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials.into()).exit();
+    artifact_store_tests::scenes::needs_linux();
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
-    use std::path::{Path, PathBuf};
-    use std::process::Command;
+    use std::path::Path;
     use std::time::{Duration, Instant};
 
     use artifact_store::blocking::ArtifactStore;
     use artifact_store::{Backend, Error, ErrorKind, Limits};
-    use artifact_store_tests::{fuse, guest_on};
-    use libtest_mimic::Failed;
-
-    /// Names the scene that this process was started for, in a namespace of its own.
-    pub const SCENE: &str = "ARTIFACT_STORE_TEST_SCENE";
-    const DIR: &str = "ARTIFACT_STORE_TEST_MOUNT";
+    use artifact_store_tests::{fuse, guest_on, scenes};
 
     type Scene = (&'static str, fn(&Path));
 
-    pub const SCENES: [Scene; 5] = [
+    const SCENES: [Scene; 5] = [
         ("a_directory_of_a_million_names_is_read_batch_by_batch", million),
         ("a_directory_without_an_end_is_read_until_the_call_is_over", endless),
         ("names_without_an_end_that_are_left_out_hold_up_nobody", left_out),
@@ -51,34 +29,23 @@ mod linux {
         ("a_store_without_an_end_is_listed_until_the_call_is_over", store),
     ];
 
-    pub fn can_mount() -> bool {
-        run("mount").is_ok()
-    }
-
-    /// Runs a scene in a namespace, which takes its mounts with it when it ends.
-    pub fn run(scene: &str) -> Result<(), Failed> {
-        let dir = tempfile::tempdir()?;
-        let output = Command::new("unshare")
-            .arg("-rm")
-            .arg(std::env::current_exe()?)
-            .env(SCENE, scene)
-            .env(DIR, dir.path())
-            .output()?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+    pub fn main() {
+        if let Some((scene, dir)) = scenes::asked() {
+            return match scenes::find(SCENES, &scene) {
+                Some(scene) => scene(&dir),
+                None => {
+                    fuse::mount(&dir, |_| None).unwrap();
+                    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+                }
+            };
         }
-    }
-
-    pub fn play(scene: &str) {
-        let dir = PathBuf::from(std::env::var_os(DIR).expect("the parent sets it"));
-        match SCENES.into_iter().find(|(name, _)| *name == scene) {
-            Some((_, scene)) => scene(&dir),
-            None => {
-                fuse::mount(&dir, |_| None).unwrap();
-                assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
-            }
+        let is_possible = scenes::run(scenes::in_namespace(), "mount").is_ok();
+        if !is_possible {
+            eprintln!(
+                "ignored: this system lets nobody mount a FUSE filesystem with `unshare -rm`"
+            );
         }
+        scenes::run_all(SCENES.map(|(name, _)| name), |_| is_possible, scenes::in_namespace)
     }
 
     fn open(dir: &Path, timeout: u64) -> ArtifactStore {

@@ -2,29 +2,11 @@
 //! tmpfs in a mount namespace of its own, through the command line. Where the system does not
 //! permit such a mount the tests are ignored, and say so.
 
-use libtest_mimic::{Arguments, Trial};
-
 fn main() {
     #[cfg(target_os = "linux")]
-    if let Ok(scene) = std::env::var(linux::SCENE) {
-        return linux::play(&scene);
-    }
-    #[cfg(target_os = "linux")]
-    let (names, is_possible) = (linux::SCENES.map(|(name, _)| name), linux::can_mount());
+    linux::main();
     #[cfg(not(target_os = "linux"))]
-    let (names, is_possible) = (["needs_linux"], false);
-    if !is_possible {
-        eprintln!("ignored: this system lets nobody mount a tmpfs with `unshare -rm`");
-    }
-    let trials = names.map(|name| {
-        let trial = Trial::test(name, move || {
-            #[cfg(target_os = "linux")]
-            linux::run(name)?;
-            Ok(())
-        });
-        trial.with_ignored_flag(!is_possible)
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+    artifact_store_tests::scenes::needs_linux();
 }
 
 #[cfg(target_os = "linux")]
@@ -34,17 +16,13 @@ mod linux {
     use std::path::{Path, PathBuf};
     use std::process::{Command, Output, Stdio};
 
-    use artifact_store_tests::cli;
-    use libtest_mimic::Failed;
+    use artifact_store_tests::{cli, scenes};
 
-    /// Names the scene that this process was started for, in a namespace of its own.
-    pub const SCENE: &str = "ARTIFACT_STORE_TEST_SCENE";
     const CLI: &str = "ARTIFACT_STORE_TEST_CLI";
-    const DIR: &str = "ARTIFACT_STORE_TEST_MOUNT";
 
     type Scene = (&'static str, fn(&Disk));
 
-    pub const SCENES: [Scene; 6] = [
+    const SCENES: [Scene; 6] = [
         ("too_large_for_the_room_left_leaves_the_old_artifact", too_large),
         ("a_full_disk_takes_deletes_and_then_puts_again", full),
         ("no_inodes_left_is_no_space", no_inodes),
@@ -53,33 +31,24 @@ mod linux {
         ("a_shard_on_another_disk_is_refused_and_nothing_is_copied", other_disk),
     ];
 
-    pub fn can_mount() -> bool {
-        let Ok(dir) = tempfile::tempdir() else { return false };
-        let mount = ["-rm", "mount", "-t", "tmpfs", "none"];
-        let tried = Command::new("unshare").args(mount).arg(dir.path()).output();
-        tried.is_ok_and(|output| output.status.success())
-    }
-
-    /// Runs a scene in a namespace, which takes its mounts with it when it ends.
-    pub fn run(scene: &str) -> Result<(), Failed> {
-        let dir = tempfile::tempdir()?;
-        let output = Command::new("unshare")
-            .arg("-rm")
-            .arg(std::env::current_exe()?)
-            .env(SCENE, scene)
-            .env(CLI, cli().get_program())
-            .env(DIR, dir.path())
-            .output()?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+    pub fn main() {
+        if let Some((scene, mount)) = scenes::asked() {
+            let cli = std::env::var_os(CLI).expect("the parent sets it").into();
+            return scenes::find(SCENES, &scene).expect("a scene")(&Disk { cli, mount });
         }
-    }
-
-    pub fn play(scene: &str) {
-        let (_, scene) = SCENES.into_iter().find(|(name, _)| *name == scene).expect("a scene");
-        let path = |name| PathBuf::from(std::env::var_os(name).expect("the parent sets it"));
-        scene(&Disk { cli: path(CLI), mount: path(DIR) });
+        let is_possible = scenes::can_mount_tmpfs();
+        if !is_possible {
+            eprintln!("ignored: this system lets nobody mount a tmpfs with `unshare -rm`");
+        }
+        scenes::run_all(
+            SCENES.map(|(name, _)| name),
+            |_| is_possible,
+            || {
+                let mut command = scenes::in_namespace();
+                command.env(CLI, cli().get_program());
+                command
+            },
+        )
     }
 
     /// A small filesystem with a store in it.

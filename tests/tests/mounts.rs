@@ -1,31 +1,11 @@
 //! Grants where directories are mounted in several places, and over each other. Where the system
 //! does not permit such mounts the tests are ignored, and say so.
 
-use libtest_mimic::{Arguments, Trial};
-
 fn main() {
     #[cfg(target_os = "linux")]
-    if let Ok(scene) = std::env::var(linux::SCENE) {
-        return linux::play(&scene);
-    }
-    #[cfg(target_os = "linux")]
-    let (names, is_possible) = (linux::SCENES.map(|(name, _)| name), linux::can_mount());
+    linux::main();
     #[cfg(not(target_os = "linux"))]
-    let (names, is_possible) = (["needs_linux"], false);
-    if !is_possible {
-        eprintln!("ignored: this system lets nobody mount a tmpfs with `unshare -rm`");
-    }
-    let trials = names.map(|name| {
-        let trial = Trial::test(name, move || {
-            #[cfg(target_os = "linux")]
-            linux::run(name)?;
-            Ok(())
-        });
-        #[cfg(target_os = "linux")]
-        let is_possible = is_possible && (name != linux::FROZEN || linux::can_freeze());
-        trial.with_ignored_flag(!is_possible)
-    });
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+    artifact_store_tests::scenes::needs_linux();
 }
 
 #[cfg(target_os = "linux")]
@@ -39,19 +19,14 @@ mod linux {
 
     use artifact_store::blocking::ArtifactStore;
     use artifact_store::{Backend, ErrorKind, Grants, LoadError};
-    use artifact_store_tests::{guest, logged};
-    use libtest_mimic::Failed;
-
-    /// Names the scene that this process was started for, in a namespace of its own.
-    pub const SCENE: &str = "ARTIFACT_STORE_TEST_SCENE";
-    const DIR: &str = "ARTIFACT_STORE_TEST_DIR";
+    use artifact_store_tests::{guest, logged, scenes};
 
     type Scene = (&'static str, fn(&Place));
 
     /// What needs a filesystem in another process.
-    pub const FROZEN: &str = "a_neighbour_that_does_not_answer_keeps_no_store_waiting";
+    const FROZEN: &str = "a_neighbour_that_does_not_answer_keeps_no_store_waiting";
 
-    pub const SCENES: [Scene; 10] = [
+    const SCENES: [Scene; 10] = [
         ("a_directory_that_is_mounted_elsewhere_is_where_it_lies", bound_elsewhere),
         ("what_is_mounted_in_a_directory_lies_in_it", bound_within),
         ("the_same_directory_by_two_mounts_is_one", bound_twice),
@@ -64,42 +39,26 @@ mod linux {
         (FROZEN, frozen),
     ];
 
-    pub fn can_mount() -> bool {
-        let Ok(dir) = tempfile::tempdir() else { return false };
-        let mount = ["-rm", "mount", "-t", "tmpfs", "none"];
-        let tried = Command::new("unshare").args(mount).arg(dir.path()).output();
-        tried.is_ok_and(|output| output.status.success())
-    }
-
-    pub fn can_freeze() -> bool {
+    fn can_freeze() -> bool {
         Command::new("bindfs").arg("--version").output().is_ok() && Path::new("/dev/fuse").exists()
     }
 
-    /// Runs a scene in a namespace, which takes its mounts with it when it ends.
-    pub fn run(scene: &str) -> Result<(), Failed> {
-        let dir = tempfile::tempdir()?;
-        let output = Command::new("unshare")
-            .arg("-rm")
-            .arg(std::env::current_exe()?)
-            .env(SCENE, scene)
-            .env(DIR, dir.path())
-            .output()?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+    pub fn main() {
+        if let Some((scene, dir)) = scenes::asked() {
+            for name in ["data/sub/deep", "other", "view"] {
+                fs::create_dir_all(dir.join(name)).unwrap();
+            }
+            return scenes::find(SCENES, &scene).expect("a scene")(&Place(dir));
         }
+        let can_mount = scenes::can_mount_tmpfs();
+        if !can_mount {
+            eprintln!("ignored: this system lets nobody mount a tmpfs with `unshare -rm`");
+        }
+        let is_possible = |name: &str| can_mount && (name != FROZEN || can_freeze());
+        scenes::run_all(SCENES.map(|(name, _)| name), is_possible, scenes::in_namespace)
     }
 
-    pub fn play(scene: &str) {
-        let (_, scene) = SCENES.into_iter().find(|(name, _)| *name == scene).expect("a scene");
-        let dir = PathBuf::from(std::env::var_os(DIR).expect("the parent sets it"));
-        for name in ["data/sub/deep", "other", "view"] {
-            fs::create_dir_all(dir.join(name)).unwrap();
-        }
-        scene(&Place(dir));
-    }
-
-    pub struct Place(PathBuf);
+    struct Place(PathBuf);
 
     impl Place {
         fn path(&self, name: impl AsRef<Path>) -> PathBuf {

@@ -1,39 +1,29 @@
 //! A process that may open only few files: each call succeeds or says that it can be tried again, and
 //! nothing is left.
 
-#[cfg(not(target_os = "linux"))]
-fn main() {}
-
-#[cfg(target_os = "linux")]
 fn main() {
-    if let Ok(scene) = std::env::var(linux::SCENE) {
-        return linux::play(&scene);
-    }
-    let trials =
-        linux::SCENES.map(|(name, _)| libtest_mimic::Trial::test(name, move || linux::run(name)));
-    libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials.into()).exit();
+    #[cfg(target_os = "linux")]
+    linux::main();
+    #[cfg(not(target_os = "linux"))]
+    artifact_store_tests::scenes::needs_linux();
 }
 
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
-    use std::path::{Path, PathBuf};
-    use std::process::Command;
+    use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use artifact_store::blocking::ArtifactStore;
     use artifact_store::{Backend, Error, ErrorKind, Limits};
-    use artifact_store_tests::{confine, guest_on};
-    use libtest_mimic::Failed;
+    use artifact_store_tests::{confine, guest_on, scenes};
 
-    /// Names the scene that this process was started for, with few files to open.
-    pub const SCENE: &str = "ARTIFACT_STORE_TEST_SCENE";
-    const DIR: &str = "ARTIFACT_STORE_TEST_DIR";
+    /// How many files a scene may open.
     const MOST: u64 = 64;
 
     type Scene = (&'static str, fn(&Path));
 
-    pub const SCENES: [Scene; 5] = [
+    const SCENES: [Scene; 5] = [
         ("many_puts_at_once_are_stored_or_can_be_tried_again", puts),
         ("many_async_puts_at_once_are_stored_or_can_be_tried_again", async_puts),
         ("an_instance_that_cannot_be_started_can_be_tried_again", starts),
@@ -41,21 +31,19 @@ mod linux {
         ("a_backend_that_opens_too_many_files_is_told_so_in_both_generations", hoard),
     ];
 
-    pub fn run(scene: &str) -> Result<(), Failed> {
-        let dir = tempfile::tempdir()?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.env(SCENE, scene).env(DIR, dir.path());
-        confine::limit(&mut command, libc::RLIMIT_NOFILE, MOST);
-        let output = command.output()?;
-        match output.status.success() {
-            true => Ok(()),
-            false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+    pub fn main() {
+        if let Some((scene, dir)) = scenes::asked() {
+            return scenes::find(SCENES, &scene).expect("a scene")(&dir);
         }
-    }
-
-    pub fn play(scene: &str) {
-        let (_, scene) = SCENES.into_iter().find(|(name, _)| *name == scene).expect("a scene");
-        scene(&PathBuf::from(std::env::var_os(DIR).expect("the parent sets it")));
+        scenes::run_all(
+            SCENES.map(|(name, _)| name),
+            |_| true,
+            || {
+                let mut command = scenes::again();
+                confine::limit(&mut command, libc::RLIMIT_NOFILE, MOST);
+                command
+            },
+        )
     }
 
     fn passes(error: &Error) {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{ErrorKind, Grants, Limits};
-use artifact_store_tests::{guest, guest_on};
+use artifact_store_tests::{guest, guest_on, in_time};
 use tempfile::TempDir;
 
 const GENERATIONS: [&str; 2] = ["2", "3"];
@@ -35,20 +35,6 @@ fn done() -> Result<String, String> {
 
 fn refused(code: &str) -> Result<String, String> {
     Err(code.into())
-}
-
-/// Runs `test` with a watch on it: what waits for a pipe waits for ever.
-fn in_time(test: impl FnOnce() + Send + 'static) {
-    let (ended, has_ended) = mpsc::channel::<()>();
-    let thread = std::thread::spawn(move || {
-        let _ended = ended;
-        test();
-    });
-    let waited = has_ended.recv_timeout(Duration::from_secs(240));
-    assert_eq!(waited, Err(mpsc::RecvTimeoutError::Disconnected), "it waits for something");
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
 }
 
 fn make_pipe(path: &Path) {

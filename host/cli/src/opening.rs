@@ -66,11 +66,18 @@ impl StoreArguments {
 
     /// Makes the directory where it is absent, and says what the user may not have meant.
     async fn make_dir(&self) -> Result<()> {
-        let dir = self.dir().to_owned();
-        let is_fs = self.is(FS);
-        if !self.is_absent().await? {
-            let look = move || found_instead(&dir).map(|found| (dir, found));
-            if is_fs && let Some((dir, found)) = disk::look(self.patience(), look).await? {
+        let (dir, is_fs) = (self.dir().to_owned(), self.is(FS));
+        let looked_at = dir.clone();
+        let look = move || match is_absent(&looked_at) {
+            true => {
+                let absent = |dir: &&Path| *dir != Path::new("") && is_absent(dir);
+                (true, looked_at.ancestors().take_while(absent).last().map(Path::to_owned))
+            }
+            false => (false, is_fs.then(|| found_instead(&looked_at)).flatten()),
+        };
+        let (is_new, found) = disk::look(self.patience(), look).await?;
+        if !is_new {
+            if let Some(found) = found {
                 exit::message(&format!(
                     "`{}` becomes a store, beside what else is in it, such as `{}`",
                     dir.display(),
@@ -79,16 +86,9 @@ impl StoreArguments {
             }
             return Ok(());
         }
-        let above = dir.clone();
-        let first_absent = move || {
-            let is_absent =
-                |dir: &&Path| *dir != Path::new("") && dir.try_exists().is_ok_and(|exists| !exists);
-            above.ancestors().take_while(is_absent).last().map(Path::to_owned)
-        };
-        let first = disk::look(self.patience(), first_absent).await?;
         // It creates the directory durably, whatever backend will use it.
         ArtifactStore::open_dir(&dir).await?;
-        if let Some(first) = first.filter(|first| *first != dir) {
+        if let Some(first) = found.filter(|first| *first != dir) {
             exit::message(&format!(
                 "made the directory `{}`, since even `{}` was not there",
                 dir.display(),
@@ -149,10 +149,9 @@ impl StoreArguments {
         self.dir.as_deref().unwrap_or(Path::new(DEFAULT_DIR))
     }
 
-    /// Where even this cannot be found out, opening the store says why.
     async fn is_absent(&self) -> Result<bool> {
         let dir = self.dir().to_owned();
-        disk::look(self.patience(), move || dir.try_exists().is_ok_and(|exists| !exists)).await
+        disk::look(self.patience(), move || is_absent(&dir)).await
     }
 
     /// How long the disk may take over one look.
@@ -255,6 +254,11 @@ async fn opened(backend: Backend) -> artifact_store::Result<ArtifactStore> {
         exit::say("compiling the backend");
     }
     opening.await
+}
+
+/// Where even this cannot be found out, opening the store says why.
+fn is_absent(dir: &Path) -> bool {
+    dir.try_exists().is_ok_and(|exists| !exists)
 }
 
 /// Something in a directory in which no store is yet; none in an empty one, and where that cannot be

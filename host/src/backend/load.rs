@@ -20,7 +20,7 @@ use crate::file::{self, Unreadable};
 use crate::inspect::Inspection;
 use crate::instance::{Offered, Pool, Worker};
 use crate::swap::LoadedBackend;
-use crate::text::foreign;
+use crate::text::{foreign, hexadecimal};
 use crate::wasi::{HostState, Linked, Links, Preopens, explain_trouble, linker};
 use crate::{Engine, LoadLimits, engine, telemetry};
 
@@ -329,10 +329,6 @@ fn authorities(_: &Grants) -> &[PathBuf] {
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
-}
-
-fn hexadecimal(digest: &[u8; 32]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A backend that is compiled once, to be run on many directories.

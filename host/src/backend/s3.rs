@@ -84,7 +84,8 @@ impl Backend {
             return Ok(());
         }
         let mut why = "the backend `s3` has no such setting".to_owned();
-        let meant = Self::S3_VARIABLES.into_iter().find(|known| distance(name, known) <= 2);
+        let meant =
+            Self::S3_VARIABLES.into_iter().find(|known| strsim::levenshtein(name, known) <= 2);
         if let Some(meant) = meant {
             why.push_str(&format!("; did you mean `{meant}`?"));
         }
@@ -160,21 +161,6 @@ fn grants(
         None => grants = grants.connect(endpoint),
     }
     Ok(variables.into_iter().fold(grants, |grants, (name, value)| grants.env(name, value)))
-}
-
-/// How many characters have to be added, removed or replaced to come from one name to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<_> = b.chars().collect();
-    let mut row: Vec<_> = (0..=b.len()).collect();
-    for (n, a) in a.chars().take(64).enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], n + 1);
-        for (m, b) in b.iter().enumerate() {
-            let replaced = corner + usize::from(a != *b);
-            corner = row[m + 1];
-            row[m + 1] = replaced.min(corner + 1).min(row[m] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// As Amazon's own tools have it, the more specific one counts.

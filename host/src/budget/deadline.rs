@@ -2,13 +2,12 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::Turns;
+use super::{Closing, Turns};
 use crate::error::ErrorKind;
 use crate::{Limits, LoadLimits};
 
@@ -101,28 +100,6 @@ struct State {
     turn: Option<OwnedSemaphorePermit>,
     /// Whether others may take it.
     is_offered: bool,
-}
-
-/// Ends all calls of a backend at once, when it was replaced and they did not end by themselves.
-#[derive(Default)]
-pub(crate) struct Closing {
-    is_closed: AtomicBool,
-    closed: Notify,
-}
-
-impl Closing {
-    pub(crate) fn close(&self) {
-        self.is_closed.store(true, Ordering::Relaxed);
-        self.closed.notify_waiters();
-    }
-
-    pub(crate) fn reopen(&self) {
-        self.is_closed.store(false, Ordering::Relaxed);
-    }
-
-    fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Relaxed)
-    }
 }
 
 impl Deadline {
@@ -580,124 +557,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::thread::sleep;
-
-    use super::*;
-    use crate::error::LoadError;
-
-    const LIMIT: Duration = Duration::from_millis(50);
-
-    fn clock(least_rate: u64) -> Arc<Deadline> {
-        let limits = Limits { call_timeout: LIMIT, least_rate, ..Limits::default() };
-        let clock = Deadline::new(&limits, Arc::default(), None);
-        clock.begin();
-        Arc::new(clock)
-    }
-
-    #[test]
-    fn a_pause_stops_the_clock_and_buys_no_time() {
-        let clock = clock(0);
-        for _ in 0..3 {
-            clock.pause();
-            sleep(2 * LIMIT);
-            clock.resume();
-        }
-        assert!(clock.settled().pause >= 6 * LIMIT);
-        for _ in 0..20 {
-            clock.pause();
-            clock.resume();
-            sleep(LIMIT / 10);
-        }
-        assert!(clock.is_over());
-        assert!(matches!(clock.failure(), ErrorKind::Timeout(LIMIT)));
-    }
-
-    #[test]
-    fn loading_may_have_less_time_than_a_call() {
-        let load = LoadLimits { time: LIMIT, ..LoadLimits::default() };
-        let clock = Deadline::new(&Limits { load, ..Limits::default() }, Arc::default(), None);
-        assert!(clock.next_look() <= LIMIT);
-        clock.look();
-        assert!(clock.next_look() <= LIMIT);
-        clock.compile();
-        sleep(2 * LIMIT);
-        assert!(clock.is_over());
-        assert!(matches!(clock.failure(), ErrorKind::Load(LoadError::Limit { name: "time", .. })));
-    }
-
-    #[test]
-    fn only_bytes_are_progress() {
-        let clock = clock(0);
-        for _ in 0..10 {
-            sleep(LIMIT / 5);
-            clock.given(0);
-            clock.delivered(0);
-            // Nothing covers it.
-            clock.sent(1000);
-        }
-        assert!(clock.is_over());
-        clock.delivered(1);
-        assert!(!clock.is_over());
-    }
-
-    #[test]
-    fn bytes_on_the_network_count_as_far_as_others_cover_them() {
-        let clock = clock(1);
-        clock.given(10);
-        clock.sent(30);
-        clock.sent(30);
-        assert_eq!(clock.state().moved, 50);
-        clock.received(u64::MAX);
-        assert_eq!(clock.state().moved, 50 + ANSWERS);
-        clock.expect(7);
-        clock.received(100);
-        assert_eq!(clock.state().moved, 57 + ANSWERS);
-    }
-
-    #[test]
-    fn a_byte_now_and_then_is_below_the_least_rate() {
-        let clock = clock(1000);
-        for _ in 0..20 {
-            sleep(LIMIT / 5);
-            clock.delivered(1);
-        }
-        assert!(clock.is_over());
-        clock.delivered(1_000_000);
-        assert!(!clock.is_over());
-    }
-
-    #[test]
-    fn computing_adds_up_also_while_the_caller_is_waited_for() {
-        let clock = clock(1000);
-        clock.pause();
-        for _ in 0..4 {
-            assert!(clock.occupy());
-            assert!(!clock.occupy());
-            sleep(LIMIT / 2);
-            clock.let_go();
-            // It would be well within the step.
-            clock.delivered(1);
-        }
-        assert!(clock.is_over());
-    }
-
-    #[test]
-    fn no_limit_is_too_long() {
-        let limits = Limits {
-            call_timeout: Duration::MAX,
-            turn_timeout: Duration::MAX,
-            pause_timeout: Duration::MAX,
-            ..Limits::default()
-        };
-        let clock = Arc::new(Deadline::new(&limits, Arc::default(), None));
-        for begin in [Deadline::begin, |clock: &Deadline| clock.queue(Queue::Turn)] {
-            begin(&clock);
-            clock.delivered(u64::MAX);
-            assert!(!clock.is_over());
-            clock.next_look();
-            clock.pause();
-            assert!(!clock.is_over());
-        }
-    }
-}
+mod tests;

@@ -1,10 +1,11 @@
 //! What a call may use up, and what the whole process has for all calls.
 //!
 //! `deadline` is the clock of a call, `turn` decides who runs, `pause` what becomes of a caller that
-//! is waited for; `docs/threat-model.md`, "Time", is the rule that they keep. `limiter` counts
-//! memory, `inline` what is done on a caller's task, `shortage` is what the system refuses. `runtime`
-//! and `threads` are the process's, `fork` notices where they are gone.
+//! is waited for; `docs/threat-model.md`, "Time", is the rule that they keep. `closing` ends all calls
+//! of a backend. `limiter` counts memory, `inline` what is done on a caller's task, `shortage` is what
+//! the system refuses. `runtime` and `threads` are the process's, `fork` notices where they are gone.
 
+mod closing;
 mod deadline;
 mod fork;
 mod inline;
@@ -15,7 +16,8 @@ mod shortage;
 mod threads;
 mod turn;
 
-pub(crate) use deadline::{Closing, Deadline};
+pub(crate) use closing::Closing;
+pub(crate) use deadline::Deadline;
 pub(crate) use fork::is_child;
 pub(crate) use inline::{Inline, is_possible};
 pub(crate) use limiter::{HANDED_BACK, Limiter};
@@ -23,6 +25,6 @@ pub(crate) use pause::{Away, Patience, watch};
 pub(crate) use runtime::{
     Timer, after, have_threads_to_compile, on_this_thread, running, runtime, spawn,
 };
-pub(crate) use shortage::{invalid, is_short_of_addresses, make_do, shortage};
+pub(crate) use shortage::{invalid, is_short_of_addresses, make_do, room_for_calls, shortage};
 pub(crate) use threads::{Outcome, in_background, on_thread};
 pub(crate) use turn::{Admitted, Turn, Turns};

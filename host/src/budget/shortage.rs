@@ -89,3 +89,18 @@ pub(crate) fn is_short_of_addresses() -> bool {
 pub(crate) fn is_short_of_addresses() -> bool {
     false
 }
+
+/// How many calls of a backend the process may open enough files for: a call of the built-in one has
+/// four open at most.
+pub(crate) fn room_for_calls() -> usize {
+    const PER_CALL: u64 = 8;
+    /// What the process has open besides.
+    const OTHERS: u64 = 16;
+    #[cfg(unix)]
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    #[cfg(not(unix))]
+    let most = None;
+    let Some(most) = most else { return usize::MAX };
+    let calls = u64::saturating_sub(most, OTHERS) / PER_CALL;
+    usize::try_from(calls).unwrap_or(usize::MAX).max(1)
+}

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::ErrorKind;
+use crate::text::chain;
 
 /// What a call of a backend met with, shared by all that serves the call.
 #[derive(Clone, Default)]
@@ -66,32 +67,6 @@ fn of_cause(error: &(dyn Error + 'static)) -> Option<String> {
         return of_system(&(*errno).into());
     }
     of_system(error.downcast_ref()?)
-}
-
-/// How many calls of a backend the process may open enough files for: a call of the built-in one has
-/// four open at most.
-pub(crate) fn room_for_calls() -> usize {
-    const PER_CALL: u64 = 8;
-    /// What the process has open besides.
-    const OTHERS: u64 = 16;
-    #[cfg(unix)]
-    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    #[cfg(not(unix))]
-    let most = None;
-    let Some(most) = most else { return usize::MAX };
-    let calls = u64::saturating_sub(most, OTHERS) / PER_CALL;
-    usize::try_from(calls).unwrap_or(usize::MAX).max(1)
-}
-
-/// An error with its causes, in a line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// What the system's `error` says of the host or the storage, if it passes by itself.

@@ -14,12 +14,11 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{ErrorKind, FindingKind, ReadOptions};
-use artifact_store_tests::cli;
+use artifact_store_tests::{cli, in_time};
 use tempfile::TempDir;
 
 /// What the outside holds before and after.
@@ -112,20 +111,6 @@ const KINDS: [(&str, Make); 10] = [
         fs::write(path.join("kept"), "").unwrap();
     }),
 ];
-
-/// Runs `test` with a watch on it: whatever waits for a pipe waits for ever.
-fn in_time(test: impl FnOnce() + Send + 'static) {
-    let (ended, has_ended) = mpsc::channel::<()>();
-    let thread = std::thread::spawn(move || {
-        let _ended = ended;
-        test();
-    });
-    let waited = has_ended.recv_timeout(Duration::from_secs(240));
-    assert_eq!(waited, Err(mpsc::RecvTimeoutError::Disconnected), "it waits for something");
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
 
 #[test]
 fn foreign_things_beside_what_is_ours_are_reported_and_left() {

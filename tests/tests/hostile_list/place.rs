@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use artifact_store::Grants;
-use artifact_store_tests::guest;
+use artifact_store_tests::{guest, tree};
 use tempfile::TempDir;
 
 use crate::list::Behaviour;
@@ -92,25 +92,11 @@ impl Place {
 
     /// All that nobody was granted to change: contents, times, permissions, links.
     pub fn outside(&self) -> BTreeMap<PathBuf, String> {
-        let mut seen = BTreeMap::new();
-        let mut left = vec![self.root().join("outside"), self.root().join("fixed")];
+        let mut seen = tree(&self.root().join("outside"));
+        seen.extend(tree(&self.root().join("fixed")));
         let beside = fs::read_dir(self.root()).unwrap();
         let names: std::collections::BTreeSet<_> = beside.map(|e| e.unwrap().file_name()).collect();
         seen.insert(self.root().to_owned(), format!("{names:?}"));
-        while let Some(path) = left.pop() {
-            let about = fs::symlink_metadata(&path).unwrap();
-            let content = if about.is_dir() {
-                left.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-                String::new()
-            } else if about.is_symlink() {
-                format!("{:?}", fs::read_link(&path).unwrap())
-            } else {
-                fs::read_to_string(&path).unwrap()
-            };
-            let times = (about.mtime(), about.mtime_nsec());
-            let about = (about.mode(), about.nlink(), about.ino(), about.len());
-            seen.insert(path, format!("{about:?} {times:?} {content}"));
-        }
         seen
     }
 

@@ -12,6 +12,7 @@ use super::look::{Found, Looks};
 use crate::budget::in_background;
 use crate::error::{Error, ErrorKind, LoadError};
 use crate::swap::Serving;
+use crate::text::chain;
 use crate::{Backend, LoadedBackend, SwapOptions};
 
 /// The longest pause before a backend that was refused is tried again.
@@ -125,9 +126,9 @@ impl Watching {
         let last = self.shared.state().status.last_error.replace(Arc::new(error));
         let state = self.shared.state();
         let Some(error) = &state.status.last_error else { return };
-        let cause = causes(error);
+        let cause = chain(error);
         // Once for each reason, however often it is looked at.
-        if last.is_none_or(|last| causes(&last) != cause) {
+        if last.is_none_or(|last| chain(&*last) != cause) {
             let store = &*self.looks.place.store;
             warn!(store, cause, "the old backend goes on to serve: the new one was refused");
         }
@@ -161,14 +162,4 @@ fn pause(why: &ErrorKind, before: Option<Duration>) -> Option<Duration> {
         // A directory may be there then.
         _ => Some(before.map_or(RECHECK, |before| (before * 2).min(RETRY))),
     }
-}
-
-fn causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
-        cause = next.source();
-    }
-    text
 }

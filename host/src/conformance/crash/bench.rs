@@ -12,6 +12,7 @@ use crate::backend::Prepared;
 use crate::blocking::ArtifactStore;
 use crate::error::{Error, ErrorKind, Result};
 use crate::swap::Serving;
+use crate::text::hexadecimal;
 use crate::{Backend, WriteOptions};
 
 pub(super) struct Bench {
@@ -94,7 +95,7 @@ pub(super) fn describe(value: Option<&Bytes>) -> String {
     match value {
         None => "nothing".into(),
         Some(value) => {
-            let start: String = value.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            let start = hexadecimal(&value[..value.len().min(4)]);
             format!("{} bytes ({start}…)", value.len())
         }
     }

@@ -7,6 +7,7 @@ use super::{Head, Outcome, Request};
 use crate::budget::{have_threads_to_compile, is_short_of_addresses};
 use crate::engine::cache::Cache;
 use crate::engine::{Compile, EngineBuilder, Settings};
+use crate::text::chain;
 
 /// Answers one request.
 pub(super) fn serve() -> ! {
@@ -55,8 +56,7 @@ fn answer() -> io::Result<()> {
 /// Why a component is invalid: the causes of the error, without its own sentence, which the parent
 /// says.
 fn reason(error: &crate::LoadError) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    std::error::Error::source(error).map_or_else(String::new, chain)
 }
 
 /// A compiler needs none but the standard ones.
