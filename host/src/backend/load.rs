@@ -1,7 +1,9 @@
 //! From bytes to a pool that can serve: each way in which a file is no backend gets its own error.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+#[cfg(any(feature = "config", all(feature = "conformance", unix)))]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};

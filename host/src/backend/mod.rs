@@ -68,6 +68,7 @@ pub struct Backend {
 enum Source {
     File(PathBuf),
     /// A file that was read already.
+    #[cfg_attr(not(feature = "config"), allow(dead_code, reason = "it is read to be watched"))]
     Read(PathBuf, Arc<[u8]>),
     Bytes(Arc<[u8]>),
     BuiltIn(&'static [u8]),

@@ -13,10 +13,12 @@ use crate::{Limits, LoadLimits};
 
 /// How many bytes of requests count as progress for each byte that the caller gave: a backend
 /// sends some of them again.
+#[cfg_attr(not(feature = "network"), allow(dead_code, reason = "there is no network"))]
 const RETRIES: u64 = 4;
 
 /// How many bytes of responses count in each call, whatever the caller gets of them: pages of
 /// listings, errors, headers of artifacts.
+#[cfg_attr(not(feature = "network"), allow(dead_code, reason = "there is no network"))]
 const ANSWERS: u64 = 4 << 20;
 
 /// Where the clock stood still meanwhile, the end of a call is noticed late by this part of
@@ -225,6 +227,7 @@ impl Deadline {
     }
 
     /// So many bytes of a request went out. They count as far as the caller's own cover them.
+    #[cfg_attr(not(feature = "network"), allow(dead_code, reason = "there is no network"))]
     pub(crate) fn sent(&self, bytes: u64) {
         let mut state = self.settled();
         let covered = state.given.saturating_mul(RETRIES).saturating_sub(state.sent).min(bytes);
@@ -233,6 +236,7 @@ impl Deadline {
     }
 
     /// So many bytes of a response came. They count as far as some may be handed on.
+    #[cfg_attr(not(feature = "network"), allow(dead_code, reason = "there is no network"))]
     pub(crate) fn received(&self, bytes: u64) {
         let mut state = self.settled();
         let covered = state.due.saturating_add(ANSWERS).saturating_sub(state.received).min(bytes);

@@ -126,6 +126,7 @@ impl Pool {
     }
 
     /// The directories that its instances share.
+    #[cfg(feature = "config")]
     pub(crate) fn preopens(&self) -> &Preopens {
         &self.preopens
     }

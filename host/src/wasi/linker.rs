@@ -11,6 +11,7 @@ pub(crate) struct Linked {
     /// Bytes of a file that it hands on go past it.
     pub(crate) splice: bool,
     /// Asks for HTTP.
+    #[cfg_attr(not(feature = "network"), allow(dead_code, reason = "there is no network"))]
     pub(crate) http: bool,
 }
 
