@@ -266,8 +266,14 @@ fn copies(server: &Weed, name: &str) {
         assert!(output.status.success(), "{error}");
         String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned()
     };
-    let all = "{\"copied\":4,\"bytes\":20300009,\"present\":0,\"failed\":0,\"dry_run\":false}";
-    let none = "{\"copied\":0,\"bytes\":0,\"present\":4,\"failed\":0,\"dry_run\":false}";
+    let summary = |copied: u64, bytes: u64, present: u64| {
+        format!(
+            "{{\"type\":\"summary\",\"dry_run\":false,\"copied\":{copied},\"bytes\":{bytes},\
+             \"would_copy\":0,\"would_copy_bytes\":0,\"present\":{present},\"failed\":0,\
+             \"complete\":true}}"
+        )
+    };
+    let (all, none) = (summary(4, 20_300_009, 0), summary(0, 0, 4));
     assert_eq!(copy("disk", "bucket"), all);
     assert_eq!(copy("disk", "bucket"), none);
     assert_eq!(copy("bucket", "back"), all);
