@@ -28,8 +28,10 @@ use crate::network::{S3Bucket, S3Credentials, Signing};
 /// - No granted directory is found through a symbolic link that lies in a directory which a backend
 ///   may write.
 /// - A directory that a backend other than the built-in ones may write holds neither the
-///   configuration, nor the file of a component or of a certificate authority, nor the cache of
-///   compiled code.
+///   configuration, nor the file of a component or of a certificate authority, nor a cache of
+///   compiled code, be it in use or not, nor what the engine
+///   [protects](crate::EngineBuilder::protect). An overlay that names its layers by relative paths
+///   may show anything, so that only the built-in backends write there.
 ///
 /// Paths are compared as the system sees them: links, `..`, bind mounts and the case of letters make
 /// no difference.

@@ -371,33 +371,6 @@ fn no_foreign_backend_writes_its_own_file_or_that_of_one_that_is_open() {
     ArtifactStore::open(Backend::from_bytes("bytes", bytes)).unwrap();
 }
 
-/// What is in the cache is run as it is, by every store.
-#[test]
-fn no_foreign_backend_writes_the_cache_of_compiled_code() {
-    let place = Place::new();
-    let attempt = |dir: &str, home: &str| {
-        let mut command = cli();
-        command.env("HOME", place.path(home)).env_remove("XDG_CACHE_HOME");
-        command.arg("--backend").arg(guest("intruder")).arg("--dir").arg(place.path(dir));
-        let (code, text) = ended(command.args(["get", "environment"]));
-        (code == Some(0), text)
-    };
-    let (is_ok, text) = attempt("other", "data");
-    assert!(is_ok, "{text}");
-    let (is_ok, text) = attempt("data", "data");
-    assert!(!is_ok && text.contains("the cache of compiled code"), "{text}");
-    let below = place.path("data/.cache/artifact-store/code/below");
-    fs::create_dir(&below).unwrap();
-    let (is_ok, text) = attempt(below.to_str().unwrap(), "data");
-    assert!(!is_ok && text.contains("the cache of compiled code"), "{text}");
-    // The built-in backend is no stranger.
-    let mut command = cli();
-    command.env("HOME", place.path("data")).arg("--dir").arg(place.path("data"));
-    let (code, text) =
-        ended(command.args(["put", "k", place.path("outside/secret").to_str().unwrap()]));
-    assert_eq!(code, Some(0), "{text}");
-}
-
 #[test]
 fn no_directory_is_found_through_a_link_in_one_that_a_backend_writes() {
     let place = Place::new();

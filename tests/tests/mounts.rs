@@ -26,13 +26,16 @@ mod linux {
     /// What needs a filesystem in another process.
     const FROZEN: &str = "a_neighbour_that_does_not_answer_keeps_no_store_waiting";
 
-    const SCENES: [Scene; 10] = [
+    const SCENES: [Scene; 13] = [
         ("a_directory_that_is_mounted_elsewhere_is_where_it_lies", bound_elsewhere),
         ("what_is_mounted_in_a_directory_lies_in_it", bound_within),
         ("the_same_directory_by_two_mounts_is_one", bound_twice),
         ("a_configuration_that_is_mounted_is_where_it_lies", bound_file),
         ("mounts_with_odd_names_are_understood", odd_names),
         ("an_overlay_shares_the_directories_that_it_lies_over", overlay),
+        ("an_overlay_in_the_place_of_its_layer_shares_it", overlay_in_place),
+        ("an_overlay_over_another_one_shares_what_that_lies_over", overlay_of_overlay),
+        ("an_overlay_with_relative_layers_is_near_to_everything", relative_overlay),
         ("a_store_goes_on_below_a_mount_that_comes_over_it", mounted_over),
         ("a_mount_that_covers_a_directory_is_not_in_it", covered),
         ("without_proc_parents_are_compared", without_proc),
@@ -210,6 +213,65 @@ mod linux {
         place.apart("view", "other/upper/sub");
         place.together("view", "data");
         place.together("view/sub", "data/sub");
+    }
+
+    /// An overlay over directories of `other`, at `point`.
+    fn lay_over(place: &Place, [lower, upper, work]: [&str; 3], point: &str) {
+        let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
+        let mut command = Command::new("mount");
+        command.current_dir(place.path("other")).args(["-t", "overlay", "-o", &options, "none"]);
+        assert!(command.arg(place.path(point)).status().unwrap().success(), "{options}");
+    }
+
+    fn layers(place: &Place, names: &[&str]) {
+        place.tmpfs("other");
+        for name in names {
+            fs::create_dir_all(place.path("other").join(name)).unwrap();
+        }
+    }
+
+    fn overlay_in_place(place: &Place) {
+        layers(place, &["lower/l", "upper/u", "work", "view"]);
+        place.bind("other/lower", "view");
+        let all = ["lower", "upper", "work"].map(|it| place.path("other").join(it));
+        lay_over(place, all.each_ref().map(|it| it.to_str().unwrap()), "other/lower");
+        place.apart("other/upper", "other/lower/u");
+        place.apart("view", "other/lower/l");
+        place.together("other/lower", "data");
+    }
+
+    fn overlay_of_overlay(place: &Place) {
+        layers(place, &["lower/l", "upper/u", "work", "one", "two", "upper2", "work2"]);
+        let path = |it: &str| place.path("other").join(it).display().to_string();
+        lay_over(place, [&path("lower"), &path("upper"), &path("work")], "other/one");
+        lay_over(place, [&path("one"), &path("upper2"), &path("work2")], "other/two");
+        place.apart("other/upper", "other/two/u");
+        place.apart("other/lower", "other/two/l");
+        place.together("other/two", "data");
+    }
+
+    fn relative_overlay(place: &Place) {
+        layers(place, &["lower/l", "upper/u", "work"]);
+        lay_over(place, ["lower", "upper", "work"], "view");
+        for dir in ["other/upper", "other/lower", "data"] {
+            refused(place.open(place.grants(dir, "view/u")));
+            refused(place.open(place.grants("view/u", dir)));
+            let open = place.foreign_on(dir).unwrap();
+            let ours = || ArtifactStore::open(Backend::fs(place.path("view")));
+            refused(ours());
+            drop(open);
+            ours().unwrap();
+        }
+        // What is not shown there is as apart as ever.
+        place.together("data", "other");
+        // The built-in backend does not write what it was not told.
+        let grants = place.grants("data", "view");
+        ArtifactStore::open(Backend::fs(place.path("data")).grants(grants)).unwrap();
+        // A component is such a thing, too.
+        fs::copy(guest("intruder"), place.path("view/l/c.wasm")).unwrap();
+        let backend = Backend::from_file(place.path("view/l/c.wasm"));
+        let grants = Grants::none().read_write(place.path("other/upper"), "/");
+        refused(ArtifactStore::open(backend.grants(grants)));
     }
 
     fn mounted_over(place: &Place) {

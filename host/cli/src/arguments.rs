@@ -16,6 +16,9 @@ use crate::commands::{
     stat, verify,
 };
 
+/// Names the cache of compiled code where no option does.
+pub const CACHE_VARIABLE: &str = "ARTIFACT_STORE_CACHE";
+
 /// Stores artifacts (large opaque files) through a backend that is a WebAssembly component.
 ///
 /// The built-in backend `fs` keeps them in one directory, `s3` in a bucket. Any other component
@@ -148,7 +151,7 @@ pub struct StoreArguments {
     ///
     /// It is used only where no other user can write. `./off` is a directory of that name.
     #[arg(long, value_name = "DIR|off", global = true, value_hint = ValueHint::DirPath)]
-    #[arg(env = "ARTIFACT_STORE_CACHE", hide_env_values = true)]
+    #[arg(env = CACHE_VARIABLE, hide_env_values = true)]
     pub cache: Option<PathBuf>,
 }
 

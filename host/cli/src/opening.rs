@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use artifact_store::{ArtifactStore, Backend, Cache, Configuration, Engine, Grants, Limits, Sign};
 
-use crate::arguments::{Signer, StoreArguments};
+use crate::arguments::{CACHE_VARIABLE, Signer, StoreArguments};
 use crate::disk;
 use crate::exit::{self, Usage};
 
@@ -215,7 +215,13 @@ impl StoreArguments {
             false if cache.as_os_str().is_empty() => return Ok(None),
             false => Cache::Dir(cache.clone()),
         };
-        Ok(Some(Engine::builder().cache(cache).build()?))
+        let mut engine = Engine::builder().cache(cache);
+        // Where `--cache` stands in its place here, others use it all the same.
+        let variable = std::env::var_os(CACHE_VARIABLE).filter(|it| *it != "off" && !it.is_empty());
+        if let Some(folder) = variable {
+            engine = engine.protect(folder);
+        }
+        Ok(Some(engine.build()?))
     }
 
     /// Keeps compiled code where the command line says, whatever is loaded from now on.

@@ -122,12 +122,14 @@ impl Backend {
         deadline: &Arc<Deadline>,
         is_successor: bool,
     ) -> Result<(Arc<str>, Pool), ErrorKind> {
-        let Compiled { component, digest, is_built_in: is_ours, caches } =
-            self.compiled(deadline)?;
+        let found = self.found(deadline)?;
+        // Before the cache is used, which has to be out of everybody's reach.
+        let preopens = self.open_directories(&self.grants, found.is_built_in, &found.engine)?;
+        let digest = hexadecimal(&found.digest).into();
+        let component = self.compiled(found, deadline)?;
         let linker = self.linker(&component, self.splice)?;
         let (component, offered) = prepare(&component, &linker)?;
         deadline.look();
-        let preopens = self.open_directories(&self.grants, is_ours, &caches)?;
         let is_built_in = self.is_built_in();
         let grants = match is_built_in {
             // It need not look at what it opens, where that is done here.
@@ -152,8 +154,8 @@ impl Backend {
         Ok((digest, pool))
     }
 
-    /// The component's code, for which the clock of loading runs.
-    fn compiled(&self, deadline: &Deadline) -> Result<Compiled, ErrorKind> {
+    /// The component's bytes, and the engine that is to run them.
+    fn found(&self, deadline: &Deadline) -> Result<Found<'_>, ErrorKind> {
         let engine = match &self.engine {
             Some(engine) => engine.clone(),
             None => Engine::of_process()?,
@@ -162,14 +164,18 @@ impl Backend {
         deadline.look();
         let bytes = self.bytes()?;
         let digest = self.digest(&bytes)?;
-        let is_built_in = is_built_in(&bytes);
+        Ok(Found { is_built_in: is_built_in(&bytes), bytes, digest, engine })
+    }
+
+    /// The component's code, for which the clock of loading runs.
+    fn compiled(&self, found: Found<'_>, deadline: &Deadline) -> Result<Component, ErrorKind> {
+        let Found { bytes, digest, is_built_in, engine } = found;
         let source = engine::Source { bytes: &bytes, sha256: digest, is_built_in };
         deadline.compile();
         let component = engine.component(&source, &self.limits.load)?;
         check_exports(&component)?;
         check_imports(&component)?;
-        let digest = hexadecimal(&digest).into();
-        Ok(Compiled { component, digest, is_built_in, caches: engine.cache_dirs() })
+        Ok(component)
     }
 
     fn is_built_in(&self) -> bool {
@@ -177,13 +183,11 @@ impl Backend {
     }
 
     /// Opens the directories of `grants`, which are those of this backend but for a test's own.
-    /// Whether the component is one of this library's own is said by its bytes, wherever they came
-    /// from.
     fn open_directories(
         &self,
         grants: &Grants,
-        is_ours: bool,
-        caches: &[PathBuf],
+        is_built_in: bool,
+        engine: &Engine,
     ) -> Result<Arc<Preopens>, LoadError> {
         let component = match &self.source {
             Source::File(file) | Source::Read(file, _) => Some(file.as_path()),
@@ -194,8 +198,8 @@ impl Backend {
             directories: &grants.directories,
             component,
             authorities: authorities(grants),
-            is_built_in: is_ours,
-            caches,
+            is_built_in,
+            relied_on: &engine.relied_on(),
             surroundings: self.surroundings.as_ref(),
         })
     }
@@ -263,14 +267,13 @@ impl Backend {
     }
 }
 
-/// A component that is ready to be linked.
-struct Compiled {
-    component: Component,
-    digest: Arc<str>,
-    /// By its bytes, wherever they came from.
+/// A component that is not compiled yet.
+struct Found<'a> {
+    bytes: Cow<'a, [u8]>,
+    digest: [u8; 32],
+    /// Whether it is one of this library's own, by its bytes, wherever they came from.
     is_built_in: bool,
-    /// Where code is kept that this user's processes run.
-    caches: Vec<PathBuf>,
+    engine: Engine,
 }
 
 /// Why the bytes of a file are not those of a component.
@@ -337,7 +340,8 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 #[cfg(all(feature = "conformance", unix))]
 pub(crate) struct Prepared {
     backend: Backend,
-    compiled: Compiled,
+    engine: Engine,
+    is_built_in: bool,
     pool: Pool,
 }
 
@@ -352,18 +356,19 @@ impl Prepared {
         runtime().map_err(failed)?;
         let deadline = Deadline::new(&backend.limits, Arc::default(), None);
         let prepared = || -> Result<_, ErrorKind> {
-            let compiled = backend.compiled(&deadline)?;
-            let component = &compiled.component;
+            let found = backend.found(&deadline)?;
+            let (engine, is_built_in) = (found.engine.clone(), found.is_built_in);
+            let component = &backend.compiled(found, &deadline)?;
             // Bytes that go past the backend go past whoever stands in the place of WASI, too.
             let mut linker = backend.linker(component, false)?;
             extend(&mut linker).map_err(invalid)?;
             let (linked, offered) = prepare(component, &linker)?;
             let (grants, limits) = (backend.grants.clone(), backend.limits.clone());
             let pool = Pool::new(linked, offered, grants, Arc::default(), limits)?;
-            Ok((compiled, pool))
+            Ok((engine, is_built_in, pool))
         };
         match prepared() {
-            Ok((compiled, pool)) => Ok(Self { compiled, pool, backend }),
+            Ok((engine, is_built_in, pool)) => Ok(Self { backend, engine, is_built_in, pool }),
             Err(kind) => Err(failed(kind)),
         }
     }
@@ -380,9 +385,9 @@ impl Prepared {
     ///
     /// As those of the grants of any backend.
     pub(crate) fn on(&self, dir: &Path) -> Result<LoadedBackend, Error> {
-        let Self { backend, compiled, pool } = self;
+        let Self { backend, engine, is_built_in, pool } = self;
         let grants = backend.grants.clone().only(dir);
-        let preopens = backend.open_directories(&grants, compiled.is_built_in, &compiled.caches);
+        let preopens = backend.open_directories(&grants, *is_built_in, engine);
         let pool = pool.on(preopens.map_err(|error| self.error(error.into()))?);
         Ok(LoadedBackend(Arc::new(Loaded::new(Arc::clone(&backend.name), "".into(), pool))))
     }

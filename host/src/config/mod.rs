@@ -83,11 +83,17 @@ impl Configuration {
         let file = path.to_owned();
         match format::parse(&text, dir) {
             Ok((cache, mut stores)) => {
+                let kept = match &cache {
+                    Some(Cache::Dir(folder)) => Some(folder),
+                    _ => None,
+                };
                 let beside: Arc<[_]> = stores.values().map(StoreConfiguration::neighbour).collect();
                 for store in stores.values_mut() {
                     let (file, store_name) = (whole.clone(), store.name.clone());
                     let stores = Arc::clone(&beside);
-                    store.surroundings = Some(Surroundings { file, store: store_name, stores });
+                    let cache = kept.cloned();
+                    store.surroundings =
+                        Some(Surroundings { file, cache, store: store_name, stores });
                 }
                 Ok(Self { file, cache, stores })
             }

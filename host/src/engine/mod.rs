@@ -10,9 +10,10 @@ mod profile;
 mod structure;
 mod work;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
@@ -65,6 +66,7 @@ struct Shared {
 struct Settings {
     cache: Cache,
     compile: Compile,
+    protected: BTreeSet<PathBuf>,
 }
 
 impl Engine {
@@ -128,10 +130,12 @@ impl Engine {
         self.0.settings.cache.folder()
     }
 
-    /// That folder, and the one that other programs of this user take by default.
-    pub(crate) fn cache_dirs(&self) -> Vec<PathBuf> {
-        let by_default = Cache::Default.folder().filter(|it| Some(it) != self.cache_dir().as_ref());
-        self.cache_dir().into_iter().chain(by_default).collect()
+    /// What no foreign backend may write.
+    pub(crate) fn relied_on(&self) -> Vec<ReliedOn> {
+        // Other programs of this user take the default ones.
+        let caches: BTreeSet<_> = self.cache_dir().into_iter().chain(cache::defaults()).collect();
+        let protected = self.0.settings.protected.iter().cloned().map(ReliedOn::Protected);
+        caches.into_iter().map(ReliedOn::Cache).chain(protected).collect()
     }
 
     /// Lets the time of calls run. There has to be a runtime.
@@ -172,8 +176,10 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { cache, compile } = &self.0.settings;
-        f.debug_struct("Engine").field("cache", cache).field("compile", compile).finish()
+        let Settings { cache, compile, protected } = &self.0.settings;
+        let mut engine = f.debug_struct("Engine");
+        engine.field("cache", cache).field("compile", compile);
+        engine.field("protected", protected).finish()
     }
 }
 
@@ -206,6 +212,15 @@ impl EngineBuilder {
         self
     }
 
+    /// Keeps a file or directory, and all below it, out of what backends may write that are not
+    /// built in: what else this program relies on, or a cache that another program uses. To grant
+    /// them a directory that holds it, or that lies in it, is a [`LoadError::Overlap`].
+    #[must_use]
+    pub fn protect(mut self, path: impl Into<PathBuf>) -> Self {
+        self.0.protected.insert(path.into());
+        self
+    }
+
     /// Where components are compiled. Default: [`Compile::Auto`].
     #[must_use]
     pub fn compile(mut self, compile: Compile) -> Self {
@@ -224,8 +239,10 @@ impl EngineBuilder {
         static IN_USE: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
         let Self(mut settings) = self;
         if let Cache::Dir(folder) = &mut settings.cache {
-            *folder = std::path::absolute(&*folder).map_err(|e| LoadError::Engine(e.into()))?;
+            *folder = absolute(folder)?;
         }
+        settings.protected =
+            settings.protected.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
         if settings.compile == Compile::ChildProcess && !child::is_enabled() {
             let why = "`Engine::compile_in_child` was not called at the start of the program";
             return Err(LoadError::Engine(why.into()));
@@ -244,6 +261,17 @@ impl EngineBuilder {
         in_use.push(Arc::downgrade(&engine));
         Ok(Engine(engine))
     }
+}
+
+/// Something that the host relies on.
+pub(crate) enum ReliedOn {
+    /// A folder of compiled code, which is run as it is.
+    Cache(PathBuf),
+    Protected(PathBuf),
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, LoadError> {
+    std::path::absolute(path).map_err(|error| LoadError::Engine(error.into()))
 }
 
 /// Whether what is in the component is within these limits. Nothing that recurses or computes has

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::place::{At, Id, Place};
 use super::way::{self, Found, System, Way};
 
-pub(super) use super::mounts::{Mounts, Region};
+pub(super) use super::mounts::{Device, Mounts, Region};
 
 /// No chain of parents is followed for longer. It ends at the root long before.
 const DEPTH: usize = 4096;

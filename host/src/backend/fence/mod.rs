@@ -25,6 +25,7 @@ use portable as system;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::engine::ReliedOn;
 use crate::error::LoadError;
 use crate::grants::Directory;
 use crate::wasi::{Preopen, Preopens};
@@ -41,8 +42,7 @@ pub(super) struct Applicant<'a> {
     pub(super) authorities: &'a [PathBuf],
     /// It is one of this library's own, which make no links.
     pub(super) is_built_in: bool,
-    /// Where compiled code is kept.
-    pub(super) caches: &'a [PathBuf],
+    pub(super) relied_on: &'a [ReliedOn],
     pub(super) surroundings: Option<&'a Surroundings>,
 }
 
@@ -52,6 +52,8 @@ pub(super) struct Applicant<'a> {
 pub(crate) struct Surroundings {
     /// The configuration.
     pub(crate) file: PathBuf,
+    /// Where it keeps compiled code.
+    pub(crate) cache: Option<PathBuf>,
     /// The store's own name in it.
     pub(crate) store: String,
     /// All stores of it, this one included.
@@ -81,7 +83,11 @@ impl Surroundings {
     /// Whether a refusal beside the one holds beside the other, too.
     #[cfg(feature = "config")]
     pub(crate) fn are(&self, others: &Self) -> bool {
-        self.file == others.file && self.store == others.store && self.stores == others.stores
+        let Self { file, cache, store, stores } = self;
+        *file == others.file
+            && *cache == others.cache
+            && *store == others.store
+            && *stores == others.stores
     }
 }
 
@@ -112,10 +118,8 @@ pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError
     };
     items.extend(party::files(applicant.component, applicant.authorities)?);
     let party = Party { owner, kind: Kind::Applicant, is_trusted: applicant.is_built_in, items };
-    let mut beside = applicant.surroundings.map(party::beside).unwrap_or_default();
-    if !party.is_trusted {
-        beside.push(party::caches(applicant.caches));
-    }
+    let mut beside = vec![party::host(applicant.relied_on, applicant.surroundings)];
+    beside.extend(applicant.surroundings.map(party::beside).unwrap_or_default());
     // Whoever comes at the same time is compared with this one, or this one with it.
     let mut register = register::lock();
     let mounts = Mounts::default();

@@ -13,12 +13,21 @@ use super::place::At;
 /// A directory or file of a mounted filesystem, and all below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Region {
-    /// The number of the filesystem, which all its mounts share.
-    device: Vec<u8>,
+    device: Device,
     path: PathBuf,
 }
 
+/// The number of a filesystem, which all its mounts share.
+pub(super) type Device = Vec<u8>;
+
+/// An overlay lies over another one; the system stacks no more than two.
+const STACKED: usize = 2;
+
 impl Region {
+    pub(super) fn is_of(&self, device: &Device) -> bool {
+        self.device == *device
+    }
+
     pub(super) fn holds(&self, other: &Self) -> bool {
         self.device == other.device && other.path.starts_with(&self.path)
     }
@@ -32,13 +41,15 @@ struct Mount {
     id: u64,
     /// The one that it is mounted in.
     parent: u64,
-    device: Vec<u8>,
+    device: Device,
     /// Which directory of the filesystem is mounted.
     root: PathBuf,
     /// Where.
     point: PathBuf,
     /// Of an overlay, the directories that it lies over.
     layers: Vec<PathBuf>,
+    /// It names some of them by relative paths, and nobody tells where those began.
+    has_unknown_layers: bool,
 }
 
 impl Mounts {
@@ -51,8 +62,17 @@ impl Mounts {
 
     /// The regions that are mounted below it.
     pub(super) fn below(&self, at: &At) -> Vec<Region> {
-        let below = self.all().values().filter(|mount| self.is_below(mount, at));
-        below.flat_map(|mount| self.regions(mount, Path::new(""))).collect()
+        self.mounts_below(at).flat_map(|mount| self.regions(mount, Path::new(""))).collect()
+    }
+
+    /// The filesystems, of it and below it, that lie over others of which nobody tells.
+    pub(super) fn unknown(&self, at: &At) -> Vec<Device> {
+        let all = self.mount(at.mount).into_iter().chain(self.mounts_below(at));
+        all.filter(|mount| mount.has_unknown_layers).map(|mount| mount.device.clone()).collect()
+    }
+
+    fn mounts_below(&self, at: &At) -> impl Iterator<Item = &Mount> {
+        self.all().values().filter(|mount| self.is_below(mount, at))
     }
 
     /// Whether a mount is seen below `at`, itself or by one that it is mounted in.
@@ -75,22 +95,29 @@ impl Mounts {
     }
 
     fn regions(&self, mount: &Mount, rest: &Path) -> Vec<Region> {
-        let region = |device: &[u8], root: &Path| {
-            let path = root.components().chain(rest.components()).collect();
-            Region { device: device.to_vec(), path }
-        };
-        let mut regions = vec![region(&mount.device, &mount.root)];
+        let mut regions = Vec::new();
+        self.add_regions(&mut regions, mount, rest, 0);
+        regions
+    }
+
+    fn add_regions(&self, regions: &mut Vec<Region>, mount: &Mount, rest: &Path, depth: usize) {
+        let path = mount.root.components().chain(rest.components()).collect();
+        regions.push(Region { device: mount.device.clone(), path });
+        if depth > STACKED {
+            return;
+        }
         for layer in &mount.layers {
             let at = follow(layer).ok().filter(|way| way.exists).and_then(|way| way.place.at);
-            let Some((at, below)) = at.and_then(|at| Some((self.mount(at.mount)?, at.path))) else {
-                // One of another time or namespace.
-                continue;
-            };
-            if let Ok(layer) = below.strip_prefix(&at.point) {
-                regions.push(region(&at.device, &at.root.join(layer).join(mount.root_within())));
+            // None of another time or namespace.
+            let Some(At { mount: id, path }) = at else { continue };
+            // One that it lies over in the layer's own place was in the mount before.
+            let id = if id == mount.id { mount.parent } else { id };
+            let Some(under) = self.mount(id) else { continue };
+            if let Ok(layer) = path.strip_prefix(&under.point) {
+                let rest = layer.join(mount.root_within()).join(rest);
+                self.add_regions(regions, under, &rest, depth + 1);
             }
         }
-        regions
     }
 
     fn mount(&self, id: u64) -> Option<&Mount> {
@@ -118,8 +145,12 @@ impl Mount {
         let mut words = words.skip_while(|word| *word != b"-").skip(1);
         let kind = words.next()?;
         let options = words.nth(1).unwrap_or_default();
-        let layers = if kind == b"overlay" { layers(options) } else { Vec::new() };
-        Some(Self { id, parent, device, root, point, layers })
+        let mut layers = if kind == b"overlay" { layers(options) } else { Vec::new() };
+        let all = layers.len();
+        layers.retain(|layer| layer.is_absolute());
+        // Those of a container's root are in the namespace that made it.
+        let has_unknown_layers = layers.len() < all && point != Path::new("/");
+        Some(Self { id, parent, device, root, point, layers, has_unknown_layers })
     }
 
     /// Which directory of the filesystem is mounted, without the `/` before it.
@@ -142,7 +173,6 @@ fn layers(options: &[u8]) -> Vec<PathBuf> {
             layers.extend(separated(&unescaped(value)).into_iter().map(path));
         }
     }
-    layers.retain(|layer| layer.is_absolute());
     layers
 }
 
@@ -204,5 +234,12 @@ mod tests {
     fn the_layers_of_an_overlay_are_its_directories() {
         let options = br"rw,lowerdir=/a\134:b:/c,upperdir=/d\054e,workdir=/w,xino=on";
         assert_eq!(layers(options), ["/a:b", "/c", "/d,e"].map(PathBuf::from));
+        let known = |point: &str| {
+            let line = format!("36 35 0:9 / {point} rw - overlay none rw,lowerdir=/a,upperdir=b");
+            let mount = Mount::parse(line.as_bytes()).unwrap();
+            assert_eq!(mount.layers, [Path::new("/a")]);
+            !mount.has_unknown_layers
+        };
+        assert!(!known("/view") && known("/"));
     }
 }

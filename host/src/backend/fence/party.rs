@@ -7,6 +7,7 @@ use std::{io, thread};
 
 use super::way::Way;
 use super::{Neighbour, Surroundings, system};
+use crate::engine::ReliedOn;
 use crate::error::LoadError;
 use crate::telemetry;
 
@@ -36,7 +37,7 @@ pub(super) enum Kind {
     Configured,
     /// A backend that is open in this process.
     Open,
-    /// The configuration itself, the cache.
+    /// The process itself, with its configuration and its cache.
     Host,
 }
 
@@ -58,6 +59,7 @@ pub(super) enum What {
 }
 
 const COMPONENT: What = What::Protected("the component");
+const CACHE: &str = "the cache of compiled code";
 const AUTHORITY: What = What::Protected("a certificate authority");
 
 /// The files of a backend that is being loaded. The component has been read; what is gone since then
@@ -77,27 +79,30 @@ pub(super) fn files(
     Ok(files)
 }
 
-/// The folders of compiled code, which is run as it is.
-pub(super) fn caches(folders: &[PathBuf]) -> Party {
-    let what = What::Protected("the cache of compiled code");
-    let items = folders.iter().filter_map(|path| {
-        Some(Item { path: path.clone(), what, way: system::follow(path).ok()? })
+/// What the host itself relies on.
+pub(super) fn host(relied_on: &[ReliedOn], surroundings: Option<&Surroundings>) -> Party {
+    let configuration = surroundings.map(|it| (&it.file, "the configuration"));
+    let its_cache = surroundings.and_then(|it| it.cache.as_ref()).map(|cache| (cache, CACHE));
+    let relied_on = relied_on.iter().map(|it| match it {
+        ReliedOn::Cache(folder) => (folder, CACHE),
+        ReliedOn::Protected(path) => (path, "which this program relies on"),
+    });
+    // Whoever may write there writes into the host's memory.
+    let process = Path::new("/proc/self").to_owned();
+    let process = cfg!(target_os = "linux").then_some((&process, "this process"));
+    let items = configuration.into_iter().chain(its_cache).chain(relied_on).chain(process);
+    let items = items.filter_map(|(path, what)| {
+        let way = system::follow(path).ok()?;
+        Some(Item { path: path.clone(), what: What::Protected(what), way })
     });
     let items = items.collect();
     Party { owner: "this host".into(), kind: Kind::Host, is_trusted: true, items }
 }
 
-/// The configuration, and its other stores.
+/// The other stores of a configuration.
 pub(super) fn beside(surroundings: &Surroundings) -> Vec<Party> {
-    let Surroundings { file, store, stores } = surroundings;
-    let host =
-        Party { owner: "this host".into(), kind: Kind::Host, is_trusted: true, items: Vec::new() };
-    let mut parties = vec![host];
-    // It has been read.
-    if let Ok(way) = system::follow(file) {
-        let what = What::Protected("the configuration");
-        parties[0].items.push(Item { path: file.clone(), what, way });
-    }
+    let Surroundings { store, stores, .. } = surroundings;
+    let mut parties = Vec::new();
     let mut named = Vec::new();
     for neighbour in stores.iter().filter(|neighbour| neighbour.store != *store) {
         let Neighbour { store, directories, component, authorities } = neighbour;

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::system::{Mounts, Region};
+use super::system::{Device, Mounts, Region};
 
 /// What tells two directories apart.
 #[cfg(unix)]
@@ -40,8 +40,11 @@ impl Place {
     pub(super) fn seen(&self, mounts: &Mounts) -> Seen {
         let ids = self.ids.clone();
         match &self.at {
-            Some(at) => Seen { ids, own: mounts.of(at), below: mounts.below(at) },
-            None => Seen { ids, own: Vec::new(), below: Vec::new() },
+            Some(at) => {
+                let (own, below, unknown) = (mounts.of(at), mounts.below(at), mounts.unknown(at));
+                Seen { ids, own, below, unknown }
+            }
+            None => Seen { ids, own: Vec::new(), below: Vec::new(), unknown: Vec::new() },
         }
     }
 }
@@ -53,6 +56,8 @@ pub(super) struct Seen {
     own: Vec<Region>,
     /// What is mounted below it.
     below: Vec<Region>,
+    /// Filesystems, of it or below it, that show directories of others, and nobody tells which.
+    unknown: Vec<Device>,
 }
 
 impl Seen {
@@ -67,5 +72,15 @@ impl Seen {
         let is_above = self.ids.first().is_some_and(|id| other.ids.contains(id));
         let mut regions = self.own.iter().chain(&self.below);
         is_above || regions.any(|region| other.own.iter().any(|own| region.holds(own)))
+    }
+
+    /// Whether one of them may show what the other is.
+    pub(super) fn may_share(&self, other: &Self) -> bool {
+        let shows = |one: &Self, other: &Self| {
+            // Within one filesystem all is told.
+            let is_within = |device| other.own.iter().any(|region| region.is_of(device));
+            one.unknown.iter().any(|device| !is_within(device))
+        };
+        shows(self, other) || shows(other, self)
     }
 }

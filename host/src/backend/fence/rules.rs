@@ -14,6 +14,10 @@ use super::place::Seen;
 use super::system::Mounts;
 use crate::error::LoadError;
 
+/// How two lie where the system does not tell.
+const UNKNOWN: &str =
+    "may share, by an overlay that names its layers by relative paths, what is in";
+
 /// # Errors
 ///
 /// [`LoadError::Overlap`] with the first thing that breaks a rule.
@@ -46,8 +50,10 @@ pub(super) fn check(applicant: &Party, others: &[Party], mounts: &Mounts) -> Res
                     |of: &&Looked<'_>| matches!(of.party.kind, Kind::Applicant | Kind::Host);
                 all().filter(is_new).collect()
             }
-            // It is refused when it is loaded.
-            Kind::Configured | Kind::Host => continue,
+            // It is refused when it is loaded. But it may have been open before, with another
+            // configuration, and what the host relies on is used for everybody.
+            Kind::Configured => all().filter(|of| of.party.kind == Kind::Host).collect(),
+            Kind::Host => continue,
         };
         for directory in party.directories().filter(|directory| directory.is_written()) {
             for of in &relied_on {
@@ -127,7 +133,13 @@ impl LookedAt<'_> {
                 (party.party.kind == Kind::Applicant).then_some("is the same as")
             }
             true if self.seen().holds(other.seen()) => Some("holds"),
-            true => other.seen().holds(self.seen()).then_some("lies in"),
+            true if other.seen().holds(self.seen()) => Some("lies in"),
+            true => {
+                let is_foreign =
+                    |one: &Self, of: &Looked<'_>| one.is_writable() && !of.party.is_trusted;
+                let is_known = !is_foreign(self, applicant) && !is_foreign(other, party);
+                (!is_known && self.seen().may_share(other.seen())).then_some(UNKNOWN)
+            }
         };
         let Some(how) = how else { return Ok(()) };
         let kind = if other.is_writable() { "writable" } else { "read-only" };
@@ -160,6 +172,8 @@ impl LookedAt<'_> {
             "lies in"
         } else if file.crossing(self, party).is_some() {
             "holds a part of the way to"
+        } else if self.seen().may_share(file.seen()) {
+            UNKNOWN
         } else {
             return Ok(());
         };
@@ -178,7 +192,8 @@ impl LookedAt<'_> {
         let crossing = self.item.way.crossings.iter().find(|crossing| {
             let seen = crossing.place.seen(self.mounts);
             let may_move = || !party.party.is_trusted && !writable.seen().is(&seen);
-            writable.seen().holds(&seen) && (crossing.is_link || may_move())
+            let may_hold = || !party.party.is_trusted && writable.seen().may_share(&seen);
+            writable.seen().holds(&seen) && (crossing.is_link || may_move()) || may_hold()
         });
         crossing.map(|crossing| crossing.path.clone())
     }

@@ -19,20 +19,17 @@ pub(super) enum Unusable {
 }
 
 /// The folder for this user: below `XDG_CACHE_HOME`, or where the system keeps what can be made
-/// again.
-pub(super) fn by_default() -> Option<PathBuf> {
-    let absolute = |name| {
-        std::env::var_os(name).map(PathBuf::from).filter(|path: &PathBuf| path.is_absolute())
-    };
+/// again. After it the one that holds where that variable is not set, as in other processes.
+pub(in crate::engine) fn defaults() -> impl Iterator<Item = PathBuf> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
     let caches = if cfg!(windows) {
-        absolute("LOCALAPPDATA")?
-    } else if let Some(named) = absolute("XDG_CACHE_HOME") {
-        named
+        [variable("LOCALAPPDATA"), None]
     } else {
-        let home = std::env::home_dir().filter(|home| home.is_absolute())?;
-        home.join(if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" })
+        let below = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
+        [variable("XDG_CACHE_HOME"), std::env::home_dir().map(|home| home.join(below))]
     };
-    Some(caches.join("artifact-store").join("code"))
+    let caches = caches.into_iter().flatten().filter(|folder| folder.is_absolute());
+    caches.map(|caches| caches.join("artifact-store").join("code"))
 }
 
 /// Makes the folder where it is absent, and returns the path that leads to it without a link.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 pub(super) use entry::Id;
+pub(super) use folder::defaults;
 use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
 
@@ -61,7 +62,7 @@ impl Cache {
     pub(super) fn folder(&self) -> Option<PathBuf> {
         match self {
             Self::Dir(folder) => std::path::absolute(folder).ok(),
-            Self::Default | Self::Off => folder::by_default(),
+            Self::Default | Self::Off => folder::defaults().next(),
         }
     }
 }

@@ -39,7 +39,8 @@ fn answer() -> io::Result<()> {
         let _ = io::stdin().lock().read(&mut [0]);
         abort()
     })?;
-    let settings = Settings { cache: Cache::Off, compile: Compile::InProcess };
+    let settings =
+        Settings { cache: Cache::Off, compile: Compile::InProcess, ..Settings::default() };
     let engine = EngineBuilder(settings).build().map_err(io::Error::other)?;
     have_threads_to_compile().map_err(|kind| io::Error::other(kind.to_string()))?;
     let (outcome, answer) = match engine.compile_here(&component) {
