@@ -23,7 +23,7 @@ pub mod signature;
 mod tree;
 pub mod weed;
 
-pub use log::logged;
+pub use log::{logged, logged_at};
 #[cfg(unix)]
 pub use tree::tree;
 

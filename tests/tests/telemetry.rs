@@ -1,42 +1,17 @@
 //! What operators read: events that name keys only where they are asked to, and what a backend writes.
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, Grants, SwapOptions};
-use artifact_store_tests::guest;
+use artifact_store_tests::{guest, logged_at};
 use tracing::Level;
 
 fn hostile() -> Backend {
     Backend::from_bytes("hostile", std::fs::read(guest("hostile")).unwrap())
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What is logged at this level while `work` runs, on this thread.
 fn logged(level: Level, work: impl FnOnce()) -> String {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, work);
-    let bytes = log.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    logged_at(level, work).1
 }
 
 #[test]
