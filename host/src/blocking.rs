@@ -12,13 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::backend::{Cursor, Page, Pages, create_dir};
+use crate::backend::create_dir;
 use crate::budget::on_this_thread;
+use crate::chunk::CHUNK;
 use crate::error::{ErrorKind, Operation, Result};
-use crate::swap::Serving;
-use crate::transfer::{CHUNK, Place};
+use crate::serving::{Loaded, RunBy, Running, Serving};
+use crate::verbs::{Cursor, Page, Pages};
 use crate::{
-    Backend, Entry, Finding, Info, LoadedBackend, ReadOptions, SwapOptions, Swept, WriteOptions,
+    Backend, Entry, Finding, Info, Interface, LoadedBackend, ReadOptions, SwapOptions, Swept,
+    WriteOptions,
 };
 
 /// A store of artifacts, as [`crate::ArtifactStore`], which documents each call. Clones share
@@ -67,7 +69,7 @@ impl ArtifactStore {
 
     /// The store of a backend that is loaded already.
     #[cfg(feature = "conformance")]
-    pub(crate) fn serve(backend: Arc<crate::backend::Loaded>) -> Self {
+    pub(crate) fn serve(backend: Arc<Loaded>) -> Self {
         Self { serving: Serving::new(LoadedBackend(backend)) }
     }
 
@@ -105,13 +107,13 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn swap(&self, backend: Backend, options: SwapOptions) -> Result<LoadedBackend> {
-        Ok(self.put_back(on_this_thread(backend.load_successor())?, options))
+        Ok(self.swap_loaded(on_this_thread(backend.load_successor())?, options))
     }
 
     /// Puts a loaded backend in the place of the present one; see
-    /// [`crate::ArtifactStore::put_back`].
-    pub fn put_back(&self, backend: LoadedBackend, options: SwapOptions) -> LoadedBackend {
-        self.serving.exchange(backend, options)
+    /// [`crate::ArtifactStore::swap_loaded`].
+    pub fn swap_loaded(&self, backend: LoadedBackend, options: SwapOptions) -> LoadedBackend {
+        self.serving.swap(backend, options)
     }
 
     /// The backend that serves now.
@@ -120,13 +122,21 @@ impl ArtifactStore {
         LoadedBackend(self.serving.backend())
     }
 
+    /// Whether the backend offers this interface; see [`crate::ArtifactStore::offers`].
+    #[must_use]
+    pub fn offers(&self, interface: Interface) -> bool {
+        self.serving.backend().pool.offers(interface)
+    }
+
     /// Stores `data`, replacing what was there; see [`crate::ArtifactStore::put`].
     ///
     /// # Errors
     ///
     /// As there.
     pub fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
-        on_this_thread(self.serving.begin(Operation::Put, key).put(data.into(), false))
+        on_this_thread(
+            running(&self.serving.backend(), Operation::Put, key).put(data.into(), false),
+        )
     }
 
     /// Stores `data` only if there is nothing yet; see [`crate::ArtifactStore::create`].
@@ -135,7 +145,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn create(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
-        on_this_thread(self.serving.begin(Operation::Put, key).put(data.into(), true))
+        on_this_thread(running(&self.serving.backend(), Operation::Put, key).put(data.into(), true))
     }
 
     /// The whole artifact; see [`crate::ArtifactStore::get`].
@@ -144,7 +154,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn get(&self, key: &str) -> Result<Bytes> {
-        on_this_thread(self.serving.begin(Operation::Get, key).get())
+        on_this_thread(running(&self.serving.backend(), Operation::Get, key).get())
     }
 
     /// Removes the artifact; see [`crate::ArtifactStore::delete`].
@@ -153,7 +163,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn delete(&self, key: &str) -> Result<()> {
-        on_this_thread(self.serving.begin(Operation::Delete, key).delete())
+        on_this_thread(running(&self.serving.backend(), Operation::Delete, key).delete())
     }
 
     /// The artifact's size, checksum and time; see [`crate::ArtifactStore::stat`].
@@ -162,7 +172,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn stat(&self, key: &str) -> Result<Info> {
-        on_this_thread(self.serving.begin(Operation::Stat, key).stat())
+        on_this_thread(running(&self.serving.backend(), Operation::Stat, key).stat())
     }
 
     /// All artifacts whose keys begin with `prefix`; see [`crate::ArtifactStore::list`]. The
@@ -179,14 +189,16 @@ impl ArtifactStore {
     /// ```
     pub fn list(&self, prefix: &str) -> impl Iterator<Item = Result<Entry>> + use<> {
         let (backend, prefix) = (self.serving.backend(), prefix.to_owned());
-        items(move |cursor| on_this_thread(backend.begin(Operation::List, &prefix).list(cursor)))
+        items(move |cursor| {
+            on_this_thread(running(&backend, Operation::List, &prefix).list(cursor))
+        })
     }
 
     /// Everything in the store that is no sound artifact; see [`crate::ArtifactStore::audit`].
     /// The iterator ends after an error.
     pub fn audit(&self) -> impl Iterator<Item = Result<Finding>> + use<> {
         let backend = self.serving.backend();
-        items(move |cursor| on_this_thread(backend.begin(Operation::Audit, "").audit(cursor)))
+        items(move |cursor| on_this_thread(running(&backend, Operation::Audit, "").audit(cursor)))
     }
 
     /// Removes what crashed writers left behind; see [`crate::ArtifactStore::sweep`].
@@ -195,7 +207,7 @@ impl ArtifactStore {
     ///
     /// As there.
     pub fn sweep(&self, older_than: Duration) -> Result<Swept> {
-        on_this_thread(self.serving.begin(Operation::Sweep, "").sweep(older_than))
+        on_this_thread(running(&self.serving.backend(), Operation::Sweep, "").sweep(older_than))
     }
 
     /// Stores all that `reader` yields; see [`crate::ArtifactStore::write`].
@@ -229,7 +241,7 @@ impl ArtifactStore {
     /// As there.
     pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
         let backend = self.serving.backend();
-        Ok(ArtifactWriter(crate::ArtifactWriter::new(backend, key, options, Place::Here)?))
+        Ok(ArtifactWriter(crate::ArtifactWriter::new(backend, key, options, RunBy::Caller)?))
     }
 
     /// Begins to read an artifact or a part of it; see [`crate::ArtifactStore::read`].
@@ -239,9 +251,13 @@ impl ArtifactStore {
     /// As there.
     pub fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
         let opening =
-            crate::ArtifactReader::open(self.serving.backend(), key, options, Place::Here);
+            crate::ArtifactReader::open(self.serving.backend(), key, options, RunBy::Caller);
         Ok(ArtifactReader(on_this_thread(opening)?))
     }
+}
+
+fn running(backend: &Arc<Loaded>, operation: Operation, key: &str) -> Running {
+    Running::new(backend.call(operation, key))
 }
 
 /// The items of all pages, up to the first error.

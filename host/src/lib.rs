@@ -35,6 +35,7 @@ mod bindings;
 pub mod blocking;
 mod budget;
 mod checksum;
+mod chunk;
 #[cfg(feature = "config")]
 mod config;
 #[cfg(feature = "conformance")]
@@ -46,35 +47,39 @@ mod grants;
 mod info;
 mod inspect;
 mod instance;
+mod interface;
 mod key;
 mod limits;
 mod maintenance;
 #[cfg(feature = "network")]
 mod network;
+mod serving;
 mod store;
-mod swap;
 mod telemetry;
 mod text;
 mod transfer;
+mod verbs;
 mod wasi;
 
 pub use backend::Backend;
 #[cfg(feature = "network")]
 pub use backend::Sign;
 #[cfg(feature = "config")]
-pub use config::{
-    Configuration, ConfigurationError, Problem, StoreConfiguration, Watch, WatchStatus,
-};
-pub use engine::{Cache, Compile, Engine, EngineBuilder, LoadLimits};
+pub use config::{Configuration, StoreConfiguration, Watch, WatchStatus};
+pub use engine::{Cache, Compile, Engine, EngineBuilder};
+#[cfg(feature = "config")]
+pub use error::{ConfigurationError, Problem};
 pub use error::{Error, ErrorKind, LoadError, Result};
 pub use grants::Grants;
+#[cfg(feature = "network")]
+pub use grants::{S3Bucket, S3Credentials};
 pub use info::{Entry, Info, ReadOptions, WriteOptions};
 pub use inspect::{Access, Inspection};
-pub use limits::Limits;
-pub use maintenance::{Audit, Finding, FindingKind, Swept};
-#[cfg(feature = "network")]
-pub use network::{S3Bucket, S3Credentials};
-pub use store::{ArtifactStore, Listing};
-pub use swap::{LoadedBackend, SwapOptions};
+pub use interface::Interface;
+pub use limits::{Limits, LoadLimits};
+pub use maintenance::{Finding, FindingKind, Swept};
+pub use serving::{LoadedBackend, SwapOptions};
+pub use store::ArtifactStore;
 pub use transfer::reader::ArtifactReader;
 pub use transfer::writer::ArtifactWriter;
+pub use verbs::{Audit, Listing};

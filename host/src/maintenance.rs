@@ -1,11 +1,8 @@
 //! What only a backend can know about its own storage, for operators.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::backend::{Loaded, Pages};
 use crate::bindings::maintenance;
-use crate::error::{Operation, Result};
 use crate::info::time;
 use crate::text::foreign;
 
@@ -78,51 +75,6 @@ pub struct Swept {
     pub bytes: u64,
     /// How many were left, being too young or of unknown age.
     pub kept: u64,
-}
-
-/// The findings of an audit, fetched page by page. Made by
-/// [`ArtifactStore::audit`](crate::ArtifactStore::audit).
-///
-/// ```
-/// # tokio::runtime::Runtime::new()?.block_on(async {
-/// # let dir = tempfile::tempdir()?;
-/// # let store = artifact_store::ArtifactStore::open_dir(dir.path()).await?;
-/// let mut audit = store.audit();
-/// while let Some(finding) = audit.next().await? {
-///     println!("{}: {}", finding.name, finding.detail);
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct Audit {
-    backend: Arc<Loaded>,
-    pages: Pages<Finding>,
-}
-
-impl Audit {
-    pub(crate) fn new(backend: Arc<Loaded>) -> Self {
-        Self { backend, pages: Pages::new() }
-    }
-
-    /// The next finding; none at the end.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the backend has no
-    /// `maintenance`; [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied) where a part
-    /// of the store cannot be looked at. The audit goes on at the failed page when it is asked
-    /// again.
-    pub async fn next(&mut self) -> Result<Option<Finding>> {
-        loop {
-            if let Some(finding) = self.pages.take() {
-                return Ok(Some(finding));
-            }
-            let Some(cursor) = self.pages.rest() else { return Ok(None) };
-            let call = self.backend.begin(Operation::Audit, "");
-            self.pages.add(call.on_worker(async move |call| call.audit(cursor).await).await?);
-        }
-    }
 }
 
 impl From<maintenance::Finding> for Finding {

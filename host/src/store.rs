@@ -5,13 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
-use crate::backend::{Loaded, Pages, create_dir};
+use crate::backend::create_dir;
+use crate::chunk::CHUNK;
 use crate::error::{ErrorKind, Operation, Result};
-use crate::swap::Serving;
-use crate::transfer::{CHUNK, Place};
+use crate::serving::{RunBy, Serving};
 use crate::{
-    ArtifactReader, ArtifactWriter, Audit, Backend, Entry, Info, LoadedBackend, ReadOptions,
-    SwapOptions, Swept, WriteOptions,
+    ArtifactReader, ArtifactWriter, Audit, Backend, Info, Interface, Listing, LoadedBackend,
+    ReadOptions, SwapOptions, Swept, WriteOptions,
 };
 
 /// A store of artifacts, served by a sandboxed backend. Clones share the backend.
@@ -109,24 +109,40 @@ impl ArtifactStore {
     /// that are open.
     ///
     /// What it returns is the backend that served before, which can be
-    /// [put back](Self::put_back) at once.
+    /// [swapped in again](Self::swap_loaded) at once.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open); then nothing has changed.
     pub async fn swap(&self, backend: Backend, options: SwapOptions) -> Result<LoadedBackend> {
-        Ok(self.put_back(backend.load_successor().await?, options))
+        Ok(self.swap_loaded(backend.load_successor().await?, options))
     }
 
     /// Puts a loaded backend in the place of the present one, which is returned.
-    pub fn put_back(&self, backend: LoadedBackend, options: SwapOptions) -> LoadedBackend {
-        self.serving.exchange(backend, options)
+    pub fn swap_loaded(&self, backend: LoadedBackend, options: SwapOptions) -> LoadedBackend {
+        self.serving.swap(backend, options)
     }
 
     /// The backend that serves now.
     #[must_use]
     pub fn backend(&self) -> LoadedBackend {
         LoadedBackend(self.serving.backend())
+    }
+
+    /// Whether the backend that serves now offers this optional interface. Where it does not, the
+    /// calls that need it fail with [`ErrorKind::Unsupported`].
+    ///
+    /// ```
+    /// use artifact_store::{Interface, blocking::ArtifactStore};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// let store = ArtifactStore::open_dir(dir.path())?;
+    /// assert!(store.offers(Interface::Inventory));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn offers(&self, interface: Interface) -> bool {
+        self.serving.backend().pool.offers(interface)
     }
 
     /// Stores `data` under `key` and replaces what was there, atomically. When this returns
@@ -141,8 +157,8 @@ impl ArtifactStore {
     /// whether the old or the new artifact is there; a retry is safe.
     pub async fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         let data = data.into();
-        let call = self.serving.begin(Operation::Put, key);
-        call.on_worker(async move |call| call.put(data, false).await).await
+        let call = self.serving.call(Operation::Put, key);
+        call.start(RunBy::Worker, move |call| async move { call.put(data, false).await }).await
     }
 
     /// Like [`put`](Self::put), but only if there is no artifact under `key`; of several at
@@ -154,8 +170,8 @@ impl ArtifactStore {
     /// backend has no streams; else as [`put`](Self::put).
     pub async fn create(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         let data = data.into();
-        let call = self.serving.begin(Operation::Put, key);
-        call.on_worker(async move |call| call.put(data, true).await).await
+        let call = self.serving.call(Operation::Put, key);
+        call.start(RunBy::Worker, move |call| async move { call.put(data, true).await }).await
     }
 
     /// The whole artifact, compared with its checksum before it is returned.
@@ -166,8 +182,8 @@ impl ArtifactStore {
     /// [`Limits::buffer`](crate::Limits::buffer), see [`read`](Self::read) for those;
     /// [`ErrorKind::Corrupt`] where the stored bytes are not the ones that were put.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
-        let call = self.serving.begin(Operation::Get, key);
-        call.outcome(|call| async move { call.get().await }).await
+        let call = self.serving.call(Operation::Get, key);
+        call.start(RunBy::Task, |call| async move { call.get().await }).await
     }
 
     /// Removes the artifact, durably. It is fine if there is none.
@@ -176,8 +192,8 @@ impl ArtifactStore {
     ///
     /// As the backend reports them; the artifact is then still there.
     pub async fn delete(&self, key: &str) -> Result<()> {
-        let call = self.serving.begin(Operation::Delete, key);
-        call.on_worker(async |call| call.delete().await).await
+        let call = self.serving.call(Operation::Delete, key);
+        call.start(RunBy::Worker, |call| async move { call.delete().await }).await
     }
 
     /// The artifact's size, checksum and time, without its bytes.
@@ -186,8 +202,8 @@ impl ArtifactStore {
     ///
     /// [`ErrorKind::NotFound`]; [`ErrorKind::Unsupported`] where the backend has no inventory.
     pub async fn stat(&self, key: &str) -> Result<Info> {
-        let call = self.serving.begin(Operation::Stat, key);
-        call.outcome(|call| async move { call.stat().await }).await
+        let call = self.serving.call(Operation::Stat, key);
+        call.start(RunBy::Task, |call| async move { call.stat().await }).await
     }
 
     /// All artifacts whose keys begin with the bytes of `prefix` (which is no path; the empty
@@ -195,7 +211,7 @@ impl ArtifactStore {
     /// exactly once. Errors come from [`Listing::next`].
     #[must_use]
     pub fn list(&self, prefix: &str) -> Listing {
-        Listing { backend: self.serving.backend(), prefix: prefix.to_owned(), pages: Pages::new() }
+        Listing::new(self.serving.backend(), prefix)
     }
 
     /// Everything in the store that is no sound artifact, as the backend sees it without
@@ -213,8 +229,8 @@ impl ArtifactStore {
     /// [`ErrorKind::Unsupported`] where the backend has no `maintenance`;
     /// [`ErrorKind::AccessDenied`] where the store is read-only. Some may be removed by then.
     pub async fn sweep(&self, older_than: Duration) -> Result<Swept> {
-        let call = self.serving.begin(Operation::Sweep, "");
-        call.on_worker(async move |call| call.sweep(older_than).await).await
+        let call = self.serving.call(Operation::Sweep, "");
+        call.start(RunBy::Worker, move |call| async move { call.sweep(older_than).await }).await
     }
 
     /// Stores all that `reader` yields, in bounded memory. Nothing is stored if it fails.
@@ -253,7 +269,7 @@ impl ArtifactStore {
     /// [`ErrorKind::InvalidKey`], and [`ErrorKind::Unsupported`] as for [`create`](Self::create);
     /// all others come with the bytes.
     pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
-        ArtifactWriter::new(self.serving.backend(), key, options, Place::Worker)
+        ArtifactWriter::new(self.serving.backend(), key, options, RunBy::Worker)
     }
 
     /// Begins to read an artifact, or the part of it that `options` name.
@@ -264,48 +280,6 @@ impl ArtifactStore {
     /// end; [`ErrorKind::TooLarge`] where the backend has no streams and the artifact exceeds
     /// [`Limits::buffer`](crate::Limits::buffer). Others come from the reader.
     pub async fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
-        ArtifactReader::open(self.serving.backend(), key, options, Place::Worker).await
-    }
-}
-
-/// The entries of a listing, fetched page by page. Made by [`ArtifactStore::list`].
-///
-/// ```
-/// # tokio::runtime::Runtime::new()?.block_on(async {
-/// # let dir = tempfile::tempdir()?;
-/// # let store = artifact_store::ArtifactStore::open_dir(dir.path()).await?;
-/// store.put("a/1", "x").await?;
-/// store.put("b/1", "y").await?;
-/// let mut listing = store.list("a/");
-/// while let Some(entry) = listing.next().await? {
-///     assert_eq!((entry.key.as_str(), entry.size), ("a/1", 1));
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # }).unwrap();
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct Listing {
-    backend: Arc<Loaded>,
-    prefix: String,
-    pages: Pages<Entry>,
-}
-
-impl Listing {
-    /// The next entry; none at the end.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unsupported`] where the backend has no inventory, [`ErrorKind::Protocol`]
-    /// where it lists what it was not asked for. The listing goes on behind a failed page's
-    /// start when it is asked again.
-    pub async fn next(&mut self) -> Result<Option<Entry>> {
-        loop {
-            if let Some(entry) = self.pages.take() {
-                return Ok(Some(entry));
-            }
-            let Some(cursor) = self.pages.rest() else { return Ok(None) };
-            let call = self.backend.begin(Operation::List, &self.prefix);
-            self.pages.add(call.on_worker(async move |call| call.list(cursor).await).await?);
-        }
+        ArtifactReader::open(self.serving.backend(), key, options, RunBy::Task).await
     }
 }

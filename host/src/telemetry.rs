@@ -4,6 +4,7 @@
 //! Keys may be confidential, so that they are named at the levels `debug` and `trace` only.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use metrics::{
     Gauge, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram,
@@ -11,7 +12,6 @@ use metrics::{
 };
 use tracing::{Level, Span, debug, enabled, info, trace, warn};
 
-use crate::backend::{Call, Loaded};
 use crate::error::ErrorKind;
 use crate::text::foreign;
 
@@ -39,15 +39,28 @@ pub(crate) fn describe() {
     describe_counter!(SWAPS, Unit::Count, "Backends that took the place of another one");
 }
 
+/// A backend, as operators see it.
+#[derive(Clone, Copy)]
+pub(crate) struct Backend<'a> {
+    pub(crate) name: &'a Arc<str>,
+    pub(crate) digest: &'a str,
+}
+
+/// A call of one.
+pub(crate) struct Call<'a> {
+    pub(crate) backend: Backend<'a>,
+    pub(crate) operation: &'static str,
+    pub(crate) key: &'a str,
+    pub(crate) begun: Instant,
+}
+
 /// What surrounds a call while it runs.
-pub(crate) fn span(call: &Call) -> Span {
-    let Call { backend, operation, key, .. } = call;
-    let operation = operation.name();
-    let (name, digest) = (&*backend.name, &*backend.digest);
+pub(crate) fn span(call: &Call<'_>) -> Span {
+    let Call { backend: Backend { name, digest }, operation, key, .. } = *call;
     if enabled!(target: TARGET, Level::DEBUG) {
-        tracing::debug_span!(target: TARGET, "call", operation, key, backend = name, digest)
+        tracing::debug_span!(target: TARGET, "call", operation, key, backend = &**name, digest)
     } else {
-        tracing::info_span!(target: TARGET, "call", operation, backend = name, digest)
+        tracing::info_span!(target: TARGET, "call", operation, backend = &**name, digest)
     }
 }
 
@@ -55,8 +68,8 @@ pub(crate) fn span(call: &Call) -> Span {
 pub(crate) struct Active(Gauge);
 
 impl Active {
-    pub(crate) fn new(call: &Call) -> Self {
-        let active = gauge!(ACTIVE, "backend" => label(&call.backend));
+    pub(crate) fn new(backend: &Backend<'_>) -> Self {
+        let active = gauge!(ACTIVE, "backend" => label(backend));
         active.increment(1);
         Self(active)
     }
@@ -79,11 +92,10 @@ pub(crate) fn opens(path: &str) {
 }
 
 /// A call ended, well or with this error; `bytes` were moved.
-pub(crate) fn called(call: &Call, bytes: u64, error: Option<&ErrorKind>) {
-    let Call { backend, operation, key, begun, .. } = call;
-    let operation = operation.name();
+pub(crate) fn called(call: &Call<'_>, bytes: u64, error: Option<&ErrorKind>) {
+    let Call { backend, operation, key, begun } = *call;
     let took = begun.elapsed();
-    let label = || label(backend);
+    let label = || label(&backend);
     counter!(CALLS, "backend" => label(), "operation" => operation).increment(1);
     histogram!(DURATION, "backend" => label(), "operation" => operation).record(took.as_secs_f64());
     let outcome = error.map_or("ok", ErrorKind::name);
@@ -97,7 +109,7 @@ pub(crate) fn called(call: &Call, bytes: u64, error: Option<&ErrorKind>) {
                 .increment(1);
         }
     }
-    let (name, digest) = (&*backend.name, &*backend.digest);
+    let (name, digest) = (&**backend.name, backend.digest);
     if error.is_some_and(ErrorKind::is_fault) {
         warn!(target: TARGET, operation, outcome, ?took, backend = name, digest, "the backend failed");
     } else {
@@ -125,14 +137,14 @@ pub(crate) fn moved(path: &std::path::Path, instead: &str) {
 }
 
 /// One backend took another one's place.
-pub(crate) fn swapped(old: &Loaded, new: &Loaded, is_rollback: bool) {
+pub(crate) fn swapped(old: &Backend<'_>, new: &Backend<'_>, is_rollback: bool) {
     let (how, verb) = if is_rollback { ("rollback", "rolled back") } else { ("swap", "swapped") };
     counter!(SWAPS, "how" => how).increment(1);
-    let (from, to) = (&*old.name, &*new.name);
-    let (from_digest, to_digest) = (&*old.digest, &*new.digest);
+    let (from, to) = (&**old.name, &**new.name);
+    let (from_digest, to_digest) = (old.digest, new.digest);
     info!(target: TARGET, from, from_digest, to, to_digest, "{verb} the backend");
 }
 
-fn label(backend: &Loaded) -> SharedString {
-    SharedString::from(Arc::clone(&backend.name))
+fn label(backend: &Backend<'_>) -> SharedString {
+    SharedString::from(Arc::clone(backend.name))
 }

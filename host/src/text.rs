@@ -146,6 +146,18 @@ impl Error for Told {
     }
 }
 
+/// Two keys that are less alike are not taken for one another.
+#[cfg(feature = "config")]
+const ALIKE: f64 = 0.75;
+
+/// The name that was meant, perhaps.
+#[cfg(feature = "config")]
+pub(crate) fn alike<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let name = name.to_lowercase().replace('_', "-");
+    let alike = |other: &str| strsim::jaro_winkler(&name, other);
+    names.filter(|other| alike(other) > ALIKE).max_by(|a, b| alike(a).total_cmp(&alike(b)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

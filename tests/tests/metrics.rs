@@ -63,7 +63,7 @@ fn each_call_is_counted_once() {
     }
     let swaps = |how: &str| count("artifact_store_swaps_total", &[&format!("how={how:?}")]);
     assert_eq!((swaps("swap"), swaps("rollback")), (1.0, 0.0));
-    store.put_back(before, SwapOptions::default());
+    store.swap_loaded(before, SwapOptions::default());
     let trial = SwapOptions { trial_calls: 1, ..SwapOptions::default() };
     store.swap(hostile(), trial).unwrap();
     store.delete("trap").unwrap_err();

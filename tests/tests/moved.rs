@@ -275,7 +275,7 @@ fn a_swap_takes_what_the_path_names_then() {
     let before = store.swap(Backend::fs(place.path("link")), SwapOptions::default()).unwrap();
     assert!(store.get("k").is_err());
     store.put("k", "in b").unwrap();
-    store.put_back(before, SwapOptions::default());
+    store.swap_loaded(before, SwapOptions::default());
     assert_eq!(store.get("k").unwrap(), "in a");
 }
 

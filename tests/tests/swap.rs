@@ -30,7 +30,7 @@ fn calls_that_begin_after_a_swap_are_the_new_backends() {
     // Another language of storage, and back again.
     store.swap(guest_on("plain", b.path()), SwapOptions::default()).unwrap();
     assert!(store.backend().name().ends_with("plain.wasm"));
-    store.put_back(before, SwapOptions::default());
+    store.swap_loaded(before, SwapOptions::default());
     assert_eq!(store.get("k").unwrap(), "in a");
     assert_eq!(store.backend().name(), "fs");
 }
@@ -92,7 +92,7 @@ fn a_call_that_does_not_end_is_ended_when_the_drain_is_over() {
     assert!(matches!(error.kind(), ErrorKind::Unavailable(_)), "{error:?}");
     assert!(error.is_retryable());
     // What was closed serves again when it is put back.
-    store.put_back(before, options);
+    store.swap_loaded(before, options);
     assert_eq!(store.get("k").unwrap().len(), 3_000_000);
 }
 
@@ -179,7 +179,7 @@ fn no_call_is_lost_under_load() {
         let without = slowest.swap(0, Ordering::Relaxed);
         let mut before = store.swap(other, SwapOptions::default()).unwrap();
         for _ in 1..SWAPS {
-            before = store.put_back(before, SwapOptions::default());
+            before = store.swap_loaded(before, SwapOptions::default());
             std::thread::sleep(Duration::from_micros(200));
         }
         let with = slowest.load(Ordering::Relaxed);

@@ -295,7 +295,7 @@ fn limits_beyond_all_clocks_are_no_limits() {
         store.sweep(time).unwrap();
         let options = artifact_store::SwapOptions { drain_timeout: time, trial_calls: u32::MAX };
         let before = store.swap(backend(), options).unwrap();
-        store.put_back(before, options);
+        store.swap_loaded(before, options);
         assert_eq!(store.stat("l").unwrap().size, 2 << 20);
     }
 }

@@ -11,20 +11,23 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::fence::{self, Applicant};
-use super::{Backend, Loaded, Source, is_built_in, trial};
-use crate::Grants;
+use super::{Backend, Source, is_built_in, trial};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
 use crate::budget::{Deadline, invalid, is_possible, runtime};
+use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::file::{self, Unreadable};
+use crate::grants::Grants;
 use crate::inspect::Inspection;
 use crate::instance::{Offered, Pool, Worker};
-use crate::swap::LoadedBackend;
+use crate::limits::LoadLimits;
+use crate::serving::{Loaded, LoadedBackend};
+use crate::telemetry;
 use crate::text::{foreign, hexadecimal};
+use crate::verbs::sweep_in_background;
 use crate::wasi::{HostState, Linked, Links, Preopens, explain_trouble, linker};
-use crate::{Engine, LoadLimits, engine, telemetry};
 
 const PACKAGE: &str = "artifact:storage/";
 
@@ -112,7 +115,7 @@ impl Backend {
         pool.forget_idle_in_time();
         let loaded = Arc::new(Loaded::new(name, digest, pool));
         if let Some(older_than) = sweep {
-            loaded.sweep_in_background(older_than);
+            sweep_in_background(&loaded, older_than);
         }
         Ok(LoadedBackend(loaded))
     }

@@ -1,11 +1,7 @@
 //! A backend: the component, what it may touch and use up, and how it is made ready to serve.
 
-mod call;
-mod cursor;
 mod fence;
 mod load;
-mod loaded;
-mod paging;
 #[cfg(feature = "network")]
 mod s3;
 mod trial;
@@ -14,15 +10,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use call::Call;
-pub(crate) use cursor::Cursor;
 #[cfg(feature = "config")]
 pub(crate) use fence::Neighbour;
 pub(crate) use fence::Surroundings;
 #[cfg(all(feature = "conformance", unix))]
 pub(crate) use load::Prepared;
-pub(crate) use loaded::Loaded;
-pub(crate) use paging::{Page, Pages};
 #[cfg(feature = "network")]
 pub use s3::Sign;
 

@@ -2,8 +2,7 @@ use std::collections::BTreeMap;
 
 use super::{Backend, Source};
 use crate::error::{Error, LoadError, Operation, Result};
-use crate::network::BucketProblem;
-use crate::{Grants, S3Bucket, S3Credentials};
+use crate::grants::{BucketProblem, Grants, S3Bucket, S3Credentials};
 
 /// The component behind [`Backend::s3`], built from `guest/s3`.
 const S3: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/s3.wasm"));

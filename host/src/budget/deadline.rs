@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Closing, Turns};
 use crate::error::ErrorKind;
-use crate::{Limits, LoadLimits};
+use crate::limits::{Limits, LoadLimits};
 
 /// How many bytes of requests count as progress for each byte that the caller gave: a backend
 /// sends some of them again.

@@ -1,7 +1,6 @@
 //! Stores that are named in a file, for operators; `docs/configuration.md` describes its format.
 
 mod apart;
-mod error;
 mod format;
 mod network;
 mod secrets;
@@ -15,12 +14,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use error::{ConfigurationError, Problem};
 pub(crate) use watch::open as open_watched;
 pub use watch::{Watch, WatchStatus};
 
 use crate::backend::{Neighbour, Surroundings};
-use crate::error::{Error, LoadError, Operation, Result};
+use crate::error::{ConfigurationError, Error, LoadError, Operation, Problem, Result};
 use crate::instance::look_at_disk;
 use crate::{Backend, Cache, Engine, Grants, Limits, file};
 use secrets::Secret;

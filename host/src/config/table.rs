@@ -8,9 +8,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::Problem;
-
-/// Two keys that are less alike are not taken for one another.
-const ALIKE: f64 = 0.75;
+use crate::text::alike;
 
 /// What was found wrong so far.
 pub(super) struct Problems<'t> {
@@ -93,13 +91,6 @@ impl<'t> Table<'t> {
             problems.add(key.span().start, text);
         }
     }
-}
-
-/// The name that was meant, perhaps.
-pub(super) fn alike<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let name = name.to_lowercase().replace('_', "-");
-    let alike = |other: &str| strsim::jaro_winkler(&name, other);
-    names.filter(|other| alike(other) > ALIKE).max_by(|a, b| alike(a).total_cmp(&alike(b)))
 }
 
 fn join(path: &str, key: &str) -> String {

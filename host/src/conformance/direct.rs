@@ -13,12 +13,12 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
 use crate::WriteOptions;
-use crate::backend::Call;
 use crate::bindings::streams::Seal;
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
 use crate::instance::Failed;
+use crate::serving::Running;
 use crate::transfer::download::Report;
 use crate::transfer::upload::{self, End};
 use crate::wasi::HostState;
@@ -100,7 +100,7 @@ impl Pause {
 
 /// Writes as told, pausing after so many chunks.
 pub(super) async fn write(
-    call: &Call,
+    running: &Running,
     upload: Upload,
     pause: Option<Pause>,
 ) -> Result<types::Info, ErrorKind> {
@@ -119,7 +119,7 @@ pub(super) async fn write(
     // The empty chunk at the end is none.
     let chunks = chunks.filter(|chunk| std::future::ready(!chunk.is_empty()));
     let end = async { said.await.unwrap_or_else(|_| Err("the caller went away".into())) };
-    upload::send(call, options, Box::pin(chunks), end).await
+    upload::send(running, options, Box::pin(chunks), end).await
 }
 
 fn paused(chunks: Vec<Bytes>, mut pause: Option<Pause>) -> impl Stream<Item = Bytes> + Send {
@@ -149,47 +149,49 @@ pub(super) struct Download {
 
 /// Reads to the end, or only the first `take` bytes, pausing after so many bytes.
 pub(super) async fn read(
-    call: &Call,
+    running: &Running,
     (offset, length): (u64, Option<u64>),
     take: Option<usize>,
     pause: Option<Pause>,
 ) -> Result<Download, ErrorKind> {
-    call.run(async |accessor, exports| {
-        let Some(streams) = &exports.streams else {
-            return Ok(Err(ErrorKind::Unsupported("the backend has no streams".into())));
-        };
-        let answer = streams.call_read(accessor, call.key.clone(), offset, length).await?;
-        let (info, stream, outcome) = match answer {
-            Ok(answer) => answer,
-            Err(error) => return Ok(Err(error.into())),
-        };
-        let bytes = Arc::new(Mutex::new(Vec::new()));
-        let (ended, end) = oneshot::channel();
-        let (reported, report) = oneshot::channel();
-        let most = take.unwrap_or_else(|| {
-            usize::try_from(info.size).unwrap_or(usize::MAX).saturating_add(BEYOND)
-        });
-        accessor.with(|mut access| {
-            let bytes = Arc::clone(&bytes);
-            let collector = Collector { bytes, most, pause, _ended: ended };
-            stream.pipe(&mut access, collector)?;
-            outcome.pipe(&mut access, Report(Some(reported)))
-        })?;
-        // The sender is dropped with the collector, at the end.
-        let _: Result<(), _> = end.await;
-        let bytes = std::mem::take(&mut *bytes.lock().unwrap_or_else(|e| e.into_inner()));
-        let end = match take {
-            Some(_) => None,
-            None => match report.await {
-                Ok(end) => Some(end.map_err(ErrorKind::from)),
-                Err(_) => {
-                    return Err(Failed::Protocol("it did not say how a read ended".into()));
-                }
-            },
-        };
-        Ok(Ok(Download { info, bytes, end }))
-    })
-    .await
+    running
+        .run(async |accessor, exports| {
+            let Some(streams) = &exports.streams else {
+                return Ok(Err(ErrorKind::Unsupported("the backend has no streams".into())));
+            };
+            let answer =
+                streams.call_read(accessor, running.call.key.clone(), offset, length).await?;
+            let (info, stream, outcome) = match answer {
+                Ok(answer) => answer,
+                Err(error) => return Ok(Err(error.into())),
+            };
+            let bytes = Arc::new(Mutex::new(Vec::new()));
+            let (ended, end) = oneshot::channel();
+            let (reported, report) = oneshot::channel();
+            let most = take.unwrap_or_else(|| {
+                usize::try_from(info.size).unwrap_or(usize::MAX).saturating_add(BEYOND)
+            });
+            accessor.with(|mut access| {
+                let bytes = Arc::clone(&bytes);
+                let collector = Collector { bytes, most, pause, _ended: ended };
+                stream.pipe(&mut access, collector)?;
+                outcome.pipe(&mut access, Report(Some(reported)))
+            })?;
+            // The sender is dropped with the collector, at the end.
+            let _: Result<(), _> = end.await;
+            let bytes = std::mem::take(&mut *bytes.lock().unwrap_or_else(|e| e.into_inner()));
+            let end = match take {
+                Some(_) => None,
+                None => match report.await {
+                    Ok(end) => Some(end.map_err(ErrorKind::from)),
+                    Err(_) => {
+                        return Err(Failed::Protocol("it did not say how a read ended".into()));
+                    }
+                },
+            };
+            Ok(Ok(Download { info, bytes, end }))
+        })
+        .await
 }
 
 /// Takes what comes, up to `most` bytes.

@@ -123,28 +123,7 @@ impl fmt::Display for Way {
     }
 }
 
-/// The optional interfaces of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interface {
-    /// Artifacts of any size.
-    Streams,
-    /// Stat and listings.
-    Inventory,
-    /// Audit and sweep.
-    Maintenance,
-}
-
-impl Interface {
-    /// Its name in the WIT.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Streams => "streams",
-            Self::Inventory => "inventory",
-            Self::Maintenance => "maintenance",
-        }
-    }
-}
+pub use crate::interface::Interface;
 
 /// The backend in question, and how it gets a fresh store for each check.
 #[derive(Clone)]

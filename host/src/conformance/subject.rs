@@ -10,12 +10,12 @@ use super::direct::{self, Download, Pause, Upload};
 use super::step::Step;
 use super::trace::{Entry, Trace, cursor_shown, shown, shown_bytes};
 use super::{Failure, Interface, Stop, Way};
-use crate::backend::{Call, Loaded};
 use crate::bindings::inventory::Page;
 use crate::bindings::maintenance::{Findings, SweepReport};
 use crate::bindings::types;
 use crate::budget::on_this_thread;
 use crate::error::{ErrorKind, Operation};
+use crate::serving::{Loaded, Running};
 use crate::{Backend, ReadOptions, blocking};
 
 pub(super) type Answer<T> = Result<T, ErrorKind>;
@@ -104,11 +104,11 @@ impl Subject {
         }
     }
 
-    fn call(&self, operation: Operation, key: &str) -> Call {
+    fn call(&self, operation: Operation, key: &str) -> Running {
         if self.way == Way::Fresh {
             self.backend.pool.forget_idle();
         }
-        self.backend.begin(operation, key)
+        Running::new(self.backend.call(operation, key))
     }
 
     fn host(&self) -> blocking::ArtifactStore {

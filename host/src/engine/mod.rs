@@ -5,7 +5,6 @@ mod cache;
 mod child;
 mod compile;
 mod instances;
-mod limits;
 mod profile;
 mod structure;
 mod work;
@@ -25,10 +24,10 @@ pub use cache::Cache;
 use cache::Entries;
 pub use compile::Compile;
 pub(crate) use compile::Source;
-pub use limits::LoadLimits;
 
 use crate::budget::{make_do, spawn};
 use crate::error::LoadError;
+use crate::limits::LoadLimits;
 
 /// How often running WebAssembly looks at its deadline.
 pub(crate) const TICK: Duration = Duration::from_millis(10);

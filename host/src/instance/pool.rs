@@ -15,11 +15,13 @@ use crate::bindings::{
 };
 use crate::budget::{Closing, Deadline, Inline, Turns, in_background, room_for_calls, spawn};
 use crate::error::{ErrorKind, LoadError, wrong_interface};
+use crate::grants::Grants;
+use crate::interface::Interface;
+use crate::limits::Limits;
 #[cfg(feature = "network")]
 use crate::network::Network;
 use crate::text::foreign;
 use crate::wasi::{HostState, Preopens, explain_trouble, new_store};
-use crate::{Grants, Limits};
 
 /// After so many calls an instance is dropped, whatever it has kept of them.
 const CALLS_PER_INSTANCE: u32 = 1000;
@@ -147,9 +149,7 @@ impl Pool {
         self.offered.streams.is_some()
     }
 
-    #[cfg(feature = "conformance")]
-    pub(crate) fn offers(&self, interface: crate::conformance::Interface) -> bool {
-        use crate::conformance::Interface;
+    pub(crate) fn offers(&self, interface: Interface) -> bool {
         match interface {
             Interface::Streams => self.offers_streams(),
             Interface::Inventory => self.offered.inventory.is_some(),

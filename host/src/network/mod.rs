@@ -17,11 +17,9 @@ use tokio::sync::Semaphore;
 
 pub(crate) use address::Address;
 pub(crate) use hooks::Hooks;
-pub(crate) use sign::{BucketProblem, Signing};
-pub use sign::{S3Bucket, S3Credentials};
 
-use crate::Grants;
 use crate::error::LoadError;
+use crate::grants::{Grants, Signing};
 use client::Client;
 use sign::Scope;
 

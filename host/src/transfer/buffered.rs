@@ -2,24 +2,30 @@
 
 use bytes::Bytes;
 
-use crate::backend::Call;
 use crate::budget::HANDED_BACK;
+use crate::checksum::Checksum;
 use crate::error::ErrorKind;
-use crate::{Limits, ReadOptions};
+use crate::info::{Info, ReadOptions};
+use crate::limits::Limits;
+use crate::serving::Running;
 
-pub(crate) async fn put(call: &Call, data: Bytes) -> Result<(), ErrorKind> {
+pub(crate) async fn put(running: &Running, data: Bytes) -> Result<Info, ErrorKind> {
+    let call = &running.call;
     check_size(call.limits(), data.len() as u64)?;
-    call.run(async |accessor, exports| {
+    let mut written = Checksum::new();
+    written.update(&data);
+    let stored = running.run(async |accessor, exports| {
         call.clock().given(data.len() as u64);
         let answer = exports.store.call_put(accessor, call.key.clone(), data.into()).await?;
         Ok(answer.map_err(ErrorKind::from))
-    })
-    .await
+    });
+    stored.await.map(|()| Info::of(&written))
 }
 
-pub(crate) async fn get(call: &Call) -> Result<Bytes, ErrorKind> {
+pub(crate) async fn get(running: &Running) -> Result<Bytes, ErrorKind> {
+    let call = &running.call;
     let limit = call.limits().buffer;
-    let got = call
+    let got = running
         .run(async |accessor, exports| {
             call.clock().expect(limit);
             let answer = exports.store.call_get(accessor, call.key.clone()).await?;

@@ -14,23 +14,25 @@ use wasmtime::component::{
 };
 
 use super::sink::{Gone, Sink};
-use crate::backend::Call;
 use crate::bindings::types;
 use crate::budget::{Deadline, Patience};
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
+use crate::info::ReadOptions;
 use crate::instance::{Failed, Outcome};
+use crate::serving::Running;
+use crate::telemetry;
 use crate::wasi::{FileBytes, HostState, take};
-use crate::{ReadOptions, telemetry};
 
 /// Sends the bytes that the options name to `sink`, and returns it with their number. Only then
 /// were all of them right.
 pub(crate) async fn read<S: Sink>(
-    call: &Call,
+    running: &Running,
     ReadOptions { offset, length }: ReadOptions,
     mut sink: S,
 ) -> Result<(S, u64), ErrorKind> {
-    let read = call.run(async |accessor, exports| {
+    let call = &running.call;
+    let read = running.run(async |accessor, exports| {
         let Some(streams) = &exports.streams else {
             return Ok(Err(super::no_streams()));
         };

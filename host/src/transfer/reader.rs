@@ -10,11 +10,10 @@ use futures::stream::{self, Stream};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::sink::Chunks;
-use super::{CHUNKS_WAITING, Place, buffered, download};
-use crate::backend::{Call, Loaded};
+use super::{CHUNKS_WAITING, buffered, download};
 use crate::error::{Operation, Result};
-use crate::instance::Worker;
-use crate::{Info, ReadOptions};
+use crate::info::{Info, ReadOptions};
+use crate::serving::{Call, Loaded, Pending, RunBy, Running};
 
 /// Yields an artifact's bytes as they come, in bounded memory. Made by
 /// [`ArtifactStore::read`](crate::ArtifactStore::read).
@@ -46,7 +45,7 @@ pub struct ArtifactReader {
     chunk: Bytes,
     chunks: Pin<Box<dyn Stream<Item = Bytes> + Send + Sync>>,
     /// Says whether the chunks were right; taken when it has been heard.
-    work: Option<Worker<Result<()>>>,
+    work: Option<Pending<()>>,
 }
 
 impl ArtifactReader {
@@ -54,39 +53,28 @@ impl ArtifactReader {
         backend: Arc<Loaded>,
         key: &str,
         options: ReadOptions,
-        place: Place,
+        by: RunBy,
     ) -> Result<Self> {
-        let call = backend.begin(Operation::Get, key).transfer();
-        call.check_key()?;
-        let outside = call.outside();
         if !backend.pool.offers_streams() {
-            let call = backend.begin(Operation::Get, key);
-            let data = call.on_worker(async |call| call.get().await).await?;
-            let part = buffered::range(&data, options)
-                .map_err(|kind| backend.error(kind, Operation::Get, key))?;
-            let size = data.len() as u64;
-            let info = Info { size, checksum: None, modified: None };
-            let chunks = Box::pin(stream::empty());
-            return Ok(Self { call: outside, info, chunk: part, chunks, work: None });
+            return Self::buffered(backend.call(Operation::Get, key), options).await;
         }
-        let waiting = match place {
-            Place::Worker => CHUNKS_WAITING,
+        let call = backend.call(Operation::Get, key).transfer();
+        call.check_key()?;
+        let waiting = match by {
             // To read ahead would only push out of the cache what is about to be taken.
-            Place::Here => 0,
+            RunBy::Caller => 0,
+            _ => CHUNKS_WAITING,
         };
         let (chunks, received) = mpsc::channel(waiting);
         let (start, started) = oneshot::channel();
-        let read = move |call: Call| async move {
-            let outcome = download::read(&call, options, Chunks::new(start, chunks)).await;
+        let read = move |running: Running| async move {
+            let outcome = download::read(&running, options, Chunks::new(start, chunks)).await;
             let bytes = outcome.as_ref().map_or(0, |(_, bytes)| *bytes);
-            call.end(bytes, outcome).map(drop)
+            running.call.end(bytes, outcome).map(drop)
         };
-        let work = match place {
-            Place::Worker => call.begin(read),
-            Place::Here => Worker::here(Arc::clone(call.clock()), read(call)),
-        };
+        let work = call.clone().start(by, read);
         let mut reader = Self {
-            call: outside,
+            call,
             info: Info { size: 0, checksum: None, modified: None },
             chunk: Bytes::new(),
             chunks: Box::pin(received),
@@ -110,6 +98,21 @@ impl ArtifactReader {
             .await;
         reader.pause();
         Ok(reader)
+    }
+
+    /// The same of a backend that offers no streams: all of it is in memory.
+    async fn buffered(call: Call, options: ReadOptions) -> Result<Self> {
+        call.check_key()?;
+        let read = async move |running: Running| {
+            let outcome = buffered::get(&running).await;
+            let bytes = outcome.as_ref().map_or(0, |data| data.len() as u64);
+            running.call.end(bytes, outcome)
+        };
+        let data = call.clone().start(RunBy::Worker, read).await?;
+        let part = buffered::range(&data, options)
+            .map_err(|kind| call.backend.error(kind, Operation::Get, &call.key))?;
+        let info = Info { size: data.len() as u64, checksum: None, modified: None };
+        Ok(Self { call, info, chunk: part, chunks: Box::pin(stream::empty()), work: None })
     }
 
     /// A caller who does the work of this reader turns to something else.
@@ -162,14 +165,11 @@ impl ArtifactReader {
         let Some(work) = &mut self.work else { return Poll::Ready(Ok(())) };
         let outcome = ready!(Pin::new(work).poll(cx));
         self.work = None;
-        Poll::Ready(match outcome {
-            Ok(Ok(())) => Ok(()),
-            failed => {
-                // What is still on its way is not to be believed.
-                self.chunks = Box::pin(stream::empty());
-                failed.unwrap_or_else(|lost| self.call.end(0, Err(lost)))
-            }
-        })
+        if outcome.is_err() {
+            // What is still on its way is not to be believed.
+            self.chunks = Box::pin(stream::empty());
+        }
+        Poll::Ready(outcome)
     }
 }
 

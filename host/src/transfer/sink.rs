@@ -5,8 +5,8 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
 
-use super::{CHUNK, chunk};
 use crate::bindings::types;
+use crate::chunk::{self, CHUNK};
 use crate::error::ErrorKind;
 
 /// The caller has gone, and takes no more bytes.

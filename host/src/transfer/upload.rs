@@ -11,12 +11,12 @@ use futures::future::{Either, select};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, FutureReader, StreamProducer, StreamReader, StreamResult};
 
-use crate::WriteOptions;
-use crate::backend::Call;
 use crate::bindings::streams::{self, Mode, Seal};
 use crate::bindings::types;
 use crate::budget::{Deadline, Patience};
 use crate::error::ErrorKind;
+use crate::info::WriteOptions;
+use crate::serving::Running;
 use crate::wasi::HostState;
 
 /// What ends an upload: the seal, or why there is none.
@@ -24,7 +24,7 @@ pub(crate) type End = Result<Seal, String>;
 
 /// Stores what `chunks` yields, if and when `end` says that it is complete.
 pub(crate) async fn write(
-    call: &Call,
+    running: &Running,
     options: WriteOptions,
     chunks: impl Stream<Item = Bytes> + Send + Unpin + 'static,
     end: oneshot::Receiver<End>,
@@ -37,7 +37,7 @@ pub(crate) async fn write(
         *telling.lock().unwrap_or_else(|e| e.into_inner()) = Some(end.clone());
         end
     };
-    let stored = send(call, options, chunks, end).await;
+    let stored = send(running, options, chunks, end).await;
     let told = told.lock().unwrap_or_else(|e| e.into_inner()).take();
     if let (Some(Err(why)), Err(ErrorKind::Other(_))) = (&told, &stored) {
         // It did as it was told (write-2), and is no failure of its own.
@@ -61,30 +61,32 @@ pub(crate) async fn write(
 
 /// The call itself, whose answer is as the backend gave it.
 pub(crate) async fn send(
-    call: &Call,
+    running: &Running,
     options: WriteOptions,
     chunks: impl Stream<Item = Bytes> + Send + Unpin + 'static,
     end: impl Future<Output = End> + Send + 'static,
 ) -> Result<types::Info, ErrorKind> {
-    call.run(async |accessor, exports| {
-        let Some(exported) = &exports.streams else {
-            return Ok(Err(super::no_streams()));
-        };
-        let (give_up, given_up) = oneshot::channel();
-        let (data, end) = accessor.with(|mut access| {
-            let clock = Arc::clone(&access.data_mut().deadline);
-            let (patience, give_up) = (Patience::default(), Some(give_up));
-            let producer = Producer { chunks, next: None, patience, give_up, clock };
-            let data = StreamReader::new(&mut access, producer)?;
-            let end = async { wasmtime::error::Ok(first(end, given_up).await) };
-            wasmtime::error::Ok((data, FutureReader::new(&mut access, end)?))
-        })?;
-        let mode = if options.create { Mode::Create } else { Mode::Overwrite };
-        let options = streams::WriteOptions { mode, size: options.size };
-        let answer = exported.call_write(accessor, call.key.clone(), data, end, options).await?;
-        Ok(answer.map_err(ErrorKind::from))
-    })
-    .await
+    running
+        .run(async |accessor, exports| {
+            let Some(exported) = &exports.streams else {
+                return Ok(Err(super::no_streams()));
+            };
+            let (give_up, given_up) = oneshot::channel();
+            let (data, end) = accessor.with(|mut access| {
+                let clock = Arc::clone(&access.data_mut().deadline);
+                let (patience, give_up) = (Patience::default(), Some(give_up));
+                let producer = Producer { chunks, next: None, patience, give_up, clock };
+                let data = StreamReader::new(&mut access, producer)?;
+                let end = async { wasmtime::error::Ok(first(end, given_up).await) };
+                wasmtime::error::Ok((data, FutureReader::new(&mut access, end)?))
+            })?;
+            let mode = if options.create { Mode::Create } else { Mode::Overwrite };
+            let options = streams::WriteOptions { mode, size: options.size };
+            let answer =
+                exported.call_write(accessor, running.call.key.clone(), data, end, options).await?;
+            Ok(answer.map_err(ErrorKind::from))
+        })
+        .await
 }
 
 /// How the caller ends the write, unless the host gives it up before.

@@ -11,15 +11,15 @@ use futures::channel::{mpsc, oneshot};
 use tokio::io::AsyncWrite;
 
 use super::upload::End;
-use super::{CHUNK, CHUNKS_WAITING, Place, buffered, chunk, upload};
-use crate::backend::{Call, Loaded};
+use super::{CHUNKS_WAITING, buffered, upload};
 use crate::bindings::streams::Seal;
 use crate::bindings::types;
 use crate::budget::{Timer, after};
 use crate::checksum::Checksum;
+use crate::chunk::{self, CHUNK};
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::instance::Worker;
-use crate::{Info, WriteOptions};
+use crate::info::{Info, WriteOptions};
+use crate::serving::{Call, Loaded, Pending, RunBy, Running};
 
 /// How long a backend that takes no more bytes has to say why, before it is told that they were not
 /// all.
@@ -61,7 +61,7 @@ enum Way {
     Streamed {
         chunks: mpsc::Sender<Bytes>,
         end: Option<oneshot::Sender<End>>,
-        work: Worker<Result<types::Info>>,
+        work: Pending<types::Info>,
     },
     /// For a backend without streams: all of it is kept until the commit.
     Buffered { size: Option<u64> },
@@ -74,23 +74,19 @@ impl ArtifactWriter {
         backend: Arc<Loaded>,
         key: &str,
         options: WriteOptions,
-        place: Place,
+        by: RunBy,
     ) -> Result<Self> {
-        let call = backend.begin(Operation::Put, key).transfer();
+        let call = backend.call(Operation::Put, key).transfer();
         call.check_key()?;
-        let outside = call.outside();
         let way = if backend.pool.offers_streams() {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
             let (end, ended) = oneshot::channel();
-            let write = async move |call: Call| {
-                let outcome = upload::write(&call, options, received, ended).await;
+            let write = move |running: Running| async move {
+                let outcome = upload::write(&running, options, received, ended).await;
                 let bytes = outcome.as_ref().map_or(0, |info| info.size);
-                call.end(bytes, outcome)
+                running.call.end(bytes, outcome)
             };
-            let work = match place {
-                Place::Worker => call.spawn(write),
-                Place::Here => Worker::here(Arc::clone(call.clock()), write(call)),
-            };
+            let work = call.clone().start(by, write);
             Way::Streamed { chunks, end: Some(end), work }
         } else if options.create {
             return call.end(0, Err(buffered::cannot_create()));
@@ -98,7 +94,7 @@ impl ArtifactWriter {
             Way::Buffered { size: options.size }
         };
         let (buffer, written) = (Vec::new(), Checksum::new());
-        Ok(Self { call: outside, buffer, written, way, patience: None })
+        Ok(Self { call, buffer, written, way, patience: None })
     }
 
     /// Stores what was written, as one artifact under the key. When this returns ok, it is
@@ -114,9 +110,14 @@ impl ArtifactWriter {
                 let text = format!("{} bytes came, {size} were announced", self.written.size());
                 return Err(self.error(ErrorKind::Other(text)));
             }
-            let data = std::mem::take(&mut self.buffer).into();
-            let call = self.call.backend.begin(Operation::Put, &self.call.key);
-            return call.on_worker(async |call| call.put(data, false).await).await;
+            let data = Bytes::from(std::mem::take(&mut self.buffer));
+            let call = self.call.backend.call(Operation::Put, &self.call.key);
+            let write = move |running: Running| async move {
+                let outcome = buffered::put(&running, data).await;
+                let bytes = outcome.as_ref().map_or(0, |info| info.size);
+                running.call.end(bytes, outcome)
+            };
+            return call.start(RunBy::Worker, write).await;
         }
         poll_fn(|cx| self.poll_send(cx)).await?;
         let seal = Seal { size: self.written.size(), checksum: self.written.value() };
@@ -209,7 +210,7 @@ impl ArtifactWriter {
         };
         let outcome = ready!(Pin::new(work).poll(cx));
         self.way = Way::Failed;
-        Poll::Ready(outcome.unwrap_or_else(|lost| self.call.end(0, Err(lost))))
+        Poll::Ready(outcome)
     }
 }
 

@@ -11,7 +11,7 @@ use super::changes::RECHECK;
 use super::look::{Found, Looks};
 use crate::budget::in_background;
 use crate::error::{Error, ErrorKind, LoadError};
-use crate::swap::Serving;
+use crate::serving::Serving;
 use crate::text::chain;
 use crate::{Backend, LoadedBackend, SwapOptions};
 
@@ -112,7 +112,7 @@ impl Watching {
         if state.is_over {
             return;
         }
-        self.serving.exchange(backend, self.options);
+        self.serving.swap(backend, self.options);
         state.status.swaps += 1;
         state.status.last_error = None;
         drop(state);

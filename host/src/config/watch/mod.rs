@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use crate::SwapOptions;
 use crate::budget::spawn;
 use crate::error::{Error, Result};
-use crate::swap::Serving;
+use crate::serving::Serving;
 use follow::Watching;
 use look::Looks;
 

@@ -11,7 +11,7 @@ use super::shadow;
 use crate::backend::Prepared;
 use crate::blocking::ArtifactStore;
 use crate::error::{Error, ErrorKind, Result};
-use crate::swap::Serving;
+use crate::serving::Serving;
 use crate::text::hexadecimal;
 use crate::{Backend, WriteOptions};
 

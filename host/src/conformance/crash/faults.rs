@@ -15,8 +15,8 @@ use super::recorder::{Intent, Recording, Seen};
 use super::report::{FaultReport, Operation, Outcome, Rule, Violation};
 use super::scenarios::KEY;
 use crate::blocking::ArtifactStore;
+use crate::chunk::CHUNK;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transfer::CHUNK;
 
 /// One call of the contract, with what lies under its key before.
 struct Case {

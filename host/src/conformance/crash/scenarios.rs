@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::bench::{Step, value};
-use crate::transfer::CHUNK;
+use crate::chunk::CHUNK;
 
 pub(super) struct Scenario {
     pub(super) name: &'static str,

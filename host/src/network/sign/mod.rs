@@ -3,9 +3,7 @@
 //! [`scope`] decides what is signed, [`sigv4`] how, by the time of [`clock`]; [`mask`] keeps the
 //! signature out of what the backend sees of the answer.
 
-mod bucket;
 mod clock;
-mod credentials;
 mod mask;
 mod scope;
 mod sigv4;
@@ -18,18 +16,8 @@ use http::{HeaderName, HeaderValue, Uri};
 use jiff::Timestamp;
 use wasmtime_wasi_http::Error;
 
-pub(crate) use bucket::BucketProblem;
-pub use bucket::S3Bucket;
-pub use credentials::S3Credentials;
 pub(super) use mask::{Masked, mask_headers};
 pub(super) use scope::Scope;
-
-/// Requests for this part of a bucket are signed by the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Signing {
-    pub(crate) bucket: S3Bucket,
-    pub(crate) credentials: S3Credentials,
-}
 
 /// Why a request was not signed.
 pub(super) enum Unsigned {
@@ -78,7 +66,13 @@ pub(super) fn sign(head: &mut Parts, scope: &Scope, here: Timestamp) -> Result<S
         headers: &headers,
         payload: sigv4::UNSIGNED_PAYLOAD,
     };
-    let signer = scope.credentials.signer(&scope.region);
+    let credentials = &scope.credentials;
+    let signer = sigv4::Signer {
+        key_id: credentials.key_id(),
+        secret: credentials.secret(),
+        token: credentials.token(),
+        region: &scope.region,
+    };
     let signed = sigv4::sign(&signer, &request, scope.clock.time(here));
     for (name, value) in signed.headers {
         let mut value = HeaderValue::from_str(&value).map_err(|_| invalid(()))?;

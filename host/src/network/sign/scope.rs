@@ -5,10 +5,9 @@ use http::header::{self, HeaderName};
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
-use super::bucket::{BucketProblem, S3Bucket};
 use super::clock::Clock;
-use super::credentials::S3Credentials;
 use crate::error::LoadError;
+use crate::grants::{BucketProblem, S3Bucket, S3Credentials};
 use crate::network::Address;
 
 /// What a request is about.

@@ -36,7 +36,7 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{ErrorCode, HostDescriptorWi
 
 use super::Ended;
 use crate::budget::Inline;
-use crate::transfer::CHUNK;
+use crate::chunk::CHUNK;
 use crate::wasi::errno::Code;
 use crate::wasi::trouble::Trouble;
 use crate::wasi::{HostState, pread};

@@ -2,8 +2,6 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::sigv4::Signer;
-
 /// Credentials of an S3 service, kept out of every message and of the backend's sandbox. See
 /// [`Grants::sign_s3`](crate::Grants::sign_s3).
 ///
@@ -55,12 +53,16 @@ impl S3Credentials {
         }
     }
 
-    pub(super) fn token(&self) -> Option<&str> {
-        self.token.as_ref().map(|token| token.as_str())
+    pub(crate) fn key_id(&self) -> &str {
+        &self.key_id
     }
 
-    pub(super) fn signer<'a>(&'a self, region: &'a str) -> Signer<'a> {
-        Signer { key_id: &self.key_id, secret: &self.secret, token: self.token(), region }
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
+    }
+
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_ref().map(|token| token.as_str())
     }
 }
 

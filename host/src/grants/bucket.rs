@@ -15,11 +15,11 @@ use url::Url;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Bucket {
-    pub(super) endpoint: String,
-    pub(super) name: String,
-    pub(super) region: String,
+    pub(crate) endpoint: String,
+    pub(crate) name: String,
+    pub(crate) region: String,
     /// Empty, or with a `/` at the end.
-    pub(super) prefix: String,
+    pub(crate) prefix: String,
     is_virtual_hosted: bool,
 }
 
@@ -84,7 +84,7 @@ impl S3Bucket {
     }
 
     /// The path of the bucket, decoded, without a `/` at the end.
-    pub(super) fn path(&self) -> Result<String, BucketProblem> {
+    pub(crate) fn path(&self) -> Result<String, BucketProblem> {
         let url = self.url()?;
         let path = percent_decode_str(url.path()).decode_utf8();
         let mut path = path.map_err(|_| BucketProblem::Endpoint)?.trim_end_matches('/').to_owned();

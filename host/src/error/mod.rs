@@ -1,9 +1,15 @@
+#[cfg(feature = "config")]
+mod configuration;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::text;
+
+#[cfg(feature = "config")]
+pub use configuration::{ConfigurationError, Problem};
 
 /// The result of a call on a store.
 ///
@@ -13,7 +19,7 @@ use crate::text;
 /// }
 /// # let _ = size;
 /// ```
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -138,7 +144,7 @@ pub enum ErrorKind {
     /// The configuration names no store that could be opened.
     #[cfg(feature = "config")]
     #[error(transparent)]
-    Configuration(#[from] crate::ConfigurationError),
+    Configuration(#[from] ConfigurationError),
 }
 
 /// Why a component cannot serve as a backend.

@@ -2,13 +2,15 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::cursor::Step;
-use super::{Call, Cursor};
+use super::cursor::{Cursor, Step};
 use crate::bindings::{inventory, maintenance};
 use crate::error::{ErrorKind, Result};
+use crate::info::Entry;
 use crate::instance::Failed;
+use crate::key;
+use crate::maintenance::Finding;
+use crate::serving::{Call, Running};
 use crate::text::quoted;
-use crate::{Entry, Finding, key};
 
 /// Items that are asked for at once.
 const PAGE: u32 = 1000;
@@ -50,10 +52,10 @@ impl<T> Pages<T> {
     }
 }
 
-impl Call {
+impl Running {
     /// One page of the artifacts whose keys begin with the prefix.
     pub(crate) async fn list(&self, cursor: Cursor) -> Result<Page<Entry>> {
-        let prefix = &self.key;
+        let prefix = &self.call.key;
         let outcome = async {
             key::check_prefix(prefix).map_err(ErrorKind::InvalidKey)?;
             let call = self.run(async |accessor, exports| {
@@ -62,13 +64,13 @@ impl Call {
                 let answer =
                     inventory.call_list_artifacts(accessor, prefix.clone(), from, PAGE).await?;
                 match answer {
-                    Ok(page) => Ok(Ok(entries(page, prefix, cursor, self)?)),
+                    Ok(page) => Ok(Ok(entries(page, prefix, cursor, &self.call)?)),
                     Err(error) => Ok(Err(error.into())),
                 }
             });
             call.await
         };
-        self.end(0, outcome.await)
+        self.call.end(0, outcome.await)
     }
 
     /// One page of what in the store is no sound artifact.
@@ -77,23 +79,11 @@ impl Call {
             let Some(maintenance) = &exports.maintenance else { return Ok(Err(no_maintenance())) };
             let from = cursor.at().map(str::to_owned);
             match maintenance.call_audit(accessor, from, PAGE).await? {
-                Ok(found) => Ok(Ok(findings(found, cursor, self)?)),
+                Ok(found) => Ok(Ok(findings(found, cursor, &self.call)?)),
                 Err(error) => Ok(Err(error.into())),
             }
         });
-        self.end(0, outcome.await)
-    }
-
-    /// The cursor behind a page that had `entries` and names `next`.
-    fn go_on(
-        &self,
-        cursor: Cursor,
-        next: Option<String>,
-        entries: usize,
-    ) -> std::result::Result<Option<Cursor>, Failed> {
-        let (spent, call_timeout) = (self.clock().spent(), self.limits().call_timeout);
-        let step = |next| cursor.advance(Step { next, entries, spent, call_timeout });
-        next.map(step).transpose()
+        self.call.end(0, outcome.await)
     }
 }
 
@@ -110,7 +100,7 @@ fn entries(
     prefix: &str,
     cursor: Cursor,
     call: &Call,
-) -> std::result::Result<Page<Entry>, Failed> {
+) -> Result<Page<Entry>, Failed> {
     check_count(page.entries.len())?;
     let mut seen = HashSet::with_capacity(page.entries.len());
     for inventory::Entry { key, .. } in &page.entries {
@@ -125,7 +115,7 @@ fn entries(
             return broken(format!("a listing of {prefix} with the key {key}"));
         }
     }
-    let next = call.go_on(cursor, page.next, page.entries.len())?;
+    let next = go_on(call, cursor, page.next, page.entries.len())?;
     Ok(Page { items: page.entries.into_iter().map(Entry::from).collect(), next })
 }
 
@@ -133,19 +123,31 @@ fn findings(
     page: maintenance::Findings,
     cursor: Cursor,
     call: &Call,
-) -> std::result::Result<Page<Finding>, Failed> {
+) -> Result<Page<Finding>, Failed> {
     check_count(page.items.len())?;
-    let next = call.go_on(cursor, page.next, page.items.len())?;
+    let next = go_on(call, cursor, page.next, page.items.len())?;
     Ok(Page { items: page.items.into_iter().map(Finding::from).collect(), next })
 }
 
-fn check_count(items: usize) -> std::result::Result<(), Failed> {
+/// The cursor behind a page that had `entries` and names `next`.
+fn go_on(
+    call: &Call,
+    cursor: Cursor,
+    next: Option<String>,
+    entries: usize,
+) -> Result<Option<Cursor>, Failed> {
+    let (spent, call_timeout) = (call.clock().spent(), call.limits().call_timeout);
+    let step = |next| cursor.advance(Step { next, entries, spent, call_timeout });
+    next.map(step).transpose()
+}
+
+fn check_count(items: usize) -> Result<(), Failed> {
     match items > PAGE as usize {
         true => broken(format!("a page of {items} items, of {PAGE} asked for")),
         false => Ok(()),
     }
 }
 
-fn broken<T>(text: String) -> std::result::Result<T, Failed> {
+fn broken<T>(text: String) -> Result<T, Failed> {
     Err(Failed::Protocol(text))
 }

@@ -1,6 +1,8 @@
+mod load;
+
 use std::time::Duration;
 
-use crate::LoadLimits;
+pub use load::LoadLimits;
 
 /// What a backend and its callers may use up. The defaults suit a server; every bound has a typed
 /// error. `docs/threat-model.md` has the rule for the times.

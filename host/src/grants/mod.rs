@@ -1,8 +1,25 @@
+#[cfg(feature = "network")]
+mod bucket;
+#[cfg(feature = "network")]
+mod credentials;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 #[cfg(feature = "network")]
-use crate::network::{S3Bucket, S3Credentials, Signing};
+pub(crate) use bucket::BucketProblem;
+#[cfg(feature = "network")]
+pub use bucket::S3Bucket;
+#[cfg(feature = "network")]
+pub use credentials::S3Credentials;
+
+/// Requests for this part of a bucket are signed by the host.
+#[cfg(feature = "network")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signing {
+    pub(crate) bucket: S3Bucket,
+    pub(crate) credentials: S3Credentials,
+}
 
 /// What a backend may touch. Nothing is granted by default: a component without grants can
 /// compute, read clocks and draw random numbers, and reach no file, no variable and no network.

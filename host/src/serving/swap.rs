@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::backend::{Call, Loaded};
+use super::{Call, Loaded};
 use crate::error::{ErrorKind, Operation};
 use crate::telemetry;
 
@@ -38,7 +38,7 @@ impl Default for SwapOptions {
 
 /// A backend that was compiled, checked against the contract and started once, ready to serve.
 /// [`ArtifactStore::swap`](crate::ArtifactStore::swap) returns the one that served before, and
-/// [`ArtifactStore::put_back`](crate::ArtifactStore::put_back) takes it.
+/// [`ArtifactStore::swap_loaded`](crate::ArtifactStore::swap_loaded) takes it.
 ///
 /// ```
 /// use artifact_store::{Backend, SwapOptions, blocking::ArtifactStore};
@@ -48,7 +48,7 @@ impl Default for SwapOptions {
 /// store.put("k", "in the old one")?;
 /// let before = store.swap(Backend::fs(new.path()), SwapOptions::default())?;
 /// assert!(store.get("k").is_err());
-/// store.put_back(before, SwapOptions::default());
+/// store.swap_loaded(before, SwapOptions::default());
 /// assert_eq!(store.get("k")?, "in the old one");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -88,12 +88,12 @@ impl Serving {
     }
 
     /// A call of the backend that serves now. It stays with that one to its end.
-    pub(crate) fn begin(&self, operation: Operation, key: &str) -> Call {
-        self.backend().begin(operation, key)
+    pub(crate) fn call(&self, operation: Operation, key: &str) -> Call {
+        self.backend().call(operation, key)
     }
 
     /// Puts `new` in the place of the one that serves, which is returned.
-    pub(crate) fn exchange(
+    pub(crate) fn swap(
         self: &Arc<Self>,
         LoadedBackend(new): LoadedBackend,
         options: SwapOptions,
@@ -105,8 +105,8 @@ impl Serving {
             old.drain(options.drain_timeout);
             let (serving, failed) = (Arc::downgrade(self), Arc::downgrade(&new));
             let rollback = Rollback { serving, failed, before: Arc::clone(&old), options };
-            new.trial.begin(options.trial_calls, rollback);
-            telemetry::swapped(&old, &new, false);
+            new.trial.start(options.trial_calls, rollback);
+            telemetry::swapped(&old.seen(), &new.seen(), false);
         }
         LoadedBackend(old)
     }
@@ -127,7 +127,7 @@ struct Rollback {
 }
 
 impl Trial {
-    fn begin(&self, calls: u32, rollback: Rollback) {
+    fn start(&self, calls: u32, rollback: Rollback) {
         *self.state() = (calls > 0).then_some((calls, rollback));
         self.is_on.store(calls > 0, Ordering::Release);
     }
@@ -176,7 +176,7 @@ impl Rollback {
         let found = serving.0.compare_and_swap(&failed, Arc::clone(&self.before));
         if Arc::ptr_eq(&found, &failed) {
             failed.drain(self.options.drain_timeout);
-            telemetry::swapped(&failed, &self.before, true);
+            telemetry::swapped(&failed.seen(), &self.before.seen(), true);
         }
     }
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::table::alike;
+use crate::text::alike;
 
 /// Why a configuration names no store that could be opened. No message holds a value of it.
 ///

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::Call;
+use super::swap::Trial;
 use crate::budget::spawn;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::instance::Pool;
-use crate::swap::Trial;
+use crate::telemetry;
 
 pub(crate) struct Loaded {
     pub(crate) name: Arc<str>,
@@ -23,13 +24,18 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    pub(super) fn new(name: Arc<str>, digest: Arc<str>, pool: Pool) -> Self {
+    pub(crate) fn new(name: Arc<str>, digest: Arc<str>, pool: Pool) -> Self {
         Self { name, digest, pool, trial: Trial::default(), draining: Mutex::default() }
     }
 
     /// One call of this backend, whose time begins to run.
-    pub(crate) fn begin(self: &Arc<Self>, operation: Operation, key: &str) -> Call {
+    pub(crate) fn call(self: &Arc<Self>, operation: Operation, key: &str) -> Call {
         Call::new(Arc::clone(self), operation, key)
+    }
+
+    /// As operators see it.
+    pub(super) fn seen(&self) -> telemetry::Backend<'_> {
+        telemetry::Backend { name: &self.name, digest: &self.digest }
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, operation: Operation, key: &str) -> Error {
@@ -61,13 +67,5 @@ impl Loaded {
 
     fn draining(&self) -> std::sync::MutexGuard<'_, Option<AbortHandle>> {
         self.draining.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
-    /// Removes old temporaries beside all calls and on a thread of its own, where the backend
-    /// offers that. Nobody waits for it; the next one comes when the store is opened again.
-    pub(crate) fn sweep_in_background(self: &Arc<Self>, older_than: Duration) {
-        if self.pool.offers_maintenance() {
-            self.begin(Operation::Sweep, "").sweep_in_background(older_than);
-        }
     }
 }

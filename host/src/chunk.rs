@@ -5,7 +5,8 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 
-use super::CHUNK;
+/// How many bytes move at once between the caller and the thread that runs the backend.
+pub(crate) const CHUNK: usize = 256 * 1024;
 
 /// How many unused chunks are kept, in the whole process.
 const KEPT: usize = 8;

@@ -1,0 +1,46 @@
+//! Removing what crashed writers left behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::component::Accessor;
+
+use super::paging::no_maintenance;
+use crate::error::{ErrorKind, Operation, Result};
+use crate::instance::{Exports, Outcome, Worker};
+use crate::maintenance::Swept;
+use crate::serving::{Loaded, Running};
+use crate::wasi::HostState;
+
+impl Running {
+    /// Removes the temporaries that nobody has written to for `older_than`.
+    pub(crate) async fn sweep(&self, older_than: Duration) -> Result<Swept> {
+        let outcome =
+            self.run(async |accessor, exports| sweep(accessor, exports, older_than).await);
+        self.call.end(0, outcome.await)
+    }
+}
+
+/// Does so beside all calls and on a thread of its own, where the backend offers that. Nobody waits
+/// for it, and it decides no trial: it is no call of the application. The next one comes when the
+/// store is opened again.
+pub(crate) fn in_background(backend: &Arc<Loaded>, older_than: Duration) {
+    if !backend.pool.offers_maintenance() {
+        return;
+    }
+    let call = backend.call(Operation::Sweep, "");
+    drop(Worker::spawn(Arc::clone(call.clock()), async move || {
+        let body = async |accessor: &_, exports: &_| sweep(accessor, exports, older_than).await;
+        call.tell(0, &call.backend.pool.call_aside(call.clock(), body).await);
+    }));
+}
+
+async fn sweep(
+    accessor: &Accessor<HostState>,
+    exports: &Exports,
+    older_than: Duration,
+) -> Outcome<Swept> {
+    let Some(maintenance) = &exports.maintenance else { return Ok(Err(no_maintenance())) };
+    let answer = maintenance.call_sweep(accessor, older_than.as_secs()).await?;
+    Ok(answer.map(Swept::from).map_err(ErrorKind::from))
+}
