@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use regex::Regex;
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -31,30 +29,35 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 
 /// Code without its comments, which may speak of everything.
 fn code(path: &Path) -> String {
-    Regex::new("//[^\n]*").unwrap().replace_all(&fs::read_to_string(path).unwrap(), "").into_owned()
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// The words of a text that are names.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
 /// What `crate::…` names in this code: modules, and what the root of the crate hands on.
-fn named(code: &str) -> Vec<String> {
-    let single = Regex::new(r"\bcrate::(\w+)").unwrap();
-    let mut names: Vec<_> = single.captures_iter(code).map(|it| it[1].to_owned()).collect();
-    for (at, start) in code.match_indices("crate::{") {
-        let (mut depth, mut begins) = (1, true);
-        let mut name = String::new();
-        for c in code[at + start.len()..].chars() {
+fn named(code: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    for (at, start) in code.match_indices("crate::") {
+        let rest = &code[at + start.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            names.extend(words(rest).next());
+            continue;
+        };
+        // The first word of each part of the group.
+        let (mut depth, mut part) = (1, 0);
+        for (end, c) in group.char_indices() {
             match c {
                 '{' => depth += 1,
                 '}' => depth -= 1,
                 _ => {}
             }
-            if begins && depth == 1 && (c.is_alphanumeric() || c == '_') {
-                name.push(c);
-            } else if !name.is_empty() {
-                names.push(std::mem::take(&mut name));
-                begins = false;
-            }
-            if c == ',' && depth == 1 {
-                begins = true;
+            if depth == 0 || (depth == 1 && c == ',') {
+                names.extend(words(&group[part..end]).next());
+                part = end + 1;
             }
             if depth == 0 {
                 break;
@@ -69,20 +72,20 @@ fn dependencies_point_down() {
     let layers = layers();
     let src = root().join("host/src");
     let lib = code(&src.join("lib.rs"));
-    let modules: Vec<_> = Regex::new(r"\bmod (\w+);")
-        .unwrap()
-        .captures_iter(&lib)
-        .map(|it| it[1].to_owned())
+    let modules = lib.lines().filter_map(|line| line.trim_end().strip_suffix(';'));
+    let modules: Vec<_> = modules
+        .filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "))
+        .map(str::to_owned)
         .collect();
     let mut sorted = [layers.clone(), modules];
     sorted.iter_mut().for_each(|names| names.sort());
     assert_eq!(sorted[0], sorted[1], "each module of the crate is one of the layers");
 
     let mut homes = BTreeMap::new();
-    for handed_on in Regex::new(r"pub use (\w+)(::[^;]*);").unwrap().captures_iter(&lib) {
-        for name in Regex::new(r"\w+").unwrap().find_iter(&handed_on[2]) {
-            homes.insert(name.as_str().to_owned(), handed_on[1].to_owned());
-        }
+    for (at, start) in lib.match_indices("pub use ") {
+        let mut words = words(lib[at + start.len()..].split(';').next().unwrap());
+        let home = words.next().unwrap();
+        homes.extend(words.map(|name| (name, home)));
     }
     let height = |module: &str| layers.iter().position(|layer| layer == module);
     let mut files = Vec::new();
@@ -96,7 +99,7 @@ fn dependencies_point_down() {
             continue;
         };
         for name in named(&code(&file)) {
-            let used = homes.get(&name).unwrap_or(&name);
+            let used = *homes.get(name).unwrap_or(&name);
             if let Some(there) = height(used).filter(|there| *there != here) {
                 edges += 1;
                 assert!(here < there, "{} uses `{used}`, which lies above it", within.display());
