@@ -128,7 +128,7 @@ fn dropped_calls(dir: &Path, backend: Backend, few: u32, often: u32) {
         7 => drop_somewhere(n, async {
             let mut reader = store.read("k", ReadOptions::default()).await?;
             while reader.next_chunk().await?.is_some() {}
-            artifact_store::Result::Ok(())
+            Ok::<(), artifact_store::Error>(())
         }),
         _ => drop_somewhere(n, async {
             let mut writer = store.writer("written", Default::default())?;

@@ -14,7 +14,6 @@ use crate::limits::Limits;
 use crate::{key, telemetry};
 
 /// Who asked for what, of which backend, and when. It stays with that backend to its end.
-#[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) backend: Arc<Loaded>,
     pub(crate) operation: Operation,
@@ -22,9 +21,10 @@ pub(crate) struct Call {
     pub(crate) key: String,
     clock: Arc<Deadline>,
     begun: Instant,
+    /// Whether its caller sends or takes bytes as they come, and may pause.
     is_transfer: bool,
     /// Whether its end was told to operators, which is done once.
-    is_told: Arc<AtomicBool>,
+    is_told: AtomicBool,
 }
 
 /// Who does the work of a call.
@@ -40,17 +40,16 @@ pub(crate) enum RunBy {
 }
 
 impl Call {
-    pub(super) fn new(backend: Arc<Loaded>, operation: Operation, key: &str) -> Self {
+    pub(super) fn new(
+        backend: Arc<Loaded>,
+        operation: Operation,
+        key: &str,
+        is_transfer: bool,
+    ) -> Arc<Self> {
         let clock = backend.pool.clock();
         let (key, begun) = (key.to_owned(), Instant::now());
-        let is_told = Arc::default();
-        Self { backend, operation, key, clock, begun, is_transfer: false, is_told }
-    }
-
-    /// The same for a call whose caller sends or takes bytes as they come, and may pause.
-    pub(crate) fn transfer(mut self) -> Self {
-        self.is_transfer = true;
-        self
+        let is_told = AtomicBool::default();
+        Arc::new(Self { backend, operation, key, clock, begun, is_transfer, is_told })
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -82,7 +81,7 @@ impl Call {
 
     /// Starts the work, which takes its turn when it first needs the backend.
     pub(crate) fn start<T: Send + 'static, F>(
-        self,
+        self: Arc<Self>,
         by: RunBy,
         work: impl FnOnce(Running) -> F + Send + Sync + 'static,
     ) -> Pending<T>
@@ -90,7 +89,7 @@ impl Call {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let clock = Arc::clone(&self.clock);
-        let running = Running::new(self.clone());
+        let running = Running::new(Arc::clone(&self));
         let pool = &self.backend.pool;
         let at_once = match by {
             RunBy::Task if pool.begins_inline => clock.try_admit(self.is_transfer),
@@ -128,7 +127,7 @@ impl Call {
 /// The outcome of a call, once there is one. Where the work is lost, so that it does not end the
 /// call, this does.
 pub(crate) struct Pending<T: Send + 'static> {
-    call: Call,
+    call: Arc<Call>,
     worker: Worker<Result<T>>,
 }
 

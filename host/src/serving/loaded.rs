@@ -29,8 +29,13 @@ impl Loaded {
     }
 
     /// One call of this backend, whose time begins to run.
-    pub(crate) fn call(self: &Arc<Self>, operation: Operation, key: &str) -> Call {
-        Call::new(Arc::clone(self), operation, key)
+    pub(crate) fn call(self: &Arc<Self>, operation: Operation, key: &str) -> Arc<Call> {
+        Call::new(Arc::clone(self), operation, key, false)
+    }
+
+    /// One whose caller sends or takes bytes as they come.
+    pub(crate) fn transfer(self: &Arc<Self>, operation: Operation, key: &str) -> Arc<Call> {
+        Call::new(Arc::clone(self), operation, key, true)
     }
 
     /// As operators see it.

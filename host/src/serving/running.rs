@@ -14,14 +14,14 @@ use crate::wasi::HostState;
 
 /// The right to run a call: its turn, once it has it. The verbs of the contract are its methods.
 pub(crate) struct Running {
-    pub(crate) call: Call,
+    pub(crate) call: Arc<Call>,
     admitted: Option<Admitted>,
     inline: Option<Arc<Inline>>,
 }
 
 impl Running {
     /// Takes its turn when it first needs the backend.
-    pub(crate) fn new(call: Call) -> Self {
+    pub(crate) fn new(call: Arc<Call>) -> Self {
         Self { call, admitted: None, inline: None }
     }
 

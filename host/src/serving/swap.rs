@@ -88,7 +88,7 @@ impl Serving {
     }
 
     /// A call of the backend that serves now. It stays with that one to its end.
-    pub(crate) fn call(&self, operation: Operation, key: &str) -> Call {
+    pub(crate) fn call(&self, operation: Operation, key: &str) -> Arc<Call> {
         self.backend().call(operation, key)
     }
 

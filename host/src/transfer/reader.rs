@@ -40,7 +40,7 @@ use crate::serving::{Call, Loaded, Pending, RunBy, Running};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ArtifactReader {
-    call: Call,
+    call: Arc<Call>,
     info: Info,
     chunk: Bytes,
     chunks: Pin<Box<dyn Stream<Item = Bytes> + Send + Sync>>,
@@ -58,7 +58,7 @@ impl ArtifactReader {
         if !backend.pool.offers_streams() {
             return Self::buffered(backend.call(Operation::Get, key), options).await;
         }
-        let call = backend.call(Operation::Get, key).transfer();
+        let call = backend.transfer(Operation::Get, key);
         call.check_key()?;
         let waiting = match by {
             // To read ahead would only push out of the cache what is about to be taken.
@@ -72,7 +72,7 @@ impl ArtifactReader {
             let bytes = outcome.as_ref().map_or(0, |(_, bytes)| *bytes);
             running.call.end(bytes, outcome).map(drop)
         };
-        let work = call.clone().start(by, read);
+        let work = Arc::clone(&call).start(by, read);
         let mut reader = Self {
             call,
             info: Info { size: 0, checksum: None, modified: None },
@@ -101,14 +101,14 @@ impl ArtifactReader {
     }
 
     /// The same of a backend that offers no streams: all of it is in memory.
-    async fn buffered(call: Call, options: ReadOptions) -> Result<Self> {
+    async fn buffered(call: Arc<Call>, options: ReadOptions) -> Result<Self> {
         call.check_key()?;
         let read = async move |running: Running| {
             let outcome = buffered::get(&running).await;
             let bytes = outcome.as_ref().map_or(0, |data| data.len() as u64);
             running.call.end(bytes, outcome)
         };
-        let data = call.clone().start(RunBy::Worker, read).await?;
+        let data = Arc::clone(&call).start(RunBy::Worker, read).await?;
         let part = buffered::range(&data, options)
             .map_err(|kind| call.backend.error(kind, Operation::Get, &call.key))?;
         let info = Info { size: data.len() as u64, checksum: None, modified: None };

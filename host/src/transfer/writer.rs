@@ -49,7 +49,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// ```
 #[must_use = "an artifact is stored by `commit`"]
 pub struct ArtifactWriter {
-    call: Call,
+    call: Arc<Call>,
     buffer: Vec<u8>,
     written: Checksum,
     way: Way,
@@ -76,7 +76,7 @@ impl ArtifactWriter {
         options: WriteOptions,
         by: RunBy,
     ) -> Result<Self> {
-        let call = backend.call(Operation::Put, key).transfer();
+        let call = backend.transfer(Operation::Put, key);
         call.check_key()?;
         let way = if backend.pool.offers_streams() {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
@@ -86,7 +86,7 @@ impl ArtifactWriter {
                 let bytes = outcome.as_ref().map_or(0, |info| info.size);
                 running.call.end(bytes, outcome)
             };
-            let work = call.clone().start(by, write);
+            let work = Arc::clone(&call).start(by, write);
             Way::Streamed { chunks, end: Some(end), work }
         } else if options.create {
             return call.end(0, Err(buffered::cannot_create()));

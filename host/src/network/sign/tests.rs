@@ -2,6 +2,7 @@ use http::request::Builder;
 use http::{Method, Request, header};
 
 use super::*;
+use crate::grants::{S3Bucket, S3Credentials};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
