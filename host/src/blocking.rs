@@ -4,6 +4,7 @@
 //! A system that does not answer, such as a file server that is gone, holds the calling thread
 //! beyond every deadline: a thread cannot be taken out of it. The async calls are given up then.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +39,12 @@ use crate::{
 #[derive(Clone)]
 pub struct ArtifactStore {
     serving: Arc<Serving>,
+}
+
+impl fmt::Debug for ArtifactStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArtifactStore").field("backend", &self.backend()).finish()
+    }
 }
 
 /// The same store, its backend shared: a swap of either is one of both.
@@ -139,12 +146,12 @@ impl ArtifactStore {
         )
     }
 
-    /// Stores `data` only if there is nothing yet; see [`crate::ArtifactStore::create`].
+    /// Stores `data` only if there is nothing yet; see [`crate::ArtifactStore::put_new`].
     ///
     /// # Errors
     ///
     /// As there.
-    pub fn create(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
+    pub fn put_new(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         on_this_thread(running(&self.serving.backend(), Operation::Put, key).put(data.into(), true))
     }
 
@@ -292,6 +299,7 @@ fn items<T>(mut page: impl FnMut(Cursor) -> Result<Page<T>>) -> impl Iterator<It
 /// assert_eq!(store.get("log")?, "first line\n");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 #[must_use = "an artifact is stored by `commit`"]
 pub struct ArtifactWriter(crate::ArtifactWriter);
 
@@ -343,6 +351,7 @@ impl Write for ArtifactWriter {
 /// assert_eq!(text, "0123456789");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 pub struct ArtifactReader(crate::ArtifactReader);
 
 impl ArtifactReader {

@@ -28,7 +28,7 @@
 //! `config`, which is on by default: stores that operators name in a file
 //! ([`Configuration`], [`ArtifactStore::open_configured`]), and watching it
 //! ([`ArtifactStore::open_watched`]).
-#![warn(missing_docs)]
+#![warn(missing_debug_implementations, missing_docs)]
 
 mod backend;
 mod bindings;
@@ -69,7 +69,7 @@ pub use config::{Configuration, StoreConfiguration, Watch, WatchStatus};
 pub use engine::{Cache, Compile, Engine, EngineBuilder};
 #[cfg(feature = "config")]
 pub use error::{ConfigurationError, Problem};
-pub use error::{Error, ErrorKind, LoadError, Result};
+pub use error::{Error, ErrorKind, LoadError, Operation, Result};
 pub use grants::Grants;
 #[cfg(feature = "network")]
 pub use grants::{S3Bucket, S3Credentials};

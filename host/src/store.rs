@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,12 @@ use crate::{
 #[derive(Clone)]
 pub struct ArtifactStore {
     pub(crate) serving: Arc<Serving>,
+}
+
+impl fmt::Debug for ArtifactStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArtifactStore").field("backend", &self.backend()).finish()
+    }
 }
 
 impl ArtifactStore {
@@ -168,7 +175,7 @@ impl ArtifactStore {
     ///
     /// [`ErrorKind::AlreadyExists`] where there is one; [`ErrorKind::Unsupported`] where the
     /// backend has no streams; else as [`put`](Self::put).
-    pub async fn create(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
+    pub async fn put_new(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         let data = data.into();
         let call = self.serving.call(Operation::Put, key);
         call.start(RunBy::Worker, move |call| async move { call.put(data, true).await }).await
@@ -238,7 +245,7 @@ impl ArtifactStore {
     /// # Errors
     ///
     /// [`ErrorKind::Io`] where the reader fails; else as [`put`](Self::put) and
-    /// [`create`](Self::create).
+    /// [`put_new`](Self::put_new).
     pub async fn write(
         &self,
         key: &str,
@@ -266,7 +273,7 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidKey`], and [`ErrorKind::Unsupported`] as for [`create`](Self::create);
+    /// [`ErrorKind::InvalidKey`], and [`ErrorKind::Unsupported`] as for [`put_new`](Self::put_new);
     /// all others come with the bytes.
     pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
         ArtifactWriter::new(self.serving.backend(), key, options, RunBy::Worker)

@@ -27,7 +27,7 @@ fn main() {
         for error in [
             store.stat("k").unwrap_err(),
             store.list("").next().unwrap().unwrap_err(),
-            store.create("k", "x").unwrap_err(),
+            store.put_new("k", "x").unwrap_err(),
         ] {
             assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
         }

@@ -71,7 +71,7 @@ fn ended(command: &mut Command) -> (Option<i32>, String) {
 /// The refusal's text.
 #[track_caller]
 fn refused(opened: Result<ArtifactStore, Error>) -> String {
-    let error = opened.err().expect("it is refused");
+    let error = opened.expect_err("it is refused");
     let ErrorKind::Load(LoadError::Overlap { directory, other, .. }) = error.kind() else {
         panic!("{error:?}")
     };

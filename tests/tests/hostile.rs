@@ -119,7 +119,7 @@ fn one_that_declares_more_than_it_may_have_is_refused() {
         ("(table 400000 funcref)".repeat(3), "table elements"),
         (tables, "table elements"),
     ] {
-        let error = ArtifactStore::open(bare(&[("MODULE", &module)])).err().expect(&module);
+        let error = ArtifactStore::open(bare(&[("MODULE", &module)])).expect_err(&module);
         match error.kind() {
             ErrorKind::Exhausted { what, .. } => assert_eq!(*what, expected, "{module:.60}"),
             kind => panic!("{module:.60}: {kind:?}"),

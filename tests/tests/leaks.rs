@@ -121,7 +121,7 @@ fn dropped_calls(dir: &Path, backend: Backend, few: u32, often: u32) {
         0 => drop_somewhere(n, store.get("k")),
         1 => drop_somewhere(n, store.put("small", "1")),
         2 => drop_somewhere(n, store.put("large", vec![8; 600_000])),
-        3 => drop_somewhere(n, store.create("new", "1")),
+        3 => drop_somewhere(n, store.put_new("new", "1")),
         4 => drop_somewhere(n, store.delete("new")),
         5 => drop_somewhere(n, store.stat("k")),
         6 => drop_somewhere(n, async { store.list("").next().await }),

@@ -5,7 +5,7 @@ use artifact_store::{Backend, ErrorKind, Grants, LoadError};
 use artifact_store_tests::{guest, guest_on};
 
 fn refusal(backend: Backend) -> LoadError {
-    let error = ArtifactStore::open(backend).err().expect("it is refused");
+    let error = ArtifactStore::open(backend).expect_err("it is refused");
     let text = error.to_string();
     match error.into_kind() {
         ErrorKind::Load(error) => error,

@@ -115,7 +115,7 @@ mod linux {
 
     #[track_caller]
     fn refused(opened: Result<ArtifactStore, artifact_store::Error>) {
-        let error = opened.err().expect("it is refused");
+        let error = opened.expect_err("it is refused");
         assert!(matches!(error.kind(), ErrorKind::Load(LoadError::Overlap { .. })), "{error:?}");
     }
 

@@ -186,7 +186,7 @@ fn a_grant_that_makes_no_sense_is_an_error_at_load() {
         Grants::none().connect("https://h").certificate_authority("/no/such/file"),
     ] {
         let opened = ArtifactStore::open(Backend::from_file(guest("fetches")).grants(grants));
-        let error = opened.err().expect("it makes no sense");
+        let error = opened.expect_err("it makes no sense");
         assert!(matches!(error.kind(), ErrorKind::Load(LoadError::Network { .. })), "{error}");
         assert!(!format!("{error:?} {error}").contains("hush"), "{error:?}");
     }

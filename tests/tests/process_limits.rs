@@ -92,7 +92,7 @@ fn after_idle_seconds() {
     threads(false);
     runtime.block_on(async {
         is_unavailable(store.put("k", "x").await, "put");
-        is_unavailable(store.create("l", "x").await, "create");
+        is_unavailable(store.put_new("l", "x").await, "create");
         is_unavailable(store.delete("k").await, "delete");
         is_unavailable(store.list("").next().await, "list");
         is_unavailable(store.sweep(Duration::ZERO).await, "sweep");

@@ -183,7 +183,7 @@ fn create_meets(own: bool) -> artifact_store::Result<artifact_store::Info> {
             ok(&format!("x-amz-meta-artifact-write: {write}\r\n"))
         }
     });
-    open(&server).create("k", "x")
+    open(&server).put_new("k", "x")
 }
 
 #[test]

@@ -113,8 +113,8 @@ fn open(server: &Scripted) -> ArtifactStore {
 
 type Call = fn(&ArtifactStore) -> Result<Info, Error>;
 const WRITES: [Call; 4] = [
-    |store| store.create("k", "x"),
-    |store| store.create("k", vec![7; LARGE]),
+    |store| store.put_new("k", "x"),
+    |store| store.put_new("k", vec![7; LARGE]),
     |store| store.put("k", "x"),
     |store| store.put("k", vec![7; LARGE]),
 ];
@@ -206,7 +206,7 @@ fn who_cannot_find_out_says_so() {
             *seen.lock().unwrap() += 1;
             if *seen.lock().unwrap() == 1 { refusal(first) } else { refusal(412) }
         });
-        let error = open(&server).create("k", "x").unwrap_err();
+        let error = open(&server).put_new("k", "x").unwrap_err();
         match is_known {
             true => assert!(matches!(error.kind(), ErrorKind::AlreadyExists), "{error}"),
             false => assert!(matches!(error.kind(), ErrorKind::Unavailable(_)), "{error}"),
@@ -221,8 +221,8 @@ fn a_create_in_parts_needs_no_right_to_look() {
         "HEAD" | "GET" => refusal(403),
         _ => Answer::Send(service.answer(request)),
     });
-    open(&server).create("k", vec![7; LARGE]).unwrap();
-    assert!(!open(&server).create("k", vec![7; LARGE]).unwrap_err().is_retryable());
+    open(&server).put_new("k", vec![7; LARGE]).unwrap();
+    assert!(!open(&server).put_new("k", vec![7; LARGE]).unwrap_err().is_retryable());
 }
 
 #[test]

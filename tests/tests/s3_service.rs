@@ -91,7 +91,7 @@ fn refused(
         for error in [
             store.put("k", "x").unwrap_err(),
             store.put("k", vec![0; 9 << 20]).unwrap_err(),
-            store.create("k", "x").unwrap_err(),
+            store.put_new("k", "x").unwrap_err(),
             store.get("k").unwrap_err(),
             store.stat("k").unwrap_err(),
             store.delete("k").unwrap_err(),
@@ -167,7 +167,7 @@ fn corrected() {
             assert!(matches!(open().stat("k").unwrap_err().kind(), ErrorKind::NotFound));
             assert!(matches!(open().get("k").unwrap_err().kind(), ErrorKind::NotFound));
             open().put("large", vec![7; 9 << 20]).unwrap();
-            open().create("new", vec![7; 9 << 20]).unwrap();
+            open().put_new("new", vec![7; 9 << 20]).unwrap();
             open().delete("large").unwrap();
         }
     }

@@ -30,7 +30,7 @@ fn all_fail(store: &ArtifactStore) -> Vec<Error> {
         store.stat("k").unwrap_err(),
         store.put("k", "x").unwrap_err(),
         store.put("k", vec![7; 9 << 20]).unwrap_err(),
-        store.create("k", "x").unwrap_err(),
+        store.put_new("k", "x").unwrap_err(),
         store.delete("k").unwrap_err(),
         store.list("").next().unwrap().unwrap_err(),
         store.sweep(Duration::ZERO).unwrap_err(),

@@ -76,7 +76,7 @@ fn the_library_names_what_is_wrong_when_it_opens_the_store() {
     for (name, changed) in WRONG {
         for sign in [Sign::Host, Sign::Backend] {
             let backend = Backend::s3(variables(&server, changed), sign);
-            names(&backend.and_then(ArtifactStore::open).err().expect(name), name);
+            names(&backend.and_then(ArtifactStore::open).expect_err(name), name);
         }
     }
     // Also what is added later.

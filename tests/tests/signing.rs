@@ -184,7 +184,7 @@ fn what_cannot_be_signed_for_is_an_error_at_load() {
     ] {
         let grants = Grants::none().sign_s3(bucket, credentials);
         let opened = ArtifactStore::open(Backend::from_file(guest("fetches")).grants(grants));
-        let error = opened.err().expect("it makes no sense");
+        let error = opened.expect_err("it makes no sense");
         assert!(matches!(error.kind(), ErrorKind::Load(LoadError::Network { .. })), "{error}");
         assert!(!format!("{error:?} {error}").contains("hush"), "{error:?}");
     }

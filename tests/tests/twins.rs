@@ -39,7 +39,7 @@ fn the_first_of_two_keys_with_one_hash_stays_and_the_second_is_absent() {
     for _ in 0..2 {
         for refused in [
             store.put(&second, "second").unwrap_err(),
-            store.create(&second, "second").unwrap_err(),
+            store.put_new(&second, "second").unwrap_err(),
             store.write(&second, &[7; 100_000][..], WriteOptions::default()).unwrap_err(),
         ] {
             assert!(matches!(refused.kind(), ErrorKind::Other(_)), "{refused}");
@@ -57,12 +57,12 @@ fn the_first_of_two_keys_with_one_hash_stays_and_the_second_is_absent() {
         assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
         // It goes on so for the first one.
         store.put(&first, "first").unwrap();
-        let taken = store.create(&first, "x").unwrap_err();
+        let taken = store.put_new(&first, "x").unwrap_err();
         assert!(matches!(taken.kind(), ErrorKind::AlreadyExists), "{taken}");
     }
     // When the first is gone the place is free.
     store.delete(&first).unwrap();
-    store.create(&second, "second").unwrap();
+    store.put_new(&second, "second").unwrap();
     assert_eq!(store.get(&second).unwrap(), "second");
     is_absent(store.get(&first));
 }

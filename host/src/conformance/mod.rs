@@ -132,6 +132,12 @@ pub struct Target {
     open: Open,
 }
 
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("below", &self.below).finish()
+    }
+}
+
 #[derive(Clone)]
 enum Open {
     Directory(Arc<dyn Fn(&Path) -> Backend + Send + Sync>),
@@ -210,6 +216,12 @@ pub struct Check {
     /// It does what the host would not let an application do.
     is_direct: bool,
     run: Run,
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check").field("name", &self.name).finish()
+    }
 }
 
 enum Run {

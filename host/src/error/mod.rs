@@ -26,12 +26,13 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// What went wrong, with which artifact, in which backend, and whether a retry can help.
 ///
 /// ```
-/// use artifact_store::{ErrorKind, blocking::ArtifactStore};
+/// use artifact_store::{ErrorKind, Operation, blocking::ArtifactStore};
 ///
 /// # let dir = tempfile::tempdir()?;
 /// let store = ArtifactStore::open_dir(dir.path())?;
 /// let error = store.get("absent").unwrap_err();
 /// assert!(matches!(error.kind(), ErrorKind::NotFound));
+/// assert_eq!(error.operation(), Operation::Get);
 /// assert_eq!(error.key(), Some("absent"));
 /// assert!(!error.is_retryable());
 /// assert_eq!(error.to_string(), "cannot get `absent` from backend `fs`: not found");
@@ -300,19 +301,36 @@ fn found_instead(found: &[String]) -> String {
     }
 }
 
-/// What was being done when an error came up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
+/// What was being done when an [`Error`] came up. Its `Display` is the word that metrics and logs
+/// have for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// A configuration was read.
     #[cfg(feature = "config")]
     Configure,
+    /// A backend was loaded.
     Open,
+    /// An artifact was stored, at once or by a writer.
     Put,
+    /// An artifact was fetched, at once or by a reader.
     Get,
+    /// An artifact was removed.
     Delete,
+    /// An artifact's info was asked for.
     Stat,
+    /// Artifacts were listed.
     List,
+    /// The store was searched for what is no sound artifact.
     Audit,
+    /// Old temporaries were removed.
     Sweep,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl Operation {
@@ -391,6 +409,12 @@ impl Error {
     #[must_use]
     pub fn into_kind(self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        self.0.operation
     }
 
     /// The artifact's key, or the prefix of a listing; none where the store itself failed to open.

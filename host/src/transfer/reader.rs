@@ -1,3 +1,4 @@
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -46,6 +47,13 @@ pub struct ArtifactReader {
     chunks: Pin<Box<dyn Stream<Item = Bytes> + Send + Sync>>,
     /// Says whether the chunks were right; taken when it has been heard.
     work: Option<Pending<()>>,
+}
+
+impl fmt::Debug for ArtifactReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = &self.call.key;
+        f.debug_struct("ArtifactReader").field("key", key).field("info", &self.info).finish()
+    }
 }
 
 impl ArtifactReader {

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -55,6 +56,13 @@ pub struct ArtifactWriter {
     way: Way,
     /// Ends when a backend that took not all bytes had its time to say why.
     patience: Option<Timer>,
+}
+
+impl fmt::Debug for ArtifactWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, written) = (&self.call.key, self.written.size());
+        f.debug_struct("ArtifactWriter").field("key", key).field("written", &written).finish()
+    }
 }
 
 enum Way {

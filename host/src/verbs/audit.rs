@@ -1,5 +1,6 @@
 //! Audits, page by page.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::paging::Pages;
@@ -25,6 +26,12 @@ use crate::serving::{Loaded, RunBy};
 pub struct Audit {
     backend: Arc<Loaded>,
     pages: Pages<Finding>,
+}
+
+impl fmt::Debug for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Audit").field("backend", &self.backend.name).finish()
+    }
 }
 
 impl Audit {

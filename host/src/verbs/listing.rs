@@ -1,5 +1,6 @@
 //! Listings, page by page.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::paging::Pages;
@@ -28,6 +29,12 @@ pub struct Listing {
     backend: Arc<Loaded>,
     prefix: String,
     pages: Pages<Entry>,
+}
+
+impl fmt::Debug for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listing").field("prefix", &self.prefix).finish()
+    }
 }
 
 impl Listing {

@@ -29,7 +29,7 @@ fn nothing_can_be_changed(scene: &Scene, key: &str, place: &str, what: &str) {
         assert!(text.contains(&format!("`{place}`")), "{what}: {text}");
     };
     says(scene.store.put(key, "new").unwrap_err());
-    says(scene.store.create(key, "new").unwrap_err());
+    says(scene.store.put_new(key, "new").unwrap_err());
     says(scene.store.write(key, &[7; 1_000_000][..], WriteOptions::default()).unwrap_err());
 }
 
@@ -282,7 +282,7 @@ fn puts_outlive_the_removal_of_empty_directories() {
                 let data = n.to_string();
                 let stored = match n % 3 {
                     0 => store.put("readme", data.clone()),
-                    1 => store.create("readme", data.clone()),
+                    1 => store.put_new("readme", data.clone()),
                     _ => store.write("readme", data.as_bytes(), WriteOptions::default()),
                 };
                 match stored {
@@ -320,7 +320,7 @@ fn a_store_that_was_removed_takes_nothing() {
     for key in ["k", "new"] {
         for error in [
             scene.store.put(key, "x").unwrap_err(),
-            scene.store.create(key, "x").unwrap_err(),
+            scene.store.put_new(key, "x").unwrap_err(),
             scene.store.write(key, &b"x"[..], WriteOptions::default()).unwrap_err(),
         ] {
             assert!(!error.to_string().is_empty());

@@ -187,7 +187,7 @@ fn what_stands_in_the_place_of_an_artifact_is_damage() {
                 is_corrupt(scene.store.get(key), what);
                 is_corrupt(scene.store.stat(key), what);
                 is_corrupt(scene.store.read(key, ReadOptions::default()), what);
-                let taken = scene.store.create(key, "new").unwrap_err();
+                let taken = scene.store.put_new(key, "new").unwrap_err();
                 assert!(matches!(taken.kind(), ErrorKind::AlreadyExists), "{what}: {taken}");
                 assert_eq!(scene.keys(), [other], "{what}");
                 assert_eq!(scene.findings(FindingKind::Damaged), [name], "{what}");

@@ -150,7 +150,7 @@ macro_rules! call {
         let written = |info: artifact_store::Info| format!("ok {}", info.size);
         match $verb {
             Verb::Put => written($store.put($key, large)$(.$await)??),
-            Verb::Create => written($store.create($key, large)$(.$await)??),
+            Verb::Create => written($store.put_new($key, large)$(.$await)??),
             Verb::Write => {
                 let options = WriteOptions::default();
                 written($store.write($key, &[7; 3 << 20][..], options)$(.$await)??)

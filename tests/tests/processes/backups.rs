@@ -92,7 +92,7 @@ pub fn hard_links() {
     store.put("replaced", "new").unwrap();
     store.put(keys[3], "new").unwrap();
     store.delete("deleted").unwrap();
-    assert!(store.create("stays", "new").is_err());
+    assert!(store.put_new("stays", "new").is_err());
     for key in keys {
         assert_eq!(copied.get(key).unwrap(), "old", "{key}");
     }

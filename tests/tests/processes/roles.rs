@@ -170,7 +170,7 @@ fn writer_of(data: &[u8]) -> String {
 fn create(store: &ArtifactStore, who: &str, count: usize) {
     for n in 0..count {
         let key = format!("contested/{n}");
-        match store.create(&key, payload(who, 0)) {
+        match store.put_new(&key, payload(who, 0)) {
             Ok(_) => say(&key),
             Err(error) => assert!(matches!(error.kind(), ErrorKind::AlreadyExists), "{error}"),
         }
@@ -252,7 +252,7 @@ fn acknowledge(store: &ArtifactStore, first: u64) {
                 store.write(&key, &data[..], WriteOptions::default()).unwrap();
             }
             Change::Create => {
-                store.create(&key, data).unwrap();
+                store.put_new(&key, data).unwrap();
             }
             Change::Delete => store.delete(&key).unwrap(),
         }

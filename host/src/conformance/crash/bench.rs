@@ -50,7 +50,7 @@ impl Step {
     pub(super) fn run(&self, store: &ArtifactStore) -> Result<()> {
         match self {
             Self::Put(key, value) => store.put(key, value.clone()).map(drop),
-            Self::Create(key, value) => store.create(key, value.clone()).map(drop),
+            Self::Create(key, value) => store.put_new(key, value.clone()).map(drop),
             Self::Write(key, value) => {
                 store.write(key, &value[..], WriteOptions::default()).map(drop)
             }
