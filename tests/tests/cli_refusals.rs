@@ -18,7 +18,6 @@ fn a_put_that_is_refused_leaves_no_directory() {
         (&["--backend", "absent.wasm", "put", "k"][..], false),
         (&["--backend", "page.wasm", "put", "k"], false),
         (&["--backend", "page.wasm", "--dir", "a/b/c", "put", "k"], true),
-        (&["--dir", "a/b", "check", "page.wasm"], false),
         (&["put", ""], false),
         (&["--dir", "a/b", "put", "a\nb"], true),
         // It cannot create.

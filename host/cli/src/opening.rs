@@ -251,7 +251,7 @@ pub struct Made {
 
 impl Made {
     /// Those that are not there yet, on the way to this one.
-    pub fn before(dir: &Path) -> Self {
+    fn before(dir: &Path) -> Self {
         let absent = |dir: &&Path| *dir != Path::new("") && is_absent(dir);
         let dirs = dir.ancestors().take_while(absent).map(Path::to_owned).collect();
         Self { dirs, notice: None }

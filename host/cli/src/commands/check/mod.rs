@@ -18,7 +18,6 @@ use report::{Line, Report};
 use crate::arguments::StoreArguments;
 use crate::exit::{self, Usage};
 use crate::interrupt::Interrupt;
-use crate::opening::Made;
 use crate::output::{Output, Standard};
 
 /// After so many rules in a row whose calls were not answered in time, the others are not tried: each
@@ -99,7 +98,7 @@ pub async fn run(
         |check: &&Check| only.is_empty() || only.iter().any(|name| name == check.group().name());
     let selected: Vec<_> = checks().filter(is_meant).collect();
     let backend = backend(store, file.as_deref()).await?;
-    let (target, _made) = target(store, &backend)?;
+    let target = target(store, &backend)?;
     let name = file.as_ref().map(|file| file.display().to_string());
     let name = name.or_else(|| store.store.clone()).unwrap_or_else(|| "the store".into());
     let progress = progress(selected.len());
@@ -219,17 +218,15 @@ async fn backend(store: &StoreArguments, file: Option<&Path>) -> Result<Backend>
     Ok(backend)
 }
 
-/// A directory of its own for each check, in the place of all that the backend may write to, and
-/// what is made for it.
-fn target(store: &StoreArguments, backend: &Backend) -> Result<(Target, Made)> {
+/// A directory of its own for each check, in the place of all that the backend may write to.
+fn target(store: &StoreArguments, backend: &Backend) -> Result<Target> {
     let target = Target::of(backend);
     // What the environment says gives way to a file of stores.
     let Some(dir) = store.dir.as_ref().filter(|_| store.config.is_none()) else {
-        return Ok((target, Made::default()));
+        return Ok(target);
     };
-    let made = Made::before(dir);
     std::fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
-    Ok((target.below(dir), made))
+    Ok(target.below(dir))
 }
 
 fn progress(checks: usize) -> ProgressBar {
