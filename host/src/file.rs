@@ -18,7 +18,7 @@ pub(crate) enum Unreadable {
     NotAFile(&'static str),
     #[error("it has {found} bytes, of which {limit} are allowed")]
     TooLarge { found: u64, limit: u64 },
-    #[error("it could not be read within {} s", .0.as_secs_f64())]
+    #[error("it could not be read within {}", crate::text::span(*.0))]
     TooSlow(Duration),
 }
 

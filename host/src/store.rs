@@ -60,8 +60,18 @@ impl ArtifactStore {
     ///
     /// [`ErrorKind::Load`] where the directory cannot be created or opened.
     pub async fn open_dir(dir: impl AsRef<Path>) -> Result<Self> {
-        create_dir(dir.as_ref()).await?;
+        Self::make_dir(dir.as_ref()).await?;
         Self::open(Backend::fs(dir)).await
+    }
+
+    /// Makes a directory for a store, where it is absent, and opens none: for a backend that is
+    /// granted it. It is durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Load`] where it cannot be created.
+    pub async fn make_dir(dir: impl AsRef<Path>) -> Result<()> {
+        create_dir(dir.as_ref()).await
     }
 
     /// Loads a backend: its component is compiled (or taken from the cache of compiled code),

@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Write};
+use std::time::Duration;
 
 use wasmtime::WasmBacktrace;
 
@@ -109,6 +110,17 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// A time that something may take, in a unit in which it is a short number.
+pub(crate) fn span(time: Duration) -> String {
+    let nanoseconds = time.as_nanos();
+    // Tenths of a second are seconds, too: 0.2 s.
+    let units =
+        [(100_000_000, 1e9, "s"), (1_000_000, 1e6, "ms"), (1_000, 1e3, "µs"), (0, 1., "ns")];
+    let (_, unit, name) =
+        units.into_iter().find(|(from, ..)| nanoseconds >= *from).unwrap_or(units[3]);
+    format!("{} {name}", (nanoseconds as f64 / unit * 1000.).round() / 1000.)
+}
+
 /// Bytes as two digits each.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -169,6 +181,21 @@ mod tests {
         assert_eq!(foreign(text), shown);
         let plain = "ordinary: äöü 日本語 😀 \u{a0}\\";
         assert_eq!(foreign(plain), plain);
+    }
+
+    #[test]
+    fn a_time_is_a_short_number_of_its_unit() {
+        for (nanoseconds, expected) in [
+            (0, "0 ns"),
+            (1, "1 ns"),
+            (1_500, "1.5 µs"),
+            (99_999_999, "100 ms"),
+            (200_000_000, "0.2 s"),
+            (30_000_061_035, "30 s"),
+            (90_500_000_000, "90.5 s"),
+        ] {
+            assert_eq!(span(Duration::from_nanos(nanoseconds)), expected);
+        }
     }
 
     #[test]

@@ -55,6 +55,13 @@ fn a_put_says_what_it_makes_where_that_may_be_a_mistake() {
     let (code, said) = code_and_error(&run(dir, &["--dir", "home", "put", "k"], b"1"));
     assert!(code == Some(0) && said.contains("`home`") && said.contains("letter.txt"), "{said}");
     assert_eq!(code_and_error(&run(dir, &["--dir", "home", "put", "k"], b"1")).1, "");
+    // A store that comes from a backup without directories that are empty.
+    std::fs::remove_dir(dir.join("artifacts/tmp")).unwrap();
+    assert_eq!(code_and_error(&run(dir, &["put", "l"], b"1")), (Some(0), String::new()));
+    // Names like those of a store make none.
+    std::fs::create_dir_all(dir.join("words/bad/cafe")).unwrap();
+    let (code, said) = code_and_error(&run(dir, &["--dir", "words", "put", "k"], b"1"));
+    assert!(code == Some(0) && said.contains("becomes a store"), "{said}");
 }
 
 #[test]

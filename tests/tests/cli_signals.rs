@@ -46,7 +46,7 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-const ENDING: [(Signal, i32); 8] = [
+const ENDING: &[(Signal, i32)] = &[
     (Signal::HUP, 129),
     (Signal::INT, 130),
     (Signal::QUIT, 131),
@@ -55,6 +55,14 @@ const ENDING: [(Signal, i32); 8] = [
     (Signal::ALARM, 142),
     (Signal::TERM, 143),
     (Signal::XCPU, 152),
+    (Signal::VTALARM, 154),
+    (Signal::PROF, 155),
+    #[cfg(target_os = "linux")]
+    (Signal::IO, 157),
+    #[cfg(target_os = "linux")]
+    (Signal::POWER, 158),
+    #[cfg(target_os = "linux")]
+    (Signal::STKFLT, 144),
 ];
 
 #[test]
@@ -62,7 +70,7 @@ fn each_signal_that_ends_a_put_or_get_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     expect(dir, &["put", "k"], b"old", 0);
-    for (kind, code) in ENDING {
+    for &(kind, code) in ENDING {
         let (input, mut feed) = std::io::pipe().unwrap();
         let feeding =
             std::thread::spawn(move || feed.write_all(&vec![7; 3_000_000]).map(|()| feed));
@@ -77,7 +85,7 @@ fn each_signal_that_ends_a_put_or_get_leaves_nothing_behind() {
     let file = guest("hostile");
     let endless = ["--backend", file.to_str().unwrap(), "get", "endless", "-o", "out"];
     std::fs::write(dir.join("out"), "old").unwrap();
-    for (kind, code) in ENDING {
+    for &(kind, code) in ENDING {
         let mut child =
             cli().args(endless).current_dir(dir).stderr(Stdio::piped()).spawn().unwrap();
         while names(dir).len() == 3 {

@@ -145,8 +145,26 @@ digest = "abc"
 fn what_is_no_configuration_is_one_problem() {
     assert_eq!(problems("# nothing"), ["1: there is no store; one begins with `[stores.NAME]`"]);
     assert_eq!(problems("stores = 5").len(), 2);
+    // A store that is wrong is one: nothing is said of there being none.
+    assert_eq!(problems("[stores.a]\nbackend = ''"), ["2: `stores.a.backend` is empty"]);
+    assert_eq!(problems("[stores.a]").len(), 1);
+    let text = "[stores.a]\nbackend = 'fs'\n[[stores.a.directories]]\nhost = ''\n\
+                [stores.b]\nbackend = 's3'\nproxy = ''\ncertificate-authority = ''\n";
+    let empty = [
+        "4: `stores.a.directories.host` is empty",
+        "7: `stores.b.proxy` is empty",
+        "8: `stores.b.certificate-authority` is empty",
+    ];
+    assert_eq!(problems(text), empty);
     assert_eq!(problems("a = 1\nb = ").len(), 1);
     let dir = tempfile::tempdir().unwrap();
+    let latin = dir.path().join("latin.toml");
+    std::fs::write(&latin, b"# one\n# caf\xe9\n").unwrap();
+    let error = Configuration::from_file(&latin).unwrap_err().to_string();
+    assert!(
+        error.contains("latin.toml:2: this is not UTF-8: byte 6 of the line (offset 11"),
+        "{error}"
+    );
     let error = Configuration::from_file(dir.path().join("absent.toml")).unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::Configuration(ConfigurationError::Read { .. })),

@@ -306,3 +306,66 @@ fn a_verification_fetches_what_is_damaged_from_another_store() {
     }
     expect(place.dir(), &["--dir", "b", "verify", "--repair-from", "a"], b"", 2);
 }
+
+/// A damaged artifact that still says what it was is replaced by nothing else.
+#[test]
+fn another_version_of_a_damaged_artifact_is_not_taken_for_it() {
+    let place = Place::new();
+    let b = place.store("b");
+    let ours = [
+        ("longer", "version 2"),
+        ("as-long", "version 2"),
+        ("header", "version 3"),
+        ("same", "version 4"),
+    ];
+    for (key, bytes) in ours {
+        b.put(key, format!("{bytes} of {key}")).unwrap();
+    }
+    let file = |key: &str| file_of(&place.dir().join("b"), format!("of {key}").as_bytes());
+    let spoil = |key: &str| damage(&file(key), |len| len - 1 - format!(" of {key}").len());
+    ["longer", "as-long", "same"].into_iter().for_each(spoil);
+    damage(&file("header"), |_| 0);
+    let damaged = |arguments: &[&str]| {
+        let output = run(place.dir(), arguments, b"");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(5), "{text}");
+        text
+    };
+    // The second source keeps no checksum, so that only its bytes tell what it has.
+    for source in ["a", "plain"] {
+        let a = place.store(source);
+        for (key, bytes) in
+            [("longer", "version 1, longer"), ("as-long", "version 1"), ("same", "version 4")]
+        {
+            a.put(key, format!("{bytes} of {key}")).unwrap();
+        }
+        let before = std::fs::read(file("as-long")).unwrap();
+        let arguments =
+            ["--config", "stores.toml", "--store", "b", "verify", "--repair-from", source];
+        let text = damaged(&arguments);
+        for key in ["longer", "as-long"] {
+            let line = text.lines().find(|line| line.contains(&format!("`{key}`"))).unwrap();
+            assert!(line.starts_with("damaged  "), "{line}");
+            assert!(line.ends_with("the source has another version"), "{line}");
+        }
+        assert_eq!(std::fs::read(file("as-long")).unwrap(), before);
+        assert_eq!(b.get("same").unwrap(), "version 4 of same");
+        assert!(text.contains(", 1 repaired"), "{text}");
+        spoil("same");
+    }
+    // What does not say what it was is taken as the source has it, and that is said.
+    place.store("a").put("header", "version 1 of header").unwrap();
+    let arguments =
+        ["--config", "stores.toml", "--store", "b", "verify", "--repair-from", "a", "--json"];
+    let text = damaged(&arguments);
+    let repair = |key: &str| {
+        let line = text.lines().find(|line| line.contains(&format!("\"key\":\"{key}\""))).unwrap();
+        let (_, rest) = line.split_once("\"repair\":\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let repairs = ["longer", "as-long", "header", "same"].map(repair);
+    assert_eq!(repairs, ["another-version", "another-version", "uncompared", "compared"]);
+    assert!(text.contains("\"damaged\":2"), "{text}");
+    assert!(text.contains("\"repaired\":2,\"uncompared\":1"), "{text}");
+    assert_eq!(b.get("header").unwrap(), "version 1 of header");
+}

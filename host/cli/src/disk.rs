@@ -12,7 +12,7 @@ use crate::interrupt::NoThread;
 
 /// The disk did not answer in time, and may do so later.
 #[derive(Debug, thiserror::Error)]
-#[error("the disk did not answer within {} s", .0.as_secs_f64())]
+#[error("the disk did not answer within {}", humantime::format_duration(*.0))]
 pub struct Silent(Duration);
 
 /// What `look` finds, on a thread of its own.

@@ -1,5 +1,7 @@
 //! What to do about a failure.
 
+use std::io;
+
 use artifact_store::{Backend, ErrorKind, LoadError};
 
 use crate::disk::Silent;
@@ -15,7 +17,8 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
     if exit::find::<NoThread>(error).is_some() || exit::find::<Silent>(error).is_some() {
         return of_kind(&ErrorKind::Unavailable(String::new())).map(str::to_owned);
     }
-    let error: &artifact_store::Error = exit::find(error)?;
+    let whole = error;
+    let error: &artifact_store::Error = exit::find(whole)?;
     let hint = match error.kind() {
         ErrorKind::Load(LoadError::Invalid(cause)) => of_invalid(&**cause),
         ErrorKind::Load(LoadError::Setting { name, .. }) => {
@@ -24,6 +27,10 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
                 Some(found) => format!("`{found}` is set, which no backend reads; {hint}"),
                 None => hint,
             });
+        }
+        ErrorKind::Load(LoadError::Directory { .. }) => of_directory(exit::find(whole)),
+        ErrorKind::Corrupt(text) if error.backend() == "fs" => {
+            of_misplaced(text).or_else(|| of_kind(error.kind()))?
         }
         kind if error.backend() == "s3" => of_bucket(kind).or_else(|| of_kind(kind))?,
         kind => of_kind(kind)?,
@@ -98,6 +105,40 @@ fn of_bucket(kind: &ErrorKind) -> Option<&'static str> {
     })
 }
 
+/// Why a directory cannot be opened or made.
+fn of_directory(cause: Option<&io::Error>) -> &'static str {
+    use io::ErrorKind as Kind;
+
+    match cause.map(io::Error::kind) {
+        Some(Kind::NotADirectory | Kind::AlreadyExists) => {
+            "a file or a link stands in its place, or in that of one above it; a store needs a \
+             directory of its own"
+        }
+        Some(Kind::ReadOnlyFilesystem | Kind::PermissionDenied) => {
+            "check who may read and write there, and whether the disk is mounted to be read only"
+        }
+        Some(Kind::NotFound) => {
+            "the directory of a configuration has to be there: make it, or mount the disk it is on"
+        }
+        _ => "check this directory, and the disk that it is on",
+    }
+}
+
+/// What is wrong with the directories of a store on disk, which no put can mend. The texts are those
+/// of `guest/fs`.
+fn of_misplaced(text: &str) -> Option<&'static str> {
+    if text.ends_with("it is no directory") || text.ends_with("a link stands in its place") {
+        return Some(
+            "something else stands in the place of a directory of the store: put the directory \
+             back, as it was",
+        );
+    }
+    text.ends_with("a directory stands in its place").then_some(
+        "a directory stands in the place of a file of the store: take it away, and put the \
+         artifact again",
+    )
+}
+
 fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::NotFound => "`artifact-store list` shows what there is",
@@ -110,7 +151,7 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
              `get -o FILE` and, in an application, `read` take any size"
         }
         ErrorKind::AccessDenied(_) => {
-            "check the --dir (the first put creates it), the --allow-net, and the credentials"
+            "check who may read and write the --dir, the --allow-net, and the credentials"
         }
         ErrorKind::NoSpace(_) => {
             "nothing was changed; make space, or name another place with --dir, and try again"
@@ -161,10 +202,6 @@ fn of_load(error: &LoadError) -> Option<&'static str> {
         }
         LoadError::Compiler(_) => {
             "look whether the machine has too little memory; else it is a fault of the component"
-        }
-        LoadError::Directory { .. } => {
-            "the first put creates the directory of --dir or ARTIFACT_STORE_DIR; one of a \
-             configuration has to be there"
         }
         _ => return None,
     })

@@ -120,7 +120,7 @@ impl Signals {
         use crate::startup;
         use tokio::signal::unix::{SignalKind, signal};
 
-        let heard = startup::ENDING.into_iter().filter(|signal| !startup::is_ignored(*signal));
+        let heard = startup::ENDING.iter().copied().filter(|signal| !startup::is_ignored(*signal));
         let ending = heard.map(|number| Ok((number, signal(SignalKind::from_raw(number))?)));
         Ok(Self {
             ending: ending.collect::<io::Result<_>>()?,
@@ -153,6 +153,14 @@ fn name(signal: i32) -> Option<&'static str> {
         libc::SIGUSR1 => "SIGUSR1",
         libc::SIGUSR2 => "SIGUSR2",
         libc::SIGXCPU => "SIGXCPU, the limit of processor time",
+        libc::SIGVTALRM => "SIGVTALRM",
+        libc::SIGPROF => "SIGPROF",
+        #[cfg(target_os = "linux")]
+        libc::SIGIO => "SIGIO",
+        #[cfg(target_os = "linux")]
+        libc::SIGPWR => "SIGPWR",
+        #[cfg(target_os = "linux")]
+        libc::SIGSTKFLT => "SIGSTKFLT",
         _ => return None,
     })
 }

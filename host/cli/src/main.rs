@@ -18,10 +18,23 @@ mod streak;
 mod verbose;
 
 use std::process::ExitCode;
+use std::thread;
+
+/// What commands need of a stack, whatever `ulimit -s` leaves the main thread.
+const STACK: usize = 8 << 20;
 
 fn main() -> ExitCode {
     // Components of others are compiled by this program in a process of its own.
     artifact_store::Engine::compile_in_child();
+    let body = thread::Builder::new().name("main".into()).stack_size(STACK).spawn(command);
+    match body.map_err(interrupt::NoThread) {
+        // A panic was shown.
+        Ok(body) => body.join().unwrap_or(ExitCode::from(101)),
+        Err(error) => ExitCode::from(exit::report(&error.into())),
+    }
+}
+
+fn command() -> ExitCode {
     let arguments = arguments::Arguments::from_process();
     if let Ok(arguments) = &arguments {
         verbose::init(arguments.verbose);

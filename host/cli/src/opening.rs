@@ -21,6 +21,15 @@ const SLOW: Duration = Duration::from_millis(150);
 
 const DEFAULT_DIR: &str = "artifacts";
 
+/// The component of the built-in backend of this name.
+pub fn built_in(name: &Path) -> Option<&'static [u8]> {
+    match name.to_str() {
+        Some(FS) => Some(Backend::fs_component()),
+        Some(S3) => Some(Backend::s3_component()),
+        _ => None,
+    }
+}
+
 /// The directory that --dir names, or does by default, does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("not found: the directory `{}` does not exist", .0.display())]
@@ -28,15 +37,13 @@ pub struct Absent(PathBuf);
 
 impl StoreArguments {
     /// Opens the store to put something in: its directory is created if it is absent.
-    pub async fn create(&self) -> Result<ArtifactStore> {
+    pub async fn create(&self) -> Result<(ArtifactStore, Made)> {
         if let Some(backend) = self.configured().await? {
-            return Ok(ArtifactStore::open(backend).await?);
+            return Ok((ArtifactStore::open(backend).await?, Made::default()));
         }
         let backend = self.backend(true)?;
-        if !self.is(S3) {
-            self.make_dir().await?;
-        }
-        Ok(opened(backend).await?)
+        let made = if self.is(S3) { Made::default() } else { self.make_dir().await? };
+        Ok((opened(backend).await?, made))
     }
 
     /// Opens the store that is there. Only a put makes one: an absent directory may be a disk that
@@ -64,38 +71,29 @@ impl StoreArguments {
         Ok(opened(how(backend)).await?)
     }
 
-    /// Makes the directory where it is absent, and says what the user may not have meant.
-    async fn make_dir(&self) -> Result<()> {
+    /// Makes the directory where it is absent, and notes what the user may not have meant.
+    async fn make_dir(&self) -> Result<Made> {
         let (dir, is_fs) = (self.dir().to_owned(), self.is(FS));
         let looked_at = dir.clone();
-        let look = move || match is_absent(&looked_at) {
-            true => {
-                let absent = |dir: &&Path| *dir != Path::new("") && is_absent(dir);
-                (true, looked_at.ancestors().take_while(absent).last().map(Path::to_owned))
-            }
-            false => (false, is_fs.then(|| found_instead(&looked_at)).flatten()),
+        let look = move || {
+            let made = Made::before(&looked_at);
+            let is_there = is_fs && made.dirs.is_empty();
+            (made, is_there.then(|| found_instead(&looked_at)).flatten())
         };
-        let (is_new, found) = disk::look(self.patience(), look).await?;
-        if !is_new {
-            if let Some(found) = found {
-                exit::message(&format!(
-                    "`{}` becomes a store, beside what else is in it, such as `{}`",
-                    dir.display(),
-                    found.display()
-                ));
-            }
-            return Ok(());
+        let (mut made, found) = disk::look(self.patience(), look).await?;
+        if let Some(first) = made.dirs.last() {
+            made.notice = (*first != dir).then(|| {
+                let (dir, first) = (dir.display(), first.display());
+                format!("made the directory `{dir}`, since even `{first}` was not there")
+            });
+            ArtifactStore::make_dir(&dir).await?;
         }
-        // It creates the directory durably, whatever backend will use it.
-        ArtifactStore::open_dir(&dir).await?;
-        if let Some(first) = found.filter(|first| *first != dir) {
-            exit::message(&format!(
-                "made the directory `{}`, since even `{}` was not there",
-                dir.display(),
-                first.display()
-            ));
+        if let Some(found) = found {
+            let (dir, found) = (dir.display(), found.display());
+            let text = "becomes a store, beside what else is in it, such as";
+            made.notice = Some(format!("`{dir}` {text} `{found}`"));
         }
-        Ok(())
+        Ok(made)
     }
 
     /// The configuration that a command needs.
@@ -247,6 +245,40 @@ impl StoreArguments {
     }
 }
 
+/// The directories that a command makes for a store. They are removed again, as far as they are
+/// empty, unless they are kept.
+#[derive(Default)]
+pub struct Made {
+    /// The innermost first.
+    dirs: Vec<PathBuf>,
+    /// What the user may not have meant.
+    notice: Option<String>,
+}
+
+impl Made {
+    /// Those that are not there yet, on the way to this one.
+    fn before(dir: &Path) -> Self {
+        let absent = |dir: &&Path| *dir != Path::new("") && is_absent(dir);
+        let dirs = dir.ancestors().take_while(absent).map(Path::to_owned).collect();
+        Self { dirs, notice: None }
+    }
+
+    /// There is a store in them now.
+    pub fn keep(mut self) {
+        self.dirs.clear();
+        if let Some(notice) = self.notice.take() {
+            exit::message(&notice);
+        }
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // What is not empty is in use.
+        self.dirs.iter().for_each(|dir| drop(fs::remove_dir(dir)));
+    }
+}
+
 /// Opens a store. The first start of a component compiles it, and a user at a terminal learns what
 /// takes the time; the next one finds the result in the cache, where there is one.
 async fn opened(backend: Backend) -> artifact_store::Result<ArtifactStore> {
@@ -270,12 +302,39 @@ fn is_absent(dir: &Path) -> bool {
 /// Something in a directory in which no store is yet; none in an empty one, and where that cannot be
 /// found out.
 fn found_instead(dir: &Path) -> Option<PathBuf> {
-    // The first put of every store makes this one, and a new filesystem has that one.
+    // The first put of every store makes it.
     if dir.join("tmp").is_dir() {
         return None;
     }
-    let names = fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.file_name()));
-    names.filter(|name| name != "lost+found").map(PathBuf::from).next()
+    let mut found = None;
+    for entry in fs::read_dir(dir).ok()?.flatten() {
+        // A backup may have left out a `tmp` that is empty.
+        if is_shard(&entry) {
+            return None;
+        }
+        // A new filesystem has that one.
+        if found.is_none() && entry.file_name() != "lost+found" {
+            found = Some(entry.file_name().into());
+        }
+    }
+    found
+}
+
+/// Whether artifacts lie in it, as `docs/format.md` names them.
+fn is_shard(entry: &fs::DirEntry) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let name = entry.file_name();
+    let name = name.as_encoded_bytes();
+    if name.len() != 3
+        || !name.iter().all(is_digit)
+        || !entry.file_type().is_ok_and(|kind| kind.is_dir())
+    {
+        return false;
+    }
+    let is_artifact = |entry: fs::DirEntry| {
+        matches!(entry.file_name().as_encoded_bytes().first(), Some(b'_' | b'@'))
+    };
+    fs::read_dir(entry.path()).is_ok_and(|entries| entries.flatten().any(is_artifact))
 }
 
 /// The name and value of one `--env`. Messages hold no value.

@@ -14,7 +14,7 @@ use std::io;
 
 /// The signals that end a process, can be caught, and are no sign of a fault in it.
 #[cfg(unix)]
-pub const ENDING: [i32; 8] = [
+pub const ENDING: &[i32] = &[
     libc::SIGHUP,
     libc::SIGINT,
     libc::SIGQUIT,
@@ -23,6 +23,14 @@ pub const ENDING: [i32; 8] = [
     libc::SIGUSR1,
     libc::SIGUSR2,
     libc::SIGXCPU,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    #[cfg(target_os = "linux")]
+    libc::SIGIO,
+    #[cfg(target_os = "linux")]
+    libc::SIGPWR,
+    #[cfg(target_os = "linux")]
+    libc::SIGSTKFLT,
 ];
 
 /// Whether descriptor `number` (0, 1 or 2) was closed when the process started.
@@ -99,7 +107,7 @@ mod at_start {
                 CLOSED.fetch_or(1 << number, Relaxed);
             }
         }
-        for signal in ENDING {
+        for &signal in ENDING {
             // SAFETY: zeros are a valid `sigaction`, which the call fills; without a new action it
             // changes nothing.
             let old = unsafe {

@@ -42,12 +42,7 @@ pub(super) fn parse(text: &str, dir: &Path) -> Result<Parsed, Vec<Problem>> {
 /// Where compiled code is kept.
 fn cache(document: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> Option<Cache> {
     let value = document.take("cache")?;
-    let (path, at) = (value.path.clone(), value.at);
-    match value.text(problems)?.as_str() {
-        "" => {
-            problems.add(at, format!("`{path}` is empty"));
-            None
-        }
+    match value.name(problems)?.as_str() {
         "off" => Some(Cache::Off),
         folder => Some(Cache::Dir(dir.join(folder))),
     }
@@ -61,7 +56,10 @@ fn stores(
     let mut stores = BTreeMap::new();
     let mut directories = Vec::new();
     let named = document.take("stores").and_then(|stores| stores.table(problems));
+    // One that is wrong is one, too.
+    let mut is_named = false;
     for (name, store) in named.into_iter().flat_map(Table::all) {
+        is_named = true;
         if name.is_empty() || name.chars().any(char::is_control) {
             problems.add(store.at, "a store needs a name without control characters".into());
         } else if let Some(table) = store.table(problems)
@@ -71,7 +69,7 @@ fn stores(
         }
     }
     apart::check(&directories, problems);
-    if stores.is_empty() {
+    if !is_named {
         problems.add(document.at, "there is no store; one begins with `[stores.NAME]`".into());
     }
     document.finish(problems);
@@ -132,12 +130,7 @@ fn component(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> 
         problems.add(table.at, format!("`{}` {text}", table.path("backend")));
         return None;
     };
-    let (path, at) = (value.path.clone(), value.at);
-    match value.text(problems)?.as_str() {
-        "" => {
-            problems.add(at, format!("`{path}` is empty"));
-            None
-        }
+    match value.name(problems)?.as_str() {
         "fs" => Some(Component::Fs),
         #[cfg(feature = "network")]
         "s3" => Some(Component::S3(crate::Sign::default())),
@@ -167,7 +160,7 @@ fn directories(
     for mut table in tables.into_iter().flatten() {
         let (path, at) = (table.path("guest"), table.at);
         let host = match table.take("host") {
-            Some(value) => value.text(problems),
+            Some(value) => value.name(problems),
             None => {
                 problems.add(at, format!("`{}` is missing: a directory", table.path("host")));
                 None

@@ -9,7 +9,6 @@ mod table;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,12 +73,11 @@ impl Configuration {
     fn read(path: &Path) -> std::result::Result<Self, ConfigurationError> {
         let cannot = |source| ConfigurationError::Read { file: path.to_owned(), source };
         let bytes = file::read(path).map_err(cannot)?;
-        let text =
-            String::from_utf8(bytes).map_err(|_| cannot(io::ErrorKind::InvalidData.into()))?;
         let whole = std::path::absolute(path).map_err(cannot)?;
         let dir = whole.parent().unwrap_or(Path::new("/"));
         let file = path.to_owned();
-        match format::parse(&text, dir) {
+        let parsed = table::text(&bytes).and_then(|text| format::parse(text, dir));
+        match parsed {
             Ok((cache, mut stores)) => {
                 let kept = match &cache {
                     Some(Cache::Dir(folder)) => Some(folder),

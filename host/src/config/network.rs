@@ -24,11 +24,11 @@ pub(super) fn grants(
         }
         grants = grants.connect(endpoint);
     }
-    let authority = table.take("certificate-authority").and_then(|value| value.text(problems));
+    let authority = table.take("certificate-authority").and_then(|value| value.name(problems));
     if let Some(file) = authority {
         grants = grants.certificate_authority(dir.join(file));
     }
-    match table.take("proxy").and_then(|value| value.text(problems)) {
+    match table.take("proxy").and_then(|value| value.name(problems)) {
         Some(proxy) => grants.proxy(proxy),
         None => grants,
     }

@@ -10,6 +10,23 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::Problem;
 use crate::text::alike;
 
+/// The file as text; the problem where it is none.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, Vec<Problem>> {
+    str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let column = at - start + 1;
+        let text =
+            format!("this is not UTF-8: byte {column} of the line (offset {at} of the file)");
+        vec![Problem { line: line_of(bytes, at), text }]
+    })
+}
+
+/// The line of a byte, from 1.
+fn line_of(text: &[u8], at: usize) -> usize {
+    1 + text.iter().take(at).filter(|byte| **byte == b'\n').count()
+}
+
 /// What was found wrong so far.
 pub(super) struct Problems<'t> {
     text: &'t str,
@@ -34,8 +51,7 @@ impl<'t> Problems<'t> {
     }
 
     pub(super) fn add(&mut self, at: usize, text: String) {
-        let before = self.text.as_bytes().iter().take(at);
-        let line = 1 + before.filter(|byte| **byte == b'\n').count();
+        let line = line_of(self.text.as_bytes(), at);
         self.found.push(Problem { line, text });
     }
 
@@ -116,6 +132,17 @@ impl<'t> Value<'t> {
             DeValue::String(text) => Some(text.into_owned()),
             _ => None,
         })
+    }
+
+    /// A string that names something: it is not empty.
+    pub(super) fn name(self, problems: &mut Problems<'_>) -> Option<String> {
+        let (path, at) = (self.path.clone(), self.at);
+        let text = self.text(problems)?;
+        if text.is_empty() {
+            problems.add(at, format!("`{path}` is empty"));
+            return None;
+        }
+        Some(text)
     }
 
     pub(super) fn flag(self, problems: &mut Problems<'_>) -> Option<bool> {

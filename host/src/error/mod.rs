@@ -112,7 +112,7 @@ pub enum ErrorKind {
     /// ([`Limits::concurrency`](crate::Limits::concurrency)) or places for readers and writers
     /// ([`Limits::transfers`](crate::Limits::transfers)). It is nobody's fault, and a call that had
     /// not begun has had no effect.
-    #[error("all {limit} {what} of the store are taken, and none came free within {} s", .waited.as_secs_f64())]
+    #[error("all {limit} {what} of the store are taken, and none came free within {}", text::span(*.waited))]
     Busy {
         /// What there was none of: `turns` or `open transfers`.
         what: &'static str,
@@ -124,7 +124,7 @@ pub enum ErrorKind {
     /// The caller of a transfer neither sent nor took a byte for so long:
     /// [`Limits::pause_timeout`](crate::Limits::pause_timeout). What was being written is not
     /// stored.
-    #[error("the caller neither sent nor took anything for {} s", .0.as_secs_f64())]
+    #[error("the caller neither sent nor took anything for {}", text::span(*.0))]
     Paused(Duration),
     /// This process was forked from one that had a store by then, and has none of its threads. It
     /// can use no store unless it executes a program anew.
@@ -134,7 +134,7 @@ pub enum ErrorKind {
     /// without a byte that moved, or the sum of that and what
     /// [`Limits::least_rate`](crate::Limits::least_rate) allows for the bytes that did.
     /// Whether a put or delete took effect is unknown.
-    #[error("the backend took longer than {} s", .0.as_secs_f64())]
+    #[error("the backend took longer than {}", text::span(*.0))]
     Timeout(Duration),
     /// The backend's answer breaks the contract; nothing of it was passed on as right.
     #[error("the backend broke its contract: {0}")]

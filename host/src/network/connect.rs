@@ -43,7 +43,7 @@ pub(super) enum RouteError {
     Prohibited,
     #[error("there is no thread for looking up the name")]
     NoThread(#[source] io::Error),
-    #[error("making the connection took longer than {} s", .0.as_secs_f64())]
+    #[error("making the connection took longer than {}", crate::text::span(*.0))]
     Late(Duration),
     #[error("the proxy refused the connection with status {0}")]
     Refused(u16),

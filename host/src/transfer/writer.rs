@@ -133,6 +133,12 @@ impl ArtifactWriter {
         Ok(poll_fn(|cx| self.poll_outcome(cx)).await?.into())
     }
 
+    /// The CRC-64/NVME of the bytes that were written so far: what a commit would store, to be
+    /// compared with what is expected before it is stored.
+    pub fn checksum(&self) -> u64 {
+        self.written.value()
+    }
+
     /// Gives the write up: nothing is stored, and the backend has removed what it had when
     /// this returns. Dropping the writer does the same in the background.
     pub async fn abort(mut self) {

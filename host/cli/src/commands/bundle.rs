@@ -7,6 +7,7 @@ use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions, plug};
 
 use crate::disk;
+use crate::opening::built_in;
 use crate::output::Output;
 
 /// Makes a program for the wasmtime CLI out of a backend: one file that puts and gets
@@ -14,7 +15,8 @@ use crate::output::Output;
 /// The backend has to offer `streams` and `inventory` besides put, get and delete.
 #[derive(Args)]
 #[command(after_help = "\
-The file needs neither this program nor any option but the grant of a directory. It takes
+The file needs neither this program nor any option but the grant of a directory (that of `s3`:
+those of `extract s3`, `-S http` and its variables). It takes
 put KEY [--create] [--size BYTES], get KEY [--offset BYTES] [--length BYTES], delete KEY,
 list [PREFIX] and stat KEY, on standard input and output, with the exit codes of this program.
 
@@ -24,7 +26,7 @@ Examples:
   wasmtime run --dir ./artifacts::/ store.wasm get builds/app-1.2 > app.tar
   artifact-store bundle my-backend.wasm -o store.wasm")]
 pub struct Arguments {
-    /// The component, or `fs` for the built-in one
+    /// The component: `fs` or `s3`, which are built in, or a file
     #[arg(id = "component", value_name = "BACKEND", value_hint = ValueHint::FilePath)]
     backend: PathBuf,
 
@@ -45,10 +47,10 @@ pub async fn run(Arguments { backend, output }: Arguments) -> Result<()> {
 }
 
 fn bundle(backend: &Path) -> Result<Vec<u8>> {
-    let bytes = match backend == Path::new("fs") {
-        true => Backend::fs_component().to_vec(),
+    let bytes = match built_in(backend) {
+        Some(bytes) => bytes.to_vec(),
         // What composes it recurses.
-        false => Backend::from_file(backend).component()?,
+        None => Backend::from_file(backend).component()?,
     };
     let offered = Backend::from_bytes("backend", &*bytes).inspect()?.exports;
     let needed = Backend::from_bytes("command", COMMAND).inspect()?.imports;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::disk;
 use crate::exit;
+use crate::opening::built_in;
 use crate::output::Standard;
 
 /// Shows what a component offers and what it could do, without running it
@@ -21,7 +22,7 @@ Examples:
   artifact-store inspect fs --json | jq .digest
   artifact-store inspect old.wasm new.wasm --fail-on-new-access   # a line in CI")]
 pub struct Arguments {
-    /// The component, or `fs` for the built-in one
+    /// The component: `fs` or `s3`, which are built in, or a file
     #[arg(value_hint = ValueHint::FilePath)]
     file: PathBuf,
 
@@ -98,9 +99,9 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
 }
 
 async fn inspect(file: &Path) -> Result<Inspection> {
-    let backend = match file == Path::new("fs") {
-        true => Backend::from_bytes("fs", Backend::fs_component()),
-        false => Backend::from_file(file),
+    let backend = match built_in(file) {
+        Some(bytes) => Backend::from_bytes(&file.display().to_string(), bytes),
+        None => Backend::from_file(file),
     };
     let inspected = disk::load(move || Ok(backend.inspect()?)).await;
     inspected.with_context(|| format!("cannot inspect `{}`", file.display()))

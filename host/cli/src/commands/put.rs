@@ -57,7 +57,10 @@ pub async fn run(
             };
             let input = input.with_context(cannot)?;
             let options = WriteOptions { create, size: size.or(input.size()) };
-            Ok((input, store.create().await?.writer(&key, options)?))
+            let (store, made) = store.create().await?;
+            let writer = store.writer(&key, options)?;
+            made.keep();
+            Ok((input, writer))
         })
         .await?;
     if input.is_terminal() {

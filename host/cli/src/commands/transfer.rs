@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use anyhow::{Context, Result};
-use artifact_store::{ArtifactStore, ErrorKind, ReadOptions, WriteOptions};
+use artifact_store::{ArtifactStore, ErrorKind, Info, ReadOptions, WriteOptions};
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
@@ -26,6 +26,17 @@ impl Named {
 
 pub fn in_store(name: &str) -> String {
     format!("store `{}`", name.escape_debug())
+}
+
+/// The source has something else under the key than what is wanted.
+#[derive(Debug, thiserror::Error)]
+#[error("the source has another version")]
+pub struct AnotherVersion;
+
+/// A checksum that is not known is that of any artifact.
+fn compare(wanted: &Info, size: u64, checksum: Option<u64>) -> Result<(), AnotherVersion> {
+    let differs = wanted.checksum.zip(checksum).is_some_and(|(wanted, given)| wanted != given);
+    if wanted.size != size || differs { Err(AnotherVersion) } else { Ok(()) }
 }
 
 pub fn is_absent(error: &anyhow::Error) -> bool {
@@ -90,17 +101,23 @@ pub async fn is_same(from: &Named, to: &Named, key: &str) -> Result<bool> {
 
 /// Copies an artifact; its size. Both ends compare the bytes with a checksum, as in every whole
 /// read and every write. After an interrupt nothing of it is left.
+///
+/// # Errors
+///
+/// [`AnotherVersion`] where one is `wanted`; nothing has changed then.
 pub async fn transfer(
     from: &Named,
     to: &Named,
     key: &str,
+    wanted: Option<&Info>,
     interrupt: &Interrupt,
     progress: &RefCell<Progress>,
 ) -> Result<u64> {
     let opened = interrupt.or(async {
         let reader = from.blame(from.store.read(key, ReadOptions::default()).await)?;
-        let size = Some(reader.info().size);
-        let writer = to.store.writer(key, WriteOptions { create: false, size });
+        let Info { size, checksum, .. } = *reader.info();
+        wanted.map_or(Ok(()), |wanted| compare(wanted, size, checksum))?;
+        let writer = to.store.writer(key, WriteOptions { create: false, size: Some(size) });
         Ok((reader, to.blame(writer)?))
     });
     let (mut reader, mut writer) = opened.await?;
@@ -110,7 +127,9 @@ pub async fn transfer(
             sent.with_context(|| in_store(&to.name))?;
             progress.borrow_mut().add(chunk.len() as u64);
         }
-        Ok(())
+        // A source that keeps no checksum has shown only now what it has.
+        let (size, checksum) = (reader.info().size, Some(writer.checksum()));
+        Ok(wanted.map_or(Ok(()), |wanted| compare(wanted, size, checksum))?)
     };
     match interrupt.or(sending).await {
         Ok(()) => Ok(to.blame(writer.commit().await)?.size),

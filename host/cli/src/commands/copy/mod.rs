@@ -169,7 +169,8 @@ impl Copying<'_> {
             Ok(false) if self.dry_run => Ok(Outcome::WouldCopy),
             Ok(false) => {
                 let Self { from, to, interrupt, progress, .. } = self;
-                transfer::transfer(from, to, key, interrupt, progress).await.map(Outcome::Copied)
+                let copied = transfer::transfer(from, to, key, None, interrupt, progress).await;
+                copied.map(Outcome::Copied)
             }
             Err(error) => Err(error),
         };

@@ -4,13 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use artifact_store::{ArtifactStore, ErrorKind, FindingKind, ReadOptions, Swept};
+use artifact_store::{ArtifactStore, ErrorKind, FindingKind, Info, ReadOptions, Swept};
 use clap::Args;
 use futures::{StreamExt, stream};
-use report::{Report, State};
+use report::{Repair, Report};
 
 use super::gone::{self, Gone};
-use super::transfer::{self, Named};
+use super::transfer::{self, AnotherVersion, Named};
 use crate::arguments::StoreArguments;
 use crate::exit::{self, Usage};
 use crate::interrupt::{Interrupt, Interrupted};
@@ -56,18 +56,22 @@ pub struct Arguments {
 
     /// Fetch each damaged artifact from this store of --config
     ///
-    /// One that is damaged there too, or absent, stays as it is and counts as damaged.
+    /// One that is damaged there too, or absent, stays as it is and counts as damaged; so does one
+    /// of which that store has another version: another size or checksum than what was put here.
+    /// Where the damage leaves neither to compare with, the artifact is taken as that store has it,
+    /// and the report says that it was not compared.
     #[arg(long, value_name = "STORE")]
     repair_from: Option<String>,
 
     /// Write one object a line for each problem, and a summary at the end
     ///
-    /// {"type": "artifact", "key", "state": "damaged", "repaired" or "unreadable", "error"};
+    /// {"type": "artifact", "key", "state": "damaged", "repaired" or "unreadable", "error"}, with
+    /// "repair": "compared", "uncompared", "another-version" or "failed" where it was tried;
     /// {"type": "finding", "name", "state": "damaged", "temporary" or "foreign", "size",
     /// "modified", "error"}; {"type": "failure", "error"} for a part of the store that cannot be
     /// seen; {"type": "summary", "sound", "unchecked", "bytes", "damaged", "unreadable",
-    /// "temporary", "foreign", "complete", "audited"}, with "repaired" and "removed" where that was
-    /// asked for.
+    /// "temporary", "foreign", "complete", "audited"}, with "repaired", "uncompared" (of these) and
+    /// "removed" where that was asked for.
     #[arg(long)]
     json: bool,
 }
@@ -90,7 +94,9 @@ pub async fn run(
     };
     let (source, store) = interrupt.or(opened).await?;
     let mut report = Report::new(out, json);
-    report.summary.repaired = source.is_some().then_some(0);
+    if source.is_some() {
+        report.expect_repairs();
+    }
     let begun = Instant::now();
     let examination = Examination { store: &store, source: source.as_ref(), interrupt };
     let outcome = examination.run(&prefix, repair.then_some(older_than), &mut report).await;
@@ -209,19 +215,48 @@ impl Examination<'_> {
     /// Fetches the artifact from the other store, where there is one, and says what came of it.
     async fn damaged(&self, key: &str, mut error: String, report: &mut Report) -> Result<()> {
         let Some(source) = self.source else {
-            return report.damaged(key, State::Damaged, error).await;
+            return report.damaged(key, None, error).await;
         };
-        let progress = RefCell::new(Progress::hidden());
-        let fetched = transfer::transfer(source, self.store, key, self.interrupt, &progress).await;
-        let state = match fetched {
-            Ok(_) => State::Repaired,
+        let repair = match self.fetch(source, key).await {
+            Ok(Repair::Uncompared) => {
+                error.push_str("; its size and checksum are lost, so that it was not compared");
+                Repair::Uncompared
+            }
+            Ok(repair) => repair,
             Err(why) if exit::find::<Interrupted>(&why).is_some() => return Err(why),
             Err(why) => {
                 error.push_str(&format!("; it could not be repaired: {why:#}"));
-                State::Damaged
+                match exit::find::<AnotherVersion>(&why) {
+                    Some(_) => Repair::AnotherVersion,
+                    None => Repair::Failed,
+                }
             }
         };
-        report.damaged(key, state, error).await
+        report.damaged(key, Some(repair), error).await
+    }
+
+    /// Puts what the other store has, where it is what was put here.
+    async fn fetch(&self, source: &Named, key: &str) -> Result<Repair> {
+        let wanted = self.or_interrupt(self.stated(key)).await??;
+        let progress = RefCell::new(Progress::hidden());
+        let (to, wanted) = (self.store, wanted.as_ref());
+        transfer::transfer(source, to, key, wanted, self.interrupt, &progress).await?;
+        let is_compared = wanted.is_some_and(|wanted| wanted.checksum.is_some());
+        Ok(if is_compared { Repair::Compared } else { Repair::Uncompared })
+    }
+
+    /// What a damaged artifact still says of itself; none where that is damaged, too.
+    async fn stated(&self, key: &str) -> Result<Option<Info>> {
+        match self.store.store.stat(key).await {
+            Ok(info) => Ok(Some(info)),
+            Err(error) => match error.kind() {
+                ErrorKind::NotFound
+                | ErrorKind::Corrupt(_)
+                | ErrorKind::Protocol(_)
+                | ErrorKind::Unsupported(_) => Ok(None),
+                _ => self.store.blame(Err(error)),
+            },
+        }
     }
 
     /// Damage that no listing names: the other store knows the keys.

@@ -20,6 +20,8 @@ enum Line<'a> {
     Artifact {
         key: &'a str,
         state: State,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        repair: Option<Repair>,
         error: String,
     },
     /// What the backend found in its storage.
@@ -37,9 +39,22 @@ enum Line<'a> {
     Summary(&'a Summary),
 }
 
-#[derive(Clone, Copy, PartialEq, Serialize)]
+/// What came of fetching an artifact from the other store.
+#[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum Repair {
+    /// It is what was put here.
+    Compared,
+    /// What was put here could not be told any more.
+    Uncompared,
+    /// It would have been something else, and was left there.
+    AnotherVersion,
+    Failed,
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
     Damaged,
     Repaired,
     Unreadable,
@@ -65,7 +80,10 @@ pub struct Summary {
     pub audited: bool,
     /// Damaged artifacts that were fetched from the other store.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub repaired: Option<u64>,
+    repaired: Option<u64>,
+    /// Those of them that could not be compared with what was put here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uncompared: Option<u64>,
     /// Unfinished writes that were removed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub removed: Option<u64>,
@@ -93,9 +111,15 @@ impl Report {
             complete: true,
             audited: true,
             repaired: None,
+            uncompared: None,
             removed: None,
         };
         Self { out, json, summary, streak: Streak::default(), unseen: None }
+    }
+
+    /// Artifacts are fetched from another store: that none was is worth a number, too.
+    pub fn expect_repairs(&mut self) {
+        (self.summary.repaired, self.summary.uncompared) = (Some(0), Some(0));
     }
 
     /// An artifact came to its end.
@@ -107,18 +131,33 @@ impl Report {
     }
 
     /// An artifact is damaged, or was until it was repaired.
-    pub async fn damaged(&mut self, key: &str, state: State, error: String) -> Result<()> {
-        match state {
-            State::Repaired => *self.summary.repaired.get_or_insert_default() += 1,
-            _ => self.summary.damaged += 1,
+    pub async fn damaged(
+        &mut self,
+        key: &str,
+        repair: Option<Repair>,
+        error: String,
+    ) -> Result<()> {
+        let summary = &mut self.summary;
+        if let Some(Repair::Uncompared) = repair {
+            *summary.uncompared.get_or_insert_default() += 1;
         }
-        self.artifact(key, state, error).await
+        let state = match repair {
+            Some(Repair::Compared | Repair::Uncompared) => {
+                *summary.repaired.get_or_insert_default() += 1;
+                State::Repaired
+            }
+            _ => {
+                summary.damaged += 1;
+                State::Damaged
+            }
+        };
+        self.artifact(key, state, repair, error).await
     }
 
     /// An artifact could not be read; whether to go on.
     pub async fn unreadable(&mut self, key: &str, error: artifact_store::Error) -> Result<bool> {
         self.summary.unreadable += 1;
-        self.artifact(key, State::Unreadable, error.kind().to_string()).await?;
+        self.artifact(key, State::Unreadable, None, error.kind().to_string()).await?;
         let error = error.into();
         self.unseen.get_or_insert(exit::code(&error));
         if self.streak.failed(&error) {
@@ -158,9 +197,15 @@ impl Report {
         self.out.text(&format!("{}  {name}{bytes}: {detail}\n", state.word())).await
     }
 
-    async fn artifact(&mut self, key: &str, state: State, error: String) -> Result<()> {
+    async fn artifact(
+        &mut self,
+        key: &str,
+        state: State,
+        repair: Option<Repair>,
+        error: String,
+    ) -> Result<()> {
         if self.json {
-            return self.out.json(&Line::Artifact { key, state, error }).await;
+            return self.out.json(&Line::Artifact { key, state, repair, error }).await;
         }
         let (word, key) = (state.word(), key.escape_debug());
         self.out.text(&format!("{word}  `{key}`: {}\n", error.escape_debug())).await
@@ -210,6 +255,7 @@ impl Summary {
         );
         for (count, what) in [
             (self.repaired.unwrap_or(0), "repaired"),
+            (self.uncompared.unwrap_or(0), "of these not compared"),
             (self.unchecked, "unchecked (they have no checksum)"),
             (self.unreadable, "unreadable"),
             (self.temporary, "unfinished writes"),
