@@ -8,6 +8,7 @@ mod exit;
 mod hint;
 mod input;
 mod interrupt;
+mod lack;
 mod offload;
 mod opening;
 mod output;
@@ -20,14 +21,20 @@ mod verbose;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    startup::spare_addresses();
     // Components of others are compiled by this program in a process of its own.
     artifact_store::Engine::compile_in_child();
+    ExitCode::from(lack::look().map_or_else(|error| exit::report(&error), |()| run()))
+}
+
+fn run() -> u8 {
     let arguments = arguments::Arguments::from_process();
     if let Ok(arguments) = &arguments {
         verbose::init(arguments.verbose);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let code = match runtime {
+    match runtime {
         Ok(runtime) => {
             let outcome = runtime.block_on(async {
                 match arguments {
@@ -40,6 +47,5 @@ fn main() -> ExitCode {
             outcome.unwrap_or_else(|error| exit::report(&error))
         }
         Err(error) => exit::report(&error.into()),
-    };
-    ExitCode::from(code)
+    }
 }

@@ -16,14 +16,14 @@ use crate::Grants;
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
-use crate::budget::{Deadline, invalid, is_possible, runtime};
+use crate::budget::{Deadline, explain_trouble, invalid, is_possible, runtime};
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::file::{self, Unreadable};
 use crate::inspect::Inspection;
 use crate::instance::{Offered, Pool, Worker};
 use crate::swap::LoadedBackend;
 use crate::text::{foreign, hexadecimal};
-use crate::wasi::{HostState, Linked, Links, Preopens, explain_trouble, linker};
+use crate::wasi::{HostState, Linked, Links, Preopens, linker};
 use crate::{Engine, LoadLimits, engine, telemetry};
 
 const PACKAGE: &str = "artifact:storage/";

@@ -13,12 +13,14 @@ use super::backoff::Backoff;
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
 };
-use crate::budget::{Closing, Deadline, Inline, Turns, in_background, room_for_calls, spawn};
+use crate::budget::{
+    Closing, Deadline, Inline, Turns, explain_trouble, in_background, room_for_calls, spawn,
+};
 use crate::error::{ErrorKind, LoadError, wrong_interface};
 #[cfg(feature = "network")]
 use crate::network::Network;
 use crate::text::foreign;
-use crate::wasi::{HostState, Preopens, explain_trouble, new_store};
+use crate::wasi::{HostState, Preopens, new_store};
 use crate::{Grants, Limits};
 
 /// After so many calls an instance is dropped, whatever it has kept of them.
