@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use artifact_store::{ArtifactStore, Error, ErrorKind, ReadOptions, WriteOptions, blocking};
-use artifact_store_tests::{cli, confine};
+use artifact_store_tests::{bare_component, cli, confine, guest};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Runs as somebody else, with a folder of its own. Root is never refused a thread, and nobody else has
@@ -215,4 +215,125 @@ fn what_the_system_refuses_is_done_without_or_named() {
     );
     assert_eq!(code, 6, "{said}");
     assert!(said.contains("make memory executable"), "{said}");
+}
+
+/// Both outcomes that are right where the system gives too little: it works, or the limit is named and
+/// the command may be tried again.
+fn works_or_names(limit: &str, (code, said): &(i32, String), what: &str) {
+    assert!(matches!(code, 0 | 6), "{what}: {code} {said}");
+    assert!(*code == 0 || said.contains(limit), "{what}: {said}");
+    for wrong in ["panicked", "trapped", "memory allocation", "fault of", "died"] {
+        assert!(!said.contains(wrong), "{what}: {said}");
+    }
+}
+
+/// The command line with a component of others, which it compiles anew.
+fn compiling(
+    component: &Path,
+    (limit, most): (libc::__rlimit_resource_t, u64),
+    dir: &Path,
+) -> (i32, String) {
+    let mut command = cli();
+    command.arg("--backend").arg(component).args(["--cache", "off", "put", "k", "small"]);
+    command.current_dir(dir);
+    as_somebody_else(&mut command, dir);
+    confine::limit(&mut command, limit, most);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code().unwrap_or(-1), said)
+}
+
+/// A store, and a component of others beside it, which this user may read.
+fn foreign(component: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = used();
+    std::fs::write(dir.path().join("small"), "x").unwrap();
+    let file = dir.path().join("foreign.wasm");
+    std::fs::write(&file, component).unwrap();
+    (dir, file)
+}
+
+fn plain() -> (tempfile::TempDir, std::path::PathBuf) {
+    foreign(&std::fs::read(guest("plain")).unwrap())
+}
+
+#[test]
+fn the_command_line_does_with_few_open_files_or_names_the_limit() {
+    let dir = used();
+    let limited = |most| {
+        let confined = |command: &mut Command| confine::limit(command, libc::RLIMIT_NOFILE, most);
+        under(&format!("{most} files"), confined, dir.path())
+    };
+    // With 3 the system's loader does not start the program.
+    let few = [4, 5, 6, 7, 8, 10, 12, 13, 14, 16, 19, 22, 23, 24, 26];
+    for most in few {
+        works_or_names("`ulimit -n`", &limited(most), &format!("{most} files"));
+    }
+    assert_eq!(limited(32).0, 0);
+    let (dir, component) = plain();
+    for most in few {
+        let outcome = compiling(&component, (libc::RLIMIT_NOFILE, most), dir.path());
+        works_or_names("`ulimit -n`", &outcome, &format!("compiling with {most} files"));
+    }
+}
+
+#[test]
+fn a_limit_of_file_sizes_is_no_fault_of_a_backend() {
+    let (dir, component) = plain();
+    for most in [1 << 10, 10 << 10, 1 << 20] {
+        let limit = (libc::RLIMIT_FSIZE, most);
+        assert_eq!(compiling(&component, limit, dir.path()), (0, String::new()), "{most}");
+        for arguments in [&["put", "small", "small"][..], &["get", "small"], &["list"], &["verify"]]
+        {
+            let mut command = cli();
+            command.args(arguments).current_dir(dir.path());
+            as_somebody_else(&mut command, dir.path());
+            confine::limit(&mut command, limit.0, limit.1);
+            quiet(&command.output().unwrap(), &format!("{arguments:?}, {most} bytes"));
+        }
+    }
+}
+
+#[test]
+fn too_little_address_space_is_named_and_nothing_aborts() {
+    let (dir, component) = plain();
+    for mebibytes in [120, 160, 200, 280, 340, 400] {
+        let most = mebibytes << 20;
+        let what = format!("{mebibytes} MiB of addresses");
+        let confined = |command: &mut Command| confine::limit(command, libc::RLIMIT_AS, most);
+        works_or_names("`ulimit -v`", &under(&what, confined, dir.path()), &what);
+        let outcome = compiling(&component, (libc::RLIMIT_AS, most), dir.path());
+        works_or_names("`ulimit -v`", &outcome, &what);
+    }
+    let outcome = compiling(&component, (libc::RLIMIT_AS, 500 << 20), dir.path());
+    assert_eq!(outcome, (0, String::new()));
+}
+
+/// The system permitted less than the limits of loading, so that those did not run out.
+#[test]
+fn a_compiler_that_the_system_ends_ran_into_the_limit_of_the_system() {
+    let function = format!(
+        "(func (param i32) (result i32) local.get 0 {})",
+        "local.get 0 i32.add ".repeat(300_000)
+    );
+    let (dir, component) = foreign(&bare_component(&[("MODULE", &function)]));
+    let outcome = compiling(&component, (libc::RLIMIT_AS, 240 << 20), dir.path());
+    works_or_names("`ulimit -v`", &outcome, "addresses");
+    assert_eq!(outcome.0, 6, "it takes more");
+    let outcome = compiling(&component, (libc::RLIMIT_CPU, 1), dir.path());
+    works_or_names("`ulimit -t`", &outcome, "processor time");
+}
+
+#[test]
+fn a_compiler_without_threads_is_a_shortage_of_the_host() {
+    let (dir, component) = plain();
+    let outcomes: Vec<_> = (0..14)
+        .chain([32])
+        .map(|most| {
+            let outcome = compiling(&component, (libc::RLIMIT_NPROC, most), dir.path());
+            works_or_names("`ulimit -u`", &outcome, &format!("{most} threads"));
+            outcome.0
+        })
+        .collect();
+    eprintln!("with so many threads: {outcomes:?}");
+    assert_eq!(outcomes.last(), Some(&0));
 }

@@ -9,7 +9,8 @@ use artifact_store::{ConfigurationError, ErrorKind};
 use crate::descriptor;
 use crate::disk::Silent;
 use crate::hint;
-use crate::interrupt::{Interrupted, NoThread};
+use crate::interrupt::Interrupted;
+use crate::lack;
 use crate::opening::Absent;
 use crate::output::{Closed, Standard};
 use crate::shown;
@@ -65,9 +66,13 @@ pub fn message(text: &str) {
 
 /// Writes a line on standard error. Where that is closed, nobody wants to know.
 pub fn say(text: &str) {
-    if let Ok(mut error) = descriptor::for_writing(descriptor::ERROR) {
-        let _ = error.write_all(printable(text).as_bytes());
-    }
+    let text = printable(text);
+    let _ = match descriptor::for_writing(descriptor::ERROR) {
+        Ok(mut error) => error.write_all(text.as_bytes()),
+        // The system has no duplicate of it.
+        Err(error) if error.raw_os_error().is_some() => io::stderr().write_all(text.as_bytes()),
+        closed => closed.map(drop),
+    };
 }
 
 /// The exit code of a failure.
@@ -75,7 +80,7 @@ pub fn code(error: &anyhow::Error) -> u8 {
     if let Some(interrupted) = find::<Interrupted>(error) {
         return interrupted.code();
     }
-    if find::<NoThread>(error).is_some() {
+    if lack::limit(error).is_some() {
         return UNAVAILABLE;
     }
     if find::<Usage>(error).is_some() {

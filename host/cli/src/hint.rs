@@ -6,7 +6,7 @@ use artifact_store::{Backend, ErrorKind, LoadError};
 
 use crate::disk::Silent;
 use crate::exit;
-use crate::interrupt::NoThread;
+use crate::lack;
 use crate::opening::Absent;
 
 pub fn of(error: &anyhow::Error) -> Option<String> {
@@ -14,7 +14,10 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         let text = "name the store's directory with --dir or ARTIFACT_STORE_DIR; a put makes it";
         return Some(text.into());
     }
-    if exit::find::<NoThread>(error).is_some() || exit::find::<Silent>(error).is_some() {
+    if let Some(limit) = lack::limit(error) {
+        return Some(format!("{limit}; try again later, or raise that"));
+    }
+    if exit::find::<Silent>(error).is_some() {
         return of_kind(&ErrorKind::Unavailable(String::new())).map(str::to_owned);
     }
     let whole = error;

@@ -8,6 +8,7 @@ mod exit;
 mod hint;
 mod input;
 mod interrupt;
+mod lack;
 mod offload;
 mod opening;
 mod output;
@@ -24,6 +25,8 @@ use std::thread;
 const STACK: usize = 8 << 20;
 
 fn main() -> ExitCode {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    startup::spare_addresses();
     // Components of others are compiled by this program in a process of its own.
     artifact_store::Engine::compile_in_child();
     let body = thread::Builder::new().name("main".into()).stack_size(STACK).spawn(command);
@@ -35,12 +38,16 @@ fn main() -> ExitCode {
 }
 
 fn command() -> ExitCode {
+    ExitCode::from(lack::look().map_or_else(|error| exit::report(&error), |()| run()))
+}
+
+fn run() -> u8 {
     let arguments = arguments::Arguments::from_process();
     if let Ok(arguments) = &arguments {
         verbose::init(arguments.verbose);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let code = match runtime {
+    match runtime {
         Ok(runtime) => {
             let outcome = runtime.block_on(async {
                 match arguments {
@@ -53,6 +60,5 @@ fn command() -> ExitCode {
             outcome.unwrap_or_else(|error| exit::report(&error))
         }
         Err(error) => exit::report(&error.into()),
-    };
-    ExitCode::from(code)
+    }
 }

@@ -78,6 +78,17 @@ pub fn inherited(number: u32) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(duplicate) })
 }
 
+/// Has all threads allocate from one arena where addresses are limited (`ulimit -v`): the others
+/// would reserve 64 MiB each, which then are missing. Threads that come later keep to it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn spare_addresses() {
+    let is_limited = rustix::process::getrlimit(rustix::process::Resource::As).current.is_some();
+    if is_limited {
+        // SAFETY: it sets a number of the allocator, which has its own lock.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
+}
+
 #[cfg(unix)]
 mod at_start {
     use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};

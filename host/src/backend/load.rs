@@ -15,7 +15,7 @@ use super::{Backend, Source, is_built_in, trial};
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
 };
-use crate::budget::{Deadline, invalid, is_possible, runtime};
+use crate::budget::{Deadline, explain_trouble, invalid, is_possible, runtime};
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, LoadError, Operation, wrong_interface};
 use crate::file::{self, Unreadable};
@@ -27,7 +27,7 @@ use crate::serving::{Loaded, LoadedBackend};
 use crate::telemetry;
 use crate::text::{foreign, hexadecimal};
 use crate::verbs::sweep_in_background;
-use crate::wasi::{HostState, Linked, Links, Preopens, explain_trouble, linker};
+use crate::wasi::{HostState, Linked, Links, Preopens, linker};
 
 const PACKAGE: &str = "artifact:storage/";
 

@@ -18,9 +18,9 @@ pub(crate) use load::Prepared;
 #[cfg(feature = "network")]
 pub use s3::Sign;
 
+use crate::budget::explain_trouble;
 use crate::error::{Error, LoadError, Operation};
 use crate::instance::look_at_disk;
-use crate::wasi::explain_trouble;
 use crate::{Engine, Grants, Limits};
 
 /// The component behind [`Backend::fs`], built from `guest/fs`.

@@ -23,8 +23,11 @@ pub(crate) use inline::{Inline, is_possible};
 pub(crate) use limiter::{HANDED_BACK, Limiter};
 pub(crate) use pause::{Away, Patience, watch};
 pub(crate) use runtime::{
-    Timer, after, have_threads_to_compile, on_this_thread, running, runtime, spawn,
+    Timer, after, have_threads_to_compile, no_thread, on_this_thread, running, runtime, spawn,
 };
-pub(crate) use shortage::{invalid, is_short_of_addresses, make_do, room_for_calls, shortage};
+pub(crate) use shortage::{
+    explain_trouble, invalid, make_do, not_started, of_system, refused, room_for_calls, scarce,
+    shortage,
+};
 pub(crate) use threads::{Outcome, in_background, on_thread};
 pub(crate) use turn::{Admitted, Turn, Turns};

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
-use super::{fork, pause};
+use super::{fork, not_started, pause};
 use crate::error::ErrorKind;
 
 static RUNTIME: OnceLock<Handle> = OnceLock::new();
@@ -43,14 +43,15 @@ pub(crate) fn runtime() -> Result<&'static Handle, ErrorKind> {
 }
 
 /// A thread that cannot be had.
-pub(super) fn no_thread(error: io::Error) -> ErrorKind {
-    ErrorKind::Unavailable(format!("cannot start a thread: {error}"))
+pub(crate) fn no_thread(error: io::Error) -> ErrorKind {
+    not_started("cannot start a thread", &error)
 }
 
 fn make() -> io::Result<Handle> {
     // tokio panics where it finds no thread to block on, unless it has one already. A few streams of
     // WASI 0.2 ask it for one. Two are needed here; of those that end one may be there for a moment.
     have_threads(3)?;
+    have_files()?;
     let runtime = Builder::new_current_thread()
         .thread_name("artifact-store-io")
         .thread_keep_alive(Duration::MAX)
@@ -95,6 +96,13 @@ fn have_threads(count: usize) -> io::Result<()> {
         let hold = || drop(end.lock());
         (0..count).try_for_each(|_| thread::Builder::new().spawn_scoped(scope, hold).map(drop))
     })
+}
+
+/// Has as many more files open as a runtime takes, for a moment: tokio panics where some of them
+/// cannot be had.
+fn have_files() -> io::Result<()> {
+    let pipes: io::Result<Vec<_>> = (0..4).map(|_| io::pipe()).collect();
+    pipes.map(drop)
 }
 
 /// The runtime, which is there when a store is open.

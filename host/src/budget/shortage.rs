@@ -1,10 +1,13 @@
-//! What the system refused to the host itself: address space, descriptors, executable memory. It is
-//! nobody's fault, and may pass.
+//! What the system refused to the host itself: address space, descriptors, threads, executable memory.
+//! It is nobody's fault, and may pass. Here alone is said which limit of the system that was.
 
+use std::error::Error;
 use std::io;
 #[cfg(unix)]
 use std::sync::OnceLock;
 
+#[cfg(unix)]
+use rustix::process::{Resource, getrlimit};
 use wasmtime::Config;
 
 use crate::error::{ErrorKind, LoadError};
@@ -12,46 +15,107 @@ use crate::text;
 
 /// The error of what failed because the system refused something; none where it failed otherwise.
 pub(crate) fn shortage(error: &wasmtime::Error) -> Option<ErrorKind> {
-    let refused = error.chain().find_map(|cause| {
-        let code = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
-        #[cfg(unix)]
-        let code = code.or_else(|| {
-            cause.downcast_ref::<rustix::io::Errno>().map(|errno| errno.raw_os_error())
-        });
-        code.map(io::Error::from_raw_os_error)
-    })?;
+    let refused = error.chain().find_map(system_error)?;
     // Others are no answer to a request for more.
-    let is_shortage = matches!(
-        refused.kind(),
-        io::ErrorKind::OutOfMemory
-            | io::ErrorKind::WouldBlock
-            | io::ErrorKind::PermissionDenied
-            | io::ErrorKind::Unsupported
-    ) || is_out_of_files(&refused);
-    is_shortage.then(|| {
-        let texts: Vec<_> = text::causes(error);
-        let why = texts.join(": ");
-        ErrorKind::Unavailable(format!("the system refused what an instance needs: {why}"))
-    })
+    let named = of_system(&refused).or_else(|| match refused.kind() {
+        // A file of the host itself; those of a backend are no part of its traps.
+        io::ErrorKind::FileTooLarge => {
+            Some("a file would be larger than `ulimit -f` allows".into())
+        }
+        io::ErrorKind::WouldBlock
+        | io::ErrorKind::PermissionDenied
+        | io::ErrorKind::Unsupported => Some("the system refused what an instance needs".into()),
+        _ => None,
+    })?;
+    let why = text::causes(error).join(": ");
+    Some(ErrorKind::Unavailable(format!("{named}: {why}")))
 }
 
-#[cfg(unix)]
-fn is_out_of_files(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+fn system_error(cause: &(dyn Error + 'static)) -> Option<io::Error> {
+    let code = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+    #[cfg(unix)]
+    let code =
+        code.or_else(|| cause.downcast_ref().map(|errno: &rustix::io::Errno| errno.raw_os_error()));
+    code.map(io::Error::from_raw_os_error)
 }
 
-#[cfg(not(unix))]
-fn is_out_of_files(_: &io::Error) -> bool {
-    false
+/// The same where the component is only being loaded.
+pub(crate) fn refused(error: &wasmtime::Error) -> Option<LoadError> {
+    match shortage(error)? {
+        ErrorKind::Unavailable(text) => Some(LoadError::Refused(text)),
+        _ => None,
+    }
 }
 
 /// The error of a component that cannot be compiled or linked, or for which the system refused what
 /// that takes.
 pub(crate) fn invalid(error: wasmtime::Error) -> LoadError {
-    match shortage(&error) {
-        Some(ErrorKind::Unavailable(text)) => LoadError::Refused(text),
-        _ => LoadError::Invalid(text::cause(&error)),
+    refused(&error).unwrap_or_else(|| LoadError::Invalid(text::cause(&error)))
+}
+
+/// A thread or a process that cannot be started, as `what` says.
+pub(crate) fn not_started(what: &str, error: &io::Error) -> ErrorKind {
+    let named = match error.kind() {
+        // Also where there is no memory for the stack of a thread.
+        io::ErrorKind::WouldBlock => Some(
+            "the system gives no more threads or processes, or no memory for them (`ulimit -u`, \
+             `ulimit -v`, `pids.max`)"
+                .into(),
+        ),
+        _ => of_system(error),
+    };
+    ErrorKind::Unavailable(match named {
+        Some(named) => format!("{named}; {what}: {error}"),
+        None => format!("{what}: {error}"),
+    })
+}
+
+/// The same error, or what it means where a failure of the system that passes is among its causes.
+pub(crate) fn explain_trouble(kind: ErrorKind) -> ErrorKind {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&kind);
+    while let Some(error) = cause {
+        if let Some(named) = system_error(error).as_ref().and_then(of_system) {
+            return ErrorKind::Unavailable(format!("{named}; {}", text::chain(&kind)));
+        }
+        cause = error.source();
     }
+    kind
+}
+
+/// What the system's `error` says of the host or the storage, if it passes by itself.
+#[cfg(unix)]
+pub(crate) fn of_system(error: &io::Error) -> Option<String> {
+    use rustix::io::Errno;
+    Some(match Errno::from_io_error(error)? {
+        Errno::MFILE => match getrlimit(Resource::Nofile).current {
+            Some(most) => {
+                format!("too many open files: this process may have {most} (`ulimit -n`)")
+            }
+            None => "too many open files".into(),
+        },
+        Errno::NFILE => "too many open files on this machine (`fs.file-max`)".into(),
+        Errno::NOMEM | Errno::NOBUFS => {
+            "the system has no more memory for this process (`ulimit -v`, `vm.max_map_count`)"
+                .into()
+        }
+        Errno::STALE
+        | Errno::TIMEDOUT
+        | Errno::NOTCONN
+        | Errno::CONNABORTED
+        | Errno::CONNREFUSED
+        | Errno::CONNRESET
+        | Errno::HOSTDOWN
+        | Errno::HOSTUNREACH
+        | Errno::NETDOWN
+        | Errno::NETUNREACH
+        | Errno::SHUTDOWN => format!("the file server does not serve: {error}"),
+        _ => return None,
+    })
+}
+
+#[cfg(not(unix))]
+pub(crate) fn of_system(error: &io::Error) -> Option<String> {
+    (error.kind() == io::ErrorKind::OutOfMemory).then(|| "the system has no more memory".into())
 }
 
 /// Makes do with what the system gives this process.
@@ -59,11 +123,16 @@ pub(crate) fn invalid(error: wasmtime::Error) -> LoadError {
 /// wasmtime reserves 4 GiB of addresses for each memory, so that the processor checks its bounds.
 /// Where the process may have only so many (`ulimit -v`), each memory takes what it needs, and
 /// instructions check its bounds; that is slower for what computes much. And it shares the initial
-/// bytes of memories in files without a name, which a filter of system calls may refuse.
+/// bytes of memories in files without a name, which a filter of system calls may refuse, and which
+/// may be larger than the files of this process (`ulimit -f`); else each memory is filled anew.
 pub(crate) fn make_do(config: &mut Config) {
-    if is_short_of_addresses() {
+    let Scarce { addresses, files } = scarce();
+    if addresses {
         config.memory_reservation(0).memory_reservation_for_growth(1 << 20);
         config.memory_guard_size(1 << 16).guard_before_linear_memory(false);
+    }
+    if files {
+        config.memory_init_cow(false);
     }
     #[cfg(target_os = "linux")]
     {
@@ -76,18 +145,30 @@ pub(crate) fn make_do(config: &mut Config) {
     }
 }
 
-/// Whether the process may have only so many addresses, as of the first time that this is asked: all
-/// engines of the process are alike.
+/// Of what the process may have only so much.
+#[derive(Clone, Copy)]
+pub(crate) struct Scarce {
+    /// Addresses, `ulimit -v`.
+    addresses: bool,
+    /// Bytes in a file, `ulimit -f`.
+    files: bool,
+}
+
+/// It holds as of the first time that this is asked: all engines of the process are alike, and those
+/// of the processes that compile for it.
 #[cfg(unix)]
-pub(crate) fn is_short_of_addresses() -> bool {
-    use rustix::process::{Resource, getrlimit};
-    static IS_SHORT: OnceLock<bool> = OnceLock::new();
-    *IS_SHORT.get_or_init(|| getrlimit(Resource::As).current.is_some())
+pub(crate) fn scarce() -> Scarce {
+    static SCARCE: OnceLock<Scarce> = OnceLock::new();
+    let is_limited = |resource| getrlimit(resource).current.is_some();
+    *SCARCE.get_or_init(|| Scarce {
+        addresses: is_limited(Resource::As),
+        files: is_limited(Resource::Fsize),
+    })
 }
 
 #[cfg(not(unix))]
-pub(crate) fn is_short_of_addresses() -> bool {
-    false
+pub(crate) fn scarce() -> Scarce {
+    Scarce { addresses: false, files: false }
 }
 
 /// How many calls of a backend the process may open enough files for: a call of the built-in one has
@@ -97,10 +178,33 @@ pub(crate) fn room_for_calls() -> usize {
     /// What the process has open besides.
     const OTHERS: u64 = 16;
     #[cfg(unix)]
-    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let most = getrlimit(Resource::Nofile).current;
     #[cfg(not(unix))]
     let most = None;
     let Some(most) = most else { return usize::MAX };
     let calls = u64::saturating_sub(most, OTHERS) / PER_CALL;
     usize::try_from(calls).unwrap_or(usize::MAX).max(1)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_shortage_is_found_among_the_causes_of_an_error() {
+        let cause = wasmtime::Error::from(io::Error::from(Errno::MFILE)).context("cannot start");
+        let ErrorKind::Unavailable(text) = explain_trouble(ErrorKind::Trap(cause.into())) else {
+            panic!("it passes")
+        };
+        assert!(text.contains("`ulimit -n`") && text.contains("cannot start"), "{text}");
+        let cause = wasmtime::Error::from(Errno::NOMEM).context("cannot map memory");
+        assert!(matches!(
+            explain_trouble(ErrorKind::Trap(cause.into())),
+            ErrorKind::Unavailable(_)
+        ));
+        let cause = wasmtime::Error::msg("too many open files");
+        assert!(matches!(explain_trouble(ErrorKind::Trap(cause.into())), ErrorKind::Trap(_)));
+    }
 }

@@ -25,7 +25,7 @@ use cache::Entries;
 pub use compile::Compile;
 pub(crate) use compile::Source;
 
-use crate::budget::{make_do, spawn};
+use crate::budget::{make_do, refused, spawn};
 use crate::error::LoadError;
 use crate::limits::LoadLimits;
 
@@ -252,7 +252,8 @@ impl EngineBuilder {
         if let Some(engine) = same {
             return Ok(Engine(engine));
         }
-        let wasmtime = wasmtime().map_err(|e| LoadError::Engine(e.into()))?;
+        let wasmtime =
+            wasmtime().map_err(|e| refused(&e).unwrap_or_else(|| LoadError::Engine(e.into())))?;
         let key = key(&wasmtime);
         let entries = Entries::open(&settings.cache);
         let is_ticking = AtomicBool::new(false);

@@ -13,7 +13,9 @@ use super::backoff::Backoff;
 use crate::bindings::{
     INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
 };
-use crate::budget::{Closing, Deadline, Inline, Turns, in_background, room_for_calls, spawn};
+use crate::budget::{
+    Closing, Deadline, Inline, Turns, explain_trouble, in_background, room_for_calls, spawn,
+};
 use crate::error::{ErrorKind, LoadError, wrong_interface};
 use crate::grants::Grants;
 use crate::interface::Interface;
@@ -21,7 +23,7 @@ use crate::limits::Limits;
 #[cfg(feature = "network")]
 use crate::network::Network;
 use crate::text::foreign;
-use crate::wasi::{HostState, Preopens, explain_trouble, new_store};
+use crate::wasi::{HostState, Preopens, new_store};
 
 /// After so many calls an instance is dropped, whatever it has kept of them.
 const CALLS_PER_INSTANCE: u32 = 1000;

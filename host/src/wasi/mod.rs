@@ -33,7 +33,6 @@ pub(crate) use linker::{Linked, linker};
 pub(crate) use p3::{FileBytes, take};
 pub(crate) use preopens::{Preopen, Preopens};
 pub(crate) use state::{HostState, new_store};
-pub(crate) use trouble::explain as explain_trouble;
 
 /// How symbolic links on a path are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]

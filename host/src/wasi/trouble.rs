@@ -2,12 +2,11 @@
 //! host, or a file server that does not answer. WASI has no words for most of them, so that a
 //! backend cannot tell them from others; the host takes note, and says so in its place.
 
-use std::error::Error;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::budget::of_system;
 use crate::error::ErrorKind;
-use crate::text::chain;
 
 /// What a call of a backend met with, shared by all that serves the call.
 #[derive(Clone, Default)]
@@ -48,64 +47,6 @@ fn is_doubtful(kind: &ErrorKind) -> bool {
     !matches!(kind, ErrorKind::Timeout(_) | ErrorKind::Io(_) | ErrorKind::TooLarge { .. })
 }
 
-/// The same for an error that has its cause with it, such as one of an instance that could not be
-/// started.
-pub(crate) fn explain(kind: ErrorKind) -> ErrorKind {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(&kind);
-    while let Some(error) = cause {
-        if let Some(text) = of_cause(error) {
-            return ErrorKind::Unavailable(format!("{text}; {}", chain(&kind)));
-        }
-        cause = error.source();
-    }
-    kind
-}
-
-fn of_cause(error: &(dyn Error + 'static)) -> Option<String> {
-    #[cfg(unix)]
-    if let Some(errno) = error.downcast_ref::<rustix::io::Errno>() {
-        return of_system(&(*errno).into());
-    }
-    of_system(error.downcast_ref()?)
-}
-
-/// What the system's `error` says of the host or the storage, if it passes by itself.
-#[cfg(unix)]
-fn of_system(error: &io::Error) -> Option<String> {
-    use rustix::io::Errno;
-    Some(match Errno::from_io_error(error)? {
-        Errno::MFILE => match rustix::process::getrlimit(rustix::process::Resource::Nofile).current
-        {
-            Some(most) => {
-                format!("too many open files: this process may have {most} (`ulimit -n`)")
-            }
-            None => "too many open files".into(),
-        },
-        Errno::NFILE => "too many open files on this machine (`fs.file-max`)".into(),
-        Errno::NOMEM | Errno::NOBUFS => {
-            "the system has no more memory for this process (`ulimit -v`, `vm.max_map_count`)"
-                .into()
-        }
-        Errno::STALE
-        | Errno::TIMEDOUT
-        | Errno::NOTCONN
-        | Errno::CONNABORTED
-        | Errno::CONNREFUSED
-        | Errno::CONNRESET
-        | Errno::HOSTDOWN
-        | Errno::HOSTUNREACH
-        | Errno::NETDOWN
-        | Errno::NETUNREACH
-        | Errno::SHUTDOWN => format!("the file server does not serve: {error}"),
-        _ => return None,
-    })
-}
-
-#[cfg(not(unix))]
-fn of_system(error: &io::Error) -> Option<String> {
-    (error.kind() == io::ErrorKind::OutOfMemory).then(|| "the system has no more memory".into())
-}
-
 #[cfg(all(test, unix))]
 mod tests {
     use rustix::io::Errno;
@@ -128,18 +69,5 @@ mod tests {
         assert!(matches!(late, ErrorKind::Timeout(_)), "{late}");
         trouble.forget();
         assert!(matches!(trouble.explain(ErrorKind::NotFound), ErrorKind::NotFound));
-    }
-
-    #[test]
-    fn a_shortage_is_found_among_the_causes_of_an_error() {
-        let cause = wasmtime::Error::from(io::Error::from(Errno::MFILE)).context("cannot start");
-        let ErrorKind::Unavailable(text) = explain(ErrorKind::Trap(cause.into())) else {
-            panic!("it passes")
-        };
-        assert!(text.contains("`ulimit -n`") && text.contains("cannot start"), "{text}");
-        let cause = wasmtime::Error::from(Errno::NOMEM).context("cannot map memory");
-        assert!(matches!(explain(ErrorKind::Trap(cause.into())), ErrorKind::Unavailable(_)));
-        let cause = wasmtime::Error::msg("too many open files");
-        assert!(matches!(explain(ErrorKind::Trap(cause.into())), ErrorKind::Trap(_)));
     }
 }

@@ -12,6 +12,9 @@ use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(unix)]
+use rustix::process::Resource;
+
 pub(super) use parent::compile;
 
 /// What the child is started with. Nobody else should.
@@ -19,6 +22,9 @@ const ARGUMENT: &str = "--artifact-store-compile-a-component";
 
 /// What an answer begins with; a message of a program does not.
 const MAGIC: [u8; 8] = *b"\0answer\n";
+
+/// The exit code of a child that the system refused something; a compiler that panics has another.
+const REFUSED: i32 = 75;
 
 static IS_ENABLED: AtomicBool = AtomicBool::new(false);
 
@@ -45,6 +51,17 @@ struct Request {
 }
 
 impl Request {
+    /// What the child may take of what the system limits, and may permit less of.
+    #[cfg(unix)]
+    fn bounds(&self) -> [(Resource, u64); 3] {
+        [
+            (Resource::Data, self.memory),
+            // Addresses are reserved for stacks and the allocator that are never used.
+            (Resource::As, self.memory.saturating_mul(2).saturating_add(1 << 30)),
+            (Resource::Cpu, self.time.as_secs().max(1)),
+        ]
+    }
+
     fn write(&self, mut to: impl Write) -> io::Result<()> {
         for number in [self.memory, self.time.as_secs(), self.size] {
             to.write_all(&number.to_le_bytes())?;

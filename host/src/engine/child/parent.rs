@@ -9,7 +9,8 @@ use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{ARGUMENT, Head, MAGIC, Outcome, Request};
+use super::{ARGUMENT, Head, MAGIC, Outcome, REFUSED, Request};
+use crate::budget::not_started;
 use crate::engine::LoadLimits;
 use crate::error::{ErrorKind, LoadError};
 
@@ -32,8 +33,7 @@ pub(in crate::engine) fn compile(
     let begun = Instant::now();
     let _turn = Turn::take(limits.time).ok_or_else(|| LoadLimits::too_slow(limits.time))?;
     let cannot = |error: io::Error| {
-        let text = format!("the process that compiles the component cannot be started: {error}");
-        ErrorKind::Unavailable(text)
+        not_started("the process that compiles the component cannot be started", &error)
     };
     let threads = thread::available_parallelism().map_or(1, |threads| threads.get().min(8));
     let (mut child, stdin, output) = start(threads).map_err(cannot)?;
@@ -63,10 +63,10 @@ pub(in crate::engine) fn compile(
     match answer.map_err(cannot)? {
         Ok(Answer::Code(code)) => Ok(code),
         Ok(Answer::Invalid(text)) => Err(LoadError::Invalid(text.into()).into()),
-        Ok(Answer::None(text)) => Err(died(&text, &status, limits).into()),
+        Ok(Answer::None(text)) => Err(died(&text, &status, &request).into()),
         Err(RecvTimeoutError::Timeout) => Err(LoadLimits::too_slow(limits.time).into()),
         // Only where reading panicked.
-        Err(RecvTimeoutError::Disconnected) => Err(died("", &status, limits).into()),
+        Err(RecvTimeoutError::Disconnected) => Err(died("", &status, &request).into()),
     }
 }
 
@@ -124,13 +124,48 @@ fn read(mut from: PipeReader, key: &[u8; 32], most: u64) -> io::Result<Answer> {
 }
 
 /// Why the child has died, from what it said and how it ended.
-fn died(text: &str, status: &ExitStatus, limits: &LoadLimits) -> LoadError {
-    if text.contains(NO_MEMORY) {
-        let limit = limits.memory;
+fn died(text: &str, status: &ExitStatus, request: &Request) -> LoadError {
+    if status.code() == Some(REFUSED) {
+        return LoadError::Refused(text.trim().to_owned());
+    }
+    let has_no_memory = text.contains(NO_MEMORY);
+    // Whoever has less than it was to have did not run into the limit of loading.
+    if (has_no_memory || text.is_empty() && status.code().is_none())
+        && let Some(less) = request.cut(has_no_memory)
+    {
+        let text = format!("the process that compiles the component was ended: it may have {less}");
+        return LoadError::Refused(text);
+    }
+    if has_no_memory {
+        let limit = request.memory;
         return LoadError::Limit { name: "memory", limit, found: None, unit: "bytes of memory" };
     }
     let said = text.lines().map(str::trim).find(|line| !line.is_empty());
     LoadError::Compiler(said.map_or_else(|| status.to_string(), str::to_owned))
+}
+
+impl Request {
+    /// What the system gives the child less of than it was to have: memory, or else processor time.
+    #[cfg(unix)]
+    fn cut(&self, memory: bool) -> Option<String> {
+        use rustix::process::{Resource, getrlimit};
+        self.bounds().into_iter().find_map(|(resource, limit)| {
+            let most = getrlimit(resource).maximum.filter(|most| *most < limit)?;
+            match resource {
+                Resource::Cpu if !memory => {
+                    Some(format!("{most} s of processor time (`ulimit -t`)"))
+                }
+                Resource::Data if memory => Some(format!("{most} bytes of data (`ulimit -d`)")),
+                Resource::As if memory => Some(format!("{most} bytes of addresses (`ulimit -v`)")),
+                _ => None,
+            }
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn cut(&self, _: bool) -> Option<String> {
+        None
+    }
 }
 
 /// The right to have a child.

@@ -3,10 +3,11 @@
 use std::io::{self, Read, Write};
 use std::process::{abort, exit};
 
-use super::{Head, Outcome, Request};
-use crate::budget::{have_threads_to_compile, is_short_of_addresses};
+use super::{Head, Outcome, REFUSED, Request};
+use crate::budget::{have_threads_to_compile, no_thread, of_system, scarce};
 use crate::engine::cache::Cache;
 use crate::engine::{Compile, EngineBuilder, Settings};
+use crate::error::{ErrorKind, LoadError};
 use crate::text::chain;
 
 /// Answers one request.
@@ -15,48 +16,68 @@ pub(super) fn serve() -> ! {
     match answer() {
         Ok(()) => exit(0),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "{error}");
-            exit(1)
+            let (text, code) = match error {
+                LoadError::Refused(text) => (text, REFUSED),
+                LoadError::Compiler(text) => (text, 1),
+                error => (chain(&error), 1),
+            };
+            let _ = writeln!(io::stderr(), "{text}");
+            exit(code)
         }
     }
 }
 
-fn answer() -> io::Result<()> {
+fn answer() -> Result<(), LoadError> {
     close_inherited();
     let mut stdin = io::stdin().lock();
-    let request = Request::read(&mut stdin)?;
+    let request = Request::read(&mut stdin).map_err(failed)?;
     // The engine is to be the parent's, whose limits these are.
-    is_short_of_addresses();
-    limit(&request)?;
+    scarce();
+    limit(&request).map_err(failed)?;
     let mut component = Vec::new();
-    stdin.by_ref().take(request.size).read_to_end(&mut component)?;
+    stdin.by_ref().take(request.size).read_to_end(&mut component).map_err(failed)?;
     drop(stdin);
     if component.len() as u64 != request.size {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+        return Err(failed(io::ErrorKind::UnexpectedEof.into()));
     }
     // Nothing more comes: what ends here is the parent.
-    std::thread::Builder::new().spawn(|| {
+    let watch = std::thread::Builder::new().spawn(|| {
         let _ = io::stdin().lock().read(&mut [0]);
         abort()
-    })?;
+    });
+    watch.map_err(|error| refused(no_thread(error)))?;
     let settings =
         Settings { cache: Cache::Off, compile: Compile::InProcess, ..Settings::default() };
-    let engine = EngineBuilder(settings).build().map_err(io::Error::other)?;
-    have_threads_to_compile().map_err(|kind| io::Error::other(kind.to_string()))?;
+    let engine = EngineBuilder(settings).build()?;
+    have_threads_to_compile().map_err(refused)?;
     let (outcome, answer) = match engine.compile_here(&component) {
         Ok(code) => (Outcome::Compiled, code),
+        Err(error @ LoadError::Refused(_)) => return Err(error),
         Err(error) => (Outcome::Invalid, reason(&error).into_bytes()),
     };
     let head = Head { key: engine.key(), outcome, size: answer.len() as u64 };
     let mut stdout = io::stdout().lock();
-    head.write(&mut stdout)?;
-    stdout.write_all(&answer)?;
-    stdout.flush()
+    let written = head.write(&mut stdout).and_then(|()| stdout.write_all(&answer));
+    written.and_then(|()| stdout.flush()).map_err(failed)
+}
+
+fn failed(error: io::Error) -> LoadError {
+    match of_system(&error) {
+        Some(named) => LoadError::Refused(named),
+        None => LoadError::Compiler(error.to_string()),
+    }
+}
+
+fn refused(kind: ErrorKind) -> LoadError {
+    match kind {
+        ErrorKind::Unavailable(text) => LoadError::Refused(text),
+        kind => LoadError::Compiler(kind.to_string()),
+    }
 }
 
 /// Why a component is invalid: the causes of the error, without its own sentence, which the parent
 /// says.
-fn reason(error: &crate::LoadError) -> String {
+fn reason(error: &LoadError) -> String {
     std::error::Error::source(error).map_or_else(String::new, chain)
 }
 
@@ -96,10 +117,9 @@ fn limit(request: &Request) -> io::Result<()> {
         // Where the machine itself has too little memory, this process is the one to end.
         let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     }
-    at_most(Resource::Data, request.memory)?;
-    // Addresses are reserved for stacks and the allocator that are never used.
-    at_most(Resource::As, request.memory.saturating_mul(2).saturating_add(1 << 30))?;
-    at_most(Resource::Cpu, request.time.as_secs().max(1))?;
+    for (resource, limit) in request.bounds() {
+        at_most(resource, limit)?;
+    }
     // It writes no files, and leaves none when it is ended.
     at_most(Resource::Core, 0)?;
     at_most(Resource::Fsize, 0)?;

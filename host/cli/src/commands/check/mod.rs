@@ -18,6 +18,7 @@ use report::{Line, Report};
 use crate::arguments::StoreArguments;
 use crate::exit::{self, Usage};
 use crate::interrupt::Interrupt;
+use crate::offload::Offload;
 use crate::output::{Output, Standard};
 
 /// After so many rules in a row whose calls were not answered in time, the others are not tried: each
@@ -103,7 +104,7 @@ pub async fn run(
     let name = name.or_else(|| store.store.clone()).unwrap_or_else(|| "the store".into());
     let progress = progress(selected.len());
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-    let running = tokio::task::spawn_blocking(move || {
+    let mut running = Offload::new("check").begin(move || {
         // Nobody listens where the command was interrupted.
         let told = |news| sender.send(news).is_ok();
         let mut silent = 0;
@@ -155,7 +156,7 @@ pub async fn run(
     progress.finish_and_clear();
     // The check that runs comes to its end, and takes its directory with it.
     receiver.close();
-    running.await.context("a check did not come to its end")?;
+    running.ended().await.context("a check did not come to its end")?;
     let report = Report::new(name, seed, told?);
     if let Some(path) = junit {
         let mut output = Output::open(Some(&path)).await?;

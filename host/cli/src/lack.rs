@@ -1,0 +1,53 @@
+//! What the system gives this process too little of.
+
+use std::io;
+
+use anyhow::{Context, Result};
+
+use crate::exit;
+use crate::interrupt::NoThread;
+
+/// Pairs of files that every command has open at some time, besides those that it was started with.
+const PAIRS: usize = 6;
+
+/// Bytes of memory, for threads and for what they do.
+const ROOM: usize = 128 << 20;
+
+/// Looks whether there is what a command cannot begin without: where there is none, tokio panics
+/// and the allocator aborts.
+///
+/// # Errors
+///
+/// What the system answers, which [`limit`] explains.
+pub fn look() -> Result<()> {
+    let pipes: io::Result<Vec<_>> = (0..PAIRS).map(|_| io::pipe()).collect();
+    pipes.context("cannot start")?;
+    let mut room = Vec::<u8>::new();
+    let reserved = room.try_reserve_exact(ROOM);
+    // It is never used, and must be asked for all the same.
+    std::hint::black_box(room.as_mut_ptr());
+    reserved.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory)).context("cannot start")
+}
+
+/// What to look at where a failure comes from too little of something, which may pass.
+pub fn limit(error: &anyhow::Error) -> Option<&'static str> {
+    if exit::find::<NoThread>(error).is_some() {
+        return Some(
+            "this user has too few threads, or no memory for one (`ulimit -u`, `ulimit -v`)",
+        );
+    }
+    error.chain().filter_map(|cause| cause.downcast_ref()).find_map(of_system)
+}
+
+fn of_system(error: &io::Error) -> Option<&'static str> {
+    #[cfg(unix)]
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => {
+            return Some("this process may have too few open files (`ulimit -n`)");
+        }
+        Some(libc::ENFILE) => return Some("this machine has too many open files (`fs.file-max`)"),
+        _ => {}
+    }
+    let is_memory = error.kind() == io::ErrorKind::OutOfMemory;
+    is_memory.then_some("this process may have too little memory (`ulimit -v`, `ulimit -d`)")
+}
