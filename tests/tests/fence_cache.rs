@@ -156,16 +156,59 @@ fn an_engine_protects_its_cache_and_what_it_is_told() {
     }
 }
 
-/// Whoever writes into the host's memory is the host.
+/// What is trusted here besides the grants.
+#[test]
+fn the_certificates_of_the_environment_are_refused() {
+    let place = Place::new();
+    fs::write(place.path("data/ca.pem"), "").unwrap();
+    let (code, text) = place.ended(&ON_DATA, &[("SSL_CERT_FILE", "data/ca.pem")]);
+    assert!(code == Some(1) && text.contains("a certificate authority"), "{text}");
+    let (code, text) = place.ended(&ON_DATA, &[("SSL_CERT_DIR", "home:data/code")]);
+    assert!(code == Some(1) && text.contains("a certificate authority"), "{text}");
+    place.works(&ON_DATA, &[("SSL_CERT_FILE", "other/ca.pem"), ("SSL_CERT_DIR", "")]);
+}
+
+/// Whoever can put something else in its place later is refused now.
+#[test]
+fn a_path_that_leads_nowhere_is_protected_too() {
+    let place = Place::new();
+    symlink("circle", place.path("data/circle")).unwrap();
+    symlink("code/nowhere", place.path("data/dangling")).unwrap();
+    fs::write(place.path("data/file"), "").unwrap();
+    let long = format!("data/{}", "n".repeat(300));
+    for cache in ["data/circle", "data/circle/c", "data/dangling", "data/file/c", &long] {
+        place.refused(&ON_DATA, &[("ARTIFACT_STORE_CACHE", cache)]);
+        let off = [&["--cache", "off"], &ON_DATA[..]].concat();
+        place.refused(&off, &[("ARTIFACT_STORE_CACHE", cache)]);
+    }
+    let elsewhere = ["other/none/c", "other/none/../c"];
+    for cache in elsewhere {
+        place.works(&ON_DATA, &[("ARTIFACT_STORE_CACHE", cache)]);
+    }
+}
+
+/// Nothing is made in a directory before it is known that it may be used.
+#[test]
+fn a_refused_backend_makes_no_cache() {
+    let place = Place::new();
+    place.refused(&[&["--cache", "data/new/cache"], &ON_DATA[..]].concat(), &[]);
+    assert!(!place.path("data/new").exists());
+}
+
+/// Whoever writes into the host's memory is the host, and whoever reads it knows its secrets.
 #[cfg(target_os = "linux")]
 #[test]
-fn the_process_itself_is_granted_to_no_foreign_backend() {
+fn the_processes_of_the_system_are_granted_to_no_foreign_backend() {
     let place = Place::new();
-    for dir in ["/proc", "/proc/self", "/proc/self/task"] {
+    for dir in ["/proc", "/proc/self", "/proc/self/task", "/proc/sys", "/proc/1"] {
         let mut command = ON_DATA;
         command[3] = dir;
         let (code, text) = place.ended(&command, &[]);
         assert_eq!(code, Some(1), "{text}");
-        assert!(text.contains("this process"), "{text}");
+        assert!(text.contains("the processes of this system"), "{text}");
     }
+    let backend = Backend::from_file(guest("intruder"));
+    let read_only = backend.grants(Grants::none().read_only("/proc", "/"));
+    let error = ArtifactStore::open(read_only).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Load(LoadError::Overlap { .. })), "{error:?}");
 }

@@ -19,14 +19,14 @@ mod linux {
 
     use artifact_store::blocking::ArtifactStore;
     use artifact_store::{Backend, ErrorKind, Grants, LoadError};
-    use artifact_store_tests::{guest, logged, scenes};
+    use artifact_store_tests::{cli, guest, logged, scenes};
 
     type Scene = (&'static str, fn(&Place));
 
     /// What needs a filesystem in another process.
     const FROZEN: &str = "a_neighbour_that_does_not_answer_keeps_no_store_waiting";
 
-    const SCENES: [Scene; 13] = [
+    const SCENES: [Scene; 19] = [
         ("a_directory_that_is_mounted_elsewhere_is_where_it_lies", bound_elsewhere),
         ("what_is_mounted_in_a_directory_lies_in_it", bound_within),
         ("the_same_directory_by_two_mounts_is_one", bound_twice),
@@ -36,6 +36,12 @@ mod linux {
         ("an_overlay_in_the_place_of_its_layer_shares_it", overlay_in_place),
         ("an_overlay_over_another_one_shares_what_that_lies_over", overlay_of_overlay),
         ("an_overlay_with_relative_layers_is_near_to_everything", relative_overlay),
+        ("an_overlay_whose_layer_is_gone_is_near_to_everything", renamed_layer),
+        ("two_overlays_over_one_directory_are_apart", overlays_beside),
+        ("a_colon_in_the_name_of_a_layer_is_one", odd_layers),
+        ("what_is_mounted_in_both_directories_is_in_both", shared_within),
+        ("a_directory_that_shows_the_processes_is_granted_to_nobody", processes),
+        ("a_directory_of_another_namespace_is_near_to_what_is_mounted_here", other_namespace),
         ("a_store_goes_on_below_a_mount_that_comes_over_it", mounted_over),
         ("a_mount_that_covers_a_directory_is_not_in_it", covered),
         ("without_proc_parents_are_compared", without_proc),
@@ -272,6 +278,78 @@ mod linux {
         let backend = Backend::from_file(place.path("view/l/c.wasm"));
         let grants = Grants::none().read_write(place.path("other/upper"), "/");
         refused(ArtifactStore::open(backend.grants(grants)));
+    }
+
+    fn renamed_layer(place: &Place) {
+        layers(place, &["lower/l", "upper/u", "work"]);
+        let path = |it: &str| place.path("other").join(it).display().to_string();
+        lay_over(place, [&path("lower"), &path("upper"), &path("work")], "view");
+        fs::rename(place.path("other/upper"), place.path("other/gone")).unwrap();
+        refused(place.open(place.grants("other/gone", "view/u")));
+        place.together("data", "other");
+    }
+
+    fn overlays_beside(place: &Place) {
+        layers(place, &["lower/l", "up1/u", "work1", "up2/u", "work2", "one", "two"]);
+        let path = |it: &str| place.path("other").join(it).display().to_string();
+        lay_over(place, [&path("lower"), &path("up1"), &path("work1")], "other/one");
+        lay_over(place, [&path("lower"), &path("up2"), &path("work2")], "other/two");
+        // Neither writes what both show.
+        place.together("other/one", "other/two");
+        place.together("other/one/l", "other/two/l");
+        place.apart("other/lower", "other/two/l");
+        place.apart("other/up1", "other/one/u");
+        place.apart("other/work1", "other/one");
+        place.together("other/up1", "other/two");
+    }
+
+    fn odd_layers(place: &Place) {
+        layers(place, &["lower/l", "up:/v/u", "work"]);
+        let path = |it: &str| place.path("other").join(it).display().to_string();
+        lay_over(place, [&path("lower"), &path("up:/v"), &path("work")], "view");
+        place.apart("other/up:", "view/u");
+        place.together("view", "data");
+    }
+
+    fn shared_within(place: &Place) {
+        fs::create_dir_all(place.path("shared")).unwrap();
+        fs::create_dir_all(place.path("third/n")).unwrap();
+        place.together("data", "third");
+        place.bind("shared", "data/sub");
+        place.bind("shared", "third/n");
+        place.apart("data", "third");
+        place.apart("data", "third/n");
+    }
+
+    fn processes(place: &Place) {
+        mount([OsStr::new("--rbind"), "/proc".as_ref(), place.path("view").as_ref()]);
+        refused(place.foreign_on("view"));
+        refused(place.foreign_on("view/self"));
+        refused(place.open(place.grants("data", "view")));
+        // It is mounted below.
+        refused(place.foreign_on("."));
+        place.foreign_on("data").unwrap();
+    }
+
+    /// A path of `/proc` leads there; nobody tells where in its filesystem it is.
+    fn other_namespace(place: &Place) {
+        fs::create_dir(place.path("data/conf")).unwrap();
+        fs::create_dir(place.path("conf")).unwrap();
+        let text = format!(
+            "[stores.main]\nbackend = '{}'\ndirectories = [{{ host = '/proc/self/fd/3' }}]\n",
+            guest("intruder").display()
+        );
+        fs::write(place.path("data/conf/stores.toml"), text).unwrap();
+        let script = r#"exec 3<data; exec unshare -m sh -c 'mount --bind data/conf conf &&
+            exec "$0" --config conf/stores.toml get "append /conf/stores.toml"' "$0""#;
+        let cli = cli();
+        let output = Command::new("sh")
+            .args([OsStr::new("-c"), script.as_ref(), cli.get_program()])
+            .current_dir(place.path(""))
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("of which the system does not tell enough"), "{text}");
     }
 
     fn mounted_over(place: &Place) {

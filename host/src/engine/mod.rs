@@ -57,7 +57,9 @@ struct Shared {
     wasmtime: wasmtime::Engine,
     /// A digest of all that its code depends on.
     key: [u8; 32],
-    entries: Option<Entries>,
+    /// Opened when something is compiled: its folder is made where it is absent, and may be on a disk
+    /// that does not answer.
+    entries: OnceLock<Option<Entries>>,
     is_ticking: AtomicBool,
 }
 
@@ -134,7 +136,16 @@ impl Engine {
         // Other programs of this user take the default ones.
         let caches: BTreeSet<_> = self.cache_dir().into_iter().chain(cache::defaults()).collect();
         let protected = self.0.settings.protected.iter().cloned().map(ReliedOn::Protected);
-        caches.into_iter().map(ReliedOn::Cache).chain(protected).collect()
+        let caches = caches.into_iter().map(ReliedOn::Cache);
+        // As the library that reads the system's certificates understands these.
+        let authorities =
+            ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os);
+        let authorities = authorities.flat_map(|paths| -> Vec<_> {
+            std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect()
+        });
+        let authorities = authorities.map(ReliedOn::Authority);
+        let authorities = authorities.take(if cfg!(feature = "network") { usize::MAX } else { 0 });
+        caches.chain(authorities).chain(protected).collect()
     }
 
     /// Lets the time of calls run. There has to be a runtime.
@@ -161,7 +172,7 @@ impl Engine {
     }
 
     fn entries(&self) -> Option<&Entries> {
-        self.0.entries.as_ref()
+        self.0.entries.get_or_init(|| Entries::open(&self.0.settings.cache)).as_ref()
     }
 
     fn compiles_in_child(&self) -> bool {
@@ -255,7 +266,7 @@ impl EngineBuilder {
         let wasmtime =
             wasmtime().map_err(|e| refused(&e).unwrap_or_else(|| LoadError::Engine(e.into())))?;
         let key = key(&wasmtime);
-        let entries = Entries::open(&settings.cache);
+        let entries = OnceLock::new();
         let is_ticking = AtomicBool::new(false);
         let engine = Arc::new(Shared { settings, wasmtime, key, entries, is_ticking });
         in_use.push(Arc::downgrade(&engine));
@@ -267,6 +278,9 @@ impl EngineBuilder {
 pub(crate) enum ReliedOn {
     /// A folder of compiled code, which is run as it is.
     Cache(PathBuf),
+    /// What certificates are trusted, beside those of the grants.
+    #[cfg_attr(not(feature = "network"), allow(dead_code, reason = "there is no network"))]
+    Authority(PathBuf),
     Protected(PathBuf),
 }
 

@@ -47,8 +47,10 @@ pub(crate) struct Signing {
 /// - A directory that a backend other than the built-in ones may write holds neither the
 ///   configuration, nor the file of a component or of a certificate authority, nor a cache of
 ///   compiled code, be it in use or not, nor what the engine
-///   [protects](crate::EngineBuilder::protect). An overlay that names its layers by relative paths
-///   may show anything, so that only the built-in backends write there.
+///   [protects](crate::EngineBuilder::protect). What nobody can tell, such as the layers of an
+///   overlay that has them by relative paths, counts as if it were so.
+/// - No directory of a backend other than the built-in ones shows the processes of the system, as
+///   `/proc` does.
 ///
 /// Paths are compared as the system sees them: links, `..`, bind mounts and the case of letters make
 /// no difference.

@@ -100,7 +100,8 @@ impl System for Linux {
         if let Some(file) = file {
             ids.insert(0, id(file.as_fd())?);
         }
-        Ok(Place { ids, at: at_of(file.unwrap_or(dir).as_fd()) })
+        let device = ids.first().map(|Id(device, _)| number_of(*device));
+        Ok(Place { ids, at: at_of(file.unwrap_or(dir).as_fd()), device })
     }
 }
 
@@ -128,6 +129,11 @@ fn chain(dir: BorrowedFd<'_>) -> io::Result<Vec<Id>> {
         above = openat(&dir, "..", DIRECTORY, Mode::empty());
     }
     Ok(ids)
+}
+
+/// A filesystem's number, as `/proc/self/mountinfo` writes it.
+fn number_of(device: u64) -> Device {
+    format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device)).into_bytes()
 }
 
 fn id(file: BorrowedFd<'_>) -> io::Result<Id> {

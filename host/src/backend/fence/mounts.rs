@@ -11,10 +11,12 @@ use super::linux::follow;
 use super::place::At;
 
 /// A directory or file of a mounted filesystem, and all below it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Region {
     device: Device,
     path: PathBuf,
+    /// Whether a write to what shows it is one to it: to the lower layers of an overlay it is not.
+    is_written: bool,
 }
 
 /// The number of a filesystem, which all its mounts share.
@@ -26,6 +28,14 @@ const STACKED: usize = 2;
 impl Region {
     pub(super) fn is_of(&self, device: &Device) -> bool {
         self.device == *device
+    }
+
+    pub(super) fn is_written(&self) -> bool {
+        self.is_written
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.device == other.device && self.path == other.path
     }
 
     pub(super) fn holds(&self, other: &Self) -> bool {
@@ -46,10 +56,19 @@ struct Mount {
     root: PathBuf,
     /// Where.
     point: PathBuf,
+    /// It shows the processes of the system, and their memory.
+    is_proc: bool,
     /// Of an overlay, the directories that it lies over.
-    layers: Vec<PathBuf>,
-    /// It names some of them by relative paths, and nobody tells where those began.
+    layers: Vec<Layer>,
+    /// It names some of them in a way that nobody can follow.
     has_unknown_layers: bool,
+}
+
+/// A directory that an overlay lies over.
+#[derive(Debug, PartialEq, Eq)]
+struct Layer {
+    path: PathBuf,
+    is_upper: bool,
 }
 
 impl Mounts {
@@ -65,10 +84,34 @@ impl Mounts {
         self.mounts_below(at).flat_map(|mount| self.regions(mount, Path::new(""))).collect()
     }
 
-    /// The filesystems, of it and below it, that lie over others of which nobody tells.
+    /// The filesystems, of it and below it, that show directories of others, and nobody tells which.
     pub(super) fn unknown(&self, at: &At) -> Vec<Device> {
-        let all = self.mount(at.mount).into_iter().chain(self.mounts_below(at));
-        all.filter(|mount| mount.has_unknown_layers).map(|mount| mount.device.clone()).collect()
+        let is_unknown = |mount: &&Mount| {
+            let is_lost = |layer: &Layer| self.under(mount, layer).is_none();
+            let is_unknown = mount.has_unknown_layers || mount.layers.iter().any(is_lost);
+            // The layers of a container's root are in the namespace that made it.
+            is_unknown && !self.is_root(&mount.device)
+        };
+        self.of_and_below(at).filter(is_unknown).map(|mount| mount.device.clone()).collect()
+    }
+
+    /// Where it is a part of the filesystem of processes, or that is mounted below it: that place.
+    pub(super) fn processes(&self, at: &At) -> Option<PathBuf> {
+        self.of_and_below(at).find(|mount| mount.is_proc).map(|mount| mount.point.clone())
+    }
+
+    /// Whether the system tells what it is a part of. It does not tell of another namespace's, nor
+    /// of a root that is no mount.
+    pub(super) fn is_told(&self, at: &At) -> bool {
+        self.mount(at.mount).is_some()
+    }
+
+    fn of_and_below(&self, at: &At) -> impl Iterator<Item = &Mount> {
+        self.mount(at.mount).into_iter().chain(self.mounts_below(at))
+    }
+
+    fn is_root(&self, device: &Device) -> bool {
+        self.all().values().any(|mount| mount.point == Path::new("/") && mount.device == *device)
     }
 
     fn mounts_below(&self, at: &At) -> impl Iterator<Item = &Mount> {
@@ -96,28 +139,41 @@ impl Mounts {
 
     fn regions(&self, mount: &Mount, rest: &Path) -> Vec<Region> {
         let mut regions = Vec::new();
-        self.add_regions(&mut regions, mount, rest, 0);
+        self.add_regions(&mut regions, mount, rest, (0, true));
         regions
     }
 
-    fn add_regions(&self, regions: &mut Vec<Region>, mount: &Mount, rest: &Path, depth: usize) {
+    fn add_regions(
+        &self,
+        regions: &mut Vec<Region>,
+        mount: &Mount,
+        rest: &Path,
+        (depth, is_written): (usize, bool),
+    ) {
         let path = mount.root.components().chain(rest.components()).collect();
-        regions.push(Region { device: mount.device.clone(), path });
+        regions.push(Region { device: mount.device.clone(), path, is_written });
         if depth > STACKED {
             return;
         }
         for layer in &mount.layers {
-            let at = follow(layer).ok().filter(|way| way.exists).and_then(|way| way.place.at);
-            // None of another time or namespace.
-            let Some(At { mount: id, path }) = at else { continue };
-            // One that it lies over in the layer's own place was in the mount before.
-            let id = if id == mount.id { mount.parent } else { id };
-            let Some(under) = self.mount(id) else { continue };
-            if let Ok(layer) = path.strip_prefix(&under.point) {
-                let rest = layer.join(mount.root_within()).join(rest);
-                self.add_regions(regions, under, &rest, depth + 1);
-            }
+            let Some((under, path)) = self.under(mount, layer) else { continue };
+            let rest = path.join(mount.root_within()).join(rest);
+            self.add_regions(regions, under, &rest, (depth + 1, is_written && layer.is_upper));
         }
+    }
+
+    /// The mount that a layer of this one lies in, and where in it. None where the path leads
+    /// nowhere now.
+    fn under(&self, mount: &Mount, layer: &Layer) -> Option<(&Mount, PathBuf)> {
+        // What it lies over in the layer's own place is what was mounted before.
+        let (under, path) = match layer.path.starts_with(&mount.point) {
+            true => (self.mount(mount.parent)?, layer.path.clone()),
+            false => {
+                let at = follow(&layer.path).ok().filter(|way| way.exists)?.place.at?;
+                (self.mount(at.mount)?, at.path)
+            }
+        };
+        Some((under, path.strip_prefix(&under.point).ok()?.to_owned()))
     }
 
     fn mount(&self, id: u64) -> Option<&Mount> {
@@ -145,12 +201,15 @@ impl Mount {
         let mut words = words.skip_while(|word| *word != b"-").skip(1);
         let kind = words.next()?;
         let options = words.nth(1).unwrap_or_default();
+        let is_proc = kind == b"proc";
         let mut layers = if kind == b"overlay" { layers(options) } else { Vec::new() };
         let all = layers.len();
-        layers.retain(|layer| layer.is_absolute());
-        // Those of a container's root are in the namespace that made it.
-        let has_unknown_layers = layers.len() < all && point != Path::new("/");
-        Some(Self { id, parent, device, root, point, layers, has_unknown_layers })
+        // Nobody tells where a relative path began.
+        layers.retain(|layer| layer.path.is_absolute());
+        // A directory may show another one's files.
+        let redirects = options.split(|byte| *byte == b',').any(|it| it == b"redirect_dir=on");
+        let has_unknown_layers = layers.len() < all || redirects;
+        Some(Self { id, parent, device, root, point, is_proc, layers, has_unknown_layers })
     }
 
     /// Which directory of the filesystem is mounted, without the `/` before it.
@@ -163,15 +222,23 @@ fn number(word: &[u8]) -> Option<u64> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// The layers of an overlay, from the options of its mount.
-fn layers(options: &[u8]) -> Vec<PathBuf> {
+/// The layers of an overlay, from the options of its mount. Where a writer may reach what it writes
+/// there, it is an upper one.
+fn layers(options: &[u8]) -> Vec<Layer> {
     let mut layers = Vec::new();
     for option in options.split(|byte| *byte == b',') {
         let mut sides = option.splitn(2, |byte| *byte == b'=');
         let (Some(name), Some(value)) = (sides.next(), sides.next()) else { continue };
-        if matches!(name, b"lowerdir" | b"lowerdir+" | b"upperdir" | b"datadir+") {
-            layers.extend(separated(&unescaped(value)).into_iter().map(path));
-        }
+        let value = unescaped(value);
+        let (paths, is_upper) = match name {
+            b"lowerdir" => (separated(&value), false),
+            b"lowerdir+" | b"datadir+" => (vec![value], false),
+            b"upperdir" | b"workdir" => (vec![value], true),
+            _ => continue,
+        };
+        // Two colons stand before a layer of data.
+        let paths = paths.into_iter().filter(|path| !path.is_empty()).map(path);
+        layers.extend(paths.map(|path| Layer { path, is_upper }));
     }
     layers
 }
@@ -232,14 +299,13 @@ mod tests {
 
     #[test]
     fn the_layers_of_an_overlay_are_its_directories() {
-        let options = br"rw,lowerdir=/a\134:b:/c,upperdir=/d\054e,workdir=/w,xino=on";
-        assert_eq!(layers(options), ["/a:b", "/c", "/d,e"].map(PathBuf::from));
-        let known = |point: &str| {
-            let line = format!("36 35 0:9 / {point} rw - overlay none rw,lowerdir=/a,upperdir=b");
-            let mount = Mount::parse(line.as_bytes()).unwrap();
-            assert_eq!(mount.layers, [Path::new("/a")]);
-            !mount.has_unknown_layers
-        };
-        assert!(!known("/view") && known("/"));
+        let options = br"rw,lowerdir=/a\134:b:/c::/data,upperdir=/d\054e:f,workdir=/w,xino=on";
+        let found: Vec<_> = layers(options).into_iter().map(|it| (it.path, it.is_upper)).collect();
+        let expected =
+            [("/a:b", false), ("/c", false), ("/data", false), ("/d,e:f", true), ("/w", true)];
+        assert_eq!(found, expected.map(|(path, is_upper)| (PathBuf::from(path), is_upper)));
+        let line = b"36 35 0:9 / /view rw - overlay none rw,lowerdir=/a,upperdir=b";
+        let mount = Mount::parse(line).unwrap();
+        assert!(mount.has_unknown_layers && mount.layers.len() == 1);
     }
 }

@@ -37,7 +37,7 @@ pub(super) enum Kind {
     Configured,
     /// A backend that is open in this process.
     Open,
-    /// The process itself, with its configuration and its cache.
+    /// The host itself, with its configuration and its caches.
     Host,
 }
 
@@ -85,15 +85,13 @@ pub(super) fn host(relied_on: &[ReliedOn], surroundings: Option<&Surroundings>) 
     let its_cache = surroundings.and_then(|it| it.cache.as_ref()).map(|cache| (cache, CACHE));
     let relied_on = relied_on.iter().map(|it| match it {
         ReliedOn::Cache(folder) => (folder, CACHE),
+        ReliedOn::Authority(path) => (path, "a certificate authority"),
         ReliedOn::Protected(path) => (path, "which this program relies on"),
     });
-    // Whoever may write there writes into the host's memory.
-    let process = Path::new("/proc/self").to_owned();
-    let process = cfg!(target_os = "linux").then_some((&process, "this process"));
-    let items = configuration.into_iter().chain(its_cache).chain(relied_on).chain(process);
+    let items = configuration.into_iter().chain(its_cache).chain(relied_on);
     let items = items.filter_map(|(path, what)| {
         let way = system::follow(path).ok()?;
-        Some(Item { path: path.clone(), what: What::Protected(what), way })
+        Some(Item { path: path.to_owned(), what: What::Protected(what), way })
     });
     let items = items.collect();
     Party { owner: "this host".into(), kind: Kind::Host, is_trusted: true, items }

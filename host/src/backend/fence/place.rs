@@ -22,6 +22,8 @@ pub(super) struct Place {
     pub(super) ids: Vec<Id>,
     /// The same in the terms of the mounted filesystems; none where that is not known.
     pub(super) at: Option<At>,
+    /// The number of its filesystem, as the list of mounts writes it.
+    pub(super) device: Option<Device>,
 }
 
 /// A mount, and a path that leads there from the root.
@@ -40,38 +42,57 @@ impl Place {
     pub(super) fn seen(&self, mounts: &Mounts) -> Seen {
         let ids = self.ids.clone();
         match &self.at {
-            Some(at) => {
-                let (own, below, unknown) = (mounts.of(at), mounts.below(at), mounts.unknown(at));
-                Seen { ids, own, below, unknown }
-            }
-            None => Seen { ids, own: Vec::new(), below: Vec::new(), unknown: Vec::new() },
+            Some(at) => Seen {
+                ids,
+                own: mounts.of(at),
+                below: mounts.below(at),
+                unknown: mounts.unknown(at),
+                untold: self.device.clone().filter(|_| !mounts.is_told(at)),
+                processes: mounts.processes(at),
+            },
+            None => Seen { ids, ..Seen::default() },
         }
     }
 }
 
 /// A [`Place`] beside the mounts of the system.
+#[derive(Default)]
 pub(super) struct Seen {
     ids: Vec<Id>,
-    /// The parts of filesystems that it is: one, but for a filesystem that lies over others.
+    /// The parts of filesystems that it is: first its own, then those of the filesystems that this
+    /// one lies over.
     own: Vec<Region>,
     /// What is mounted below it.
     below: Vec<Region>,
     /// Filesystems, of it or below it, that show directories of others, and nobody tells which.
     unknown: Vec<Device>,
+    /// The filesystem that it is a part of, where nobody tells of which one.
+    untold: Option<Device>,
+    /// Where it shows the processes of the system.
+    processes: Option<PathBuf>,
 }
 
 impl Seen {
     /// Whether both are one file or directory.
     pub(super) fn is(&self, other: &Self) -> bool {
+        let is_one = |(one, other): (&Region, &Region)| one.is(other);
         self.ids.first() == other.ids.first()
-            || self.own.iter().any(|region| other.own.contains(region))
+            || self.own.first().zip(other.own.first()).is_some_and(is_one)
     }
 
-    /// Whether `other` lies in it, however deep, or is the same.
+    /// Whether what is written in it may be in `other`: that lies in it, however deep, or is the
+    /// same, or both have something mounted in them that is.
     pub(super) fn holds(&self, other: &Self) -> bool {
         let is_above = self.ids.first().is_some_and(|id| other.ids.contains(id));
-        let mut regions = self.own.iter().chain(&self.below);
-        is_above || regions.any(|region| other.own.iter().any(|own| region.holds(own)))
+        let mut written = self.own.iter().chain(&self.below).filter(|region| region.is_written());
+        let shown = || other.own.iter().chain(&other.below);
+        // One that is mounted below `other` is in it only as a whole.
+        is_above || written.any(|region| shown().any(|own| region.holds(own)))
+    }
+
+    /// Where it shows the processes of the system, and their memory.
+    pub(super) fn processes(&self) -> Option<&PathBuf> {
+        self.processes.as_ref()
     }
 
     /// Whether one of them may show what the other is.
@@ -80,6 +101,7 @@ impl Seen {
             // Within one filesystem all is told.
             let is_within = |device| other.own.iter().any(|region| region.is_of(device));
             one.unknown.iter().any(|device| !is_within(device))
+                || one.untold.as_ref().is_some_and(is_within)
         };
         shows(self, other) || shows(other, self)
     }

@@ -5,6 +5,8 @@
 //!    backends may have the same directory, and those of this library may be open on nested ones.
 //! 2. No grant is found through a link that lies in a directory which a backend may write.
 //! 3. A directory that a foreign backend may write holds nothing that the host relies on.
+//! 4. No directory of a foreign backend shows the processes of the system, whose memory it could
+//!    read and write there.
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -15,8 +17,7 @@ use super::system::Mounts;
 use crate::error::LoadError;
 
 /// How two lie where the system does not tell.
-const UNKNOWN: &str =
-    "may share, by an overlay that names its layers by relative paths, what is in";
+const UNKNOWN: &str = "may share, by mounts of which the system does not tell enough, what is in";
 
 /// # Errors
 ///
@@ -26,6 +27,10 @@ pub(super) fn check(applicant: &Party, others: &[Party], mounts: &Mounts) -> Res
     let others: Vec<_> = others.iter().map(|party| Looked::at(party, mounts)).collect();
     let all = || std::iter::once(&applicant).chain(&others);
     for (n, mine) in applicant.directories().enumerate() {
+        if let Some(place) = mine.seen().processes().filter(|_| !applicant.party.is_trusted) {
+            let whose = "the processes of this system and their memory".to_owned();
+            return Err(mine.overlap(&applicant, "shows", place.clone(), whose));
+        }
         for other in applicant.directories().skip(n + 1) {
             mine.apart_from(other, &applicant, &applicant)?;
         }

@@ -58,7 +58,9 @@ pub(super) enum Found<T> {
     Jump(Box<Self>, PathBuf),
 }
 
-/// Follows `path` to its end, or to the last directory on it that there is and may be entered.
+/// Follows `path` to its end, or to the last directory on it that there is and may be entered. A
+/// link that leads in a circle, or a file with more behind it, ends it as well: somebody may put
+/// something else in its place later.
 pub(super) fn follow<S: System>(path: &Path) -> io::Result<Way> {
     if path.as_os_str().is_empty() {
         return Err(io::ErrorKind::NotFound.into());
@@ -66,7 +68,7 @@ pub(super) fn follow<S: System>(path: &Path) -> io::Result<Way> {
     let (here, name) = S::here()?;
     let left = steps(path).collect();
     let mut walk = Walk::<S> { here, name, file: None, left, links: 0, crossings: Vec::new() };
-    let exists = walk.run()?;
+    let exists = walk.run();
     let place = S::place(&walk.here, walk.file.as_ref())?;
     Ok(Way { place, exists, crossings: walk.crossings })
 }
@@ -105,19 +107,14 @@ fn steps(path: &Path) -> impl DoubleEndedIterator<Item = Step> {
 
 impl<S: System> Walk<S> {
     /// Whether there is an end.
-    fn run(&mut self) -> io::Result<bool> {
+    fn run(&mut self) -> bool {
         while let Some(step) = self.left.pop_front() {
             match self.step(step) {
                 Ok(()) => {}
-                Err(error) => {
-                    return match error.kind() {
-                        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Ok(false),
-                        _ => Err(error),
-                    };
-                }
+                Err(_) => return false,
             }
         }
-        Ok(true)
+        true
     }
 
     fn step(&mut self, step: Step) -> io::Result<()> {
