@@ -5,6 +5,7 @@
 //! beyond every deadline: a thread cannot be taken out of it. The async calls are given up then.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::budget::on_this_thread;
 use crate::chunk::CHUNK;
 use crate::error::{ErrorKind, Operation, Result};
 use crate::serving::{Loaded, RunBy, Running, Serving};
-use crate::verbs::{Cursor, Page, Pages};
+use crate::verbs::Pages;
 use crate::{
     Backend, Entry, Finding, Info, Interface, LoadedBackend, ReadOptions, SwapOptions, Swept,
     WriteOptions,
@@ -182,8 +183,7 @@ impl ArtifactStore {
         on_this_thread(running(&self.serving.backend(), Operation::Stat, key).stat())
     }
 
-    /// All artifacts whose keys begin with `prefix`; see [`crate::ArtifactStore::list`]. The
-    /// iterator ends after an error.
+    /// All artifacts whose keys begin with `prefix`; see [`crate::ArtifactStore::list`].
     ///
     /// ```
     /// # let dir = tempfile::tempdir()?;
@@ -194,18 +194,13 @@ impl ArtifactStore {
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn list(&self, prefix: &str) -> impl Iterator<Item = Result<Entry>> + use<> {
-        let (backend, prefix) = (self.serving.backend(), prefix.to_owned());
-        items(move |cursor| {
-            on_this_thread(running(&backend, Operation::List, &prefix).list(cursor))
-        })
+    pub fn list(&self, prefix: &str) -> Listing {
+        Listing(Pages::new(self.serving.backend(), prefix))
     }
 
     /// Everything in the store that is no sound artifact; see [`crate::ArtifactStore::audit`].
-    /// The iterator ends after an error.
-    pub fn audit(&self) -> impl Iterator<Item = Result<Finding>> + use<> {
-        let backend = self.serving.backend();
-        items(move |cursor| on_this_thread(running(&backend, Operation::Audit, "").audit(cursor)))
+    pub fn audit(&self) -> Audit {
+        Audit(Pages::new(self.serving.backend(), ""))
     }
 
     /// Removes what crashed writers left behind; see [`crate::ArtifactStore::sweep`].
@@ -267,23 +262,40 @@ fn running(backend: &Arc<Loaded>, operation: Operation, key: &str) -> Running {
     Running::new(backend.call(operation, key))
 }
 
-/// The items of all pages, up to the first error.
-fn items<T>(mut page: impl FnMut(Cursor) -> Result<Page<T>>) -> impl Iterator<Item = Result<T>> {
-    let mut pages = Pages::new();
-    std::iter::from_fn(move || {
-        loop {
-            if let Some(item) = pages.take() {
-                return Some(Ok(item));
-            }
-            match page(pages.rest()?) {
-                Ok(page) => pages.add(page),
-                Err(error) => {
-                    pages.end();
-                    return Some(Err(error));
-                }
-            }
-        }
-    })
+/// The entries of a listing. Made by [`ArtifactStore::list`]; the errors, and how it goes on after
+/// one, are those of [`crate::Listing::next`].
+pub struct Listing(Pages<Entry>);
+
+impl Iterator for Listing {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        on_this_thread(poll_fn(|cx| self.0.poll_next(RunBy::Caller, cx)))
+    }
+}
+
+impl fmt::Debug for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listing").field("prefix", &self.0.prefix()).finish_non_exhaustive()
+    }
+}
+
+/// The findings of an audit. Made by [`ArtifactStore::audit`]; the errors, and how it goes on after
+/// one, are those of [`crate::Audit::next`].
+pub struct Audit(Pages<Finding>);
+
+impl Iterator for Audit {
+    type Item = Result<Finding>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        on_this_thread(poll_fn(|cx| self.0.poll_next(RunBy::Caller, cx)))
+    }
+}
+
+impl fmt::Debug for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Audit").finish_non_exhaustive()
+    }
 }
 
 /// [`crate::ArtifactWriter`] as a [`std::io::Write`].

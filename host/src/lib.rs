@@ -69,7 +69,7 @@ pub use config::{Configuration, StoreConfiguration, Watch, WatchStatus};
 pub use engine::{Cache, Compile, Engine, EngineBuilder};
 #[cfg(feature = "config")]
 pub use error::{ConfigurationError, Problem};
-pub use error::{Error, ErrorKind, LoadError, Operation, Result};
+pub use error::{Error, ErrorKind, LoadError, Operation, Resource, Result};
 pub use grants::Grants;
 #[cfg(feature = "network")]
 pub use grants::{S3Bucket, S3Credentials};

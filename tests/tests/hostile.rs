@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, ErrorKind, Grants, Limits, ReadOptions, WriteOptions};
+use artifact_store::{Backend, ErrorKind, Grants, Limits, ReadOptions, Resource, WriteOptions};
 use artifact_store_tests::{bare, guest, guest_on};
 
 fn hostile() -> ArtifactStore {
@@ -47,9 +47,11 @@ fn a_trap_is_an_error_of_one_call() {
 #[test]
 fn what_is_used_up_is_told() {
     let store = hostile();
-    for (key, expected) in
-        [("exhaust", "bytes of memory"), ("hoard-streams", "handles"), ("hoard-futures", "handles")]
-    {
+    for (key, expected) in [
+        ("exhaust", Resource::Memory),
+        ("hoard-streams", Resource::Handles),
+        ("hoard-futures", Resource::Handles),
+    ] {
         let error = store.delete(key).unwrap_err();
         let ErrorKind::Exhausted { what, limit, .. } = error.kind() else {
             panic!("{key}: {error:?}")
@@ -64,7 +66,10 @@ fn what_is_used_up_is_told() {
     std::fs::write(dir.path().join("k"), "").unwrap();
     let store = ArtifactStore::open(guest_on("hostile", dir.path())).unwrap();
     let error = store.delete("hoard-files").unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Exhausted { what: "handles", .. }), "{error:?}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Exhausted { what: Resource::Handles, .. }),
+        "{error:?}"
+    );
     serves(&store);
 }
 
@@ -92,7 +97,7 @@ fn one_that_misbehaves_at_its_start_is_refused() {
     assert!(matches!(error, ErrorKind::Timeout(_)), "{error:?}");
     let grow = "(if (i32.lt_s (memory.grow (i32.const 1000)) (i32.const 0)) (then unreachable))";
     let error = start(&format!("(loop $again {grow} (br $again))")).err().unwrap();
-    assert!(matches!(error, ErrorKind::Exhausted { what: "bytes of memory", .. }), "{error:?}");
+    assert!(matches!(error, ErrorKind::Exhausted { what: Resource::Memory, .. }), "{error:?}");
 }
 
 #[test]
@@ -112,12 +117,12 @@ fn one_that_declares_more_than_it_may_have_is_refused() {
         grow("table.grow $t (ref.null func) (i32.const 100000)")
     );
     for (module, expected) in [
-        ("(memory 5000)".to_owned(), "bytes of memory"),
+        ("(memory 5000)".to_owned(), Resource::Memory),
         // No one of them is above the limit.
-        ("(memory 1500)".repeat(3), "bytes of memory"),
-        ("(table 2000000 funcref)".to_owned(), "table elements"),
-        ("(table 400000 funcref)".repeat(3), "table elements"),
-        (tables, "table elements"),
+        ("(memory 1500)".repeat(3), Resource::Memory),
+        ("(table 2000000 funcref)".to_owned(), Resource::TableElements),
+        ("(table 400000 funcref)".repeat(3), Resource::TableElements),
+        (tables, Resource::TableElements),
     ] {
         let error = ArtifactStore::open(bare(&[("MODULE", &module)])).expect_err(&module);
         match error.kind() {

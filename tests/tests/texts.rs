@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, Error, ErrorKind, Limits};
+use artifact_store::{Backend, Error, ErrorKind, Limits, Resource};
 use artifact_store_tests::{bare, guest};
 
 /// All that is shown of an error, however it is shown.
@@ -75,7 +75,10 @@ fn the_names_in_a_trap_are_short_and_pass_for_nothing_else() {
 fn the_parts_of_a_component_are_bounded_and_named() {
     let module = "(memory 0)".repeat(40);
     let error = ArtifactStore::open(bare(&[("MODULE", &module)])).err().unwrap();
-    assert!(matches!(error.kind(), ErrorKind::Exhausted { what: "memories", .. }), "{error:?}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Exhausted { what: Resource::Memories, .. }),
+        "{error:?}"
+    );
 }
 
 /// Page after page with nothing on it: it ends by their number, and by the time that they take.

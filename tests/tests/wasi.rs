@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{ErrorKind, Grants, Limits};
+use artifact_store::{ErrorKind, Grants, Limits, Resource};
 use artifact_store_tests::{guest, guest_on, in_time};
 use tempfile::TempDir;
 
@@ -474,7 +474,10 @@ fn readings_of_a_directory_that_are_hoarded_use_up_handles() {
     for generation in GENERATIONS {
         let what = format!("{generation} hoard-readings dir 1000");
         let error = scene.store.get(&what).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Exhausted { what: "handles", .. }), "{error:?}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Exhausted { what: Resource::Handles, .. }),
+            "{error:?}"
+        );
         let few = call(&scene.store, generation, "hoard-readings dir 20");
         assert_eq!(few, done(), "{generation}");
     }
@@ -491,7 +494,10 @@ fn a_file_for_which_there_is_no_handle_is_not_made() {
         let opens = |n: &usize| store.get(&format!("{generation} open-many r file {n}")).is_ok();
         let most = (1..100).take_while(opens).count();
         let error = store.get(&format!("{generation} make-many made- 100")).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Exhausted { what: "handles", .. }), "{error:?}");
+        assert!(
+            matches!(error.kind(), ErrorKind::Exhausted { what: Resource::Handles, .. }),
+            "{error:?}"
+        );
         let names = fs::read_dir(scene.dir.path()).unwrap().map(|found| found.unwrap().file_name());
         let made = names.filter(|name| name.to_string_lossy().starts_with("made-")).count();
         assert_eq!(made, most, "{generation}");

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use artifact_store::{
-    ArtifactReader, ArtifactStore, Error, ErrorKind, Info, Listing, ReadOptions, WriteOptions,
+    ArtifactReader, ArtifactStore, Error, ErrorKind, Info, Interface, Listing, ReadOptions,
+    WriteOptions,
 };
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -152,13 +153,11 @@ async fn next_line(listing: &mut Listing) -> Result<Option<Bytes>, Error> {
 
 /// What is known of the artifact, from any backend.
 async fn info(store: &ArtifactStore, key: &str) -> Result<Info, Error> {
-    match store.stat(key).await {
-        Err(error) if matches!(error.kind(), ErrorKind::Unsupported(_)) => {
-            let nothing = ReadOptions { offset: 0, length: Some(0) };
-            Ok(*store.read(key, nothing).await?.info())
-        }
-        info => info,
+    if store.offers(Interface::Inventory) {
+        return store.stat(key).await;
     }
+    let nothing = ReadOptions { offset: 0, length: Some(0) };
+    Ok(*store.read(key, nothing).await?.info())
 }
 
 fn respond<const N: usize>(

@@ -4,7 +4,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{ResourceLimiter, Result};
 
 use super::shortage;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Resource};
 use crate::{Limits, text};
 
 /// The most elements that the tables of an instance have together; each takes a pointer.
@@ -29,9 +29,6 @@ const OUT_OF_HANDLES: [&str; 2] = [
 ];
 const OUT_OF_PARTS: &str = "resource limit exceeded: ";
 
-/// What an [`ErrorKind::Exhausted`] names where a call handed back too much.
-pub(crate) const HANDED_BACK: &str = "bytes handed to the host in one call";
-
 /// Counts the memory and the tables of one instance.
 pub(crate) struct Limiter {
     limits: Limits,
@@ -40,7 +37,7 @@ pub(crate) struct Limiter {
     /// What the last permitted growth added to either.
     grown: usize,
     /// What was refused since the call began, and its limit.
-    refused: Option<(&'static str, u64)>,
+    refused: Option<(Resource, u64)>,
     /// What the system refused since then.
     short: Option<ErrorKind>,
 }
@@ -79,12 +76,14 @@ impl Limiter {
             return short;
         }
         let what = match &*trap.root_cause().to_string() {
-            OUT_OF_FUEL => Some((HANDED_BACK, Self::handed_back(&self.limits) as u64)),
+            OUT_OF_FUEL => Some((Resource::HandedBack, Self::handed_back(&self.limits) as u64)),
             said if OUT_OF_HANDLES.contains(&said) => Some(self.handles()),
             said => match said.strip_prefix(OUT_OF_PARTS) {
-                Some(part) if part.starts_with("memory") => Some(("memories", MEMORIES as u64)),
-                Some(part) if part.starts_with("table") => Some(("tables", TABLES as u64)),
-                Some(_) => Some(("instances", INSTANCES as u64)),
+                Some(part) if part.starts_with("memory") => {
+                    Some((Resource::Memories, MEMORIES as u64))
+                }
+                Some(part) if part.starts_with("table") => Some((Resource::Tables, TABLES as u64)),
+                Some(_) => Some((Resource::Instances, INSTANCES as u64)),
                 None if matches!(trap.downcast_ref(), Some(ResourceTableError::Full)) => {
                     Some(self.handles())
                 }
@@ -98,8 +97,8 @@ impl Limiter {
         }
     }
 
-    fn handles(&self) -> (&'static str, u64) {
-        ("handles", self.limits.handles as u64)
+    fn handles(&self) -> (Resource, u64) {
+        (Resource::Handles, self.limits.handles as u64)
     }
 }
 
@@ -119,7 +118,7 @@ impl ResourceLimiter for Limiter {
                 Ok(true)
             }
             None => {
-                self.refused = Some(("bytes of memory", limit as u64));
+                self.refused = Some((Resource::Memory, limit as u64));
                 Ok(false)
             }
         }
@@ -139,7 +138,7 @@ impl ResourceLimiter for Limiter {
                 Ok(true)
             }
             None => {
-                self.refused = Some(("table elements", TABLE_ELEMENTS as u64));
+                self.refused = Some((Resource::TableElements, TABLE_ELEMENTS as u64));
                 Ok(false)
             }
         }

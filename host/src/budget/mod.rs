@@ -20,7 +20,7 @@ pub(crate) use closing::Closing;
 pub(crate) use deadline::Deadline;
 pub(crate) use fork::is_child;
 pub(crate) use inline::{Inline, is_possible};
-pub(crate) use limiter::{HANDED_BACK, Limiter};
+pub(crate) use limiter::Limiter;
 pub(crate) use pause::{Away, Patience, watch};
 pub(crate) use runtime::{
     Timer, after, have_threads_to_compile, no_thread, on_this_thread, running, runtime, spawn,

@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::budget::HANDED_BACK;
 use crate::checksum::Checksum;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Resource};
 use crate::info::{Info, ReadOptions};
 use crate::limits::Limits;
 use crate::serving::Running;
@@ -33,7 +32,7 @@ pub(crate) async fn get(running: &Running) -> Result<Bytes, ErrorKind> {
         })
         .await;
     let data = got.map_err(|kind| match kind {
-        ErrorKind::Exhausted { what: HANDED_BACK, .. } => ErrorKind::TooLarge { limit },
+        ErrorKind::Exhausted { what: Resource::HandedBack, .. } => ErrorKind::TooLarge { limit },
         kind => kind,
     })?;
     check_size(call.limits(), data.len() as u64)?;

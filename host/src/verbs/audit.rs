@@ -1,14 +1,20 @@
 //! Audits, page by page.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use super::paging::Pages;
-use crate::error::{Operation, Result};
+use futures::Stream;
+
+use super::pages::Pages;
+use crate::error::Result;
 use crate::maintenance::Finding;
 use crate::serving::{Loaded, RunBy};
 
-/// The findings of an audit, fetched page by page. Made by
+/// The findings of an audit, fetched page by page: a [`Stream`], whose errors
+/// are those of [`next`](Self::next). Made by
 /// [`ArtifactStore::audit`](crate::ArtifactStore::audit).
 ///
 /// ```
@@ -23,20 +29,17 @@ use crate::serving::{Loaded, RunBy};
 /// # }).unwrap();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Audit {
-    backend: Arc<Loaded>,
-    pages: Pages<Finding>,
-}
+pub struct Audit(Pages<Finding>);
 
 impl fmt::Debug for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Audit").field("backend", &self.backend.name).finish()
+        f.debug_struct("Audit").finish_non_exhaustive()
     }
 }
 
 impl Audit {
     pub(crate) fn new(backend: Arc<Loaded>) -> Self {
-        Self { backend, pages: Pages::new() }
+        Self(Pages::new(backend, ""))
     }
 
     /// The next finding; none at the end.
@@ -46,16 +49,16 @@ impl Audit {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the backend has no
     /// `maintenance`; [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied) where a part
     /// of the store cannot be looked at. The audit goes on at the failed page when it is asked
-    /// again.
+    /// again, and ends when that has failed three times in a row.
     pub async fn next(&mut self) -> Result<Option<Finding>> {
-        loop {
-            if let Some(finding) = self.pages.take() {
-                return Ok(Some(finding));
-            }
-            let Some(cursor) = self.pages.rest() else { return Ok(None) };
-            let call = self.backend.call(Operation::Audit, "");
-            let page = call.start(RunBy::Worker, |call| async move { call.audit(cursor).await });
-            self.pages.add(page.await?);
-        }
+        poll_fn(|cx| self.0.poll_next(RunBy::Worker, cx)).await.transpose()
+    }
+}
+
+impl Stream for Audit {
+    type Item = Result<Finding>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(RunBy::Worker, cx)
     }
 }

@@ -1,14 +1,20 @@
 //! Listings, page by page.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use super::paging::Pages;
-use crate::error::{Operation, Result};
+use futures::Stream;
+
+use super::pages::Pages;
+use crate::error::Result;
 use crate::info::Entry;
 use crate::serving::{Loaded, RunBy};
 
-/// The entries of a listing, fetched page by page. Made by
+/// The entries of a listing, fetched page by page: a [`Stream`], whose errors
+/// are those of [`next`](Self::next). Made by
 /// [`ArtifactStore::list`](crate::ArtifactStore::list).
 ///
 /// ```
@@ -25,39 +31,36 @@ use crate::serving::{Loaded, RunBy};
 /// # }).unwrap();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Listing {
-    backend: Arc<Loaded>,
-    prefix: String,
-    pages: Pages<Entry>,
-}
+pub struct Listing(Pages<Entry>);
 
 impl fmt::Debug for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listing").field("prefix", &self.prefix).finish()
+        f.debug_struct("Listing").field("prefix", &self.0.prefix()).finish_non_exhaustive()
     }
 }
 
 impl Listing {
     pub(crate) fn new(backend: Arc<Loaded>, prefix: &str) -> Self {
-        Self { backend, prefix: prefix.to_owned(), pages: Pages::new() }
+        Self(Pages::new(backend, prefix))
     }
 
     /// The next entry; none at the end.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the backend has no inventory, [`ErrorKind::Protocol`](crate::ErrorKind::Protocol)
-    /// where it lists what it was not asked for. The listing goes on behind a failed page's
-    /// start when it is asked again.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the backend has no
+    /// `inventory`; [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) where it lists what it was
+    /// not asked for. The listing goes on at the failed page when it is asked again, and ends when
+    /// that has failed three times in a row.
     pub async fn next(&mut self) -> Result<Option<Entry>> {
-        loop {
-            if let Some(entry) = self.pages.take() {
-                return Ok(Some(entry));
-            }
-            let Some(cursor) = self.pages.rest() else { return Ok(None) };
-            let call = self.backend.call(Operation::List, &self.prefix);
-            let page = call.start(RunBy::Worker, |call| async move { call.list(cursor).await });
-            self.pages.add(page.await?);
-        }
+        poll_fn(|cx| self.0.poll_next(RunBy::Worker, cx)).await.transpose()
+    }
+}
+
+impl Stream for Listing {
+    type Item = Result<Entry>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(RunBy::Worker, cx)
     }
 }

@@ -4,11 +4,11 @@ mod artifact;
 mod audit;
 mod cursor;
 mod listing;
+mod pages;
 mod paging;
 mod sweep;
 
 pub use audit::Audit;
-pub(crate) use cursor::Cursor;
 pub use listing::Listing;
-pub(crate) use paging::{Page, Pages};
+pub(crate) use pages::Pages;
 pub(crate) use sweep::in_background as sweep_in_background;

@@ -1,10 +1,10 @@
-//! What comes page by page: listings and audits. A page is checked before any of it is passed on.
+//! One page of a listing or audit, which is checked before any of it is passed on.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
 use super::cursor::{Cursor, Step};
 use crate::bindings::{inventory, maintenance};
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Operation, Result};
 use crate::info::Entry;
 use crate::instance::Failed;
 use crate::key;
@@ -17,44 +17,40 @@ const PAGE: u32 = 1000;
 
 /// Some items, and where it goes on.
 pub(crate) struct Page<T> {
-    items: Vec<T>,
-    next: Option<Cursor>,
+    pub(super) items: Vec<T>,
+    pub(super) next: Option<Cursor>,
 }
 
-/// The items that have come and were not taken yet.
-pub(crate) struct Pages<T> {
-    items: VecDeque<T>,
-    rest: Option<Cursor>,
+/// What comes page by page.
+pub(crate) trait Paged: Sized + Send + Sync + 'static {
+    const OPERATION: Operation;
+
+    /// One page of it, from there on.
+    fn page(
+        running: Running,
+        cursor: Cursor,
+    ) -> impl Future<Output = Result<Page<Self>>> + Send + 'static;
 }
 
-impl<T> Pages<T> {
-    pub(crate) fn new() -> Self {
-        Self { items: VecDeque::new(), rest: Some(Cursor::default()) }
-    }
+impl Paged for Entry {
+    const OPERATION: Operation = Operation::List;
 
-    pub(crate) fn take(&mut self) -> Option<T> {
-        self.items.pop_front()
+    async fn page(running: Running, cursor: Cursor) -> Result<Page<Self>> {
+        running.list(cursor).await
     }
+}
 
-    /// What to ask for when all items are taken; none at the end.
-    pub(crate) fn rest(&self) -> Option<Cursor> {
-        self.rest.clone()
-    }
+impl Paged for Finding {
+    const OPERATION: Operation = Operation::Audit;
 
-    /// Ends it: whatever follows is not asked for.
-    pub(crate) fn end(&mut self) {
-        self.rest = None;
-    }
-
-    pub(crate) fn add(&mut self, page: Page<T>) {
-        self.items = page.items.into();
-        self.rest = page.next;
+    async fn page(running: Running, cursor: Cursor) -> Result<Page<Self>> {
+        running.audit(cursor).await
     }
 }
 
 impl Running {
     /// One page of the artifacts whose keys begin with the prefix.
-    pub(crate) async fn list(&self, cursor: Cursor) -> Result<Page<Entry>> {
+    async fn list(&self, cursor: Cursor) -> Result<Page<Entry>> {
         let prefix = &self.call.key;
         let outcome = async {
             key::check_prefix(prefix).map_err(ErrorKind::InvalidKey)?;
@@ -74,7 +70,7 @@ impl Running {
     }
 
     /// One page of what in the store is no sound artifact.
-    pub(crate) async fn audit(&self, cursor: Cursor) -> Result<Page<Finding>> {
+    async fn audit(&self, cursor: Cursor) -> Result<Page<Finding>> {
         let outcome = self.run(async |accessor, exports| {
             let Some(maintenance) = &exports.maintenance else { return Ok(Err(no_maintenance())) };
             let from = cursor.at().map(str::to_owned);

@@ -1,6 +1,7 @@
 use anyhow::Result;
 use artifact_store::{
-    ArtifactStore, Cache, Configuration, ConfigurationError, Error, ErrorKind, Problem, ReadOptions,
+    ArtifactStore, Cache, Configuration, ConfigurationError, Error, ErrorKind, Interface, Problem,
+    ReadOptions,
 };
 use clap::{Args, Subcommand};
 
@@ -103,15 +104,13 @@ async fn prove(
     if check.no_probe {
         return Ok(());
     }
-    match store.list("").next().await {
-        Ok(_) => {}
-        Err(error) if matches!(error.kind(), ErrorKind::Unsupported(_)) => {
-            // It cannot list. Any answer about an artifact shows that it can be asked.
-            let asked = store.read(ABSENT, ReadOptions::default()).await.map(drop);
-            let is_absent = |error: &Error| matches!(error.kind(), ErrorKind::NotFound);
-            asked.or_else(|error| if is_absent(&error) { Ok(()) } else { Err(error) })?;
-        }
-        Err(error) => return Err(error.into()),
+    if store.offers(Interface::Inventory) {
+        store.list("").next().await?;
+    } else {
+        // Any answer about an artifact shows that it can be asked.
+        let asked = store.read(ABSENT, ReadOptions::default()).await.map(drop);
+        let is_absent = |error: &Error| matches!(error.kind(), ErrorKind::NotFound);
+        asked.or_else(|error| if is_absent(&error) { Ok(()) } else { Err(error) })?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use anyhow::{Context, Result};
-use artifact_store::{ArtifactStore, ErrorKind, Info, ReadOptions, WriteOptions};
+use artifact_store::{ArtifactStore, ErrorKind, Info, Interface, ReadOptions, WriteOptions};
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
@@ -46,13 +46,15 @@ pub fn is_absent(error: &anyhow::Error) -> bool {
 
 /// Whether two artifacts have the same size and checksum. None where a backend cannot say.
 pub async fn is_alike(from: &Named, to: &Named, key: &str, size: u64) -> Result<Option<bool>> {
+    if !to.store.offers(Interface::Inventory) {
+        return Ok(None);
+    }
     let there = match to.store.stat(key).await {
         Ok(there) => there,
         Err(error) => {
             return match error.kind() {
                 // What is damaged there is not the same: a copy repairs it.
                 ErrorKind::NotFound | ErrorKind::Corrupt(_) => Ok(Some(false)),
-                ErrorKind::Unsupported(_) => Ok(None),
                 _ => to.blame(Err(error)),
             };
         }

@@ -15,9 +15,9 @@ use super::recorder::{Event, Recording};
 use super::report::{self, Report, Rule, Violation};
 use super::scenarios::Scenario;
 use super::states::{State, enumerate};
-use crate::FindingKind;
 use crate::blocking::ArtifactStore;
 use crate::error::{ErrorKind, Result};
+use crate::{FindingKind, Interface};
 
 /// What a key may hold, and the rule that says so.
 struct Expected {
@@ -247,7 +247,9 @@ fn try_state(
         }
     }
     match list(&store) {
-        Err(ErrorKind::Unsupported(why)) => unobserved(format!("listing: {why}")),
+        _ if !store.offers(Interface::Inventory) => {
+            unobserved("listing: the backend has no `inventory`".into());
+        }
         Ok(listed) if listed == present => {}
         Ok(listed) => broken.push((Rule::Listing, format!("{present:?}"), format!("{listed:?}"))),
         Err(kind) => broken.push((Rule::Listing, format!("{present:?}"), kind.to_string())),
@@ -256,7 +258,9 @@ fn try_state(
         broken.extend(try_next(&store, step));
     }
     match swept(&store) {
-        Err(ErrorKind::Unsupported(why)) => unobserved(format!("litter: {why}")),
+        _ if !store.offers(Interface::Maintenance) => {
+            unobserved("litter: the backend has no `maintenance`".into());
+        }
         Ok(left) if left.is_empty() => {}
         Ok(left) => broken.push((Rule::Litter, "no temporary".into(), format!("{left:?}"))),
         Err(kind) => broken.push((Rule::Litter, "no temporary".into(), kind.to_string())),

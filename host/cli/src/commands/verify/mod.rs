@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use artifact_store::{ArtifactStore, ErrorKind, FindingKind, Info, ReadOptions, Swept};
+use artifact_store::{ArtifactStore, ErrorKind, FindingKind, Info, Interface, ReadOptions, Swept};
 use clap::Args;
 use futures::{StreamExt, stream};
 use report::{Repair, Report};
@@ -247,13 +247,13 @@ impl Examination<'_> {
 
     /// What a damaged artifact still says of itself; none where that is damaged, too.
     async fn stated(&self, key: &str) -> Result<Option<Info>> {
+        if !self.store.store.offers(Interface::Inventory) {
+            return Ok(None);
+        }
         match self.store.store.stat(key).await {
             Ok(info) => Ok(Some(info)),
             Err(error) => match error.kind() {
-                ErrorKind::NotFound
-                | ErrorKind::Corrupt(_)
-                | ErrorKind::Protocol(_)
-                | ErrorKind::Unsupported(_) => Ok(None),
+                ErrorKind::NotFound | ErrorKind::Corrupt(_) | ErrorKind::Protocol(_) => Ok(None),
                 _ => self.store.blame(Err(error)),
             },
         }
@@ -299,19 +299,17 @@ impl Examination<'_> {
     }
 
     async fn audit(&self, report: &mut Report) -> Result<()> {
+        if !self.store.store.offers(Interface::Maintenance) {
+            report.summary.audited = false;
+            return Ok(());
+        }
         let mut audit = self.store.store.audit();
-        let mut is_offered = false;
         loop {
             match self.or_interrupt(audit.next()).await? {
                 Ok(Some(finding)) => report.found(&finding).await?,
                 Ok(None) => return Ok(()),
-                Err(error) if !is_offered && matches!(error.kind(), ErrorKind::Unsupported(_)) => {
-                    report.summary.audited = false;
-                    return Ok(());
-                }
                 Err(error) => return report.failed(&error.into()).await,
             }
-            is_offered = true;
         }
     }
 }
