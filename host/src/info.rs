@@ -2,6 +2,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::bindings::{inventory, types};
 use crate::checksum::Checksum;
+use crate::setters::setters;
 
 /// What is known of a stored artifact.
 ///
@@ -49,10 +50,11 @@ pub struct Entry {
 /// ```
 /// use artifact_store::WriteOptions;
 ///
-/// let options = WriteOptions { create: true, ..WriteOptions::default() };
+/// let options = WriteOptions::default().create(true);
 /// # let _ = options;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WriteOptions {
     /// Store only if there is no artifact under the key; of several at once exactly one wins.
     pub create: bool,
@@ -61,21 +63,26 @@ pub struct WriteOptions {
     pub size: Option<u64>,
 }
 
+setters!(WriteOptions { create: bool } some { size: u64 });
+
 /// Which part of an artifact to read. The default is all of it.
 ///
 /// ```
 /// use artifact_store::ReadOptions;
 ///
-/// let tail = ReadOptions { offset: 4096, length: None };
+/// let tail = ReadOptions::default().offset(4096);
 /// # let _ = tail;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReadOptions {
     /// The first byte. An offset beyond the end is an error; at the end there are no bytes.
     pub offset: u64,
     /// How many bytes at most; none reads to the end.
     pub length: Option<u64>,
 }
+
+setters!(ReadOptions { offset: u64 } some { length: u64 });
 
 impl Info {
     pub(crate) fn of(written: &Checksum) -> Self {

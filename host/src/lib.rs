@@ -54,6 +54,7 @@ mod maintenance;
 #[cfg(feature = "network")]
 mod network;
 mod serving;
+mod setters;
 mod store;
 mod telemetry;
 mod text;

@@ -53,9 +53,7 @@ fn a_writer_that_is_dropped_at_any_chunk_is_no_rival_of_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let store = unswept(dir.path());
     for chunks in 0..12_usize {
-        for options in
-            [WriteOptions::default(), WriteOptions { create: false, size: Some(4 << 20) }]
-        {
+        for options in [WriteOptions::default(), WriteOptions::default().size(4 << 20)] {
             let mut writer = store.writer("k", options).unwrap();
             writer.write_all(&vec![7; chunks * 100_000]).unwrap();
             if chunks % 2 == 0 {
@@ -78,7 +76,7 @@ fn a_seal_over_more_than_came_stores_nothing_and_leaves_nothing() {
     store.put("k", "old").unwrap();
     for key in ["k", "new"] {
         for create in [false, true] {
-            let options = WriteOptions { create, size: Some(4 * MIB as u64) };
+            let options = WriteOptions::default().create(create).size(4 * MIB as u64);
             let mut writer = store.writer(key, options).unwrap();
             // A `create` of what is there may be refused before its end.
             let written = writer.write_all(&vec![7; MIB]);

@@ -253,7 +253,7 @@ mod loading {
     fn open(bytes: Vec<u8>, compile: Compile, load: LoadLimits) -> Result<(), ErrorKind> {
         let engine = Engine::builder().cache(Cache::Off).compile(compile).build().unwrap();
         let call_timeout = Duration::from_secs(10);
-        let limits = Limits { load, call_timeout, ..Limits::default() };
+        let limits = Limits::default().load(load).call_timeout(call_timeout);
         let backend = Backend::from_bytes("bomb", bytes).engine(&engine).limits(limits);
         ArtifactStore::open(backend).map(drop).map_err(artifact_store::Error::into_kind)
     }
@@ -275,7 +275,7 @@ mod loading {
             let component = bomb.in_a_backend();
             forget_peak(this);
             let (usual, begun) = (peak(this), Instant::now());
-            let load = LoadLimits { time: Duration::from_secs(20), ..LoadLimits::default() };
+            let load = LoadLimits::default().time(Duration::from_secs(20));
             let opened = open(component, Compile::InProcess, load);
             let (took, memory) = (begun.elapsed(), peak(this).saturating_sub(usual));
             println!("{}: {:.1} s, {memory} MiB: {opened:?}", bomb.name, took.as_secs_f64());
@@ -290,10 +290,8 @@ mod loading {
 
     pub fn child_has_limits() {
         let component = long().in_a_backend();
-        let load = |time, memory: u64| LoadLimits {
-            time: Duration::from_secs(time),
-            memory: memory << 20,
-            ..LoadLimits::default()
+        let load = |time, memory: u64| {
+            LoadLimits::default().time(Duration::from_secs(time)).memory(memory << 20)
         };
         let begun = Instant::now();
         let error = open(component.clone(), Compile::ChildProcess, load(2, 4096)).unwrap_err();
@@ -349,7 +347,7 @@ mod loading {
         open(variant(1), Compile::InProcess, LoadLimits::default()).unwrap();
         open(variant(2), Compile::ChildProcess, LoadLimits::default()).unwrap();
         // This program is one that can compile so, and does where nobody says anything.
-        let few = LoadLimits { work: 1, ..LoadLimits::default() };
+        let few = LoadLimits::default().work(1);
         open(variant(3), Compile::Auto, few.clone()).unwrap();
         let error = open(variant(3), Compile::InProcess, few).unwrap_err();
         assert!(matches!(error, ErrorKind::Load(LoadError::Limit { name: "work", .. })));

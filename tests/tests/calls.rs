@@ -80,7 +80,7 @@ fn each_operation_makes_few_calls() {
         count("put", &|| _ = store.put("k", "some bytes").unwrap());
         count("get", &|| drop(store.get("k").unwrap()));
         count("range", &|| {
-            let options = ReadOptions { offset: 1, length: Some(2) };
+            let options = ReadOptions::default().offset(1).length(2);
             std::io::copy(&mut store.read("k", options).unwrap(), &mut std::io::sink()).unwrap();
         });
         count("stat", &|| _ = store.stat("k").unwrap());

@@ -262,8 +262,8 @@ fn a_folder_of_another_user_is_not_used() {
 #[test]
 fn limits_hold_for_code_from_the_cache_too() {
     let (_folder, engine, _) = filled();
-    let load = LoadLimits { functions: 1, ..LoadLimits::default() };
-    let limits = Limits { load, ..Limits::default() };
+    let load = LoadLimits::default().functions(1);
+    let limits = Limits::default().load(load);
     let error = ArtifactStore::open(bare(&[]).engine(&engine).limits(limits)).err().unwrap();
     let ErrorKind::Load(LoadError::Limit { name, limit, .. }) = error.kind() else {
         panic!("{error:?}")

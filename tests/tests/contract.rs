@@ -57,7 +57,7 @@ fn plain(dir: &Path) -> Backend {
 
 /// The built-in backend with a single instance that serves all calls.
 fn one_at_a_time(dir: &Path) -> Backend {
-    Backend::fs(dir).limits(Limits { concurrency: 1, ..Limits::default() })
+    Backend::fs(dir).limits(Limits::default().concurrency(1))
 }
 
 struct Failing(u32);

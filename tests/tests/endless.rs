@@ -49,11 +49,7 @@ mod linux {
     }
 
     fn open(dir: &Path, timeout: u64) -> ArtifactStore {
-        let limits = Limits {
-            call_timeout: Duration::from_secs(timeout),
-            memory: 64 << 20,
-            ..Limits::default()
-        };
+        let limits = Limits::default().call_timeout(Duration::from_secs(timeout)).memory(64 << 20);
         ArtifactStore::open(guest_on("wasi_calls", dir).limits(limits)).unwrap()
     }
 
@@ -128,7 +124,7 @@ mod linux {
 
     fn store(dir: &Path) {
         fuse::mount(dir, |at| Some(format!("{at:0200}").into())).unwrap();
-        let limits = Limits { call_timeout: Duration::from_secs(2), ..Limits::default() };
+        let limits = Limits::default().call_timeout(Duration::from_secs(2));
         let backend = Backend::fs(dir).sweep_older_than(None).limits(limits);
         let store = ArtifactStore::open(backend).unwrap();
         let (error, grown) = growth(|| store.list("").find_map(Result::err).unwrap());

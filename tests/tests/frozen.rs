@@ -140,7 +140,7 @@ fn a_signal_ends_every_command() {
 fn opening_blocks_no_executor() {
     let Some(mount) = mount() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let limits = Limits { call_timeout: Duration::from_secs(2), ..Limits::default() };
+    let limits = Limits::default().call_timeout(Duration::from_secs(2));
     let config = mount.at().join("stores.toml");
     std::fs::write(&config, "[stores.main]\nbackend = \"fs\"\ndirectories = [{ host = \".\" }]\n")
         .unwrap();

@@ -13,7 +13,7 @@ fn hostile() -> ArtifactStore {
 
 /// One that is soon given up: only for what never ends, since a busy machine is slow, too.
 fn impatient() -> ArtifactStore {
-    open(Limits { call_timeout: Duration::from_millis(500), ..Limits::default() })
+    open(Limits::default().call_timeout(Duration::from_millis(500)))
 }
 
 fn open(limits: Limits) -> ArtifactStore {
@@ -59,7 +59,7 @@ fn what_is_used_up_is_told() {
         assert_eq!(*what, expected, "{key}");
         let limits = Limits::default();
         let bound = if key == "exhaust" { limits.memory } else { limits.handles };
-        assert_eq!(*limit, bound as u64);
+        assert_eq!(*limit, bound);
         serves(&store);
     }
     let dir = tempfile::tempdir().unwrap();
@@ -87,7 +87,7 @@ const SPIN: &str = "(loop $again (br $again))";
 fn one_that_misbehaves_at_its_start_is_refused() {
     let start = |code: &str| {
         let module = format!("(func $start {code}) (start $start)");
-        let limits = Limits { call_timeout: Duration::from_secs(1), ..Limits::default() };
+        let limits = Limits::default().call_timeout(Duration::from_secs(1));
         ArtifactStore::open(bare(&[("MODULE", &module)]).limits(limits)).map_err(|e| e.into_kind())
     };
     assert_eq!(start("").unwrap().get("k").unwrap(), "");
@@ -102,7 +102,7 @@ fn one_that_misbehaves_at_its_start_is_refused() {
 
 #[test]
 fn a_loop_where_the_host_asks_for_memory_is_ended() {
-    let limits = Limits { call_timeout: Duration::from_millis(500), ..Limits::default() };
+    let limits = Limits::default().call_timeout(Duration::from_millis(500));
     let store = ArtifactStore::open(bare(&[("REALLOC", SPIN)]).limits(limits)).unwrap();
     let error = store.get("k").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error:?}");
@@ -218,7 +218,7 @@ fn a_range_is_never_more_than_was_asked_for() {
     let store = hostile();
     let read = |key: &str, offset, length| {
         let mut data = Vec::new();
-        let options = ReadOptions { offset, length };
+        let options = ReadOptions::default().offset(offset).length(length);
         let reader = store.read(key, options).map_err(std::io::Error::from);
         reader.and_then(|mut reader| reader.read_to_end(&mut data)).map(|_| data)
     };
@@ -232,7 +232,7 @@ fn a_range_is_never_more_than_was_asked_for() {
     }
     // It answers an offset beyond the end with bytes.
     for offset in [10, u64::MAX] {
-        let error = store.read("fine", ReadOptions { offset, length: None }).err().unwrap();
+        let error = store.read("fine", ReadOptions::default().offset(offset)).err().unwrap();
         let kind = error.kind();
         assert!(matches!(kind, ErrorKind::InvalidRange | ErrorKind::Protocol(_)), "{error:?}");
     }
@@ -261,7 +261,7 @@ fn serves_soon(store: &ArtifactStore) {
 #[test]
 fn a_slow_writer_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { call_timeout: Duration::from_secs(1), ..Limits::default() };
+    let limits = Limits::default().call_timeout(Duration::from_secs(1));
     let store = ArtifactStore::open(Backend::fs(dir.path()).limits(limits)).unwrap();
     let mut writer = store.writer("k", WriteOptions::default()).unwrap();
     for _ in 0..3 {
@@ -276,7 +276,7 @@ fn a_slow_writer_is_waited_for() {
 #[test]
 fn no_call_is_ended_before_its_time() {
     let limit = Duration::from_millis(10);
-    let limits = Limits { call_timeout: limit, ..Limits::default() };
+    let limits = Limits::default().call_timeout(limit);
     // On a busy machine it may take longer than that to start.
     let open = || ArtifactStore::open(bare(&[]).limits(limits.clone())).ok();
     let store = (0..100).find_map(|_| open()).expect("it starts in time");
@@ -291,7 +291,7 @@ fn no_call_is_ended_before_its_time() {
 /// One clock ticks for all, and each looks at its own limit.
 #[test]
 fn a_short_limit_ends_nobody_elses_call() {
-    let patient = Limits { call_timeout: Duration::from_secs(4), ..Limits::default() };
+    let patient = Limits::default().call_timeout(Duration::from_secs(4));
     let (patient, impatient) = (open(patient), impatient());
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -390,7 +390,7 @@ fn a_listing_that_goes_in_a_circle_ends() {
 #[test]
 fn what_a_backend_without_streams_hands_back_is_bounded() {
     let dir = tempfile::tempdir().unwrap();
-    let small = Limits { buffer: 1 << 20, ..Limits::default() };
+    let small = Limits::default().buffer(1 << 20);
     let open = |limits: Limits| {
         let backend = artifact_store_tests::guest_on("plain", dir.path()).limits(limits);
         ArtifactStore::open(backend).unwrap()
@@ -410,7 +410,7 @@ fn what_a_backend_without_streams_hands_back_is_bounded() {
     small.put("k", vec![9; 1 << 20]).unwrap();
     assert_eq!(small.get("k").unwrap().len(), 1 << 20);
     // Wasmtime's own bound on what is handed over at once is 128 MiB, and is not in the way.
-    let huge = open(Limits { buffer: 130 << 20, memory: 1 << 30, ..Limits::default() });
+    let huge = open(Limits::default().buffer(130 << 20).memory(1 << 30));
     for size in [127 << 20, 128 << 20, 129 << 20] {
         huge.put("huge", vec![7; size]).unwrap();
         assert_eq!(huge.get("huge").unwrap().len(), size);

@@ -34,7 +34,8 @@ fn wait<T>(call: impl Future<Output = T>) -> T {
 
 async fn read(store: &ArtifactStore, offset: u64, length: Option<u64>) -> Vec<u8> {
     let mut data = Vec::new();
-    let mut reader = store.read("k", ReadOptions { offset, length }).await.unwrap();
+    let mut reader =
+        store.read("k", ReadOptions::default().offset(offset).length(length)).await.unwrap();
     reader.read_to_end(&mut data).await.unwrap();
     data
 }

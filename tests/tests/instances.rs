@@ -37,7 +37,7 @@ fn layer_on(dir: &Path, limits: Limits) -> ArtifactStore {
 fn a_composed_layer_serves_for_ever() {
     for handles in [256, 32] {
         let dir = tempfile::tempdir().unwrap();
-        let store = layer_on(dir.path(), Limits { handles, ..Limits::default() });
+        let store = layer_on(dir.path(), Limits::default().handles(handles));
         for n in 0..1500 {
             let key = format!("k{}", n % 7);
             store.put(&key, vec![7; n]).unwrap_or_else(|e| panic!("put {n}: {e:?}"));

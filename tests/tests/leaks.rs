@@ -100,7 +100,7 @@ fn grants(dir: &Path) -> Grants {
 /// Of few instances, so that their number is soon what it stays, with as few handles as
 /// `docs/operating.md` finds enough.
 fn limits() -> Limits {
-    Limits { concurrency: 8, handles: 32, ..Limits::default() }
+    Limits::default().concurrency(8).handles(32)
 }
 
 fn open(backend: Backend) -> blocking::ArtifactStore {

@@ -59,7 +59,7 @@ fn a_large_artifact_passes_through_little_memory() {
     const SIZE: u64 = 256 * MIB;
     let dir = tempfile::tempdir().unwrap();
     let store = blocking::ArtifactStore::open_dir(dir.path()).unwrap();
-    let options = WriteOptions { size: Some(SIZE), ..WriteOptions::default() };
+    let options = WriteOptions::default().size(SIZE);
     store.write("warm", std::io::repeat(1).take(8 * MIB), WriteOptions::default()).unwrap();
     let before = memory("VmHWM");
     store.write("large", std::io::repeat(7).take(SIZE), options).unwrap();

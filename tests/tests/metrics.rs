@@ -9,7 +9,7 @@ use artifact_store_tests::guest;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 fn hostile() -> Backend {
-    let limits = Limits { call_timeout: Duration::from_secs(3), ..Limits::default() };
+    let limits = Limits::default().call_timeout(Duration::from_secs(3));
     Backend::from_bytes("hostile", std::fs::read(guest("hostile")).unwrap()).limits(limits)
 }
 
@@ -64,7 +64,7 @@ fn each_call_is_counted_once() {
     let swaps = |how: &str| count("artifact_store_swaps_total", &[&format!("how={how:?}")]);
     assert_eq!((swaps("swap"), swaps("rollback")), (1.0, 0.0));
     store.swap_loaded(before, SwapOptions::default());
-    let trial = SwapOptions { trial_calls: 1, ..SwapOptions::default() };
+    let trial = SwapOptions::default().trial_calls(1);
     store.swap(hostile(), trial).unwrap();
     store.delete("trap").unwrap_err();
     assert_eq!((swaps("swap"), swaps("rollback")), (3.0, 1.0));

@@ -84,7 +84,7 @@ fn open(dir: &Path) -> ArtifactStore {
     files.current = files.maximum;
     setrlimit(Resource::Nofile, files).unwrap();
     let grants = Grants::none().read_write(dir, "/").env("ARTIFACT_STORE_SYNC", "off");
-    let limits = Limits { concurrency: 1000, ..Limits::default() };
+    let limits = Limits::default().concurrency(1000);
     let backend = Backend::fs(".").grants(grants).limits(limits).sweep_older_than(None);
     let store = ArtifactStore::open(backend).unwrap();
     store.put("large", vec![7; 8 << 20]).unwrap();

@@ -82,7 +82,7 @@ fn timeouts_of_zero_harm_nobody() {
 #[test]
 fn a_server_that_says_nothing_meets_the_deadline() {
     let server = Scripted::start(|_, _| Answer::Hang);
-    let limits = Limits { call_timeout: Duration::from_secs(1), ..Limits::default() };
+    let limits = Limits::default().call_timeout(Duration::from_secs(1));
     let grants = Grants::none().connect(server.endpoint());
     let backend = Backend::from_file(guest("fetches")).grants(grants).limits(limits);
     let error = ArtifactStore::open(backend).unwrap().get(&server.endpoint()).unwrap_err();

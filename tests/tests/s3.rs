@@ -115,7 +115,7 @@ fn parts(server: &Weed, name: &str) {
             assert_eq!(store.stat(key).unwrap().checksum, put.checksum, "{size}");
             assert!(store.get(key).unwrap() == data, "{size}");
         }
-        let options = ReadOptions { offset: 8_000_000, length: Some(400_000) };
+        let options = ReadOptions::default().offset(8_000_000).length(400_000);
         let mut part = Vec::new();
         store.read("put", options).unwrap().read_to_end(&mut part).unwrap();
         assert!(part == data[8_000_000..8_400_000.min(size)], "{size}");
@@ -126,7 +126,7 @@ fn parts(server: &Weed, name: &str) {
 /// wins is up to the service, and this one does not promise it.
 fn creators(server: &Weed, name: &str) {
     let store = open(server, name);
-    let options = WriteOptions { create: true, size: None };
+    let options = WriteOptions::default().create(true);
     let mut writers = [1, 2].map(|letter| {
         let mut writer = store.writer("k", options).unwrap();
         writer.write_all(&vec![letter; 20 << 20]).unwrap();

@@ -86,7 +86,7 @@ fn a_part_that_was_not_asked_for_is_not_taken_for_it() {
         let server = Scripted::start(move |_, _| {
             Answer::Send(answer(status, &format!("{TAG}{range}"), "hello"))
         });
-        let options = ReadOptions { offset: 3, length: Some(2) };
+        let options = ReadOptions::default().offset(3).length(2);
         let outcome = open(&server).read("k", options).map(drop);
         assert!(outcome.is_err(), "{status} {range}");
     }
@@ -261,7 +261,7 @@ fn parts_grow_with_the_size_that_is_announced() {
     {
         // Of the one before, a part may still be on its way.
         let (key, object) = (announced.to_string(), format!("/artifacts/_/{announced}_"));
-        let options = WriteOptions { create: false, size: Some(announced) };
+        let options = WriteOptions::default().size(announced);
         let mut writer = store.writer(&key, options).unwrap();
         // More than a part, so that one is sent.
         writer.write_all(&vec![7; part + (1 << 20)]).unwrap();
@@ -275,7 +275,7 @@ fn parts_grow_with_the_size_that_is_announced() {
         assert_eq!(sent.body.len(), part, "{announced}");
         writer.abort();
     }
-    let options = WriteOptions { create: false, size: Some((5 << 40) + 1) };
+    let options = WriteOptions::default().size((5 << 40) + 1);
     let error = store.writer("k", options).and_then(|writer| writer.commit()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::TooLarge { .. }), "{error}");
 }

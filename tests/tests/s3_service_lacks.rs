@@ -18,7 +18,7 @@ fn open(server: &Scripted) -> ArtifactStore {
 
 /// The same with this much time for a step.
 fn open_within(server: &Scripted, call_timeout: Duration) -> ArtifactStore {
-    let limits = Limits { call_timeout, ..Limits::default() };
+    let limits = Limits::default().call_timeout(call_timeout);
     ArtifactStore::open(server.backend().limits(limits)).unwrap()
 }
 
@@ -55,8 +55,8 @@ fn a_service_that_hangs_is_no_fault_of_a_new_backend() {
     let dir = tempfile::tempdir().unwrap();
     let store = ArtifactStore::open_dir(dir.path()).unwrap();
     store.put("k", "of the old one").unwrap();
-    let limits = Limits { call_timeout: Duration::from_secs(2), ..Limits::default() };
-    let options = SwapOptions { trial_calls: 2, ..SwapOptions::default() };
+    let limits = Limits::default().call_timeout(Duration::from_secs(2));
+    let options = SwapOptions::default().trial_calls(2);
     store.swap(server.backend().limits(limits), options).unwrap();
     for _ in 0..3 {
         let error = store.get("k").unwrap_err();
@@ -130,7 +130,7 @@ fn a_slow_upload_is_no_silence() {
         // All by one request.
         ("S3_PART_SIZE", "67108864"),
     ];
-    let limits = Limits { call_timeout: STEP, ..Limits::default() };
+    let limits = Limits::default().call_timeout(STEP);
     let backend = Backend::s3(variables, Sign::Host).unwrap().limits(limits);
     let begun = Instant::now();
     ArtifactStore::open(backend).unwrap().put("k", vec![7; SIZE]).unwrap();
@@ -142,7 +142,7 @@ fn a_dead_endpoint_is_unavailable_within_a_short_step() {
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
     let endpoint = format!("http://127.0.0.1:{port}");
     let variables = [("AWS_ENDPOINT_URL", &*endpoint), ("S3_BUCKET", "bucket")];
-    let limits = Limits { call_timeout: Duration::from_secs(10), ..Limits::default() };
+    let limits = Limits::default().call_timeout(Duration::from_secs(10));
     let backend = Backend::s3(variables, Sign::Host).unwrap().limits(limits);
     let error = ArtifactStore::open(backend).unwrap().get("k").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Unavailable(_)), "{error}");
@@ -157,7 +157,7 @@ fn a_length_that_only_the_bytes_tell_is_asked_of_them() {
     });
     assert_eq!(open(&server).stat("k").unwrap().size, 5);
     let mut read = Vec::new();
-    let options = ReadOptions { offset: 5, length: Some(0) };
+    let options = ReadOptions::default().offset(5).length(0);
     open(&server).read("k", options).unwrap().read_to_end(&mut read).unwrap();
     assert!(read.is_empty());
 }

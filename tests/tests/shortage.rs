@@ -59,7 +59,7 @@ mod linux {
     }
 
     fn few(dir: &Path) -> Backend {
-        Backend::fs(dir).limits(Limits { concurrency: 64, ..Limits::default() })
+        Backend::fs(dir).limits(Limits::default().concurrency(64))
     }
 
     /// Takes what is left, but for a few.

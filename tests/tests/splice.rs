@@ -29,7 +29,8 @@ type Seen = (Vec<u8>, Option<std::io::ErrorKind>);
 
 fn read(store: &ArtifactStore, key: &str, offset: u64, length: Option<u64>) -> Seen {
     let mut data = Vec::new();
-    let reader = store.read(key, ReadOptions { offset, length }).map_err(std::io::Error::from);
+    let options = ReadOptions::default().offset(offset).length(length);
+    let reader = store.read(key, options).map_err(std::io::Error::from);
     let ended = reader.and_then(|mut reader| reader.read_to_end(&mut data));
     (data, ended.err().map(|error| error.kind()))
 }
@@ -183,7 +184,7 @@ fn a_reader_that_gives_up_leaves_a_store_that_serves() {
     let dir = tempfile::tempdir().unwrap();
     let data = bytes(3 << 20);
     fs::write(dir.path().join("as-it-is"), &data).unwrap();
-    let limits = Limits { concurrency: 1, ..Limits::default() };
+    let limits = Limits::default().concurrency(1);
     for splice in [true, false] {
         let backend = guest_on("passes_on", dir.path()).limits(limits.clone()).splice(splice);
         let store = ArtifactStore::open(backend).unwrap();
@@ -202,7 +203,7 @@ fn a_reader_that_pauses_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let data = bytes(3 << 20);
     fs::write(dir.path().join("as-it-is"), &data).unwrap();
-    let limits = Limits { call_timeout: std::time::Duration::from_secs(2), ..Limits::default() };
+    let limits = Limits::default().call_timeout(std::time::Duration::from_secs(2));
     for splice in [true, false] {
         let backend = guest_on("passes_on", dir.path()).limits(limits.clone()).splice(splice);
         let store = ArtifactStore::open(backend).unwrap();
@@ -235,7 +236,7 @@ fn a_write_arrives_whole_whoever_moves_it() {
 #[test]
 fn open_readers_of_small_artifacts_keep_nobody_waiting() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { concurrency: 1, ..Limits::default() };
+    let limits = Limits::default().concurrency(1);
     let store =
         ArtifactStore::open(artifact_store::Backend::fs(dir.path()).limits(limits)).unwrap();
     store.put("k", "small").unwrap();
@@ -253,7 +254,7 @@ fn open_readers_of_small_artifacts_keep_nobody_waiting() {
 #[test]
 fn a_writer_that_is_dropped_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { concurrency: 1, ..Limits::default() };
+    let limits = Limits::default().concurrency(1);
     let store =
         ArtifactStore::open(artifact_store::Backend::fs(dir.path()).limits(limits)).unwrap();
     for size in [0, 1, 300_000, 3 << 20] {

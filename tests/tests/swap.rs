@@ -82,8 +82,7 @@ fn a_call_that_does_not_end_is_ended_when_the_drain_is_over() {
     store.put("k", vec![7; 3_000_000]).unwrap();
     let mut reader = store.read("k", ReadOptions::default()).unwrap();
     reader.read_exact(&mut [0; 10]).unwrap();
-    let options =
-        SwapOptions { drain_timeout: Duration::from_millis(50), ..SwapOptions::default() };
+    let options = SwapOptions::default().drain_timeout(Duration::from_millis(50));
     let before = store.swap(Backend::fs(b.path()), options).unwrap();
     // The reader is in nobody's way, and does not read.
     std::thread::sleep(Duration::from_millis(500));
@@ -101,7 +100,7 @@ fn a_new_backend_that_fails_from_the_start_is_rolled_back() {
     let (a, _) = dirs();
     let store = open(a.path());
     store.put("k", "in a").unwrap();
-    let trial = SwapOptions { trial_calls: 3, ..SwapOptions::default() };
+    let trial = SwapOptions::default().trial_calls(3);
     store.swap(Backend::from_file(guest("hostile")), trial).unwrap();
     for _ in 0..2 {
         assert!(matches!(store.delete("trap").unwrap_err().kind(), ErrorKind::Trap(_)));

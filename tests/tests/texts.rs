@@ -32,7 +32,7 @@ fn is_harmless(error: &Error) {
 
 #[test]
 fn a_key_or_cursor_without_end_makes_no_long_error() {
-    let limits = Limits { memory: 1 << 30, ..Limits::default() };
+    let limits = Limits::default().memory(1 << 30);
     let store = ArtifactStore::open(Backend::from_file(guest("hostile")).limits(limits)).unwrap();
     for prefix in ["huge", "huge-twice", "huge-cursor"] {
         let error = store.list(prefix).find_map(Result::err).expect(prefix);
@@ -86,7 +86,7 @@ fn the_parts_of_a_component_are_bounded_and_named() {
 fn a_listing_of_nothing_comes_to_an_end() {
     for (prefix, call_timeout) in [("pages", 30_000), ("pages-100", 500)] {
         let call_timeout = Duration::from_millis(call_timeout);
-        let limits = Limits { call_timeout, ..Limits::default() };
+        let limits = Limits::default().call_timeout(call_timeout);
         let backend = Backend::from_file(guest("stalls")).limits(limits);
         let store = ArtifactStore::open(backend).unwrap();
         let begun = Instant::now();

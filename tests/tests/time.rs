@@ -19,7 +19,7 @@ const STEP: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn limits() -> Limits {
-    Limits { call_timeout: STEP, ..Limits::default() }
+    Limits::default().call_timeout(STEP)
 }
 
 fn open(limits: Limits) -> ArtifactStore {
@@ -218,7 +218,7 @@ fn as_many_of_them_as_there_are_turns_close_no_store() {
 #[test]
 fn a_byte_now_and_then_is_enough_above_the_least_rate_and_without_one() {
     for least_rate in [10, 0] {
-        let store = open(Limits { least_rate, ..limits() });
+        let store = open(limits().least_rate(least_rate));
         let (done, is_done) = mpsc::channel();
         thread::spawn(move || {
             let _ = done.send(read(&store, "byte-each-10"));
@@ -267,18 +267,17 @@ fn a_slow_caller_is_waited_for_and_a_backend_that_computes_meanwhile_is_not() {
 #[test]
 fn limits_beyond_all_clocks_are_no_limits() {
     for time in [Duration::MAX, Duration::from_secs(u64::MAX), Duration::from_secs(1 << 40)] {
-        let limits = Limits {
-            call_timeout: time,
-            turn_timeout: time,
-            pause_timeout: time,
-            least_rate: u64::MAX,
-            memory: usize::MAX,
-            handles: usize::MAX,
-            buffer: u64::MAX,
-            concurrency: usize::MAX,
-            transfers: usize::MAX,
-            load: LoadLimits { time, memory: u64::MAX, ..LoadLimits::default() },
-        };
+        let limits = Limits::default()
+            .call_timeout(time)
+            .turn_timeout(time)
+            .pause_timeout(time)
+            .least_rate(u64::MAX)
+            .memory(u64::MAX)
+            .handles(u64::MAX)
+            .buffer(u64::MAX)
+            .concurrency(u64::MAX)
+            .transfers(u64::MAX)
+            .load(LoadLimits::default().time(time).memory(u64::MAX));
         let dir = tempfile::tempdir().unwrap();
         let backend = || Backend::fs(dir.path()).limits(limits.clone());
         let store = ArtifactStore::open(backend().sweep_older_than(Some(time))).unwrap();
@@ -293,7 +292,8 @@ fn limits_beyond_all_clocks_are_no_limits() {
         writer.commit().unwrap();
         assert_eq!(store.list("").count(), 2);
         store.sweep(time).unwrap();
-        let options = artifact_store::SwapOptions { drain_timeout: time, trial_calls: u32::MAX };
+        let options =
+            artifact_store::SwapOptions::default().drain_timeout(time).trial_calls(u32::MAX);
         let before = store.swap(backend(), options).unwrap();
         store.swap_loaded(before, options);
         assert_eq!(store.stat("l").unwrap().size, 2 << 20);

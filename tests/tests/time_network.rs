@@ -62,7 +62,7 @@ fn is_ended(
     let (done, is_done) = mpsc::channel();
     let begun = Instant::now();
     thread::spawn(move || {
-        let limits = Limits { call_timeout: STEP, ..Limits::default() };
+        let limits = Limits::default().call_timeout(STEP);
         let grants = Grants::none().connect(endpoint);
         let backend = Backend::from_file(guest("posts")).grants(grants).limits(limits);
         let store = ArtifactStore::open(backend).unwrap();
@@ -111,7 +111,7 @@ fn requests_without_end_are_no_progress() {
 /// A backend that asks for what it may not have could fill a log with it.
 #[test]
 fn an_endpoint_that_is_refused_is_logged_once_a_call() {
-    let limits = Limits { call_timeout: STEP, ..Limits::default() };
+    let limits = Limits::default().call_timeout(STEP);
     let store = ArtifactStore::open(Backend::from_file(guest("posts")).limits(limits)).unwrap();
     for _ in 0..2 {
         let (outcome, log) = logged(|| store.delete("http://127.0.0.1:9 1"));

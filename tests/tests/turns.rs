@@ -19,8 +19,8 @@ const LARGE: usize = 3 << 20;
 /// "At once", on a busy machine: far below the time of a call.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-fn limits(concurrency: usize) -> Limits {
-    Limits { concurrency, ..Limits::default() }
+fn limits(concurrency: u64) -> Limits {
+    Limits::default().concurrency(concurrency)
 }
 
 fn fs(dir: &Path, limits: Limits) -> Backend {
@@ -159,7 +159,7 @@ fn idle_transfers_of_every_kind_close_no_store() {
     eventually("no temporary is left", || temporaries(dir.path()) == 0);
 }
 
-fn is_busy(error: &Error, what: &str, limit: usize) {
+fn is_busy(error: &Error, what: &str, limit: u64) {
     match error.kind() {
         ErrorKind::Busy { what: found, limit: of, .. } => {
             assert_eq!((*found, *of), (what, limit));
@@ -173,7 +173,7 @@ fn is_busy(error: &Error, what: &str, limit: usize) {
 /// Calls that really run keep their turns: who waits is told so, and that it is nobody's fault.
 #[test]
 fn a_call_that_gets_no_turn_says_so() {
-    let limits = Limits { turn_timeout: Duration::from_millis(200), ..limits(2) };
+    let limits = limits(2).turn_timeout(Duration::from_millis(200));
     let backend = Backend::from_file(guest("stalls")).limits(limits);
     let runtime = Runtime::new().unwrap();
     let store = runtime.block_on(ArtifactStore::open(backend)).unwrap();
@@ -200,7 +200,7 @@ fn a_call_that_gets_no_turn_says_so() {
 /// A transfer that lost its turn while its caller paused, and gets none afterwards, ends likewise.
 #[test]
 fn a_transfer_that_gets_no_turn_back_says_so() {
-    let limits = Limits { turn_timeout: Duration::from_millis(300), ..limits(2) };
+    let limits = limits(2).turn_timeout(Duration::from_millis(300));
     let backend = Backend::from_file(guest("stalls")).limits(limits);
     let runtime = Runtime::new().unwrap();
     let store = runtime.block_on(ArtifactStore::open(backend)).unwrap();
@@ -251,7 +251,7 @@ fn a_transfer_that_gets_no_turn_back_says_so() {
 #[test]
 fn no_more_transfers_are_open_than_permitted() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { transfers: 3, turn_timeout: Duration::from_millis(200), ..limits(64) };
+    let limits = limits(64).transfers(3).turn_timeout(Duration::from_millis(200));
     let (runtime, store, blocking) = open(dir.path(), limits);
     let reader = runtime.block_on(idle_reader(&store));
     let writer = runtime.block_on(idle_writer(&store, 0));
@@ -282,7 +282,7 @@ fn is_paused(error: &Error) {
 #[test]
 fn a_pause_that_is_too_long_ends_the_transfer_and_stores_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { pause_timeout: Duration::from_millis(500), ..limits(64) };
+    let limits = limits(64).pause_timeout(Duration::from_millis(500));
     let (runtime, store, blocking) = open(dir.path(), limits);
     let mut reader = runtime.block_on(idle_reader(&store));
     let mut writer = runtime.block_on(idle_writer(&store, 0));
@@ -314,7 +314,7 @@ fn a_pause_that_is_too_long_ends_the_transfer_and_stores_nothing() {
 #[test]
 fn a_slow_caller_is_no_caller_that_pauses() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { pause_timeout: Duration::from_secs(2), ..limits(64) };
+    let limits = limits(64).pause_timeout(Duration::from_secs(2));
     let (runtime, store, blocking) = open(dir.path(), limits);
     let mut reader = runtime.block_on(idle_reader(&store));
     let mut writer = runtime.block_on(idle_writer(&store, 0));
@@ -341,13 +341,11 @@ fn a_slow_caller_is_no_caller_that_pauses() {
 #[test]
 fn waiting_and_pausing_decide_no_trial() {
     let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let trial = SwapOptions { trial_calls: 3, ..SwapOptions::default() };
+    let trial = SwapOptions::default().trial_calls(3);
     let store = blocking::ArtifactStore::open_dir(old.path()).unwrap();
-    let limits = Limits {
-        turn_timeout: Duration::from_millis(100),
-        pause_timeout: Duration::from_millis(300),
-        ..limits(1)
-    };
+    let limits = limits(1)
+        .turn_timeout(Duration::from_millis(100))
+        .pause_timeout(Duration::from_millis(300));
     let stalls = Backend::from_file(guest("stalls")).limits(limits.clone());
     store.swap(stalls, trial).unwrap();
     thread::scope(|scope| {
@@ -386,7 +384,7 @@ fn a_sweep_in_the_background_decides_no_trial() {
     }
     let store = blocking::ArtifactStore::open_dir(old.path()).unwrap();
     for _ in 0..5 {
-        let trial = SwapOptions { trial_calls: 40, ..SwapOptions::default() };
+        let trial = SwapOptions::default().trial_calls(40);
         store.swap(file().grants(grants().env("FAULT", "lists-twice")), trial).unwrap();
         for _ in 0..40 {
             assert!(store.backend().name().ends_with("wrong.wasm"));

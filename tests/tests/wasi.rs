@@ -488,7 +488,7 @@ fn readings_of_a_directory_that_are_hoarded_use_up_handles() {
 fn a_file_for_which_there_is_no_handle_is_not_made() {
     for generation in GENERATIONS {
         let scene = Scene::new();
-        let limits = Limits { handles: 32, ..Limits::default() };
+        let limits = Limits::default().handles(32);
         let backend = guest_on("wasi_calls", scene.dir.path()).limits(limits);
         let store = ArtifactStore::open(backend).unwrap();
         let opens = |n: &usize| store.get(&format!("{generation} open-many r file {n}")).is_ok();

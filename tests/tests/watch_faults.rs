@@ -255,7 +255,7 @@ fn a_configuration_or_authority_that_is_no_file_is_an_error_that_names_it() {
 /// Swaps it in by a call.
 fn swapped(backend: Backend) -> Result<(), Error> {
     let store = ArtifactStore::open(bare(&[])).unwrap();
-    let limits = Limits { call_timeout: Duration::from_secs(3), ..Limits::default() };
+    let limits = Limits::default().call_timeout(Duration::from_secs(3));
     let outcome = store.swap(backend.limits(limits), SwapOptions::default()).map(drop);
     if outcome.is_err() {
         assert_eq!(store.get("k").unwrap(), "", "the old one serves");

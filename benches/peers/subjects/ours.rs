@@ -63,7 +63,7 @@ impl Subject for Blocking {
     }
 
     fn range(&self, key: &str, offset: u64, length: usize) -> usize {
-        let options = ReadOptions { offset, length: Some(length as u64) };
+        let options = ReadOptions::default().offset(offset).length(length as u64);
         let mut data = Vec::with_capacity(length);
         self.0.read(key, options).expect("range").read_to_end(&mut data).expect("range")
     }
@@ -115,7 +115,7 @@ impl Subject for Async {
 
     fn range(&self, key: &str, offset: u64, length: usize) -> usize {
         runtime().block_on(async {
-            let options = ReadOptions { offset, length: Some(length as u64) };
+            let options = ReadOptions::default().offset(offset).length(length as u64);
             let mut reader = self.0.read(key, options).await.expect("range");
             let mut size = 0;
             while let Some(chunk) = reader.next_chunk().await.expect("range") {

@@ -145,7 +145,7 @@ pub struct StoreArguments {
     /// The process that compiles a component has a limit of its own, `load` of a store of --config,
     /// by default 1 GiB.
     #[arg(long, value_name = "SIZE", global = true, value_parser = memory)]
-    pub memory: Option<usize>,
+    pub memory: Option<u64>,
 
     /// Where compiled components are kept for the next start, or `off` [default: the user's cache]
     ///
@@ -160,9 +160,8 @@ fn timeout(text: &str) -> Result<Duration, String> {
     if duration.is_zero() { Err("it has to be above 0".into()) } else { Ok(duration) }
 }
 
-fn memory(text: &str) -> Result<usize, String> {
-    let size: ByteSize = text.parse()?;
-    let size = usize::try_from(size.as_u64()).map_err(|error| error.to_string())?;
+fn memory(text: &str) -> Result<u64, String> {
+    let size = text.parse::<ByteSize>()?.as_u64();
     if size == 0 { Err("it has to be above 0".into()) } else { Ok(size) }
 }
 

@@ -140,7 +140,7 @@ impl StoreArguments {
             default if default == Limits::default().pause_timeout => Duration::MAX,
             configured => configured,
         };
-        Limits { call_timeout, memory, pause_timeout, ..limits.clone() }
+        limits.clone().call_timeout(call_timeout).memory(memory).pause_timeout(pause_timeout)
     }
 
     fn dir(&self) -> &Path {
@@ -172,7 +172,7 @@ impl StoreArguments {
             // An endpoint of the command line is not replaced by one of the environment.
             let is_named = variables.contains_key("AWS_ENDPOINT_URL");
             for name in Backend::S3_VARIABLES {
-                if is_named && name == "AWS_ENDPOINT_URL_S3" {
+                if is_named && *name == "AWS_ENDPOINT_URL_S3" {
                     continue;
                 }
                 // An empty variable counts as one that is not set.

@@ -31,12 +31,11 @@ impl Range {
 
     /// The same for an artifact of this size.
     pub fn within(self, size: u64) -> ReadOptions {
-        match self {
-            Self::From(offset, length) => ReadOptions { offset, length },
-            Self::Last(length) => {
-                ReadOptions { offset: size - length.min(size), length: Some(length) }
-            }
-        }
+        let (offset, length) = match self {
+            Self::From(offset, length) => (offset, length),
+            Self::Last(length) => (size - length.min(size), Some(length)),
+        };
+        ReadOptions::default().offset(offset).length(length)
     }
 }
 

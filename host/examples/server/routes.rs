@@ -45,7 +45,7 @@ async fn write(
     let create = headers.get(header::IF_NONE_MATCH).is_some_and(|held| held == "*");
     let size =
         headers.get(header::CONTENT_LENGTH).and_then(|size| size.to_str().ok()?.parse().ok());
-    let mut writer = store.writer(&key, WriteOptions { create, size })?;
+    let mut writer = store.writer(&key, WriteOptions::default().create(create).size(size))?;
     let mut body = body.into_data_stream();
     loop {
         let failure = match timeout(PAUSE, body.next()).await {
@@ -94,7 +94,7 @@ async fn read(
         let length = [(header::CONTENT_LENGTH, info.size.to_string())];
         return Ok(respond(StatusCode::OK, &info, length, bytes(reader).await?));
     }
-    let ReadOptions { offset, length } = options;
+    let ReadOptions { offset, length, .. } = options;
     let length = info.size.saturating_sub(offset).min(length.unwrap_or(u64::MAX));
     if length == 0 {
         return Err(Failure::Range { size: info.size });
@@ -156,7 +156,7 @@ async fn info(store: &ArtifactStore, key: &str) -> Result<Info, Error> {
     if store.offers(Interface::Inventory) {
         return store.stat(key).await;
     }
-    let nothing = ReadOptions { offset: 0, length: Some(0) };
+    let nothing = ReadOptions::default().length(0);
     Ok(*store.read(key, nothing).await?.info())
 }
 

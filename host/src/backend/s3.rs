@@ -14,6 +14,7 @@ const REGION: &str = "us-east-1";
 
 /// Who signs the requests of the S3 backend, and so who knows the secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Sign {
     /// The host, outside of the sandbox. The backend never sees the credentials.
     #[default]
@@ -63,7 +64,7 @@ impl Backend {
     }
 
     /// The variables of [`Backend::s3`]. The first ones are Amazon's own.
-    pub const S3_VARIABLES: [&'static str; 11] = [
+    pub const S3_VARIABLES: &'static [&'static str] = &[
         "AWS_ENDPOINT_URL_S3",
         "AWS_ENDPOINT_URL",
         "AWS_REGION",
@@ -83,8 +84,7 @@ impl Backend {
             return Ok(());
         }
         let mut why = "the backend `s3` has no such setting".to_owned();
-        let meant =
-            Self::S3_VARIABLES.into_iter().find(|known| strsim::levenshtein(name, known) <= 2);
+        let meant = Self::S3_VARIABLES.iter().find(|known| strsim::levenshtein(name, known) <= 2);
         if let Some(meant) = meant {
             why.push_str(&format!("; did you mean `{meant}`?"));
         }

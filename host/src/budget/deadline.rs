@@ -69,8 +69,8 @@ struct Times {
     turn: Duration,
     pause: Duration,
     rate: u64,
-    concurrency: usize,
-    transfers: usize,
+    concurrency: u64,
+    transfers: u64,
 }
 
 struct State {

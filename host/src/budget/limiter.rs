@@ -5,7 +5,8 @@ use wasmtime::{ResourceLimiter, Result};
 
 use super::shortage;
 use crate::error::{ErrorKind, Resource};
-use crate::{Limits, text};
+use crate::limits::{Limits, here};
+use crate::text;
 
 /// The most elements that the tables of an instance have together; each takes a pointer.
 const TABLE_ELEMENTS: usize = 1 << 20;
@@ -67,7 +68,7 @@ impl Limiter {
     /// The most bytes that one call may hand to the host: a list of bytes, with room for its
     /// key or error text.
     pub(crate) fn handed_back(limits: &Limits) -> usize {
-        usize::try_from(limits.buffer).unwrap_or(usize::MAX).saturating_add(1 << 20)
+        here(limits.buffer).saturating_add(1 << 20)
     }
 
     /// What a trap means: often the end of one who asked for more than it may have, or than there is.
@@ -98,7 +99,7 @@ impl Limiter {
     }
 
     fn handles(&self) -> (Resource, u64) {
-        (Resource::Handles, self.limits.handles as u64)
+        (Resource::Handles, self.limits.handles)
     }
 }
 
@@ -110,15 +111,14 @@ fn grown(total: usize, current: usize, desired: usize, limit: usize) -> Option<u
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
-        let limit = self.limits.memory;
-        match grown(self.memory, current, desired, limit) {
+        match grown(self.memory, current, desired, here(self.limits.memory)) {
             Some(memory) => {
                 self.grown = memory - self.memory;
                 self.memory = memory;
                 Ok(true)
             }
             None => {
-                self.refused = Some((Resource::Memory, limit as u64));
+                self.refused = Some((Resource::Memory, self.limits.memory));
                 Ok(false)
             }
         }

@@ -173,7 +173,7 @@ pub(crate) fn scarce() -> Scarce {
 
 /// How many calls of a backend the process may open enough files for: a call of the built-in one has
 /// four open at most.
-pub(crate) fn room_for_calls() -> usize {
+pub(crate) fn room_for_calls() -> u64 {
     const PER_CALL: u64 = 8;
     /// What the process has open besides.
     const OTHERS: u64 = 16;
@@ -181,9 +181,8 @@ pub(crate) fn room_for_calls() -> usize {
     let most = getrlimit(Resource::Nofile).current;
     #[cfg(not(unix))]
     let most = None;
-    let Some(most) = most else { return usize::MAX };
-    let calls = u64::saturating_sub(most, OTHERS) / PER_CALL;
-    usize::try_from(calls).unwrap_or(usize::MAX).max(1)
+    let Some(most) = most else { return u64::MAX };
+    (u64::saturating_sub(most, OTHERS) / PER_CALL).max(1)
 }
 
 #[cfg(all(test, unix))]

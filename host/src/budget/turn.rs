@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use super::deadline::Queue;
 use super::{Deadline, is_child, spawn};
-use crate::Limits;
 use crate::error::ErrorKind;
+use crate::limits::{Limits, here};
 
 /// A pause that is shorter costs nobody the turn: who sends or takes at full speed pauses all the
 /// time.
@@ -42,7 +42,7 @@ pub(crate) struct Admitted {
 impl Turns {
     pub(crate) fn new(limits: &Limits) -> Self {
         let semaphore =
-            |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
+            |count: u64| Arc::new(Semaphore::new(here(count).clamp(1, Semaphore::MAX_PERMITS)));
         Self {
             free: semaphore(limits.concurrency),
             transfers: semaphore(limits.transfers),

@@ -206,7 +206,7 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
         limits.memory = memory;
     }
     if let Some(buffer) = table.take("buffer").and_then(|v| v.size(problems)) {
-        limits.buffer = buffer as u64;
+        limits.buffer = buffer;
     }
     if let Some(handles) = table.take("handles").and_then(|v| v.count(problems)) {
         limits.handles = handles;
@@ -231,13 +231,13 @@ fn load(mut table: Table<'_>, problems: &mut Problems<'_>) -> LoadLimits {
         limits.time = time;
     }
     if let Some(memory) = table.take("memory").and_then(|v| v.size(problems)) {
-        limits.memory = memory as u64;
+        limits.memory = memory;
     }
     for (name, is_size, limit) in limits.counts() {
         let value = table.take(name);
         let value = value.and_then(|v| if is_size { v.size(problems) } else { v.count(problems) });
         if let Some(value) = value {
-            *limit = value as u64;
+            *limit = value;
         }
     }
     table.finish(problems);

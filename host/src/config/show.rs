@@ -52,7 +52,7 @@ impl fmt::Display for StoreConfiguration {
             quoted(&size(limits.least_rate)),
             time(limits.turn_timeout),
             time(limits.pause_timeout),
-            quoted(&size(limits.memory as u64)),
+            quoted(&size(limits.memory)),
             quoted(&size(limits.buffer)),
             limits.handles,
             limits.concurrency,

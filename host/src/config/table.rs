@@ -149,16 +149,15 @@ impl<'t> Value<'t> {
         self.is(problems, "`true` or `false`", |value| value.as_bool())
     }
 
-    pub(super) fn count(self, problems: &mut Problems<'_>) -> Option<usize> {
+    pub(super) fn count(self, problems: &mut Problems<'_>) -> Option<u64> {
         self.is(problems, "a whole number above 0", |value| number(&value))
     }
 
     /// A number of bytes.
-    pub(super) fn size(self, problems: &mut Problems<'_>) -> Option<usize> {
+    pub(super) fn size(self, problems: &mut Problems<'_>) -> Option<u64> {
         self.is(problems, "a size above 0, such as \"64MiB\"", |value| match value {
             DeValue::String(text) => {
-                let size: ByteSize = text.parse().ok()?;
-                usize::try_from(size.as_u64()).ok().filter(|size| *size > 0)
+                Some(text.parse::<ByteSize>().ok()?.as_u64()).filter(|size| *size > 0)
             }
             value => number(&value),
         })
@@ -275,7 +274,7 @@ impl<'t> Value<'t> {
     }
 }
 
-fn number(value: &DeValue<'_>) -> Option<usize> {
+fn number(value: &DeValue<'_>) -> Option<u64> {
     let number = value.as_integer()?;
-    usize::from_str_radix(number.as_str(), number.radix()).ok().filter(|number| *number > 0)
+    u64::from_str_radix(number.as_str(), number.radix()).ok().filter(|number| *number > 0)
 }

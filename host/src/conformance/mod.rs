@@ -67,7 +67,7 @@ pub enum Group {
 
 impl Group {
     /// All groups, in the order in which they are run.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: &'static [Self] = &[
         Self::Keys,
         Self::RoundTrip,
         Self::Overwrite,
@@ -104,6 +104,7 @@ impl Group {
 
 /// How a check reaches the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Way {
     /// Directly, on instances that serve one call after the other.
     Reused,
@@ -328,7 +329,7 @@ fn no_directory(below: &Path, source: std::io::Error) -> crate::Error {
     crate::Error::new(kind, crate::error::Operation::Open, None, &"conformance".into())
 }
 
-/// What came of a check.
+/// What came of a check. It is exhaustive, so that nobody takes a new outcome for one of these.
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum Outcome {

@@ -14,6 +14,7 @@ const KEPT: usize = 400;
 
 /// One call of a backend, as a report shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Recorded {
     /// The call, with its arguments.
     pub call: String,

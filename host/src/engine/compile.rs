@@ -16,6 +16,7 @@ use crate::error::{ErrorKind, LoadError};
 /// functions are limited instead, by [`LoadLimits::work`], which takes longer to check, refuses
 /// more than it has to, and bounds the time less well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Compile {
     /// In a process of its own where this program can be one, which it says by
     /// [`Engine::compile_in_child`]; else in this process.

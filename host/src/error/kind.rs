@@ -76,7 +76,7 @@ pub enum ErrorKind {
         /// What there was none of: `turns` or `open transfers`.
         what: &'static str,
         /// How many there are.
-        limit: usize,
+        limit: u64,
         /// How long the call waited: [`Limits::turn_timeout`](crate::Limits::turn_timeout).
         waited: Duration,
     },

@@ -19,7 +19,7 @@ use crate::budget::{
 use crate::error::{ErrorKind, LoadError, wrong_interface};
 use crate::grants::Grants;
 use crate::interface::Interface;
-use crate::limits::Limits;
+use crate::limits::{Limits, here};
 #[cfg(feature = "network")]
 use crate::network::Network;
 use crate::text::foreign;
@@ -320,7 +320,7 @@ impl Pool {
             instance.idle_since = Instant::now();
             let mut idle = lock(&self.idle);
             // Transfers that pause have instances, too: there may be more than are ever needed.
-            if idle.len() < self.limits.concurrency {
+            if idle.len() < here(self.limits.concurrency) {
                 idle.push(instance);
             }
         }
@@ -351,7 +351,7 @@ impl Instance {
         let ((memory, entries), (first_memory, first_entries)) = (self.size(), self.at_first);
         self.calls < CALLS_PER_INSTANCE
             && memory <= first_memory.saturating_mul(2).saturating_add(GROWTH)
-            && entries.saturating_sub(first_entries) <= limits.handles / LEFT_OVER
+            && entries.saturating_sub(first_entries) <= here(limits.handles) / LEFT_OVER
     }
 
     /// The outer result is an error where the instance is of no more use.

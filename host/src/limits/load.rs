@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::LoadError;
+use crate::setters::setters;
 
 /// What loading a component may take: reading and checking its file, compiling it, and starting it
 /// once. Part of [`Limits`](crate::Limits). Beyond any of them: [`LoadError::Limit`], which names
@@ -17,14 +18,15 @@ use crate::error::LoadError;
 /// ```
 /// use artifact_store::{Backend, ErrorKind, Limits, LoadError, LoadLimits, blocking::ArtifactStore};
 ///
-/// let load = LoadLimits { functions: 100, ..LoadLimits::default() };
+/// let load = LoadLimits::default().functions(100);
 /// let backend = Backend::from_bytes("fs", Backend::fs_component());
-/// let backend = backend.limits(Limits { load, ..Limits::default() });
+/// let backend = backend.limits(Limits::default().load(load));
 /// let error = ArtifactStore::open(backend).err().expect("it has more");
 /// let ErrorKind::Load(LoadError::Limit { name, limit, .. }) = error.kind() else { panic!() };
 /// assert_eq!((*name, *limit), ("functions", 100));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadLimits {
     /// How long all of it may take, the first call of a backend that is swapped in included.
     /// Default: 2 minutes, since an interpreter takes some 15 s of processor time, and the machine
@@ -79,6 +81,29 @@ pub struct LoadLimits {
     /// The same for one function. Default: 1 million; an interpreter has one of 440 000.
     pub function_work: u64,
 }
+
+setters!(LoadLimits {
+    time: Duration,
+    memory: u64,
+    file_size: u64,
+    nesting: u64,
+    modules: u64,
+    instances: u64,
+    definitions: u64,
+    functions: u64,
+    function_size: u64,
+    locals: u64,
+    types: u64,
+    imports: u64,
+    exports: u64,
+    memories: u64,
+    tables: u64,
+    parts: u64,
+    segments: u64,
+    elements: u64,
+    work: u64,
+    function_work: u64,
+});
 
 impl Default for LoadLimits {
     fn default() -> Self {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 pub use load::LoadLimits;
 
+use crate::setters::setters;
+
 /// What a backend and its callers may use up. The defaults suit a server; every bound has a typed
 /// error. `docs/threat-model.md` has the rule for the times.
 ///
@@ -13,10 +15,11 @@ pub use load::LoadLimits;
 /// use artifact_store::Limits;
 /// use std::time::Duration;
 ///
-/// let limits = Limits { call_timeout: Duration::from_secs(5), ..Limits::default() };
+/// let limits = Limits::default().call_timeout(Duration::from_secs(5));
 /// assert_eq!(limits.buffer, 64 * 1024 * 1024);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// How long the backend may take until the next byte moves between the caller and the storage;
     /// for a call that moves none, how long it may take in all. Time in which it waits for the
@@ -38,13 +41,13 @@ pub struct Limits {
     /// The most linear memory, in bytes, that one instance may grow to, all its memories taken
     /// together; a growth beyond it fails inside the component, which mostly ends it. Default:
     /// 256 MiB. Beyond it: [`ErrorKind::Exhausted`](crate::ErrorKind::Exhausted).
-    pub memory: usize,
+    pub memory: u64,
     /// How many files, streams and other handles one instance may hold. Each open file is one of
     /// the process, so that `handles` times `concurrency` should stay below what the system
     /// permits (`ulimit -n`). Default: 256. Beyond it:
     /// [`ErrorKind::Exhausted`](crate::ErrorKind::Exhausted), or an error of the system inside
     /// the component.
-    pub handles: usize,
+    pub handles: u64,
     /// The largest artifact, in bytes, that [`get`](crate::ArtifactStore::get) returns in
     /// memory, and that can be stored in or read from a backend without streams.
     /// Default: 64 MiB. Beyond it: [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge).
@@ -53,14 +56,27 @@ pub struct Limits {
     /// calls wait their turn, for [`turn_timeout`](Self::turn_timeout) at most. A transfer whose
     /// caller pauses gives its turn to a call that waits. Default: 64, and on Unix no more than an
     /// eighth of what the process may open (`ulimit -n`), less 16, when the backend is opened.
-    pub concurrency: usize,
+    pub concurrency: u64,
     /// How many readers and writers may be open at once. One that pauses has no turn, but still an
     /// instance, its open files and mostly a thread; this bounds them. Further ones wait, as for a
     /// turn. Default: 1024.
-    pub transfers: usize,
+    pub transfers: u64,
     /// What loading the component may take.
     pub load: LoadLimits,
 }
+
+setters!(Limits {
+    call_timeout: Duration,
+    least_rate: u64,
+    turn_timeout: Duration,
+    pause_timeout: Duration,
+    memory: u64,
+    handles: u64,
+    buffer: u64,
+    concurrency: u64,
+    transfers: u64,
+    load: LoadLimits,
+});
 
 impl Default for Limits {
     fn default() -> Self {
@@ -77,4 +93,9 @@ impl Default for Limits {
             load: LoadLimits::default(),
         }
     }
+}
+
+/// A limit as a number of this machine's kind: one that it cannot express is none here.
+pub(crate) fn here(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }

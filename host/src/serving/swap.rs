@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::{Call, Loaded};
 use crate::error::{ErrorKind, Operation};
+use crate::setters::setters;
 use crate::telemetry;
 
 /// How a backend takes the place of another one.
@@ -15,10 +16,11 @@ use crate::telemetry;
 /// ```
 /// use artifact_store::SwapOptions;
 ///
-/// let careful = SwapOptions { trial_calls: 10, ..SwapOptions::default() };
+/// let careful = SwapOptions::default().trial_calls(10);
 /// # let _ = careful;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SwapOptions {
     /// How long calls in flight may go on with the old backend. Those that are still there then
     /// end with [`ErrorKind::Unavailable`]. Default: 30 seconds.
@@ -29,6 +31,8 @@ pub struct SwapOptions {
     /// 0, which is no trial.
     pub trial_calls: u32,
 }
+
+setters!(SwapOptions { drain_timeout: Duration, trial_calls: u32 });
 
 impl Default for SwapOptions {
     fn default() -> Self {

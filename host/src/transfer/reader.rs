@@ -30,7 +30,7 @@ use crate::serving::{Call, Loaded, Pending, RunBy, Running};
 /// # let dir = tempfile::tempdir()?;
 /// let store = ArtifactStore::open_dir(dir.path()).await?;
 /// store.put("digits", "0123456789").await?;
-/// let options = ReadOptions { offset: 2, length: Some(3) };
+/// let options = ReadOptions::default().offset(2).length(3);
 /// let mut reader = store.read("digits", options).await?;
 /// assert_eq!(reader.info().size, 10);
 /// let mut text = String::new();

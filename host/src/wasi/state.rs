@@ -15,10 +15,11 @@ use super::output::Output;
 use super::trouble::Trouble;
 use crate::budget::{Deadline, Inline, Limiter};
 use crate::error::LoadError;
+use crate::grants::Grants;
+use crate::limits::{Limits, here};
 #[cfg(feature = "network")]
 use crate::network::{Hooks, Network};
 use crate::wasi::Preopens;
-use crate::{Grants, Limits};
 
 /// The most random bytes, in bytes, that one call of a backend gets: the host makes them in its own
 /// memory, in time that nothing interrupts.
@@ -124,7 +125,7 @@ pub(crate) fn new_store(
     let output = Output::default();
     wasi.stdout(output.stream("stdout")).stderr(output.stream("stderr"));
     let mut table = ResourceTable::new();
-    table.set_max_capacity(limits.handles);
+    table.set_max_capacity(here(limits.handles));
     let state = HostState {
         wasi: wasi.build(),
         table,
@@ -144,9 +145,9 @@ pub(crate) fn new_store(
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(Limiter::handed_back(limits));
-    store.set_max_component_handles(limits.handles);
+    store.set_max_component_handles(here(limits.handles));
     if let Some(table) = store.concurrent_resource_table() {
-        table.set_max_capacity(limits.handles);
+        table.set_max_capacity(here(limits.handles));
     }
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(|store| {

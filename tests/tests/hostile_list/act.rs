@@ -28,7 +28,7 @@ pub fn runtime() -> &'static Runtime {
 
 fn limits() -> Limits {
     let time = Duration::from_millis(200);
-    Limits { call_timeout: time, memory: 64 << 20, buffer: 16 << 20, ..Limits::default() }
+    Limits::default().call_timeout(time).memory(64 << 20).buffer(16 << 20)
 }
 
 /// The store of each hostile backend, which serves from the beginning to the end.
@@ -160,7 +160,7 @@ macro_rules! call {
                 format!("ok {:.60}", String::from_utf8_lossy(&data))
             }
             Verb::Read(offset, length) => {
-                let options = ReadOptions { offset, length };
+                let options = ReadOptions::default().offset(offset).length(length);
                 let mut reader = $store.read($key, options)$(.$await)??;
                 let mut size = 0;
                 while let Some(chunk) = reader.next_chunk()$(.$await)?? {

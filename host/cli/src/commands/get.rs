@@ -42,7 +42,8 @@ pub async fn run(store: &StoreArguments, arguments: Arguments) -> Result<()> {
     let Arguments { key, output, offset, length } = arguments;
     let cannot = || format!("cannot get `{}`", key.escape_debug());
     let store = store.open_unswept().await.with_context(cannot)?;
-    let mut reader = store.read(&key, ReadOptions { offset, length }).await?;
+    let options = ReadOptions::default().offset(offset).length(length);
+    let mut reader = store.read(&key, options).await?;
     let mut output = Output::open(output.as_deref()).await?;
     let mut progress = match &output {
         Output::Standard(_) if io::stdout().is_terminal() => Progress::hidden(),

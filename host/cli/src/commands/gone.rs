@@ -35,7 +35,7 @@ impl Gone {
 
 /// Whether there is nothing under a key.
 pub async fn is_absent(store: &ArtifactStore, key: &str) -> Result<bool> {
-    match store.read(key, ReadOptions { offset: 0, length: Some(0) }).await {
+    match store.read(key, ReadOptions::default().length(0)).await {
         Ok(_) => Ok(false),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound) => Ok(true),
         Err(error) => Err(error.into()),

@@ -56,7 +56,7 @@ pub async fn run(
                 None => Input::standard(),
             };
             let input = input.with_context(cannot)?;
-            let options = WriteOptions { create, size: size.or(input.size()) };
+            let options = WriteOptions::default().create(create).size(size.or(input.size()));
             let (store, made) = store.create().await?;
             let writer = store.writer(&key, options)?;
             made.keep();

@@ -119,7 +119,7 @@ pub async fn transfer(
         let reader = from.blame(from.store.read(key, ReadOptions::default()).await)?;
         let Info { size, checksum, .. } = *reader.info();
         wanted.map_or(Ok(()), |wanted| compare(wanted, size, checksum))?;
-        let writer = to.store.writer(key, WriteOptions { create: false, size: Some(size) });
+        let writer = to.store.writer(key, WriteOptions::default().size(size));
         Ok((reader, to.blame(writer)?))
     });
     let (mut reader, mut writer) = opened.await?;

@@ -46,6 +46,7 @@ const ABANDONED: Duration = Duration::from_secs(60 * 60);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Cache {
     /// In the user's folder for what can be made again: `artifact-store/code` in
     /// `$XDG_CACHE_HOME`, `~/.cache`, or what the system has in its place.

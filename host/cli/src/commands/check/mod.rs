@@ -58,7 +58,7 @@ pub struct Arguments {
 
     /// Run the checks of this group only; may be repeated
     #[arg(long, value_name = "GROUP")]
-    #[arg(value_parser = PossibleValuesParser::new(Group::ALL.map(Group::name)))]
+    #[arg(value_parser = PossibleValuesParser::new(Group::ALL.iter().map(|group| group.name())))]
     only: Vec<String>,
 
     /// Also try what a crash of the machine may leave, and each failure of the filesystem

@@ -109,7 +109,7 @@ impl Line {
 
 /// The groups of the contract, then those of `--crash`.
 fn groups() -> impl Iterator<Item = &'static str> {
-    Group::ALL.map(Group::name).into_iter().chain(crash::GROUPS)
+    Group::ALL.iter().map(|group| group.name()).chain(crash::GROUPS)
 }
 
 impl Report {
