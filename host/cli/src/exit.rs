@@ -1,40 +1,30 @@
 //! What a failure means to the caller: one message, one exit code.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
 
 use anyhow::Result;
 use artifact_store::{ConfigurationError, ErrorKind};
 
-use crate::descriptor;
 use crate::disk::Silent;
+use crate::failure::{
+    ALREADY_EXISTS, CORRUPT, FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Usage, find,
+};
 use crate::hint;
 use crate::interrupt::Interrupted;
 use crate::lack;
-use crate::opening::Absent;
+use crate::message;
 use crate::output::{Closed, Standard};
 use crate::shown;
-
-pub const FAILURE: u8 = 1;
-pub const USAGE: u8 = 2;
-pub const NOT_FOUND: u8 = 3;
-pub const ALREADY_EXISTS: u8 = 4;
-pub const CORRUPT: u8 = 5;
-pub const UNAVAILABLE: u8 = 6;
-
-/// Arguments that are well-formed and still make no sense.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub String);
+use crate::store::Absent;
 
 /// Says on standard error what went wrong and what to do, and returns the exit code.
 pub fn report(error: &anyhow::Error) -> u8 {
     if find::<Closed>(error).is_some() {
         return 0;
     }
-    message(&format!("{error:#}"));
+    message::print(&format!("{error:#}"));
     if let Some(hint) = hint::of(error) {
-        say(&format!("hint: {hint}"));
+        message::say(&format!("hint: {hint}"));
     }
     code(error)
 }
@@ -46,7 +36,7 @@ pub async fn answer(error: clap::Error) -> Result<u8> {
         match shown::text(&text) {
             // With colours, where the user wants them.
             Cow::Borrowed(_) => drop(error.print()),
-            Cow::Owned(shown) => say(shown.trim_end()),
+            Cow::Owned(shown) => message::say(shown.trim_end()),
         }
         return Ok(USAGE);
     }
@@ -57,22 +47,6 @@ pub async fn answer(error: clap::Error) -> Result<u8> {
     }
     out.finish().await?;
     Ok(0)
-}
-
-/// Writes a line that names the program.
-pub fn message(text: &str) {
-    say(&format!("artifact-store: {text}"));
-}
-
-/// Writes a line on standard error. Where that is closed, nobody wants to know.
-pub fn say(text: &str) {
-    let text = printable(text);
-    let _ = match descriptor::for_writing(descriptor::ERROR) {
-        Ok(mut error) => error.write_all(text.as_bytes()),
-        // The system has no duplicate of it.
-        Err(error) if error.raw_os_error().is_some() => io::stderr().write_all(text.as_bytes()),
-        closed => closed.map(drop),
-    };
 }
 
 /// The exit code of a failure.
@@ -103,28 +77,11 @@ pub fn code(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// The first error of this type among the causes; an I/O error does not count what it carries
-/// among its own.
-pub fn find<E: std::error::Error + 'static>(error: &anyhow::Error) -> Option<&E> {
-    error.chain().find_map(|cause| {
-        let carried = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause.downcast_ref::<E>().or_else(|| carried?.downcast_ref::<E>())
-    })
-}
-
-/// Texts of others reach the terminal: they must neither drive it nor pass for a line of ours.
-fn printable(text: &str) -> String {
-    shown::text(text).replace('\n', "\n    ") + "\n"
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io;
 
-    #[test]
-    fn a_text_of_several_lines_is_indented_and_escaped() {
-        assert_eq!(printable("a\x1b[2J\r\nhint: é"), "a\\u{1b}[2J\\r\n    hint: é\n");
-    }
+    use super::*;
 
     #[test]
     fn an_error_is_found_inside_an_io_error() {

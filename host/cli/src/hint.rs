@@ -5,23 +5,23 @@ use std::io;
 use artifact_store::{Backend, ErrorKind, LoadError};
 
 use crate::disk::Silent;
-use crate::exit;
+use crate::failure;
 use crate::lack;
-use crate::opening::Absent;
+use crate::store::Absent;
 
 pub fn of(error: &anyhow::Error) -> Option<String> {
-    if exit::find::<Absent>(error).is_some() {
+    if failure::find::<Absent>(error).is_some() {
         let text = "name the store's directory with --dir or ARTIFACT_STORE_DIR; a put makes it";
         return Some(text.into());
     }
     if let Some(limit) = lack::limit(error) {
         return Some(format!("{limit}; try again later, or raise that"));
     }
-    if exit::find::<Silent>(error).is_some() {
+    if failure::find::<Silent>(error).is_some() {
         return of_kind(&ErrorKind::Unavailable(String::new())).map(str::to_owned);
     }
     let whole = error;
-    let error: &artifact_store::Error = exit::find(whole)?;
+    let error: &artifact_store::Error = failure::find(whole)?;
     let hint = match error.kind() {
         ErrorKind::Load(LoadError::Invalid(cause)) => of_invalid(&**cause),
         ErrorKind::Load(LoadError::Setting { name, .. }) => {
@@ -31,7 +31,7 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
                 None => hint,
             });
         }
-        ErrorKind::Load(LoadError::Directory { .. }) => of_directory(exit::find(whole)),
+        ErrorKind::Load(LoadError::Directory { .. }) => of_directory(failure::find(whole)),
         ErrorKind::Corrupt(text) if error.backend() == "fs" => {
             of_misplaced(text).or_else(|| of_kind(error.kind()))?
         }

@@ -11,7 +11,7 @@ use anyhow::Result;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use crate::exit;
+use crate::message;
 use crate::offload::Offload;
 
 /// The user, or the system, asked the command to stop, by this signal.
@@ -100,7 +100,7 @@ async fn listen(mut signals: Signals, sender: watch::Sender<Option<Interrupted>>
         Err(_) => {
             // Standard error may be full, and nobody read it.
             let message = "waiting for the backend to end; interrupt again to exit at once";
-            drop(Offload::new("message").begin(move || exit::message(message)));
+            drop(Offload::new("message").begin(move || message::print(message)));
             signals.next().await
         }
     };

@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::{Context, Result};
 
-use crate::exit;
+use crate::failure;
 use crate::interrupt::NoThread;
 
 /// Pairs of files that every command has open at some time, besides those that it was started with.
@@ -31,7 +31,7 @@ pub fn look() -> Result<()> {
 
 /// What to look at where a failure comes from too little of something, which may pass.
 pub fn limit(error: &anyhow::Error) -> Option<&'static str> {
-    if exit::find::<NoThread>(error).is_some() {
+    if failure::find::<NoThread>(error).is_some() {
         return Some(
             "this user has too few threads, or no memory for one (`ulimit -u`, `ulimit -v`)",
         );

@@ -4,17 +4,20 @@ mod arguments;
 mod commands;
 mod descriptor;
 mod disk;
+mod dispatch;
 mod exit;
+mod failure;
 mod hint;
 mod input;
 mod interrupt;
 mod lack;
+mod message;
 mod offload;
-mod opening;
 mod output;
 mod progress;
 mod shown;
 mod startup;
+mod store;
 mod streak;
 mod verbose;
 
@@ -51,7 +54,7 @@ fn run() -> u8 {
         Ok(runtime) => {
             let outcome = runtime.block_on(async {
                 match arguments {
-                    Ok(arguments) => commands::run(arguments).await,
+                    Ok(arguments) => dispatch::run(arguments).await,
                     Err(error) => exit::answer(error).await,
                 }
             });

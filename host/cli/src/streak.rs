@@ -2,7 +2,7 @@
 
 use artifact_store::ErrorKind;
 
-use crate::exit;
+use crate::failure;
 
 /// So many refusals in a row of the store itself are no accident.
 const IN_A_ROW: u32 = 3;
@@ -21,7 +21,7 @@ impl Streak {
 
     /// Whether there is no point in going on after this failure.
     pub fn failed(&mut self, error: &anyhow::Error) -> bool {
-        let limit = match exit::find::<artifact_store::Error>(error) {
+        let limit = match failure::find::<artifact_store::Error>(error) {
             Some(error) => limit(error),
             None => Some(UNCLEAR_IN_A_ROW),
         };

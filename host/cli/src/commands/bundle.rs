@@ -7,8 +7,8 @@ use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions, plug};
 
 use crate::disk;
-use crate::opening::built_in;
 use crate::output::Output;
+use crate::store::built_in;
 
 /// Makes a program for the wasmtime CLI out of a backend: one file that puts and gets
 ///

@@ -5,9 +5,10 @@ use artifact_store::{
 };
 use clap::{Args, Subcommand};
 
-use crate::arguments::StoreArguments;
-use crate::exit;
+use crate::failure;
+use crate::message;
 use crate::output::Standard;
+use crate::store::StoreArguments;
 
 /// The key of no artifact, most likely.
 const ABSENT: &str = ".artifact-store config check";
@@ -78,8 +79,8 @@ pub async fn run(arguments: &StoreArguments, Arguments { command }: Arguments) -
             out.text(&format!("# {proof}\n")).await?;
         }
         if let Err(error) = outcome {
-            exit::message(&format!("store `{}`: {error:#}", name.escape_debug()));
-            code = exit::FAILURE;
+            message::print(&format!("store `{}`: {error:#}", name.escape_debug()));
+            code = failure::FAILURE;
         }
     }
     out.finish().await?;
@@ -117,13 +118,13 @@ async fn prove(
 
 /// A line for each problem, as an editor can jump to it.
 fn refuse(error: anyhow::Error) -> Result<u8> {
-    let kind = exit::find(&error).map(artifact_store::Error::kind);
+    let kind = failure::find(&error).map(artifact_store::Error::kind);
     let Some(ErrorKind::Configuration(ConfigurationError::Invalid { file, problems })) = kind
     else {
         return Err(error);
     };
     for Problem { line, text, .. } in problems {
-        exit::message(&format!("{}:{line}: {text}", file.display()));
+        message::print(&format!("{}:{line}: {text}", file.display()));
     }
-    Ok(exit::FAILURE)
+    Ok(failure::FAILURE)
 }

@@ -1,8 +1,9 @@
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::arguments::StoreArguments;
 use crate::exit;
+use crate::message;
+use crate::store::StoreArguments;
 use crate::streak::{self, Streak};
 
 /// Removes artifacts
@@ -35,7 +36,7 @@ pub async fn run(store: &StoreArguments, Arguments { keys }: Arguments) -> Resul
         let error = error.into();
         first.get_or_insert(exit::report(&error));
         if streak.failed(&error) {
-            exit::message(streak::STOPPED);
+            message::print(streak::STOPPED);
             break;
         }
     }

@@ -5,9 +5,9 @@ use anyhow::{Context, Result};
 use artifact_store::ReadOptions;
 use clap::{Args, ValueHint};
 
-use crate::arguments::StoreArguments;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::store::StoreArguments;
 
 /// Writes an artifact to standard output or a file
 ///

@@ -8,9 +8,10 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use crate::disk;
-use crate::exit;
-use crate::opening::built_in;
+use crate::failure;
+use crate::message;
 use crate::output::Standard;
+use crate::store::built_in;
 
 /// Shows what a component offers and what it could do, without running it
 ///
@@ -80,7 +81,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
             let new = inspect(path).await?;
             let access: Vec<_> = new.new_access(&old).iter().map(Access::to_string).collect();
             if fail_on_new_access && !access.is_empty() {
-                code = exit::FAILURE;
+                code = failure::FAILURE;
             }
             match json {
                 true => {
@@ -93,7 +94,7 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     }
     out.finish().await?;
     if code != 0 {
-        exit::message("the newer version can do what the older one could not");
+        message::print("the newer version can do what the older one could not");
     }
     Ok(code)
 }

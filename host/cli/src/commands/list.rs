@@ -3,8 +3,8 @@ use artifact_store::Entry;
 use clap::Args;
 use serde::Serialize;
 
-use crate::arguments::StoreArguments;
 use crate::output::Standard;
+use crate::store::StoreArguments;
 
 /// Lists the keys that begin with a prefix, in the backend's own order
 ///

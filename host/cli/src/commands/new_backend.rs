@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, ValueHint};
 
-use crate::exit::Usage;
+use crate::failure::Usage;
 use crate::output::Standard;
 
 /// Writes a backend in Rust to begin with: a crate that builds, and keeps every rule

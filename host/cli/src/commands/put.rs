@@ -5,11 +5,12 @@ use artifact_store::{ArtifactWriter, WriteOptions};
 use clap::{Args, ValueHint};
 use tokio::io::AsyncWriteExt;
 
-use crate::arguments::StoreArguments;
-use crate::exit;
+use crate::failure;
 use crate::input::Input;
 use crate::interrupt::Interrupt;
+use crate::message;
 use crate::progress::Progress;
+use crate::store::StoreArguments;
 
 /// Stores a file, or standard input, as an artifact
 ///
@@ -64,14 +65,14 @@ pub async fn run(
         })
         .await?;
     if input.is_terminal() {
-        exit::message("reading from the terminal, until Ctrl-D at the beginning of a line");
+        message::print("reading from the terminal, until Ctrl-D at the beginning of a line");
     }
     match interrupt.or(send(&mut input, size, &mut writer)).await {
         Ok(sent) => {
             // From here on it is the backend's: the interrupt came too late, and the outcome is true.
             writer.commit().await?;
             if sent == 0 && file.is_none() && Path::new(&key).is_file() {
-                exit::message(&format!(
+                message::print(&format!(
                     "standard input was empty, and so is the artifact; to store the file `{0}`: \
                      artifact-store put KEY {0}",
                     key.escape_debug()
@@ -82,7 +83,7 @@ pub async fn run(
         Err(error) => {
             writer.abort().await;
             // The store's own errors name the key.
-            let own = exit::find::<artifact_store::Error>(&error).is_some();
+            let own = failure::find::<artifact_store::Error>(&error).is_some();
             Err(if own { error } else { error.context(cannot()) })
         }
     }

@@ -5,8 +5,7 @@ use clap::Args;
 use clap::builder::PossibleValue;
 use clap_complete::Shell;
 
-use crate::arguments::Arguments;
-use crate::exit::Usage;
+use crate::failure::Usage;
 use crate::output::Standard;
 
 const NAME: &str = "artifact-store";
@@ -35,9 +34,9 @@ pub struct Man {
 }
 
 impl Completions {
-    pub async fn run(self) -> Result<()> {
+    /// Of the whole `program`.
+    pub async fn run(self, mut program: clap::Command) -> Result<()> {
         let mut script = Vec::new();
-        let mut program = Arguments::whole();
         clap_complete::generate(self.shell, &mut program, NAME, &mut script);
         let script = String::from_utf8(script)?;
         print(mended(self.shell, script, &program).as_bytes()).await
@@ -78,8 +77,8 @@ fn mended(shell: Shell, script: String, program: &clap::Command) -> String {
 }
 
 impl Man {
-    pub async fn run(self) -> Result<()> {
-        let mut program = Arguments::whole();
+    /// Of the whole `program`, or one command of it.
+    pub async fn run(self, mut program: clap::Command) -> Result<()> {
         program.build();
         let command = match &self.command {
             None => &program,

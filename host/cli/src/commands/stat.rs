@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::arguments::StoreArguments;
 use crate::output::Standard;
+use crate::store::StoreArguments;
 
 /// Shows an artifact's size, checksum and time
 #[derive(Args)]

@@ -7,7 +7,7 @@ use artifact_store::{ArtifactStore, ErrorKind, Info, Interface, ReadOptions, Wri
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
-use crate::exit;
+use crate::failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
@@ -40,7 +40,7 @@ fn compare(wanted: &Info, size: u64, checksum: Option<u64>) -> Result<(), Anothe
 }
 
 pub fn is_absent(error: &anyhow::Error) -> bool {
-    let error: Option<&artifact_store::Error> = exit::find(error);
+    let error: Option<&artifact_store::Error> = failure::find(error);
     error.is_some_and(|error| matches!(error.kind(), ErrorKind::NotFound))
 }
 

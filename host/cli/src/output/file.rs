@@ -8,7 +8,7 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 
 use super::attributes;
 use super::place::Place;
-use crate::exit;
+use crate::message;
 use crate::offload::offload;
 
 /// A file that is open for writing, and what is left to do when all is written.
@@ -57,7 +57,7 @@ impl Target {
         match attributes::carry_over(&target, old, temporary.as_file()) {
             Ok(lost) if lost.is_empty() => {}
             Ok(lost) => {
-                exit::message(&format!("{name} loses the extended attributes {}", lost.join(", ")))
+                message::print(&format!("{name} loses the extended attributes {}", lost.join(", ")))
             }
             Err(why) => {
                 drop(temporary);
@@ -65,7 +65,7 @@ impl Target {
             }
         }
         if let Some(others) = attributes::other_names(old) {
-            exit::message(&format!(
+            message::print(&format!(
                 "{name} becomes a new file; its {others} other names (hard links) keep the old bytes"
             ));
         }
@@ -85,7 +85,7 @@ impl Target {
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW);
         let file = options.write(true).open(target)?;
         attributes::take_privileges(&file)?;
-        exit::message(&format!(
+        message::print(&format!(
             "{name} is written in place, since {why}: it is incomplete until this command succeeds"
         ));
         file.set_len(0)?;

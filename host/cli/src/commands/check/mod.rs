@@ -15,11 +15,11 @@ use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use report::{Line, Report};
 
-use crate::arguments::StoreArguments;
-use crate::exit::{self, Usage};
+use crate::failure::{self, Usage};
 use crate::interrupt::Interrupt;
 use crate::offload::Offload;
 use crate::output::{Output, Standard};
+use crate::store::StoreArguments;
 
 /// After so many rules in a row whose calls were not answered in time, the others are not tried: each
 /// would take as long.
@@ -168,7 +168,7 @@ pub async fn run(
         false => out.text(&report.text()).await?,
     }
     out.finish().await?;
-    Ok(if report.failed > 0 || report.not_tried > 0 { exit::FAILURE } else { 0 })
+    Ok(if report.failed > 0 || report.not_tried > 0 { failure::FAILURE } else { 0 })
 }
 
 /// Whether the rule was broken by an answer that did not come in time.

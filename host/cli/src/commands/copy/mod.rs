@@ -11,11 +11,11 @@ use report::{Outcome, Report};
 
 use super::gone;
 use super::transfer::{self, Named, in_store};
-use crate::arguments::StoreArguments;
-use crate::exit::Usage;
+use crate::failure::Usage;
 use crate::interrupt::Interrupt;
 use crate::output::Standard;
 use crate::progress::Progress;
+use crate::store::StoreArguments;
 
 /// Copies artifacts from one store of the configuration to another one
 ///

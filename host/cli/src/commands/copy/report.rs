@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use crate::commands::gone::{self, Gone};
 use crate::exit;
+use crate::failure;
 use crate::interrupt::Interrupted;
+use crate::message;
 use crate::output::Standard;
 use crate::streak::{self, Streak};
 
@@ -97,7 +99,7 @@ impl Report {
             }
             Err(error) => error,
         };
-        if let Some(interrupted) = exit::find::<Interrupted>(&error) {
+        if let Some(interrupted) = failure::find::<Interrupted>(&error) {
             self.is_cut(Some(*interrupted));
             return Ok(true);
         }
@@ -162,7 +164,7 @@ impl Report {
         self.summary.complete = false;
         match interrupted {
             Some(interrupted) => self.failure = Some(interrupted.code()),
-            None => exit::message(streak::STOPPED),
+            None => message::print(streak::STOPPED),
         }
     }
 

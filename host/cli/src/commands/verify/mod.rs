@@ -11,11 +11,11 @@ use report::{Repair, Report};
 
 use super::gone::{self, Gone};
 use super::transfer::{self, AnotherVersion, Named};
-use crate::arguments::StoreArguments;
-use crate::exit::{self, Usage};
+use crate::failure::{self, Usage};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::output::Standard;
 use crate::progress::Progress;
+use crate::store::StoreArguments;
 
 /// Artifacts that are read at once.
 const AT_ONCE: usize = 4;
@@ -207,7 +207,7 @@ impl Examination<'_> {
                 }
                 Ok(())
             }
-            Err(error) if exit::find::<Interrupted>(&error).is_some() => Err(error),
+            Err(error) if failure::find::<Interrupted>(&error).is_some() => Err(error),
             Err(error) => report.failed(&error).await,
         }
     }
@@ -223,10 +223,10 @@ impl Examination<'_> {
                 Repair::Uncompared
             }
             Ok(repair) => repair,
-            Err(why) if exit::find::<Interrupted>(&why).is_some() => return Err(why),
+            Err(why) if failure::find::<Interrupted>(&why).is_some() => return Err(why),
             Err(why) => {
                 error.push_str(&format!("; it could not be repaired: {why:#}"));
-                match exit::find::<AnotherVersion>(&why) {
+                match failure::find::<AnotherVersion>(&why) {
                     Some(_) => Repair::AnotherVersion,
                     None => Repair::Failed,
                 }

@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use crate::commands::stat::rfc3339;
 use crate::exit;
+use crate::failure;
+use crate::message;
 use crate::output::Standard;
 use crate::streak::{self, Streak};
 
@@ -162,7 +164,7 @@ impl Report {
         self.unseen.get_or_insert(exit::code(&error));
         if self.streak.failed(&error) {
             self.summary.complete = false;
-            exit::message(streak::STOPPED);
+            message::print(streak::STOPPED);
             return Ok(false);
         }
         Ok(true)
@@ -223,9 +225,9 @@ impl Report {
         }
         self.out.finish().await?;
         Ok(match (self.summary.damaged, self.unseen) {
-            (1.., _) => exit::CORRUPT,
+            (1.., _) => failure::CORRUPT,
             (0, Some(code)) => code,
-            (0, None) if self.summary.unchecked > 0 => exit::FAILURE,
+            (0, None) if self.summary.unchecked > 0 => failure::FAILURE,
             (0, None) => 0,
         })
     }

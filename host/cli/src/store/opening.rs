@@ -10,9 +10,10 @@ use std::time::Duration;
 use anyhow::Result;
 use artifact_store::{ArtifactStore, Backend, Cache, Configuration, Engine, Grants, Limits, Sign};
 
-use crate::arguments::{CACHE_VARIABLE, Signer, StoreArguments};
+use super::{CACHE_VARIABLE, Signer, StoreArguments};
 use crate::disk;
-use crate::exit::{self, Usage};
+use crate::failure::Usage;
+use crate::message;
 
 const FS: &str = "fs";
 const S3: &str = "s3";
@@ -267,7 +268,7 @@ impl Made {
     pub fn keep(mut self) {
         self.dirs.clear();
         if let Some(notice) = self.notice.take() {
-            exit::message(&notice);
+            message::print(&notice);
         }
     }
 }
@@ -289,7 +290,7 @@ async fn opened(backend: Backend) -> artifact_store::Result<ArtifactStore> {
         () = tokio::time::sleep(SLOW) => {}
     }
     if io::stderr().is_terminal() {
-        exit::say("compiling the backend");
+        message::say("compiling the backend");
     }
     opening.await
 }
