@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
@@ -109,7 +111,10 @@ impl Backend {
         runtime().map_err(&failed)?;
         let deadline = Arc::new(Deadline::new(&self.limits, Arc::default(), None));
         let watched = Arc::clone(&deadline);
-        let try_out = async move || self.try_out(&deadline, is_successor).await;
+        // What is logged belongs to whoever loads it, in whichever thread that is done.
+        let log = tracing::dispatcher::get_default(Dispatch::clone);
+        let try_out =
+            async move || self.try_out(&deadline, is_successor).with_subscriber(log).await;
         let tried = Worker::spawn(watched, try_out).await;
         let (digest, pool) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
         pool.forget_idle_in_time();
@@ -127,13 +132,13 @@ impl Backend {
     ) -> Result<(Arc<str>, Pool), ErrorKind> {
         let found = self.found(deadline)?;
         // Before the cache is used, which has to be out of everybody's reach.
-        let preopens = self.open_directories(&self.grants, found.is_built_in, &found.engine)?;
+        let is_built_in = found.is_built_in;
+        let preopens = self.open_directories(&self.grants, is_built_in, &found.engine)?;
         let digest = hexadecimal(&found.digest).into();
         let component = self.compiled(found, deadline)?;
-        let linker = self.linker(&component, self.splice)?;
+        let linker = self.linker(&component, is_built_in, self.splice)?;
         let (component, offered) = prepare(&component, &linker)?;
         deadline.look();
-        let is_built_in = self.is_built_in();
         let grants = match is_built_in {
             // It need not look at what it opens, where that is done here.
             true if cfg!(target_os = "linux") => self.grants.env("ARTIFACT_STORE_LOOK", "off"),
@@ -181,10 +186,6 @@ impl Backend {
         Ok(component)
     }
 
-    fn is_built_in(&self) -> bool {
-        matches!(self.source, Source::BuiltIn(_))
-    }
-
     /// Opens the directories of `grants`, which are those of this backend but for a test's own.
     fn open_directories(
         &self,
@@ -207,11 +208,16 @@ impl Backend {
         })
     }
 
-    fn linker(&self, component: &Component, splice: bool) -> Result<Linker<HostState>, LoadError> {
+    fn linker(
+        &self,
+        component: &Component,
+        is_built_in: bool,
+        splice: bool,
+    ) -> Result<Linker<HostState>, LoadError> {
         let engine = component.engine();
         let ty = component.component_type();
         let linked = Linked {
-            links: if self.is_built_in() { Links::Never } else { Links::Within },
+            links: if is_built_in { Links::Never } else { Links::Within },
             splice,
             http: ty.imports(engine).any(|(name, _)| name.starts_with("wasi:http/")),
         };
@@ -363,7 +369,7 @@ impl Prepared {
             let (engine, is_built_in) = (found.engine.clone(), found.is_built_in);
             let component = &backend.compiled(found, &deadline)?;
             // Bytes that go past the backend go past whoever stands in the place of WASI, too.
-            let mut linker = backend.linker(component, false)?;
+            let mut linker = backend.linker(component, is_built_in, false)?;
             extend(&mut linker).map_err(invalid)?;
             let (linked, offered) = prepare(component, &linker)?;
             let (grants, limits) = (backend.grants.clone(), backend.limits.clone());
