@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::descriptor::{self, Patient};
 use crate::offload::{Offload, offload};
-use crate::output::Place;
+use crate::output::Destination;
 
 const CHUNK: usize = 256 << 10;
 
@@ -59,7 +59,7 @@ impl Input {
     pub async fn file(path: &Path) -> Result<Self> {
         let name = format!("`{}`", path.display());
         let cannot = || format!("cannot read {name}");
-        if let Ok(Place::Descriptor(number)) = Place::of(path) {
+        if let Ok(Destination::Descriptor(number)) = Destination::of(path) {
             // Opened by its name, a closed one would be what took its place.
             drop(descriptor::for_reading(number).with_context(cannot)?);
         }

@@ -35,7 +35,7 @@ static THREADS: Mutex<State> =
     Mutex::new(State { jobs: VecDeque::new(), idle: Vec::new(), all: 0 });
 
 /// The outcome of a job, when it has one.
-pub(crate) type Outcome<R> = oneshot::Receiver<Result<R, ErrorKind>>;
+pub(crate) type Joined<R> = oneshot::Receiver<Result<R, ErrorKind>>;
 
 /// Does `job` on a thread that may block; waiting for one is time of the queue. A panic of it is an
 /// error of it.
@@ -46,7 +46,7 @@ pub(crate) type Outcome<R> = oneshot::Receiver<Result<R, ErrorKind>>;
 pub(crate) fn on_thread<R: Send + 'static>(
     deadline: &Arc<Deadline>,
     job: impl FnOnce() -> Result<R, ErrorKind> + Send + 'static,
-) -> Result<Outcome<R>, ErrorKind> {
+) -> Result<Joined<R>, ErrorKind> {
     deadline.queue(Queue::Thread);
     let (done, outcome) = oneshot::channel();
     let clock = Arc::clone(deadline);

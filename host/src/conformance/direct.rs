@@ -19,7 +19,7 @@ use crate::checksum::Checksum;
 use crate::error::ErrorKind;
 use crate::instance::Failed;
 use crate::serving::Running;
-use crate::transfer::download::Report;
+use crate::transfer::download::Forward;
 use crate::transfer::upload::{self, End};
 use crate::wasi::HostState;
 
@@ -175,7 +175,7 @@ pub(super) async fn read(
                 let bytes = Arc::clone(&bytes);
                 let collector = Collector { bytes, most, pause, _ended: ended };
                 stream.pipe(&mut access, collector)?;
-                outcome.pipe(&mut access, Report(Some(reported)))
+                outcome.pipe(&mut access, Forward(Some(reported)))
             })?;
             // The sender is dropped with the collector, at the end.
             let _: Result<(), _> = end.await;

@@ -146,7 +146,7 @@ enum Open {
 }
 
 /// One fresh store.
-struct Place<'a> {
+struct Fresh<'a> {
     target: &'a Target,
     dir: tempfile::TempDir,
 }
@@ -184,14 +184,14 @@ impl Target {
         self
     }
 
-    fn place(&self) -> crate::Result<Place<'_>> {
+    fn place(&self) -> crate::Result<Fresh<'_>> {
         let dir = tempfile::Builder::new().prefix("check-").tempdir_in(&self.below);
         let dir = dir.map_err(|source| no_directory(&self.below, source))?;
-        Ok(Place { target: self, dir })
+        Ok(Fresh { target: self, dir })
     }
 }
 
-impl Place<'_> {
+impl Fresh<'_> {
     fn backend(&self) -> Backend {
         match &self.target.open {
             Open::Directory(open) => open(self.dir.path()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::Limits;
 use crate::budget::{
-    Admitted, Away, Deadline, Inline, Outcome, Turn, is_child, on_thread, running, runtime, watch,
+    Admitted, Away, Deadline, Inline, Joined, Turn, is_child, on_thread, running, runtime, watch,
 };
 use crate::error::ErrorKind;
 
@@ -31,7 +31,7 @@ enum State<R> {
     /// Whoever waits for a turn holds no thread: those are for the calls that run, also the ones
     /// of other backends.
     Waiting(Waiting, Start<R>),
-    Running(Outcome<R>),
+    Running(Joined<R>),
     Here(Arc<Mutex<Here<R>>>),
     /// Taken by the one who asks.
     Done(Option<Result<R, ErrorKind>>),

@@ -75,7 +75,7 @@ async fn take_all<S: Sink>(
     checksum: Option<u64>,
 ) -> Outcome<(S, u64)> {
     let (reported, report) = oneshot::channel();
-    accessor.with(|mut access| outcome.pipe(&mut access, Report(Some(reported))))?;
+    accessor.with(|mut access| outcome.pipe(&mut access, Forward(Some(reported))))?;
     let due = incoming.due;
     let (how, mut incoming) = match take(stream, accessor) {
         Ok(file) => {
@@ -285,9 +285,9 @@ impl<S: Sink> Drop for Consumer<S> {
 }
 
 /// Takes the value of a future that the backend completes.
-pub(crate) struct Report<T>(pub(crate) Option<oneshot::Sender<T>>);
+pub(crate) struct Forward<T>(pub(crate) Option<oneshot::Sender<T>>);
 
-impl<T: Lift + Send + Sync + Unpin + 'static> FutureConsumer<HostState> for Report<T> {
+impl<T: Lift + Send + Sync + Unpin + 'static> FutureConsumer<HostState> for Forward<T> {
     type Item = T;
 
     fn poll_consume(

@@ -7,10 +7,10 @@ use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::{p2, p3};
 
 /// What a function of `wasi:filesystem` ends with.
-pub(super) type Called<T> = Result<T, Failure>;
+pub(super) type Called<T> = Result<T, Refusal>;
 
 /// Why a function did not do what it was asked for.
-pub(super) enum Failure {
+pub(super) enum Refusal {
     /// The backend named a handle that there is not, or has too many.
     Trap(wasmtime::Error),
     /// The host refuses it.
@@ -19,32 +19,32 @@ pub(super) enum Failure {
     System(io::Error),
 }
 
-impl From<wasmtime::Error> for Failure {
+impl From<wasmtime::Error> for Refusal {
     fn from(trap: wasmtime::Error) -> Self {
         Self::Trap(trap)
     }
 }
 
-impl From<ResourceTableError> for Failure {
+impl From<ResourceTableError> for Refusal {
     fn from(error: ResourceTableError) -> Self {
         Self::Trap(error.into())
     }
 }
 
-impl From<Code> for Failure {
+impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
         Self::Refused(code)
     }
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         Self::System(error)
     }
 }
 
 #[cfg(unix)]
-impl From<rustix::io::Errno> for Failure {
+impl From<rustix::io::Errno> for Refusal {
     fn from(errno: rustix::io::Errno) -> Self {
         Self::System(errno.into())
     }

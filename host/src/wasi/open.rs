@@ -15,7 +15,7 @@ use wasmtime_wasi::OpenMode;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File};
 
 use super::Links;
-use super::errno::{Called, Code, Failure};
+use super::errno::{Called, Code, Refusal};
 use super::paths::{self, Fd};
 use super::resolve;
 
@@ -127,7 +127,7 @@ fn open(dir: &Dir, asked: Asked<'_>) -> Called<Descriptor> {
     }
     match resolve::open(&dir.dir, asked.path, asked.flags(), asked.links) {
         Ok(opened) => take(dir, asked, opened.into()),
-        Err(Failure::System(error)) => Err(match Errno::from_io_error(&error) {
+        Err(Refusal::System(error)) => Err(match Errno::from_io_error(&error) {
             // A socket, a pipe that nobody reads, a device that is not there.
             Some(Errno::NXIO | Errno::NODEV) => Code::NotPermitted.into(),
             _ => error.into(),

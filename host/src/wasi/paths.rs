@@ -18,7 +18,7 @@ use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 
 use super::Links;
-use super::errno::{Called, Code, Failure};
+use super::errno::{Called, Code, Refusal};
 use super::resolve::{self, path_only};
 
 pub(super) type Fd = Resource<Descriptor>;
@@ -252,7 +252,7 @@ fn parent<'a>(dir: &'a File, path: &'a str) -> Called<(Parent<'a>, &'a str)> {
 }
 
 /// Of what an absolute path asks for.
-fn escape() -> Failure {
+fn escape() -> Refusal {
     io::Error::new(io::ErrorKind::PermissionDenied, "the path is absolute").into()
 }
 

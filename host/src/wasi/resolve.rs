@@ -120,7 +120,7 @@ mod linux {
     use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
     use rustix::io::Errno;
 
-    use super::super::errno::{Called, Code, Failure};
+    use super::super::errno::{Called, Code, Refusal};
     use super::{Links, mode};
 
     /// How often a path is tried that another process is changing.
@@ -170,7 +170,7 @@ mod linux {
         }
     }
 
-    fn failure(errno: Errno) -> Failure {
+    fn failure(errno: Errno) -> Refusal {
         match errno {
             // A path that leads out of the directory.
             Errno::XDEV => Code::NotPermitted.into(),
@@ -200,7 +200,7 @@ mod linux {
 mod tests {
     use std::io::Read;
 
-    use super::super::errno::Failure;
+    use super::super::errno::Refusal;
     use super::*;
 
     /// What the file at a path holds, or the code of its refusal.
@@ -212,9 +212,9 @@ mod tests {
         links: Links,
     ) -> Result<String, Code> {
         let opened = open(dir, path, flags, links).map_err(|failure| match failure {
-            Failure::Refused(code) => code,
-            Failure::System(error) => Code::of(&error),
-            Failure::Trap(trap) => panic!("{trap}"),
+            Refusal::Refused(code) => code,
+            Refusal::System(error) => Code::of(&error),
+            Refusal::Trap(trap) => panic!("{trap}"),
         })?;
         let mut text = String::new();
         match File::from(opened).read_to_string(&mut text) {

@@ -10,7 +10,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 #[cfg(unix)]
-use super::errno::{Called, Code, Failure};
+use super::errno::{Called, Code, Refusal};
 use super::output::Output;
 use super::trouble::Trouble;
 use crate::budget::{Deadline, Inline, Limiter};
@@ -72,9 +72,9 @@ impl HostState {
     pub(super) fn answer<T>(&self, called: Called<T>) -> wasmtime::Result<Result<T, Code>> {
         Ok(match called {
             Ok(done) => Ok(done),
-            Err(Failure::Trap(trap)) => return Err(trap),
-            Err(Failure::Refused(code)) => Err(code),
-            Err(Failure::System(error)) => {
+            Err(Refusal::Trap(trap)) => return Err(trap),
+            Err(Refusal::Refused(code)) => Err(code),
+            Err(Refusal::System(error)) => {
                 self.trouble.note(&error);
                 Err(Code::of(&error))
             }

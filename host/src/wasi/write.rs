@@ -15,7 +15,7 @@ use super::paths::Fd;
 
 /// Where the next byte goes.
 #[derive(Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum Position {
     At(u64),
     End,
 }
@@ -32,25 +32,25 @@ pub(super) fn writable<'a>(table: &'a ResourceTable, fd: &Fd) -> Called<&'a Arc<
 }
 
 /// Writes what it can of `bytes`, and moves the place behind that.
-pub(super) fn write(file: &File, place: &mut Place, bytes: &[u8]) -> io::Result<usize> {
+pub(super) fn write(file: &File, place: &mut Position, bytes: &[u8]) -> io::Result<usize> {
     if bytes.is_empty() {
         return Ok(0);
     }
     let written = match place {
-        Place::At(offset) => retry_on_intr(|| pwrite(file, bytes, *offset))?,
-        Place::End => append(file, bytes)?,
+        Position::At(offset) => retry_on_intr(|| pwrite(file, bytes, *offset))?,
+        Position::End => append(file, bytes)?,
     };
     if written == 0 {
         return Err(io::ErrorKind::WriteZero.into());
     }
-    if let Place::At(offset) = place {
+    if let Position::At(offset) = place {
         *offset = offset.checked_add(written as u64).ok_or(Errno::OVERFLOW)?;
     }
     Ok(written)
 }
 
 /// The same until all of it is written.
-pub(super) fn write_all(file: &File, place: &mut Place, mut bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_all(file: &File, place: &mut Position, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = write(file, place, bytes)?;
         bytes = &bytes[written..];

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
 use super::attributes;
-use super::place::Place;
+use super::destination::Destination;
 use crate::message;
 use crate::offload::offload;
 
@@ -30,19 +30,19 @@ enum End {
 
 impl Target {
     /// Opens what a path leads to. Opening a pipe waits for its reader.
-    pub async fn open(place: Place, name: String) -> io::Result<Self> {
+    pub async fn open(place: Destination, name: String) -> io::Result<Self> {
         match place {
-            Place::Descriptor(_) => Err(io::ErrorKind::InvalidInput.into()),
-            Place::Special(path) => {
+            Destination::Descriptor(_) => Err(io::ErrorKind::InvalidInput.into()),
+            Destination::Special(path) => {
                 let opening = move || File::options().write(true).truncate(true).open(path);
                 Ok(Self { name, file: offload(opening).await?, end: End::Nothing })
             }
-            Place::New(target) => {
+            Destination::New(target) => {
                 // The permissions that the user's umask leaves, as any program's output.
                 let temporary = temporary_beside(&target, 0o666)?;
                 Ok(Self::replacing(temporary, target, false, name))
             }
-            Place::Existing(target, old) => Self::existing(target, &old, name),
+            Destination::Existing(target, old) => Self::existing(target, &old, name),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Where bytes go: standard output, another descriptor, or a file that appears whole or not at all.
 
 mod attributes;
+mod destination;
 mod file;
-mod place;
 mod sink;
 mod standard;
 
@@ -11,8 +11,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::descriptor::{self, Patient};
+pub use destination::Destination;
 use file::Target;
-pub use place::Place;
 use sink::Sink;
 pub use standard::{Closed, Standard};
 
@@ -35,9 +35,9 @@ impl Output {
         };
         let name = format!("`{}`", path.display());
         let cannot = || format!("cannot write {name}");
-        match Place::of(path).with_context(cannot)? {
-            Place::Descriptor(descriptor::OUTPUT) => Ok(Self::Standard(Standard::open()?)),
-            Place::Descriptor(number) => {
+        match Destination::of(path).with_context(cannot)? {
+            Destination::Descriptor(descriptor::OUTPUT) => Ok(Self::Standard(Standard::open()?)),
+            Destination::Descriptor(number) => {
                 let sink = Sink::new(descriptor::for_writing(number).with_context(cannot)?);
                 Ok(Self::Other { sink, target: None, name })
             }

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where it is written what is to serve.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(super) struct Origin {
     pub(super) file: PathBuf,
     pub(super) store: String,
 }
@@ -53,7 +53,7 @@ struct Look {
     outcome: Result<(Found, Backend)>,
 }
 
-impl Place {
+impl Origin {
     fn look(&self) -> Look {
         let mut files = vec![self.file.clone()];
         let outcome = self.look_at(&mut files);
@@ -79,7 +79,7 @@ impl Place {
 /// Looks at the files on a thread that may block. Where the disk does not answer, one look waits for
 /// it, and no other is begun meanwhile.
 pub(super) struct Looks {
-    pub(super) place: Place,
+    pub(super) place: Origin,
     pub(super) changes: Arc<Changes>,
     /// None while a look has them.
     folders: Option<Folders>,
@@ -88,7 +88,7 @@ pub(super) struct Looks {
 
 impl Looks {
     pub(super) fn new(file: &Path, store: &str) -> Self {
-        let place = Place { file: file.to_owned(), store: store.to_owned() };
+        let place = Origin { file: file.to_owned(), store: store.to_owned() };
         Self { place, changes: Arc::default(), folders: None, pending: None }
     }
 

@@ -12,7 +12,7 @@ use super::bench::{Bench, Step, describe, value};
 use super::check::swept;
 use super::fault::{Failing, Fault};
 use super::recorder::{Intent, Recording, Seen};
-use super::report::{FaultReport, Operation, Outcome, Rule, Violation};
+use super::report::{Consequence, FaultReport, Operation, Rule, Violation};
 use super::scenarios::KEY;
 use crate::blocking::ArtifactStore;
 use crate::chunk::CHUNK;
@@ -67,7 +67,7 @@ struct Trial<'a> {
 }
 
 /// What the call under trial answered, as far as it is of interest.
-type Answer = std::result::Result<Option<Bytes>, Error>;
+type Reading = std::result::Result<Option<Bytes>, Error>;
 
 type Broken = (Rule, String, String);
 
@@ -92,7 +92,7 @@ impl Trial<'_> {
             for fault in Fault::ALL.into_iter().filter(|fault| fault.fits(call)) {
                 let (error, broken) = self.one(at + 1, call, fault)?;
                 let function = call.name;
-                outcomes.push(Outcome { call: at + 1, function, fault, error });
+                outcomes.push(Consequence { call: at + 1, function, fault, error });
                 for (rule, expected, seen) in broken {
                     let same =
                         |known: &&mut Violation| known.rule == rule && known.scenario == name;
@@ -121,14 +121,14 @@ impl Trial<'_> {
     }
 
     /// Does the call in a new instance.
-    fn call(&self, dir: &TempDir, failing: Failing) -> io::Result<(Answer, Option<Recording>)> {
+    fn call(&self, dir: &TempDir, failing: Failing) -> io::Result<(Reading, Option<Recording>)> {
         let store = self.bench.open(dir)?;
         self.bench.recorder.start(dir.path(), failing)?;
         let answer = self.ask(&store);
         Ok((answer, self.bench.recorder.stop()))
     }
 
-    fn ask(&self, store: &ArtifactStore) -> Answer {
+    fn ask(&self, store: &ArtifactStore) -> Reading {
         match &self.case.call {
             Call::Change(step) => step.run(store).map(|()| None),
             Call::Get => store.get(KEY).map(Some),

@@ -31,7 +31,7 @@ mod states;
 mod tree;
 
 pub use fault::Fault;
-pub use report::{FaultReport, Operation, Outcome, Report, Rule, Scenario, Violation};
+pub use report::{Consequence, FaultReport, Operation, Report, Rule, Scenario, Violation};
 
 use crate::Backend;
 use crate::error::Result;

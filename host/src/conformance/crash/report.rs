@@ -153,13 +153,13 @@ pub struct Operation {
     /// How many calls of the filesystem that takes.
     pub calls: usize,
     /// What each failure led to.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<Consequence>,
 }
 
 /// What one failure led to.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Outcome {
+pub struct Consequence {
     /// Which call failed, counted from 1.
     pub call: usize,
     /// That call's name in WASI.

@@ -24,7 +24,7 @@ use crate::wasi::HostState;
 
 const INTERFACE: &str = "wasi:filesystem/types@0.3.0";
 
-type Outcome = Result<(), ErrorCode>;
+type Ended = Result<(), ErrorCode>;
 
 answers!();
 
@@ -132,8 +132,8 @@ pub(super) fn add_to_linker(
 
 fn ended(
     store: &mut StoreContextMut<'_, HostState>,
-    outcome: Outcome,
-) -> wasmtime::Result<FutureReader<Outcome>> {
+    outcome: Ended,
+) -> wasmtime::Result<FutureReader<Ended>> {
     FutureReader::new(store, async move { wasmtime::error::Ok(outcome) })
 }
 
@@ -153,7 +153,7 @@ fn write(
     fd: &Fd,
     mut data: StreamReader<u8>,
     offset: Option<u64>,
-) -> wasmtime::Result<(FutureReader<Outcome>,)> {
+) -> wasmtime::Result<(FutureReader<Ended>,)> {
     let Some(file) = writable(store.data_mut().filesystem().table, fd)? else {
         data.close(store.as_context_mut())?;
         return Ok((ended(&mut store, Err(ErrorCode::NotPermitted))?,));
@@ -171,11 +171,11 @@ struct Writer {
     name: &'static str,
     file: Arc<File>,
     offset: Option<u64>,
-    done: Option<oneshot::Sender<Outcome>>,
+    done: Option<oneshot::Sender<Ended>>,
 }
 
 impl Writer {
-    fn end(&mut self, outcome: Outcome) -> Poll<wasmtime::Result<StreamResult>> {
+    fn end(&mut self, outcome: Ended) -> Poll<wasmtime::Result<StreamResult>> {
         if let Some(done) = self.done.take() {
             // Nobody may be waiting for it.
             let _ = done.send(outcome);

@@ -78,7 +78,7 @@ impl Request {
 
 /// How compiling ended.
 #[derive(Clone, Copy)]
-enum Outcome {
+enum Reply {
     /// What follows is code.
     Compiled,
     /// What follows is a text that says why there is none.
@@ -89,7 +89,7 @@ enum Outcome {
 struct Head {
     /// The digest that names the child's engine.
     key: [u8; 32],
-    outcome: Outcome,
+    outcome: Reply,
     /// The number of bytes that follow.
     size: u64,
 }
@@ -108,8 +108,8 @@ impl Head {
         from.read_exact(&mut key)?;
         from.read_exact(&mut outcome)?;
         let outcome = match outcome {
-            [0] => Outcome::Compiled,
-            [1] => Outcome::Invalid,
+            [0] => Reply::Compiled,
+            [1] => Reply::Invalid,
             _ => return Err(io::ErrorKind::InvalidData.into()),
         };
         Ok(Self { key, outcome, size: read_number(from)? })

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{ARGUMENT, Head, MAGIC, Outcome, REFUSED, Request};
+use super::{ARGUMENT, Head, MAGIC, REFUSED, Reply, Request};
 use crate::budget::not_started;
 use crate::engine::LoadLimits;
 use crate::error::{ErrorKind, LoadError};
@@ -46,7 +46,7 @@ pub(in crate::engine) fn compile(
         let feed = || request.write(&stdin).and_then(|()| (&stdin).write_all(component));
         let read = move || {
             let answer = read(output, key, limits.memory);
-            sender.send(answer.unwrap_or_else(|error| Answer::None(error.to_string())))
+            sender.send(answer.unwrap_or_else(|error| Answered::None(error.to_string())))
         };
         let spawn = || -> io::Result<()> {
             thread::Builder::new().spawn_scoped(scope, feed)?;
@@ -61,9 +61,9 @@ pub(in crate::engine) fn compile(
     });
     let status = child.wait().map_err(cannot)?;
     match answer.map_err(cannot)? {
-        Ok(Answer::Code(code)) => Ok(code),
-        Ok(Answer::Invalid(text)) => Err(LoadError::Invalid(text.into()).into()),
-        Ok(Answer::None(text)) => Err(died(&text, &status, &request).into()),
+        Ok(Answered::Code(code)) => Ok(code),
+        Ok(Answered::Invalid(text)) => Err(LoadError::Invalid(text.into()).into()),
+        Ok(Answered::None(text)) => Err(died(&text, &status, &request).into()),
         Err(RecvTimeoutError::Timeout) => Err(LoadLimits::too_slow(limits.time).into()),
         // Only where reading panicked.
         Err(RecvTimeoutError::Disconnected) => Err(died("", &status, &request).into()),
@@ -91,7 +91,7 @@ fn program() -> io::Result<PathBuf> {
     std::env::current_exe()
 }
 
-enum Answer {
+enum Answered {
     Code(Vec<u8>),
     Invalid(String),
     /// It died; what it said.
@@ -99,27 +99,27 @@ enum Answer {
 }
 
 /// Code takes no more bytes than the compiler had.
-fn read(mut from: PipeReader, key: &[u8; 32], most: u64) -> io::Result<Answer> {
+fn read(mut from: PipeReader, key: &[u8; 32], most: u64) -> io::Result<Answered> {
     let mut begin = Vec::new();
     from.by_ref().take(MAGIC.len() as u64).read_to_end(&mut begin)?;
     if begin != MAGIC {
         from.take(TEXT).read_to_end(&mut begin)?;
-        return Ok(Answer::None(String::from_utf8_lossy(&begin).into_owned()));
+        return Ok(Answered::None(String::from_utf8_lossy(&begin).into_owned()));
     }
     let head = Head::read(&mut from)?;
     if head.key != *key {
-        return Ok(Answer::None("it is another version of this program".into()));
+        return Ok(Answered::None("it is another version of this program".into()));
     }
     let most = match head.outcome {
-        Outcome::Compiled => most,
-        Outcome::Invalid => TEXT,
+        Reply::Compiled => most,
+        Reply::Invalid => TEXT,
     };
     let mut answer = Vec::new();
     from.take(head.size.min(most)).read_to_end(&mut answer)?;
     Ok(match head.outcome {
-        Outcome::Compiled if answer.len() as u64 == head.size => Answer::Code(answer),
-        Outcome::Compiled => Answer::None("its answer is cut, or too long".into()),
-        Outcome::Invalid => Answer::Invalid(String::from_utf8_lossy(&answer).into_owned()),
+        Reply::Compiled if answer.len() as u64 == head.size => Answered::Code(answer),
+        Reply::Compiled => Answered::None("its answer is cut, or too long".into()),
+        Reply::Invalid => Answered::Invalid(String::from_utf8_lossy(&answer).into_owned()),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::process::{abort, exit};
 
-use super::{Head, Outcome, REFUSED, Request};
+use super::{Head, REFUSED, Reply, Request};
 use crate::budget::{have_threads_to_compile, no_thread, of_system, scarce};
 use crate::engine::cache::Cache;
 use crate::engine::{Compile, EngineBuilder, Settings};
@@ -51,9 +51,9 @@ fn answer() -> Result<(), LoadError> {
     let engine = EngineBuilder(settings).build()?;
     have_threads_to_compile().map_err(refused)?;
     let (outcome, answer) = match engine.compile_here(&component) {
-        Ok(code) => (Outcome::Compiled, code),
+        Ok(code) => (Reply::Compiled, code),
         Err(error @ LoadError::Refused(_)) => return Err(error),
-        Err(error) => (Outcome::Invalid, reason(&error).into_bytes()),
+        Err(error) => (Reply::Invalid, reason(&error).into_bytes()),
     };
     let head = Head { key: engine.key(), outcome, size: answer.len() as u64 };
     let mut stdout = io::stdout().lock();

@@ -22,7 +22,7 @@ use super::answer;
 use crate::wasi::errno::{Called, Code};
 use crate::wasi::paths::Fd;
 use crate::wasi::trouble::Trouble;
-use crate::wasi::write::{Place, writable, write, write_all};
+use crate::wasi::write::{Position, writable, write, write_all};
 use crate::wasi::{HostState, pread};
 
 /// How much moves at once.
@@ -57,7 +57,7 @@ pub(super) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Resul
         "[method]descriptor.write-via-stream",
         |mut store: StoreContextMut<'_, HostState>, (file, offset): (Fd, u64)| {
             let state = store.data_mut();
-            let stream = open_writer(state, &file, Place::At(offset));
+            let stream = open_writer(state, &file, Position::At(offset));
             Ok((answer(state, stream)?,))
         },
     )?;
@@ -65,7 +65,7 @@ pub(super) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Resul
         "[method]descriptor.append-via-stream",
         |mut store: StoreContextMut<'_, HostState>, (file,): (Fd,)| {
             let state = store.data_mut();
-            let stream = open_writer(state, &file, Place::End);
+            let stream = open_writer(state, &file, Position::End);
             Ok((answer(state, stream)?,))
         },
     )?;
@@ -73,7 +73,7 @@ pub(super) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Resul
 }
 
 fn write_at(state: &mut HostState, file: &Fd, bytes: &[u8], offset: u64) -> Called<u64> {
-    let written = write(writable(state.table(), file)?, &mut Place::At(offset), bytes)?;
+    let written = write(writable(state.table(), file)?, &mut Position::At(offset), bytes)?;
     Ok(written as u64)
 }
 
@@ -105,7 +105,7 @@ fn open_reader(state: &mut HostState, file: &Fd, offset: u64) -> Called<Resource
 fn open_writer(
     state: &mut HostState,
     file: &Fd,
-    place: Place,
+    place: Position,
 ) -> Called<Resource<DynOutputStream>> {
     let file = Arc::clone(writable(state.table(), file)?);
     let trouble = state.trouble.clone();
@@ -158,7 +158,7 @@ impl Pollable for Reader {
 
 struct Writer {
     file: Arc<File>,
-    place: Place,
+    place: Position,
     trouble: Trouble,
     /// After a failure.
     is_closed: bool,

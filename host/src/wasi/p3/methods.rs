@@ -68,9 +68,9 @@ macro_rules! link_method {
 use link_method;
 
 /// What a method answers; the outer error ends the backend.
-type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
+type Answered<T> = wasmtime::Result<Result<T, ErrorCode>>;
 
-fn answer<T>(state: &HostState, called: Called<T>) -> Answer<T> {
+fn answer<T>(state: &HostState, called: Called<T>) -> Answered<T> {
     Ok(state.answer(called)?.map_err(ErrorCode::from))
 }
 
@@ -98,7 +98,7 @@ async fn on_thread<T>(
 }
 
 /// Opens what lies in memory; none where it does not, or nobody can tell.
-fn open_cached(state: &mut HostState, dir: &Fd, asked: Asked<'_>) -> Option<Answer<Fd>> {
+fn open_cached(state: &mut HostState, dir: &Fd, asked: Asked<'_>) -> Option<Answered<Fd>> {
     #[cfg(target_os = "linux")]
     {
         let opened = open::open_cached(state.table(), dir, asked).transpose()?;

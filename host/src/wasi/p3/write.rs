@@ -16,22 +16,22 @@ use super::Ended;
 use crate::wasi::HostState;
 use crate::wasi::errno::Code;
 use crate::wasi::paths::Fd;
-use crate::wasi::write::{Place, writable, write};
+use crate::wasi::write::{Position, writable, write};
 
-type Outcome = (FutureReader<Result<(), ErrorCode>>,);
+type Reported = (FutureReader<Result<(), ErrorCode>>,);
 
 pub(super) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<()> {
     types.func_wrap(
         "[method]descriptor.write-via-stream",
         |store: StoreContextMut<'_, HostState>,
          (file, data, offset): (Fd, StreamReader<u8>, u64)| {
-            start(store, &file, data, Place::At(offset))
+            start(store, &file, data, Position::At(offset))
         },
     )?;
     types.func_wrap(
         "[method]descriptor.append-via-stream",
         |store: StoreContextMut<'_, HostState>, (file, data): (Fd, StreamReader<u8>)| {
-            start(store, &file, data, Place::End)
+            start(store, &file, data, Position::End)
         },
     )
 }
@@ -40,8 +40,8 @@ fn start(
     mut store: StoreContextMut<'_, HostState>,
     file: &Fd,
     mut data: StreamReader<u8>,
-    place: Place,
-) -> wasmtime::Result<Outcome> {
+    place: Position,
+) -> wasmtime::Result<Reported> {
     let (mut ended, end) = Ended::new();
     let state = store.data_mut();
     let file = writable(state.table(), file).map(Arc::clone);
@@ -57,7 +57,7 @@ fn start(
 
 struct Writer {
     file: Arc<File>,
-    place: Place,
+    place: Position,
     /// A write that is dropped reports ok.
     ended: Ended,
 }

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 /// As many links as Linux follows.
 const LINKS: usize = 40;
 
-pub enum Place {
+pub enum Destination {
     /// A descriptor of this process, by its number: `/dev/stdout`, `/dev/fd/3`.
     Descriptor(u32),
     /// A device or a pipe, or what no name leads to any more.
@@ -19,7 +19,7 @@ pub enum Place {
     New(PathBuf),
 }
 
-impl Place {
+impl Destination {
     /// A link stays: what it leads to is written, or made.
     pub fn of(path: &Path) -> io::Result<Self> {
         let mut path = path.to_owned();
