@@ -65,7 +65,7 @@ fn changed(entry: &Entry) -> bool {
 
 /// Whether these calls alone are answered as they were.
 fn repeat(target: &Target, way: Way, seed: u64, calls: &[&Entry]) -> crate::Result<bool> {
-    let place = target.place()?;
+    let place = target.fresh()?;
     let subject = Subject::open(place.backend(), way, place.dir(), seed)?;
     let other = match calls.iter().any(|call| call.is_other) {
         true => Some(subject.other(place.backend())?),

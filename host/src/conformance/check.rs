@@ -1,0 +1,214 @@
+//! One check: what it is about, and how it is run.
+
+use std::fmt;
+
+use super::contract::{self, sentence};
+use super::outcome::{Outcome, Stop};
+use super::reduce;
+use super::subject::{Subject, Verdict};
+use super::target::Target;
+use crate::interface::Interface;
+
+/// What a check is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Group {
+    /// What is a key, and that no two are mixed up.
+    Keys,
+    /// What was put comes back.
+    RoundTrip,
+    /// An artifact takes the place of another.
+    Overwrite,
+    /// Storing only where there is nothing.
+    Create,
+    /// Parts of an artifact.
+    Ranges,
+    /// Writes and reads of any size, and how they end.
+    Streaming,
+    /// Listings and their cursors.
+    Listing,
+    /// Which error means what.
+    Errors,
+    /// Calls at the same time.
+    Concurrency,
+    /// Instances that are dropped.
+    Instances,
+    /// Large artifacts, great numbers.
+    Limits,
+    /// Audit and sweep.
+    Maintenance,
+}
+
+impl Group {
+    /// All groups, in the order in which they are run.
+    pub const ALL: &'static [Self] = &[
+        Self::Keys,
+        Self::RoundTrip,
+        Self::Overwrite,
+        Self::Create,
+        Self::Ranges,
+        Self::Streaming,
+        Self::Listing,
+        Self::Errors,
+        Self::Concurrency,
+        Self::Instances,
+        Self::Limits,
+        Self::Maintenance,
+    ];
+
+    /// Its name, such as `round-trip`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::RoundTrip => "round-trip",
+            Self::Overwrite => "overwrite",
+            Self::Create => "create",
+            Self::Ranges => "ranges",
+            Self::Streaming => "streaming",
+            Self::Listing => "listing",
+            Self::Errors => "errors",
+            Self::Concurrency => "concurrency",
+            Self::Instances => "instances",
+            Self::Limits => "limits",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}
+
+/// How a check reaches the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Way {
+    /// Directly, on instances that serve one call after the other.
+    Reused,
+    /// Directly, on a fresh instance for each call.
+    Fresh,
+    /// Through this library, as an application does.
+    Host,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reused => "instances reused",
+            Self::Fresh => "a fresh instance for each call",
+            Self::Host => "through the host",
+        })
+    }
+}
+
+/// One check, named by what it asserts.
+pub struct Check {
+    name: &'static str,
+    group: Group,
+    rules: &'static [&'static str],
+    needs: &'static [Interface],
+    /// It does what the host would not let an application do.
+    is_direct: bool,
+    run: Run,
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check").field("name", &self.name).finish()
+    }
+}
+
+enum Run {
+    Alone(fn(&Subject) -> Verdict),
+    WithOther(fn(&Subject, &Subject) -> Verdict),
+}
+
+impl Check {
+    pub(super) const fn new(
+        name: &'static str,
+        group: Group,
+        rules: &'static [&'static str],
+        run: fn(&Subject) -> Verdict,
+    ) -> Self {
+        Self { name, group, rules, needs: &[], is_direct: false, run: Run::Alone(run) }
+    }
+
+    /// With a second host over the same store.
+    pub(super) const fn with_other(mut self, run: fn(&Subject, &Subject) -> Verdict) -> Self {
+        self.run = Run::WithOther(run);
+        self
+    }
+
+    pub(super) const fn needs(mut self, needs: &'static [Interface]) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    pub(super) const fn direct(mut self) -> Self {
+        self.is_direct = true;
+        self
+    }
+
+    /// What it asserts, in words joined by `_`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn group(&self) -> Group {
+        self.group
+    }
+
+    /// The rules of the contract that it tests; the first one is what a failure breaks.
+    #[must_use]
+    pub fn rules(&self) -> &'static [&'static str] {
+        self.rules
+    }
+
+    /// The sentence of its first rule.
+    #[must_use]
+    pub fn sentence(&self) -> &'static str {
+        self.rules.first().and_then(|rule| sentence(rule)).unwrap_or_default()
+    }
+
+    /// Whether the rule is a recommendation, which a backend may have reasons not to follow.
+    #[must_use]
+    pub fn is_advice(&self) -> bool {
+        self.rules.first().is_some_and(|rule| contract::is_advice(rule))
+    }
+
+    /// Whether it makes sense in this way: through the host some calls cannot be made.
+    #[must_use]
+    pub fn runs(&self, way: Way) -> bool {
+        way != Way::Host || !self.is_direct
+    }
+
+    /// Runs it over a fresh store. `seed` chooses the data; the same one repeats a run.
+    ///
+    /// # Errors
+    ///
+    /// Where the backend cannot be opened, or no fresh store be made.
+    pub fn run(&self, target: &Target, way: Way, seed: u64) -> crate::Result<Outcome> {
+        let place = target.fresh()?;
+        let subject = Subject::open(place.backend(), way, place.dir(), seed)?;
+        let missing = self.needs.iter().find(|interface| !subject.offers(**interface));
+        if let Some(interface) = missing {
+            return Ok(Outcome::NotOffered(interface.name().into()));
+        }
+        let verdict = match self.run {
+            Run::Alone(run) => run(&subject),
+            Run::WithOther(run) => run(&subject, &subject.other(place.backend())?),
+        };
+        Ok(match verdict {
+            Ok(()) => Outcome::Passed,
+            Err(Stop::NotOffered(what)) => Outcome::NotOffered(what),
+            Err(Stop::Failed(failure)) => Outcome::Failed(failure),
+            Err(Stop::FailedByLast(mut failure)) => {
+                let steps = subject.steps();
+                if let Some(calls) = steps.and_then(|it| reduce::reduce(target, way, seed, &it)) {
+                    (failure.calls, failure.is_reduced) = (calls, true);
+                }
+                Outcome::Failed(failure)
+            }
+        })
+    }
+}
