@@ -16,21 +16,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod bench;
-mod check;
-mod disk;
-mod fault;
-mod faults;
+mod backend;
+mod crash_runs;
+mod crash_states;
+mod fault_kinds;
+mod fault_runs;
+mod intercept;
+mod intercept_p2;
+mod intercept_p3;
+mod model;
 mod recorder;
 mod report;
 mod scenarios;
-mod shadow;
-mod shadow_p2;
-mod shadow_p3;
-mod states;
 mod tree;
 
-pub use fault::Fault;
+pub use fault_kinds::Fault;
 pub use report::{Consequence, FaultReport, Operation, Report, Rule, Scenario, Violation};
 
 use crate::Backend;
@@ -68,11 +68,11 @@ pub fn check(
     options: &Options,
     mut on_progress: impl FnMut(&str),
 ) -> Result<Report> {
-    let bench = bench::Bench::new(backend)?;
+    let bench = backend::Bench::new(backend)?;
     let mut report = Report::default();
     for scenario in scenarios::scenarios(&options.neighbours) {
         on_progress(scenario.name);
-        check::run(&bench, &scenario, options, &mut report)?;
+        crash_runs::run(&bench, &scenario, options, &mut report)?;
     }
     Ok(report)
 }
@@ -88,5 +88,5 @@ pub fn faults(
     options: &Options,
     mut on_progress: impl FnMut(&str),
 ) -> Result<FaultReport> {
-    faults::run(&bench::Bench::new(backend)?, options, &mut on_progress)
+    fault_runs::run(&backend::Bench::new(backend)?, options, &mut on_progress)
 }

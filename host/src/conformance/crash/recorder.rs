@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::fault::{Failing, Fault};
+use super::fault_kinds::{Failing, Fault};
 use super::tree::{Inode, Item, Node, Tree, inode, overlay};
 
 /// One change of the directory, or a moment in the life of a call of the contract.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::bench::{Step, value};
+use super::backend::{Step, value};
 use crate::chunk::CHUNK;
 
 pub(super) struct Scenario {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tempfile::TempDir;
 
+use super::intercept;
 use super::recorder::Recorder;
-use super::shadow;
 use crate::backend::Prepared;
 use crate::blocking::ArtifactStore;
 use crate::error::{Error, ErrorKind, Result};
@@ -62,7 +62,7 @@ impl Step {
 impl Bench {
     pub(super) fn new(backend: &Backend) -> Result<Self> {
         let recorder = Arc::new(Recorder::default());
-        let between = |linker: &mut _| shadow::add_to_linker(linker, &recorder);
+        let between = |linker: &mut _| intercept::add_to_linker(linker, &recorder);
         Ok(Self { prepared: Prepared::new(backend.clone(), between)?, recorder })
     }
 

@@ -17,9 +17,9 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
     HostDescriptorWithStore, MetadataHashValue, OpenFlags, PathFlags,
 };
 
-use super::fault::Fault;
+use super::fault_kinds::Fault;
+use super::intercept::{Answer, Fd, answers, identity, killed, shadow_all, writable};
 use super::recorder::{Intent, Recorder, Refusal};
-use super::shadow::{Answer, Fd, answers, identity, killed, shadow_all, writable};
 use crate::wasi::HostState;
 
 const INTERFACE: &str = "wasi:filesystem/types@0.3.0";

@@ -9,12 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Options;
-use super::bench::{Bench, Step, describe, value};
-use super::fault::Failing;
+use super::backend::{Bench, Step, describe, value};
+use super::crash_states::{State, enumerate};
+use super::fault_kinds::Failing;
 use super::recorder::{Event, Recording};
 use super::report::{self, Report, Rule, Violation};
 use super::scenarios::Scenario;
-use super::states::{State, enumerate};
 use crate::blocking::ArtifactStore;
 use crate::error::{ErrorKind, Result};
 use crate::{FindingKind, Interface};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::recorder::Recorder;
 use super::tree::{Inode, inode};
-use super::{shadow_p2, shadow_p3};
+use super::{intercept_p2, intercept_p3};
 use crate::wasi::HostState;
 
 pub(super) type Fd = Resource<Descriptor>;
@@ -19,8 +19,8 @@ pub(super) fn add_to_linker(
     recorder: &Arc<Recorder>,
 ) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    shadow_p2::add_to_linker(linker, recorder)?;
-    shadow_p3::add_to_linker(linker, recorder)
+    intercept_p2::add_to_linker(linker, recorder)?;
+    intercept_p3::add_to_linker(linker, recorder)
 }
 
 /// What a successful call answers.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::disk::{Disk, Names, Variant};
+use super::model::{Disk, Names, Variant};
 use super::recorder::{Event, Recording};
 use super::tree::{Node, ROOT};
 

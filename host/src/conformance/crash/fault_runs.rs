@@ -8,9 +8,9 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::Options;
-use super::bench::{Bench, Step, describe, value};
-use super::check::swept;
-use super::fault::{Failing, Fault};
+use super::backend::{Bench, Step, describe, value};
+use super::crash_runs::swept;
+use super::fault_kinds::{Failing, Fault};
 use super::recorder::{Intent, Recording, Seen};
 use super::report::{Consequence, FaultReport, Operation, Rule, Violation};
 use super::scenarios::KEY;

@@ -15,9 +15,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynOutputStream, OutputStream, Pollable, StreamError, StreamResult};
 
-use super::fault::Fault;
+use super::fault_kinds::Fault;
+use super::intercept::{Answer, Fd, answers, identity, killed, shadow_all, writable};
 use super::recorder::{Intent, Recorder, Refusal};
-use super::shadow::{Answer, Fd, answers, identity, killed, shadow_all, writable};
 use crate::wasi::HostState;
 
 const INTERFACE: &str = "wasi:filesystem/types@0.2.12";
