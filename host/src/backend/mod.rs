@@ -1,7 +1,11 @@
 //! A backend: the component, what it may touch and use up, and how it is made ready to serve.
 
+mod component;
+mod contract;
 mod fence;
 mod load;
+#[cfg(all(feature = "conformance", unix))]
+mod prepared;
 #[cfg(feature = "network")]
 mod s3;
 mod trial;
@@ -14,7 +18,7 @@ use std::time::Duration;
 pub(crate) use fence::Neighbour;
 pub(crate) use fence::Surroundings;
 #[cfg(all(feature = "conformance", unix))]
-pub(crate) use load::Prepared;
+pub(crate) use prepared::Prepared;
 #[cfg(feature = "network")]
 pub use s3::Sign;
 
