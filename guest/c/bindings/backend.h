@@ -598,7 +598,7 @@ typedef struct {
 // Why a call failed.
 // 
 // The case is for programs: it says who has to act, and whether the same call can succeed later.
-// A string is for people. It should say what was being done, on which item of the store, and
+// The string is for people. It should say what was being done, on which item of the store, and
 // what the system answered.
 // 
 // - **error-1.** A caller MUST NOT parse a string or decide anything by it.
@@ -606,10 +606,10 @@ typedef struct {
 // - **error-3.** A backend MUST NOT report `not-found`, or treat a key as free, because it could
 //   not look.
 // 
-// A caller should bound a string and escape its control characters before it shows it: it comes
-// from a component that it does not trust. Where several cases apply to one call, the backend
-// may report any of them; only `invalid-key` comes before all others. Traps, timeouts and broken
-// rules have no case here: the host finds them out by itself.
+// A caller should limit the length of a string and escape its control characters before showing
+// it, because it comes from an untrusted component. If several cases apply to one call, the
+// backend may report any of them, except that `invalid-key` takes precedence over all others.
+// Traps, timeouts and broken rules have no case here: the host detects them itself.
 typedef struct artifact_storage_types_error_t {
   uint8_t tag;
   union {
@@ -626,30 +626,30 @@ typedef struct artifact_storage_types_error_t {
 
 // There is no artifact under the key.
 // 
-// The store was looked at and the key is absent. Nobody is at fault, and the same call fails
-// again until somebody stores the artifact. `delete` never returns it.
+// The backend looked at the store, and the key is absent. This is nobody's fault, and the same
+// call fails again until somebody stores the artifact. `delete` never returns it.
 #define ARTIFACT_STORAGE_TYPES_ERROR_NOT_FOUND 0
-// There is an artifact under the key, and the call was to create one only where there is none.
+// There is an artifact under the key, and the call was to create one only if there was none.
 // 
-// Returned by `write` in mode `create` alone. The artifact that is there is untouched. A retry
-// fails as long as the artifact exists. When it follows a try with an unknown outcome, the
-// artifact may be the caller's own: `stat` and compare size and checksum.
+// Only `write` in mode `create` returns it. The existing artifact is untouched. A retry fails
+// as long as the artifact exists. After a try with an unknown outcome, the artifact may be the
+// caller's own: `stat` it and compare size and checksum.
 #define ARTIFACT_STORAGE_TYPES_ERROR_ALREADY_EXISTS 1
 // The key breaks key-1; the string says how.
 // 
-// The caller is at fault, nothing was touched, and no retry can help.
+// The caller is at fault, nothing was touched, and a retry cannot help.
 #define ARTIFACT_STORAGE_TYPES_ERROR_INVALID_KEY 2
-// The offset lies beyond the end of the artifact.
+// The offset is beyond the end of the artifact.
 // 
-// Returned by `read` alone, and only where the offset is greater than the size: an offset at
-// the end is in order. The caller is at fault, or works with the size of an older generation.
-// A retry helps only after the artifact has grown.
+// Only `read` returns it, and only if the offset is greater than the size: an offset at the
+// end is valid. The caller is at fault, or uses the size of an older generation. A retry helps
+// only after the artifact has grown.
 #define ARTIFACT_STORAGE_TYPES_ERROR_INVALID_RANGE 3
-// More bytes than can be taken or handed out in this way. The number is the limit in bytes.
+// The payload has more bytes than can be passed in this way. The number is the limit in bytes.
 // 
-// From `put` and `get`: more than fits into one message or into the backend's memory; `write`
-// and `read` may still work. From `write`: more than the store takes as one artifact. An
-// artifact of exactly the limit is not too large. No retry can help.
+// From `put` and `get`: more than one message or the backend's memory can hold; `write` and
+// `read` may still work. From `write`: more than the store accepts as one artifact. An
+// artifact of exactly the limit is not too large. A retry cannot help.
 #define ARTIFACT_STORAGE_TYPES_ERROR_TOO_LARGE 4
 // The store refused access.
 // 
@@ -659,46 +659,46 @@ typedef struct artifact_storage_types_error_t {
 #define ARTIFACT_STORAGE_TYPES_ERROR_ACCESS_DENIED 5
 // The store is full.
 // 
-// The device, the quota or the number of items that it can hold is used up, or it refused the
-// size without naming a limit. Somebody has to make room, for which `delete` and `sweep` may
-// do; a retry before that cannot help.
+// The device, the quota or the number of items that the store can hold is used up, or the
+// store refused the size without naming a limit. Somebody has to make room, perhaps with
+// `delete` or `sweep`; a retry before that cannot help.
 #define ARTIFACT_STORAGE_TYPES_ERROR_NO_SPACE 6
-// What is stored is not what was put.
+// The stored data is not what was put.
 // 
-// A checksum, a size or the backend's own format does not match, or something else lies in the
-// artifact's place. The storage is at fault, or somebody who changed it behind the backend. A
+// A checksum, a size or the backend's own format does not match, or something else is in the
+// artifact's place. The storage is at fault, or somebody who changed it without the backend. A
 // retry cannot help, but storing the artifact again or deleting it repairs the key.
 #define ARTIFACT_STORAGE_TYPES_ERROR_CORRUPT 7
 // The store cannot answer now, or the outcome is unknown.
 // 
-// A connection was lost, the service is overloaded, a file is in use, or a failure came at a
-// moment after which the change may or may not be in effect. This is the one case in which the
-// same call may succeed later without anybody acting, and every function can be repeated
+// A connection was lost, the service is overloaded, a file is in use, or a failure occurred at
+// a moment after which the change may or may not be in effect. This is the one case in which
+// the same call may succeed later without anybody acting. Every function can be repeated
 // safely; see `already-exists` for the one that may meet its own earlier success. A caller
 // should wait longer before each further try and stop at some point.
 #define ARTIFACT_STORAGE_TYPES_ERROR_UNAVAILABLE 8
 // The backend cannot do this at all.
 // 
-// A mode it does not have, or an item that a newer version of it wrote. Neither the caller nor
-// the store is at fault. No retry can help; another backend, or a newer one, can.
+// It does not have the mode, or a newer version of it wrote the item. Neither the caller nor
+// the store is at fault. A retry cannot help; another backend, or a newer one, can.
 #define ARTIFACT_STORAGE_TYPES_ERROR_UNSUPPORTED 9
 // Any other failure.
 // 
-// The extension point: since a released variant never gets another case, a cause that fits
-// none of the above comes here, with its reason in the string. A caller treats it as final:
-// nothing was changed, and a retry is not known to help.
+// This is the extension point: a released variant never gets another case, so a cause that
+// fits none of the above is reported here, with its reason in the string. A caller treats it
+// as final: nothing was changed, and a retry is not known to help.
 #define ARTIFACT_STORAGE_TYPES_ERROR_OTHER 10
 
 // A point in time, as the `instant` of the system clock of `wasi:clocks` 0.3.
 // 
-// It is declared here again so that this package depends on no other.
+// It is declared here again so that this package does not depend on another one.
 // 
 // - **instant-1.** `nanoseconds` MUST be less than 1 000 000 000.
 typedef struct artifact_storage_types_instant_t {
   // Whole seconds since 1970-01-01T00:00:00Z, without leap seconds; negative before it.
   int64_t   seconds;
-  // Nanoseconds to add to `seconds`, also where those are negative: half a second before 1970 is
-  // -1 and 500 000 000.
+  // Nanoseconds to add to `seconds`, also if those are negative: half a second before 1970 is -1
+  // and 500 000 000.
   uint32_t   nanoseconds;
 } artifact_storage_types_instant_t;
 
@@ -714,41 +714,41 @@ typedef struct {
 
 // What is known about one stored artifact without reading its bytes.
 // 
-// - **info-1.** All fields MUST describe the same generation of the artifact, which is what one
-//   successful `put` or `write` stored.
+// - **info-1.** All fields MUST describe the same generation of the artifact, where a generation
+//   is what one successful `put` or `write` stored.
 typedef struct artifact_storage_types_info_t {
   // The number of bytes of the payload, as the caller gave them: without headers, and before any
   // compression or encryption by the backend.
   uint64_t   size;
-  // The CRC-64/NVME of the payload; `none` where the backend keeps no checksum.
+  // The CRC-64/NVME of the payload; `none` if the backend keeps no checksum.
   // 
   // The parameters: width 64; polynomial 0xAD93D23594C93659, which is 0x9A6C9329AC4BC9B5 with
   // its bits reversed; input and output reflected; initial value and final XOR all ones. The
-  // nine ASCII bytes `123456789` give 0xAE8B14860A799888 and the empty payload gives 0. It is a
-  // number: where a protocol carries it as bytes, as S3 does in `x-amz-checksum-crc64nvme`, they
-  // are big-endian.
+  // nine ASCII bytes `123456789` give 0xAE8B14860A799888 and the empty payload gives 0. The
+  // checksum is a number: if a protocol carries it as bytes, as S3 does in
+  // `x-amz-checksum-crc64nvme`, they are big-endian.
   // 
-  // - **info-2.** A checksum MUST be that of the whole payload, and `none` where the backend
-  //   does not know it.
+  // - **info-2.** A checksum MUST be that of the whole payload, or `none` if the backend does
+  //   not know it.
   backend_option_u64_t   checksum;
-  // When this generation was stored, by the clock of the store; `none` where that is unknown.
+  // When this generation was stored, by the clock of the store; `none` if that is unknown.
   // 
-  // For people and for rules of age. Clocks differ and jump, so that it does not tell which of
-  // two generations is the newer one.
+  // It is for people and for rules that depend on age. Clocks differ and jump, so it does not
+  // tell which of two generations is newer.
   artifact_storage_types_option_instant_t   modified;
 } artifact_storage_types_info_t;
 
 // What the caller states about the bytes that it has sent, once it has sent all of them.
 // 
-// It is the only thing that makes an artifact out of a stream: the caller computed it over the
-// bytes that it meant to send, not over those that arrived.
+// Only a seal makes an artifact out of a stream: the caller computed it over the bytes that it
+// meant to send, not over those that arrived.
 typedef struct artifact_storage_types_seal_t {
   // The number of bytes of the whole payload.
   uint64_t   size;
   // The CRC-64/NVME of the whole payload; see `info` for its parameters.
   // 
-  // A backend that does not look at the bytes stores it as it is, so that every later reader can
-  // verify the way from the first caller to itself.
+  // A backend that does not look at the bytes stores the checksum unchanged, so that every later
+  // reader can verify the whole way from the first caller to itself.
   uint64_t   checksum;
 } artifact_storage_types_seal_t;
 

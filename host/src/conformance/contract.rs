@@ -14,24 +14,27 @@ const WIT: [&str; 5] = [
 /// Rules that no call from outside can show to be broken, with the reason. The rules of hosts
 /// (`world-*`) and of layers (`layer-*`) are no rules of a backend and not in question here.
 pub const UNTESTABLE: &[(&str, &str)] = &[
-    ("change-1", "it takes a crash of the machine"),
+    ("change-1", "testing it takes a crash of the machine"),
     (
         "change-4",
-        "it takes storage that fails; what can be provoked is tested under the rule that names it",
+        "testing it takes storage that fails; failures that can be provoked are tested under the rule that names them",
     ),
     (
         "create-3",
-        "a backend that says so passes, and none that does not can be told from one that decides the race, unless create-1 catches it",
+        "a backend that answers `unsupported` passes; from outside, one that wrongly claims to decide the race looks like one that does, unless create-1 catches it",
     ),
     ("create-4", "what a backend did before its answer cannot be seen"),
     ("error-1", "it binds callers"),
-    ("error-3", "it takes storage that refuses to be looked at"),
-    ("instance-2", "it permits; what follows from it is tested under instance-1 and instance-3"),
-    ("list-3", "it permits"),
-    ("list-5", "it permits"),
+    ("error-3", "testing it takes storage that refuses to be looked at"),
+    (
+        "instance-2",
+        "it is a permission; its consequences are tested under instance-1 and instance-3",
+    ),
+    ("list-3", "it is a permission"),
+    ("list-5", "it is a permission"),
     (
         "read-12",
-        "it takes storage that fails during a read; that the future is ok after a good read is tested under read-11",
+        "testing it takes storage that fails during a read; read-11 tests that the future is ok after a good read",
     ),
     ("stat-3", "the time of a call depends on more than the backend"),
 ];
