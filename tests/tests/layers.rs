@@ -117,3 +117,25 @@ fn dependencies_point_down(block: &str, src: &str, top: &str) {
     }
     assert!(edges > 2 * layers.len(), "{edges}");
 }
+
+/// A page that names a file which has moved misleads whoever wants to check it.
+#[test]
+fn documents_name_files_that_exist() {
+    let mut pages = vec![root().join("README.md"), root().join("CONTRIBUTING.md")];
+    sources(&root().join("docs"), &mut pages);
+    let mut named = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for span in text.split('`').skip(1).step_by(2) {
+            let is_path = ["host/", "guest/", "tests/", "docs/", "benches/"]
+                .iter()
+                .any(|folder| span.starts_with(folder));
+            if is_path && !span.contains([' ', '\n', '*', '{', '…', '<', '$']) {
+                let file = span.split('#').next().unwrap();
+                assert!(root().join(file).exists(), "{}: `{span}`", page.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 50, "{named}");
+}
