@@ -25,9 +25,11 @@
 //!
 //! # Features
 //!
-//! `config`, which is on by default: stores that operators name in a file
-//! ([`Configuration`], [`ArtifactStore::open_configured`]), and watching it
-//! ([`ArtifactStore::open_watched`]).
+//! | feature | default | content |
+//! |---|---|---|
+//! | `config` | on | stores that operators name in a file ([`Configuration`], [`ArtifactStore::open_configured`]), and watching it ([`ArtifactStore::open_watched`]) |
+//! | `network` | on | grants for network endpoints, and the built-in backend for S3 ([`Backend::s3`]) |
+//! | `conformance` | off | the checks that `artifact-store check` runs on a backend; not stable yet |
 #![warn(missing_debug_implementations, missing_docs)]
 
 mod backend;

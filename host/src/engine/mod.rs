@@ -37,6 +37,11 @@ static OF_PROCESS: OnceLock<Engine> = OnceLock::new();
 /// What backends share: the engine that runs them, the [cache](Cache) of compiled code, and the
 /// [way](Compile) in which components are compiled. A clone is the same engine.
 ///
+/// An application that uses wasmtime itself keeps its own engine beside this one: a
+/// `wasmtime::Config` is not taken. The time limits need epochs that advance every 10 ms and are
+/// counted by nobody else, and an entry of the cache, or what a child process has compiled, is
+/// only valid for an engine with exactly the settings of this library.
+///
 /// A backend that names none has that of the process, which is built with the default settings when
 /// it is first used.
 ///

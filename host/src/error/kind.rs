@@ -8,7 +8,7 @@ use super::ConfigurationError;
 use super::{Cause, LoadError};
 use crate::text;
 
-/// The cases of an [`Error`]: first those of the contract, as the backend reported them,
+/// The cases of an [`Error`](crate::Error): first those of the contract, as the backend reported them,
 /// then what the host found out by itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// What was being done when an [`Error`] came up. Its `Display` is the word that metrics and logs
+/// What was being done when an [`Error`](crate::Error) came up. Its `Display` is the word that metrics and logs
 /// have for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
