@@ -97,9 +97,12 @@ fn a_listing_fails_where_a_part_of_the_store_is_hidden() {
             for _ in 0..2 {
                 let mut listing = scene.store.list("");
                 assert_eq!(listing.next().unwrap().unwrap().key, first_key(), "{what}");
-                let error = listing.next().unwrap().unwrap_err();
-                assert!(matches!(error.kind(), ErrorKind::Corrupt(_)), "{what}: {error}");
-                assert!(error.to_string().contains("`514`"), "{what}: {error}");
+                // It goes on at the failed page, as long as there is a point in it.
+                for _ in 0..3 {
+                    let error = listing.next().unwrap().unwrap_err();
+                    assert!(matches!(error.kind(), ErrorKind::Corrupt(_)), "{what}: {error}");
+                    assert!(error.to_string().contains("`514`"), "{what}: {error}");
+                }
                 assert!(listing.next().is_none(), "{what}");
             }
             // Also where no key begins so: nobody knows what is hidden.
