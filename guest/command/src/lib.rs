@@ -3,27 +3,14 @@
 #![cfg(target_family = "wasm")]
 
 mod arguments;
+mod bindings;
 mod transfer;
-
-wit_bindgen::generate!({
-    path: "../../wit",
-    inline: "
-        package artifact:command;
-        world command {
-            import artifact:storage/artifact-store@0.1.0;
-            import artifact:storage/streams@0.1.0;
-            import artifact:storage/inventory@0.1.0;
-        }
-    ",
-    world: "artifact:command/command",
-    generate_all,
-});
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use arguments::{Arguments, Verb};
-use artifact::storage::types::{Error, Info, Instant};
-use artifact::storage::{artifact_store, inventory};
+use bindings::artifact::storage::types::{Error, Info, Instant};
+use bindings::artifact::storage::{artifact_store, inventory};
 use wasip3::cli::exit::exit_with_code;
 use wasip3::cli::{environment, stderr, stdout};
 use wit_bindgen::StreamReader;

@@ -6,9 +6,9 @@ use futures_util::future::{join, join3};
 use wasip3::cli::{stdin, stdout};
 use wit_bindgen::StreamResult;
 
-use crate::artifact::storage::streams::{self, Mode, Seal, WriteOptions};
-use crate::artifact::storage::types::Error;
-use crate::{CORRUPT, FAILURE, Failure, failure};
+use crate::bindings::artifact::storage::streams::{self, Mode, Seal, WriteOptions};
+use crate::bindings::artifact::storage::types::Error;
+use crate::{CORRUPT, FAILURE, Failure, bindings, failure};
 
 static CRC: Crc<u64> = Crc::<u64>::new(&CRC_64_NVME);
 
@@ -17,8 +17,8 @@ const CHUNK: usize = 256 << 10;
 pub async fn put(key: &str, create: bool, size: Option<u64>) -> Result<(), Failure> {
     let mode = if create { Mode::Create } else { Mode::Overwrite };
     let (mut input, ended) = stdin::read_via_stream();
-    let (mut writer, data) = crate::wit_stream::new();
-    let (say, end) = crate::wit_future::new(|| Err("the command ended".to_owned()));
+    let (mut writer, data) = bindings::wit_stream::new();
+    let (say, end) = bindings::wit_future::new(|| Err("the command ended".to_owned()));
     let write = streams::write(key.to_owned(), data, end, WriteOptions { mode, size });
     let copy = async {
         let (mut digest, mut copied) = (CRC.digest(), 0_u64);

@@ -7,7 +7,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use crate::component::{Error, Info, Mode};
+use crate::bindings::{Error, Info, Mode};
 use crate::header::{self, Header};
 use crate::name::{self, Holder, Place};
 use crate::read;

@@ -7,27 +7,10 @@ use alloc::vec::Vec;
 use futures_util::future::try_join;
 use wit_bindgen::{FutureReader, StreamReader};
 
-wit_bindgen::generate!({
-    path: "../../wit",
-    inline: "
-        package artifact:fs;
-        world fs {
-            include artifact:storage/full-backend@0.1.0;
-            export artifact:storage/maintenance@0.1.0;
-        }
-    ",
-    world: "artifact:fs/fs",
-    generate_all,
-});
-
-use exports::artifact::storage::{artifact_store, inventory, maintenance, streams};
-
-pub use artifact::storage::types::{Error, Info, Instant};
-pub use inventory::{Entry, Page};
-pub use maintenance::{Finding, FindingKind, Findings, SweepReport};
-pub use streams::Mode;
-use streams::{Seal, WriteOptions};
-
+use crate::bindings::{
+    Error, Findings, Info, Mode, Page, Seal, SweepReport, WriteOptions, artifact_store, export,
+    inventory, maintenance, streams, wit_future, wit_stream,
+};
 use crate::commit::{self, Temporary};
 use crate::header::{self, Header, checksum};
 use crate::name::{self, Place};

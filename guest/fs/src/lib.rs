@@ -14,6 +14,8 @@ pub mod header;
 pub mod name;
 
 #[cfg(target_family = "wasm")]
+mod bindings;
+#[cfg(target_family = "wasm")]
 mod commit;
 #[cfg(target_family = "wasm")]
 mod component;

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use crate::component::{Error, Info};
+use crate::bindings::{Error, Info};
 use crate::header::{self, Fault, Header};
 use crate::name::{Holder, Place};
 use crate::shard;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::component::Error;
+use crate::bindings::Error;
 use crate::name::{Folder, SHARDS};
 use crate::wasi::{Access, Called, Dir, ErrorCode, Failure, Kind, Result, root};
 

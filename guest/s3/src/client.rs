@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use wasip3::clocks::monotonic_clock;
 use wasip3::random::random::get_random_u64;
 
-use crate::component::{Error, Result};
+use crate::bindings::{Error, Result};
 use crate::failure::{Cause, Failure, Refusal};
 use crate::http::{self, Body, Method, Response, Unread};
 use crate::settings::Settings;

@@ -2,31 +2,12 @@
 
 use wit_bindgen::{FutureReader, StreamReader};
 
-wit_bindgen::generate!({
-    path: "../../wit",
-    inline: "
-        package artifact:s3;
-        world s3 {
-            include artifact:storage/full-backend@0.1.0;
-            export artifact:storage/maintenance@0.1.0;
-        }
-    ",
-    world: "artifact:s3/s3",
-    generate_all,
-});
-
-use exports::artifact::storage::{artifact_store, inventory, maintenance, streams};
-
-pub use artifact::storage::types::{Error, Info, Instant};
-pub use inventory::{Entry, Page};
-pub use maintenance::{Finding, FindingKind, Findings, SweepReport};
-pub use streams::{Mode, Seal, WriteOptions};
-
+use crate::bindings::{
+    Error, Findings, Info, Page, Result, Seal, SweepReport, WriteOptions, artifact_store, export,
+    inventory, maintenance, streams,
+};
 use crate::client::settings;
 use crate::{download, list, name, upload};
-
-/// The result of a call of the contract.
-pub type Result<T> = std::result::Result<T, Error>;
 
 struct Component;
 

@@ -3,8 +3,8 @@
 use wasip3::http::types::ErrorCode;
 use wit_bindgen::{FutureReader, StreamReader};
 
+use crate::bindings::{Error, Info, Result, wit_future, wit_stream};
 use crate::client::{Call, settings};
-use crate::component::{Error, Info, Result, wit_future, wit_stream};
 use crate::failure::{Failure, unread};
 use crate::http::{Method, Response, Unread};
 use crate::settings::Settings;

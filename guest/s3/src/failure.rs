@@ -3,7 +3,7 @@
 
 use wasip3::http::types::ErrorCode;
 
-use crate::component::Error;
+use crate::bindings::Error;
 use crate::settings::Settings;
 
 /// A request that did not do what it was to do.

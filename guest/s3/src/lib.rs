@@ -17,6 +17,8 @@ pub mod sigv4;
 pub mod xml;
 
 #[cfg(target_family = "wasm")]
+mod bindings;
+#[cfg(target_family = "wasm")]
 mod client;
 #[cfg(target_family = "wasm")]
 mod component;

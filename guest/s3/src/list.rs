@@ -4,8 +4,8 @@ use futures_util::StreamExt;
 use futures_util::stream::iter;
 use percent_encoding::percent_decode_str;
 
+use crate::bindings::{Entry, Error, Page, Result};
 use crate::client::{Call, settings};
-use crate::component::{Entry, Error, Page, Result};
 use crate::cursor::Cursor;
 use crate::download::head;
 use crate::name::Named;

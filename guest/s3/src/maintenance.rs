@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
+use crate::bindings::{Error, Finding, FindingKind, Findings, Instant, Result, SweepReport};
 use crate::client::{Answer, Call, settings};
-use crate::component::{Error, Finding, FindingKind, Findings, Instant, Result, SweepReport};
 use crate::cursor::Cursor;
 use crate::download::head;
 use crate::http::Method;

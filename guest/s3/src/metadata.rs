@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use crate::bindings::{Info, Instant};
 use crate::client::Call;
-use crate::component::{Info, Instant};
 use crate::http::Response;
 use crate::settings::Settings;
 

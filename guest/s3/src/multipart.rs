@@ -7,9 +7,9 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
+use crate::bindings::{Error, Mode, Result, WriteOptions};
 use crate::checksum::{checksum, joined};
 use crate::client::{Call, random};
-use crate::component::{Error, Mode, Result, WriteOptions};
 use crate::download::{Place, head};
 use crate::http::Method;
 use crate::settings::Settings;

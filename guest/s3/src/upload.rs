@@ -5,9 +5,9 @@ use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use futures_util::future::try_join;
 
+use crate::bindings::{Error, Info, Mode, Result, Seal, WriteOptions};
 use crate::checksum::checksum;
 use crate::client::{Call, random, settings};
-use crate::component::{Error, Info, Mode, Result, Seal, WriteOptions};
 use crate::download::{Place, head};
 use crate::failure::Failure;
 use crate::http::Method;

@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{Step, Visit, Walk};
-use crate::component::{Error, Finding, FindingKind, Findings};
+use crate::bindings::{Error, Finding, FindingKind, Findings};
 use crate::header;
 use crate::name::{self, Folder, Named};
 use crate::read;

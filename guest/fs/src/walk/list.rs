@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Step, Visit, Walk};
-use crate::component::{Entry, Error, Instant, Page};
+use crate::bindings::{Entry, Error, Instant, Page};
 use crate::header;
 use crate::name::{self, Named};
 use crate::read;

@@ -13,7 +13,7 @@ pub use audit::audit;
 pub use list::list;
 pub use sweep::sweep;
 
-use crate::component::Error;
+use crate::bindings::Error;
 use crate::name::Folder;
 use crate::shard;
 use crate::wasi::{self, Access, Dir, Failure, Names, Result};

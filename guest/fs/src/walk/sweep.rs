@@ -1,7 +1,7 @@
 //! Removing what unfinished writes left.
 
 use crate::age;
-use crate::component::{Instant, SweepReport};
+use crate::bindings::{Instant, SweepReport};
 use crate::name;
 use crate::shard;
 use crate::wasi::{self, Access, Dir, Kind, Result, Stat};

@@ -15,7 +15,7 @@ use wit_bindgen::StreamResult;
 
 use super::{Called, ErrorCode, Failure, File, Kind, Stat};
 use crate::age;
-use crate::component::Instant;
+use crate::bindings::Instant;
 
 /// How often a directory is read where its names change while it is read.
 const ATTEMPTS: usize = 16;

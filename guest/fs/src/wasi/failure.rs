@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use wasip3::filesystem::types::ErrorCode;
 
-use crate::component::Error;
+use crate::bindings::Error;
 
 /// A call that the system refused: what was being done, on which name, and its answer.
 pub struct Failure {

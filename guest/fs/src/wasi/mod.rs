@@ -21,7 +21,7 @@ pub use dir::{Access, Dir, Names, may_have_changed};
 pub use failure::Failure;
 pub use file::{Ended, File, FileStream};
 
-use crate::component::{Error, Instant};
+use crate::bindings::{Error, Instant};
 use crate::name;
 
 /// The result of a call of the contract.
