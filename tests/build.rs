@@ -6,9 +6,15 @@ use std::path::Path;
 mod component;
 
 fn main() {
-    for input in
-        ["guests", "../guest/fs", "../wit", "../Cargo.toml", "../Cargo.lock", "../host/build"]
-    {
+    for input in [
+        "guests",
+        "../guest/backend",
+        "../guest/fs",
+        "../wit",
+        "../Cargo.toml",
+        "../Cargo.lock",
+        "../host/build",
+    ] {
         println!("cargo::rerun-if-changed={input}");
     }
     let built = component::build(Path::new("guests/Cargo.toml"), &["--examples"]);

@@ -16,6 +16,7 @@ pub fn embed(guests: &str, name: &str) {
         for input in [
             "src",
             "Cargo.toml",
+            "../backend",
             "../../wit",
             "../../Cargo.toml",
             "../../Cargo.lock",

@@ -1,5 +1,5 @@
-//! The contract as Rust has it, made from `wit/`: its types, and the traits that the component
-//! implements.
+//! The contract as Rust has it, made from `wit/`: the traits that the component implements,
+//! and their types. What all backends share comes from [`artifact_store_backend`].
 
 wit_bindgen::generate!({
     path: "../../wit",
@@ -11,11 +11,11 @@ wit_bindgen::generate!({
         }
     ",
     world: "artifact:fs/fs",
+    with: { "artifact:storage/types@0.1.0": artifact_store_backend::types },
     generate_all,
     default_bindings_module: "crate::bindings",
 });
 
-pub use artifact::storage::types::{Error, Info, Instant, Seal};
 pub use exports::artifact::storage::{artifact_store, inventory, maintenance, streams};
 pub use inventory::{Entry, Page};
 pub use maintenance::{Finding, FindingKind, Findings, SweepReport};

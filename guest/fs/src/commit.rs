@@ -7,12 +7,14 @@
 use alloc::format;
 use alloc::string::String;
 
-use crate::bindings::{Error, Info, Mode};
+use artifact_store_backend::{Error, Info, Result, seal};
+
+use crate::bindings::Mode;
 use crate::header::{self, Header};
 use crate::name::{self, Holder, Place};
 use crate::read;
 use crate::shard::{self, ATTEMPTS};
-use crate::wasi::{self, Access, Called, Dir, ErrorCode, Failure, File, Kind, Result};
+use crate::wasi::{self, Access, Called, Dir, ErrorCode, Failure, File, Kind};
 
 /// An unfinished write: a file in `tmp`.
 pub struct Temporary {
@@ -73,8 +75,7 @@ impl Temporary {
         // A stream that was cut looks like one that ended: only the size tells.
         if header.size.checked_add(before) != Some(stat.size) {
             let arrived = stat.size.saturating_sub(before);
-            let text = format!("{arrived} bytes arrived, but {} were sealed", header.size);
-            return Err(Error::Other(text));
+            return Err(seal::wrong_size(header.size, arrived));
         }
         if self.durable {
             self.file.sync().await?;

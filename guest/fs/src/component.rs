@@ -3,18 +3,21 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::future::ready;
 
+use artifact_store_backend::checksum::checksum;
+use artifact_store_backend::{Error, Info, Result, Seal, key, outcome, seal};
 use futures_util::future::try_join;
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
-    Error, Findings, Info, Mode, Page, Seal, SweepReport, WriteOptions, artifact_store, export,
-    inventory, maintenance, streams, wit_future, wit_stream,
+    Findings, Mode, Page, SweepReport, WriteOptions, artifact_store, export, inventory,
+    maintenance, streams, wit_future, wit_stream,
 };
 use crate::commit::{self, Temporary};
-use crate::header::{self, Header, checksum};
+use crate::header::{self, Header};
 use crate::name::{self, Place};
-use crate::wasi::{Result, is_durable, looks};
+use crate::wasi::{is_durable, looks};
 use crate::{read, walk};
 
 /// The largest artifact that `put` and `get` carry, in bytes; larger ones take streams.
@@ -25,7 +28,7 @@ struct Component;
 export!(Component);
 
 fn place(key: &str) -> Result<Place> {
-    name::check(key).map_err(refused)?;
+    key::check(key).map_err(refused)?;
     Ok(name::place(key))
 }
 
@@ -33,9 +36,9 @@ fn place(key: &str) -> Result<Place> {
 /// no sense.
 #[cold]
 #[inline(never)]
-fn refused(why: &str) -> Error {
+fn refused(why: key::Invalid) -> Error {
     let wrong = is_durable().and_then(|_| looks());
-    wrong.err().unwrap_or_else(|| Error::InvalidKey(why.into()))
+    wrong.err().unwrap_or_else(|| why.into())
 }
 
 impl artifact_store::Guest for Component {
@@ -92,7 +95,7 @@ impl streams::Guest for Component {
             // The payload goes where the header will end, unread.
             let written = async { Ok(file.write_stream(header::len(&key) as u64, data).await?) };
             // Both at once: the caller may be waiting for either to be taken.
-            let ((), seal) = try_join(written, sealed(end, options.size)).await?;
+            let ((), seal) = try_join(written, seal::wait(end, options.size)).await?;
             let header = Header { key, size: seal.size, checksum: seal.checksum };
             file.write(header.encode(), Vec::new()).await?;
             Ok(header)
@@ -112,35 +115,15 @@ impl streams::Guest for Component {
             return Err(Error::InvalidRange);
         }
         let info = found.info;
-        let (report, outcome) =
-            wit_future::new(|| Err(Error::Other("the read was dropped".into())));
+        let (report, outcome) = wit_future::new(outcome::dropped);
         if offset == found.header.size || length == Some(0) {
             let (_, nothing) = wit_stream::new();
-            wit_bindgen::spawn_local(async move {
-                let _ = report.write(Ok(())).await;
-            });
+            outcome::report(report, ready(Ok(())));
             return Ok((info, nothing, outcome));
         }
         let (bytes, ended) = found.payload(offset);
-        wit_bindgen::spawn_local(async move {
-            let ended = found.end(ended).await;
-            let _ = report.write(ended).await;
-        });
+        outcome::report(report, async move { found.end(ended).await });
         Ok((info, bytes, outcome))
-    }
-}
-
-/// Waits for the seal. The end of a stream is none of an artifact: that is what it says.
-async fn sealed(
-    end: FutureReader<core::result::Result<Seal, String>>,
-    announced: Option<u64>,
-) -> Result<Seal> {
-    let seal = end.await.map_err(|why| Error::Other(format!("the write was given up: {why}")))?;
-    match announced {
-        Some(size) if size != seal.size => {
-            Err(Error::Other(format!("{size} bytes were announced, but {} sealed", seal.size)))
-        }
-        _ => Ok(seal),
     }
 }
 

@@ -3,11 +3,12 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use crate::bindings::{Error, Info};
+use artifact_store_backend::{Error, Info, Result};
+
 use crate::header::{self, Fault, Header};
 use crate::name::{Holder, Place};
 use crate::shard;
-use crate::wasi::{self, Access, Dir, Ended, ErrorCode, Failure, File, FileStream, Kind, Result};
+use crate::wasi::{self, Access, Dir, Ended, ErrorCode, Failure, File, FileStream, Kind};
 
 /// An artifact's open file: info and bytes come from it alone, so that they belong together
 /// whatever is put meanwhile.

@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::bindings::Error;
+use artifact_store_backend::{Error, Result};
+
 use crate::name::{Folder, SHARDS};
-use crate::wasi::{Access, Called, Dir, ErrorCode, Failure, Kind, Result, root};
+use crate::wasi::{Access, Called, Dir, ErrorCode, Failure, Kind, root};
 
 /// How often a step is tried again whose directory somebody takes away meanwhile.
 pub const ATTEMPTS: usize = 8;

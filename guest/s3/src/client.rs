@@ -4,11 +4,11 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use artifact_store_backend::{Error, Result};
 use jiff::Timestamp;
 use wasip3::clocks::monotonic_clock;
 use wasip3::random::random::get_random_u64;
 
-use crate::bindings::{Error, Result};
 use crate::failure::{Cause, Failure, Refusal};
 use crate::http::{self, Body, Method, Response, Unread};
 use crate::settings::Settings;

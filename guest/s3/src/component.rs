@@ -1,13 +1,14 @@
 //! The component's exports: the contract in terms of the other modules.
 
+use artifact_store_backend::{Info, Result, Seal, key};
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
-    Error, Findings, Info, Page, Result, Seal, SweepReport, WriteOptions, artifact_store, export,
-    inventory, maintenance, streams,
+    Findings, Page, SweepReport, WriteOptions, artifact_store, export, inventory, maintenance,
+    streams,
 };
 use crate::client::settings;
-use crate::{download, list, name, upload};
+use crate::{download, list, upload};
 
 struct Component;
 
@@ -17,7 +18,7 @@ export!(Component);
 /// to hear of it before the first artifact.
 fn check(key: &str) -> Result<()> {
     settings()?;
-    name::check(key).map_err(|why| Error::InvalidKey(why.into()))
+    Ok(key::check(key)?)
 }
 
 impl artifact_store::Guest for Component {

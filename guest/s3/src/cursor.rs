@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::checksum::checksum;
+use artifact_store_backend::checksum::checksum;
 
 /// The end of one page. Whatever instance goes on from it has nothing else to compare with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,13 @@
 //! Looking at artifacts and reading them.
 
+use std::future::ready;
+
+use artifact_store_backend::checksum::checksum;
+use artifact_store_backend::{Error, Info, Result, outcome};
 use wasip3::http::types::ErrorCode;
 use wit_bindgen::{FutureReader, StreamReader};
 
-use crate::bindings::{Error, Info, Result, wit_future, wit_stream};
+use crate::bindings::{wit_future, wit_stream};
 use crate::client::{Call, settings};
 use crate::failure::{Failure, unread};
 use crate::http::{Method, Response, Unread};
@@ -105,7 +109,7 @@ pub async fn get(key: &str) -> Result<Vec<u8>> {
         }
         match response.body.read(IN_MEMORY as usize).await {
             Ok(data) if data.len() as u64 == info.size => {
-                let checksum = crate::checksum::checksum(&data);
+                let checksum = checksum(&data);
                 if info.checksum.is_some_and(|stated| stated != checksum) {
                     let text = format!("`{}` does not match its checksum", place.object);
                     return Err(Error::Corrupt(text));
@@ -158,14 +162,13 @@ pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<Read> {
             format!("the answer for `{}` begins at byte {begins_at}, not {offset}", place.object);
         return Err(Error::Other(text));
     }
-    let (report, outcome) = wit_future::new(|| Err(Error::Other("the read was dropped".into())));
+    let (report, outcome) = wit_future::new(outcome::dropped);
     let (body, object) = (response.body, place.object);
     // The bytes go from the host to the host; here it is only heard how that went.
-    wit_bindgen::spawn_local(async move {
+    outcome::report(report, async move {
         let ended = body.ended.await;
         drop(body.done);
-        let ended = ended.map(|_| ()).map_err(|code| unread(settings, &object, &code));
-        let _ = report.write(ended).await;
+        ended.map(|_| ()).map_err(|code| unread(settings, &object, &code))
     });
     Ok((info, body.stream, outcome))
 }
@@ -186,9 +189,7 @@ async fn at_end(
         return Err(Error::Unavailable(text));
     }
     let (_, nothing) = wit_stream::new();
-    let (report, outcome) = wit_future::new(|| Err(Error::Other("the read was dropped".into())));
-    wit_bindgen::spawn_local(async move {
-        let _ = report.write(Ok(())).await;
-    });
+    let (report, outcome) = wit_future::new(outcome::dropped);
+    outcome::report(report, ready(Ok(())));
     Ok((info, nothing, outcome))
 }

@@ -1,9 +1,9 @@
 //! What a failed request means to the caller of the contract: the one place that decides it, and
 //! the table of `docs/s3.md`.
 
+use artifact_store_backend::Error;
 use wasip3::http::types::ErrorCode;
 
-use crate::bindings::Error;
 use crate::settings::Settings;
 
 /// A request that did not do what it was to do.

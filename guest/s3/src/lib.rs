@@ -1,10 +1,9 @@
 //! The S3 backend of the artifact store: each artifact is one object of a bucket.
 //!
-//! [`checksum`], [`name`], [`settings`], [`cursor`] and [`xml`] say what goes over the wire, as
+//! [`name`], [`settings`], [`cursor`] and [`xml`] say what goes over the wire, as
 //! `docs/s3.md` describes it, and build for any target; the component around them exists for
 //! WebAssembly only.
 
-pub mod checksum;
 /// By what time requests are signed; the host has the same file.
 #[path = "../../../host/src/network/sign/clock.rs"]
 pub mod clock;

@@ -1,19 +1,17 @@
 //! Listing artifacts, in the order of the service.
 
+use artifact_store_backend::{Error, Result, page};
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use percent_encoding::percent_decode_str;
 
-use crate::bindings::{Entry, Error, Page, Result};
+use crate::bindings::{Entry, Page};
 use crate::client::{Call, settings};
 use crate::cursor::Cursor;
 use crate::download::head;
 use crate::name::Named;
 use crate::settings::Settings;
 use crate::xml::Element;
-
-/// Entries of a page where the caller names no number, and the most of any page.
-const PAGE: u32 = 1000;
 
 /// Long keys stand in their objects' metadata; so many are asked for at once.
 const AT_ONCE: usize = 8;
@@ -29,10 +27,12 @@ pub struct Listed {
 
 pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page> {
     let settings = settings()?;
-    let limit = if limit == 0 { PAGE } else { limit.min(PAGE) };
+    let limit = page::size(limit);
     let at = match cursor {
         None => Cursor::default(),
-        Some(text) => text.strip_prefix(CURSOR).and_then(Cursor::parse).ok_or_else(no_cursor)?,
+        Some(text) => {
+            text.strip_prefix(CURSOR).and_then(Cursor::parse).ok_or_else(page::no_cursor)?
+        }
     };
     let begin = settings.names.listing(prefix);
     let Listed { objects, next } = listing(settings, &begin, &at, limit).await?;
@@ -44,7 +44,12 @@ pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page
 }
 
 /// Some of the objects whose names begin with `begin`.
-pub async fn listing(settings: &Settings, begin: &str, at: &Cursor, limit: u32) -> Result<Listed> {
+pub async fn listing(
+    settings: &Settings,
+    begin: &str,
+    at: &Cursor,
+    limit: usize,
+) -> Result<Listed> {
     let mut call = Call::bucket("list")
         .query("list-type", "2")
         .query("encoding-type", "url")
@@ -55,7 +60,7 @@ pub async fn listing(settings: &Settings, begin: &str, at: &Cursor, limit: u32) 
     }
     let answer =
         call.run(settings).await.map_err(|failure| match failure.is_code("InvalidArgument") {
-            true if !at.token.is_empty() => no_cursor(),
+            true if !at.token.is_empty() => page::no_cursor(),
             _ => failure.into(),
         })?;
     let broken = |why| Error::from(call.foreign(answer.status, why));
@@ -75,7 +80,7 @@ pub async fn listing(settings: &Settings, begin: &str, at: &Cursor, limit: u32) 
     root.children.retain(|child| child.name == "Contents");
     let names: Vec<_> =
         root.children.iter().map(|object| object.text_of("Key").unwrap_or_default()).collect();
-    at.check(&names, limit as usize).map_err(|why| wrong(settings, why))?;
+    at.check(&names, limit).map_err(|why| wrong(settings, why))?;
     let next = token.map(|token| at.advance(&names, token)).transpose();
     let next = next.map_err(|why| wrong(settings, why))?;
     Ok(Listed { objects: root.children, next })
@@ -84,10 +89,6 @@ pub async fn listing(settings: &Settings, begin: &str, at: &Cursor, limit: u32) 
 /// A listing that would be passed on with holes, or without end.
 pub fn wrong(settings: &Settings, why: String) -> Error {
     Error::Other(format!("{} lists wrongly: {why}", settings.bucket.endpoint()))
-}
-
-fn no_cursor() -> Error {
-    Error::Other("no such cursor".into())
 }
 
 /// The artifact in an object, if it is one and its key begins with `prefix`.

@@ -1,10 +1,11 @@
 //! What lies in the store and is no sound artifact: foreign objects, and uploads that were never
 //! completed.
 
+use artifact_store_backend::{Error, Instant, Result, page};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
-use crate::bindings::{Error, Finding, FindingKind, Findings, Instant, Result, SweepReport};
+use crate::bindings::{Finding, FindingKind, Findings, SweepReport};
 use crate::client::{Answer, Call, settings};
 use crate::cursor::Cursor;
 use crate::download::head;
@@ -14,9 +15,6 @@ use crate::name::Named;
 use crate::settings::Settings;
 use crate::xml::Element;
 
-/// Findings of a page where the caller names no number, and the most of any page.
-const PAGE: u32 = 1000;
-
 /// Begin the cursors of the two halves of an audit.
 const OBJECTS: &str = "objects:";
 const UPLOADS: &str = "uploads:";
@@ -24,7 +22,7 @@ const UPLOADS: &str = "uploads:";
 /// One page of what is no sound artifact: first among the objects, then the uploads.
 pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     let settings = settings()?;
-    let limit = if limit == 0 { PAGE } else { limit.min(PAGE) };
+    let limit = page::size(limit);
     let cursor = cursor.unwrap_or(OBJECTS);
     if let Some(at) = cursor.strip_prefix(OBJECTS) {
         let Listed { objects, next } =
@@ -36,7 +34,7 @@ pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
         let next = next.map_or_else(|| UPLOADS.to_owned(), |next| format!("{OBJECTS}{next}"));
         return Ok(Findings { items, next: Some(next) });
     }
-    let at = cursor.strip_prefix(UPLOADS).ok_or_else(no_cursor)?;
+    let at = cursor.strip_prefix(UPLOADS).ok_or_else(page::no_cursor)?;
     let page = Uploads::list(settings, &position(at)?, limit).await?;
     let mut items = Vec::new();
     for upload in page.uploads {
@@ -56,12 +54,8 @@ pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
 fn position(text: &str) -> Result<Cursor> {
     match text {
         "" => Ok(Cursor::default()),
-        _ => Cursor::parse(text).ok_or_else(no_cursor),
+        _ => Cursor::parse(text).ok_or_else(page::no_cursor),
     }
-}
-
-fn no_cursor() -> Error {
-    Error::Other("no such cursor".into())
 }
 
 /// What is to be said about an object.
@@ -95,7 +89,7 @@ pub async fn sweep(age: u64) -> Result<SweepReport> {
     let mut first_failure = None;
     let mut at = Cursor::default();
     loop {
-        let page = Uploads::list(settings, &at, PAGE).await?;
+        let page = Uploads::list(settings, &at, page::MOST).await?;
         for upload in page.uploads {
             if let Err(error) = upload.sweep(settings, age, &mut report).await {
                 first_failure.get_or_insert(error);
@@ -127,7 +121,7 @@ struct Written {
 }
 
 impl Uploads {
-    async fn list(settings: &Settings, at: &Cursor, limit: u32) -> Result<Self> {
+    async fn list(settings: &Settings, at: &Cursor, limit: usize) -> Result<Self> {
         let mut call = Call::bucket("list uploads in")
             .query("uploads", "")
             .query("encoding-type", "url")
@@ -149,7 +143,7 @@ impl Uploads {
             }
         }
         let names: Vec<_> = names.iter().map(String::as_str).collect();
-        at.check(&names, limit as usize).map_err(|why| wrong(settings, why))?;
+        at.check(&names, limit).map_err(|why| wrong(settings, why))?;
         let next = match is_truncated(settings, &root)? {
             true => {
                 let id = text(&root, "NextUploadIdMarker")?;

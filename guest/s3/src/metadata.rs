@@ -1,10 +1,10 @@
 //! What the headers of an object say about the artifact in it.
 
+use artifact_store_backend::{Info, Instant};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jiff::fmt::rfc2822::DateTimeParser;
 
-use crate::bindings::{Info, Instant};
 use crate::client::Call;
 use crate::http::Response;
 use crate::settings::Settings;

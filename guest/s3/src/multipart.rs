@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::pin::pin;
 
+use artifact_store_backend::checksum::{checksum, joined};
+use artifact_store_backend::{Error, Result};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
-use crate::bindings::{Error, Mode, Result, WriteOptions};
-use crate::checksum::{checksum, joined};
+use crate::bindings::{Mode, WriteOptions};
 use crate::client::{Call, random};
 use crate::download::{Place, head};
 use crate::http::Method;

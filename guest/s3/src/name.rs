@@ -4,10 +4,10 @@
 #[cfg(test)]
 mod tests;
 
+use artifact_store_backend::key;
+pub use artifact_store_backend::name::Named;
+use artifact_store_backend::name::{hex, is_hex};
 use sha2::{Digest, Sha256};
-
-/// The longest key in bytes.
-pub const MAX_KEY: usize = 1024;
 
 /// The longest name of an object in bytes.
 pub const MAX_NAME: usize = 1024;
@@ -35,17 +35,6 @@ const BREAK: &str = "_-/";
 #[derive(Clone, Debug)]
 pub struct Names {
     root: String,
-}
-
-/// What the name of an object says about its key.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Named {
-    /// The name spells out the key.
-    Plain(String),
-    /// The key stands in the object's metadata only.
-    Hashed,
-    /// No name that this store gives.
-    Foreign,
 }
 
 impl Names {
@@ -81,8 +70,7 @@ impl Names {
         if self.root.len() + encoded.len() < MAX_NAME {
             return format!("{}{encoded}{ESCAPE}", self.root);
         }
-        let digest = Sha256::digest(key.as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(&Sha256::digest(key.as_bytes()));
         format!("{}{}{HASH}{hex}{ESCAPE}", self.root, &encoded[..READABLE])
     }
 
@@ -98,22 +86,12 @@ impl Names {
         let name = object.strip_prefix(&self.root).and_then(|name| name.strip_suffix(ESCAPE));
         let Some(name) = name else { return Named::Foreign };
         if let Some((_, hex)) = name.rsplit_once(HASH) {
-            let is_digest = hex.len() == 64 && hex.bytes().all(is_lower_hex);
+            let is_digest = hex.len() == 64 && is_hex(hex);
             return if is_digest { Named::Hashed } else { Named::Foreign };
         }
         // Only the one spelling: two objects never stand for one key.
-        let key = decode(name).filter(|key| check(key).is_ok() && self.object(key) == object);
+        let key = decode(name).filter(|key| key::check(key).is_ok() && self.object(key) == object);
         key.map_or(Named::Foreign, Named::Plain)
-    }
-}
-
-/// Checks a key against the contract; the error says what is wrong with it.
-pub fn check(key: &str) -> Result<(), &'static str> {
-    match key {
-        "" => Err("it is empty"),
-        _ if key.len() > MAX_KEY => Err("it has more than 1024 bytes"),
-        _ if key.chars().any(char::is_control) => Err("it holds a control character"),
-        _ => Ok(()),
     }
 }
 
@@ -152,7 +130,7 @@ fn decode(encoded: &str) -> Option<String> {
         if let Some(behind) = rest.strip_prefix(BREAK) {
             rest = behind;
         } else if c == ESCAPE {
-            let hex = rest.get(1..3).filter(|hex| hex.bytes().all(is_lower_hex))?;
+            let hex = rest.get(1..3).filter(|hex| is_hex(hex))?;
             bytes.push(u8::from_str_radix(hex, 16).ok()?);
             rest = &rest[3..];
         } else {
@@ -161,8 +139,4 @@ fn decode(encoded: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
-}
-
-fn is_lower_hex(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }

@@ -1,12 +1,13 @@
 //! Storing artifacts: one request where they are small, parts where they are not. Either way
 //! nothing is visible before the seal was compared with what came.
 
+use artifact_store_backend::checksum::checksum;
+use artifact_store_backend::{Error, Info, Result, Seal, seal};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use futures_util::future::try_join;
 
-use crate::bindings::{Error, Info, Mode, Result, Seal, WriteOptions};
-use crate::checksum::checksum;
+use crate::bindings::{Mode, WriteOptions};
 use crate::client::{Call, random, settings};
 use crate::download::{Place, head};
 use crate::failure::Failure;
@@ -57,7 +58,7 @@ pub async fn write(
     let source = Source { data, carried: None };
     let parts = Multipart::new(settings, &place, options);
     // Both at once: the caller may be waiting for either to be taken.
-    let received = try_join(receive(source, &parts, options), sealed(end, options.size));
+    let received = try_join(receive(source, &parts, options), seal::wait(end, options.size));
     let stored = match received.await {
         Ok((received, seal)) => publish(settings, &place, &parts, received, seal, options).await,
         Err(error) => Err(error),
@@ -65,20 +66,6 @@ pub async fn write(
     match stored {
         Ok(info) => Ok(info),
         Err(error) => Err(parts.abort(error).await),
-    }
-}
-
-/// Waits for the seal. The end of a stream is none of an artifact: that is what it says.
-async fn sealed(
-    end: FutureReader<std::result::Result<Seal, String>>,
-    announced: Option<u64>,
-) -> Result<Seal> {
-    let seal = end.await.map_err(|why| Error::Other(format!("the write was given up: {why}")))?;
-    match announced {
-        Some(size) if size != seal.size => {
-            Err(Error::Other(format!("{size} bytes were announced, but {} sealed", seal.size)))
-        }
-        _ => Ok(seal),
     }
 }
 
@@ -112,13 +99,7 @@ async fn publish(
     seal: Seal,
     options: WriteOptions,
 ) -> Result<Info> {
-    if received.size != seal.size {
-        let text = format!("{} bytes arrived, but {} were sealed", received.size, seal.size);
-        return Err(Error::Other(text));
-    }
-    if received.checksum != seal.checksum {
-        return Err(Error::Other("the bytes that arrived do not match the seal".into()));
-    }
+    seal::check(&seal, received.size, received.checksum)?;
     match received.whole {
         Some(data) => store(settings, place, &data, seal.checksum, options.mode).await?,
         None => parts.complete(seal.checksum).await?,

@@ -9,12 +9,13 @@ use alloc::format;
 use alloc::string::String;
 use core::fmt;
 
+use artifact_store_backend::checksum::checksum;
+use artifact_store_backend::key;
+pub use artifact_store_backend::name::Named;
+use artifact_store_backend::name::{hex, is_hex};
 use sha2::{Digest, Sha256};
 
 use escape::{beginning, decode, encode};
-
-/// The longest key in bytes.
-pub const MAX_KEY: usize = 1024;
 
 /// The longest file name in bytes: what eCryptfs leaves of the usual 255.
 pub const MAX_NAME: usize = 143;
@@ -80,16 +81,6 @@ impl Place {
     }
 }
 
-/// Checks a key against the contract; the error says what is wrong with it.
-pub fn check(key: &str) -> Result<(), &'static str> {
-    match key {
-        "" => Err("it is empty"),
-        _ if key.len() > MAX_KEY => Err("it has more than 1024 bytes"),
-        _ if key.chars().any(char::is_control) => Err("it holds a control character"),
-        _ => Ok(()),
-    }
-}
-
 /// The place of `key`.
 pub fn place(key: &str) -> Place {
     place_by(key, sha256)
@@ -97,13 +88,12 @@ pub fn place(key: &str) -> Place {
 
 /// As [`place`], with the hash that names keys too long to be spelled out.
 pub fn place_by(key: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Place {
-    let shard = shard_name((crate::header::checksum(key.as_bytes()) >> 52) as u16);
+    let shard = shard_name((checksum(key.as_bytes()) >> 52) as u16);
     let mut file = String::with_capacity(PLAIN.len_utf8() + key.len());
     file.push(PLAIN);
     encode(key, &mut file);
     if file.len() > MAX_NAME {
-        let digest = hash(key.as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(&hash(key.as_bytes()));
         let readable = beginning(file.strip_prefix(PLAIN).unwrap_or_default(), READABLE);
         file = format!("{HASHED}{readable}{HASHED}{hex}");
     }
@@ -124,22 +114,11 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// What the name of a file says about its key.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Named {
-    /// The name spells out the key.
-    Plain(String),
-    /// The key stands in the file's header only.
-    Hashed,
-    /// No name that this store gives, or not in this shard.
-    Foreign,
-}
-
 /// The inverse of [`place`].
 pub fn parse(shard: &str, file: &str) -> Named {
     if let Some(encoded) = file.strip_prefix(PLAIN) {
         // Only the one spelling in the one shard: two files never stand for one key.
-        let key = decode(encoded).filter(|key| check(key).is_ok());
+        let key = decode(encoded).filter(|key| key::check(key).is_ok());
         let own = key.filter(|key| {
             let place = place(key);
             place.shard == shard && place.file == file
@@ -171,7 +150,7 @@ impl Folder {
         match name {
             "." => Some(Self::Root),
             TEMPORARIES => Some(Self::Temporaries),
-            _ if name.len() == 3 && name.bytes().all(is_lower_hex) => {
+            _ if name.len() == 3 && is_hex(name) => {
                 u16::from_str_radix(name, 16).ok().map(Self::Shard)
             }
             _ => None,
@@ -199,14 +178,9 @@ pub fn temporary(random: u128) -> String {
 
 /// Whether this is the name of an unfinished write.
 pub fn is_temporary(name: &str) -> bool {
-    name.len() == 32 && name.bytes().all(is_lower_hex)
+    name.len() == 32 && is_hex(name)
 }
 
 fn has_digest(file: &str) -> bool {
-    file.rsplit_once(HASHED)
-        .is_some_and(|(_, hex)| hex.len() == 64 && hex.bytes().all(is_lower_hex))
-}
-
-fn is_lower_hex(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+    file.rsplit_once(HASHED).is_some_and(|(_, hex)| hex.len() == 64 && is_hex(hex))
 }

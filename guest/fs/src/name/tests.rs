@@ -153,8 +153,7 @@ fn spelled_out(key: &str) -> String {
 }
 
 fn shard_of(file: &str) -> u64 {
-    decode(file.get(1..).unwrap_or_default())
-        .map_or(0, |key| crate::header::checksum(key.as_bytes()) >> 52)
+    decode(file.get(1..).unwrap_or_default()).map_or(0, |key| checksum(key.as_bytes()) >> 52)
 }
 
 /// What Windows, macOS and case-insensitive filesystems ask of a name.
@@ -173,11 +172,12 @@ fn any_key() -> impl Strategy<Value = String> {
     let long =
         (1..=40_usize, prop::collection::vec(letters, 1..60)).prop_map(|(times, letters)| {
             let mut key = letters.concat().repeat(times);
-            let end = (0..=MAX_KEY.min(key.len())).rev().find(|end| key.is_char_boundary(*end));
+            let end =
+                (0..=key::MAX_LEN.min(key.len())).rev().find(|end| key.is_char_boundary(*end));
             key.truncate(end.unwrap_or_default());
             key
         });
-    prop_oneof!["\\PC{1,60}", long].prop_filter("a key", |key| check(key).is_ok())
+    prop_oneof!["\\PC{1,60}", long].prop_filter("a key", |key| key::check(key).is_ok())
 }
 
 /// Two keys that differ as little as keys can.
@@ -201,7 +201,7 @@ fn near_keys() -> impl Strategy<Value = (String, String)> {
             _ => letter,
         };
         let other = [before, &changed, behind].concat();
-        (other != key && check(&other).is_ok()).then_some((key, other))
+        (other != key && key::check(&other).is_ok()).then_some((key, other))
     })
 }
 
@@ -215,7 +215,7 @@ fn folded(place: &Place) -> String {
 proptest! {
     #[test]
     fn any_key_comes_back_from_its_name(key in "\\PC{1,60}") {
-        prop_assume!(check(&key).is_ok());
+        prop_assume!(key::check(&key).is_ok());
         let Place { shard, file } = place(&key);
         check_portable(&file);
         match parse(&shard, &file) {

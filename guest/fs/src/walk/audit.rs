@@ -5,13 +5,15 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use artifact_store_backend::{Error, Result};
+
 use super::{Step, Visit, Walk};
-use crate::bindings::{Error, Finding, FindingKind, Findings};
+use crate::bindings::{Finding, FindingKind, Findings};
 use crate::header;
 use crate::name::{self, Folder, Named};
 use crate::read;
 use crate::shard;
-use crate::wasi::{ErrorCode, Failure, Kind, Result, Stat};
+use crate::wasi::{ErrorCode, Failure, Kind, Stat};
 
 /// One page of what is no sound artifact. Headers are verified, payloads are not.
 pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {

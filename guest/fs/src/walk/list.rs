@@ -3,13 +3,15 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use artifact_store_backend::{Error, Instant, Result};
+
 use super::{Step, Visit, Walk};
-use crate::bindings::{Entry, Error, Instant, Page};
+use crate::bindings::{Entry, Page};
 use crate::header;
 use crate::name::{self, Named};
 use crate::read;
 use crate::shard;
-use crate::wasi::{self, Kind, Result, may_have_changed};
+use crate::wasi::{self, Kind, may_have_changed};
 
 /// One page of the artifacts whose keys begin with `prefix`. What is damaged is left out, so
 /// that the listing goes on; reading it by its key says what is wrong.

@@ -13,13 +13,11 @@ pub use audit::audit;
 pub use list::list;
 pub use sweep::sweep;
 
-use crate::bindings::Error;
+use artifact_store_backend::{Result, page};
+
 use crate::name::Folder;
 use crate::shard;
-use crate::wasi::{self, Access, Dir, Failure, Names, Result};
-
-/// Items of a page where the caller names no number, and the most of any page.
-const PAGE: usize = 1000;
+use crate::wasi::{self, Access, Dir, Failure, Names};
 
 /// After how many names a call ends its page at the next directory. Who looks for a rare
 /// prefix among millions must not run into the caller's deadline.
@@ -72,14 +70,8 @@ struct Visit<'a> {
 
 impl Walk {
     fn new(folders: Vec<Folder>, cursor: Option<&str>, limit: u32) -> Result<Self> {
-        let limit = match usize::try_from(limit) {
-            Ok(limit @ 1..PAGE) => limit,
-            _ => PAGE,
-        };
         let (folder, after) = match cursor {
-            Some(cursor) => {
-                position(cursor).ok_or_else(|| Error::Other("no such cursor".into()))?
-            }
+            Some(cursor) => position(cursor).ok_or_else(page::no_cursor)?,
             None => (Folder::Root, ""),
         };
         let mut folders = folders.into_iter();
@@ -98,7 +90,7 @@ impl Walk {
             after: after.into(),
             replaced: false,
             seen: 0,
-            limit,
+            limit: page::size(limit),
             next: None,
         })
     }

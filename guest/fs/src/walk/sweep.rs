@@ -1,10 +1,12 @@
 //! Removing what unfinished writes left.
 
+use artifact_store_backend::{Instant, Result};
+
 use crate::age;
-use crate::bindings::{Instant, SweepReport};
+use crate::bindings::SweepReport;
 use crate::name;
 use crate::shard;
-use crate::wasi::{self, Access, Dir, Kind, Result, Stat};
+use crate::wasi::{self, Access, Dir, Kind, Stat};
 
 /// A file that is made to learn the time. Its name is always the same, so that a sweep that is
 /// killed leaves one at most, and the next sweep removes that, whatever its age.

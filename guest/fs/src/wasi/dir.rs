@@ -8,6 +8,7 @@ use core::future::{IntoFuture, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 
+use artifact_store_backend::Instant;
 use wasip3::filesystem::types::{
     Descriptor, DescriptorFlags, DirectoryEntry, OpenFlags, PathFlags,
 };
@@ -15,7 +16,6 @@ use wit_bindgen::StreamResult;
 
 use super::{Called, ErrorCode, Failure, File, Kind, Stat};
 use crate::age;
-use crate::bindings::Instant;
 
 /// How often a directory is read where its names change while it is read.
 const ATTEMPTS: usize = 16;

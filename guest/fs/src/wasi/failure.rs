@@ -3,9 +3,8 @@
 use alloc::format;
 use alloc::string::String;
 
+use artifact_store_backend::Error;
 use wasip3::filesystem::types::ErrorCode;
-
-use crate::bindings::Error;
 
 /// A call that the system refused: what was being done, on which name, and its answer.
 pub struct Failure {

@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 
+use artifact_store_backend::{Error, Instant, Result};
 use once_cell::race::OnceBox;
 use wasip3::cli::environment::get_environment;
 use wasip3::clocks::system_clock;
@@ -21,11 +22,7 @@ pub use dir::{Access, Dir, Names, may_have_changed};
 pub use failure::Failure;
 pub use file::{Ended, File, FileStream};
 
-use crate::bindings::{Error, Instant};
 use crate::name;
-
-/// The result of a call of the contract.
-pub type Result<T> = core::result::Result<T, Error>;
 
 /// The result of a call of the system.
 pub type Called<T> = core::result::Result<T, Failure>;

@@ -81,7 +81,7 @@ fn key() -> impl Strategy<Value = String> {
     ];
     prop::collection::vec(piece, 1..8)
         .prop_map(|pieces| pieces.concat())
-        .prop_filter("a key", |key| check(key).is_ok())
+        .prop_filter("a key", |key| key::check(key).is_ok())
 }
 
 proptest! {
