@@ -198,20 +198,10 @@ mod linux {
 
     fn overlay(place: &Place) {
         // An overlay does not lie over everything; over a tmpfs it does.
-        place.tmpfs("other");
-        for name in ["lower/l", "upper/sub", "work", "lower, a:b=c/l"] {
-            fs::create_dir_all(place.path("other").join(name)).unwrap();
-        }
-        let layer = |name: &str| place.path("other").join(name).display().to_string();
-        let odd = layer("lower, a:b=c").replace(',', r"\,").replace(':', r"\:");
-        let options = format!(
-            "lowerdir={odd}:{},upperdir={},workdir={}",
-            layer("lower"),
-            layer("upper"),
-            layer("work")
-        );
-        let view = place.path("view");
-        mount(["-t", "overlay", "-o", &options, "none", view.to_str().unwrap()].map(OsStr::new));
+        layers(place, &["lower/l", "upper/sub", "work", "lower, a:b=c/l"]);
+        let lower = place.path("other/lower").display().to_string();
+        let odd = r"lower\, a\:b=c";
+        lay_over(place, [&format!("{odd}:{lower}"), "upper", "work"], "view");
         place.apart("view", "view/sub");
         place.apart("other/upper", "view/sub");
         place.apart("other/lower", "view/l");
@@ -222,7 +212,13 @@ mod linux {
     }
 
     /// An overlay over directories of `other`, at `point`.
-    fn lay_over(place: &Place, [lower, upper, work]: [&str; 3], point: &str) {
+    fn lay_over(place: &Place, names: [&str; 3], point: &str) {
+        let paths = names.map(|name| place.path("other").join(name).display().to_string());
+        lay_over_as_named(place, paths.each_ref().map(String::as_str), point);
+    }
+
+    /// The same with layers that are named so, from `other` on.
+    fn lay_over_as_named(place: &Place, [lower, upper, work]: [&str; 3], point: &str) {
         let options = format!("lowerdir={lower},upperdir={upper},workdir={work}");
         let mut command = Command::new("mount");
         command.current_dir(place.path("other")).args(["-t", "overlay", "-o", &options, "none"]);
@@ -239,8 +235,7 @@ mod linux {
     fn overlay_in_place(place: &Place) {
         layers(place, &["lower/l", "upper/u", "work", "view"]);
         place.bind("other/lower", "view");
-        let all = ["lower", "upper", "work"].map(|it| place.path("other").join(it));
-        lay_over(place, all.each_ref().map(|it| it.to_str().unwrap()), "other/lower");
+        lay_over(place, ["lower", "upper", "work"], "other/lower");
         place.apart("other/upper", "other/lower/u");
         place.apart("view", "other/lower/l");
         place.together("other/lower", "data");
@@ -248,9 +243,8 @@ mod linux {
 
     fn overlay_of_overlay(place: &Place) {
         layers(place, &["lower/l", "upper/u", "work", "one", "two", "upper2", "work2"]);
-        let path = |it: &str| place.path("other").join(it).display().to_string();
-        lay_over(place, [&path("lower"), &path("upper"), &path("work")], "other/one");
-        lay_over(place, [&path("one"), &path("upper2"), &path("work2")], "other/two");
+        lay_over(place, ["lower", "upper", "work"], "other/one");
+        lay_over(place, ["one", "upper2", "work2"], "other/two");
         place.apart("other/upper", "other/two/u");
         place.apart("other/lower", "other/two/l");
         place.together("other/two", "data");
@@ -258,7 +252,7 @@ mod linux {
 
     fn relative_overlay(place: &Place) {
         layers(place, &["lower/l", "upper/u", "work"]);
-        lay_over(place, ["lower", "upper", "work"], "view");
+        lay_over_as_named(place, ["lower", "upper", "work"], "view");
         for dir in ["other/upper", "other/lower", "data"] {
             refused(place.open(place.grants(dir, "view/u")));
             refused(place.open(place.grants("view/u", dir)));
@@ -282,8 +276,7 @@ mod linux {
 
     fn renamed_layer(place: &Place) {
         layers(place, &["lower/l", "upper/u", "work"]);
-        let path = |it: &str| place.path("other").join(it).display().to_string();
-        lay_over(place, [&path("lower"), &path("upper"), &path("work")], "view");
+        lay_over(place, ["lower", "upper", "work"], "view");
         fs::rename(place.path("other/upper"), place.path("other/gone")).unwrap();
         refused(place.open(place.grants("other/gone", "view/u")));
         place.together("data", "other");
@@ -291,9 +284,8 @@ mod linux {
 
     fn overlays_beside(place: &Place) {
         layers(place, &["lower/l", "up1/u", "work1", "up2/u", "work2", "one", "two"]);
-        let path = |it: &str| place.path("other").join(it).display().to_string();
-        lay_over(place, [&path("lower"), &path("up1"), &path("work1")], "other/one");
-        lay_over(place, [&path("lower"), &path("up2"), &path("work2")], "other/two");
+        lay_over(place, ["lower", "up1", "work1"], "other/one");
+        lay_over(place, ["lower", "up2", "work2"], "other/two");
         // Neither writes what both show.
         place.together("other/one", "other/two");
         place.together("other/one/l", "other/two/l");
@@ -305,8 +297,7 @@ mod linux {
 
     fn odd_layers(place: &Place) {
         layers(place, &["lower/l", "up:/v/u", "work"]);
-        let path = |it: &str| place.path("other").join(it).display().to_string();
-        lay_over(place, [&path("lower"), &path("up:/v"), &path("work")], "view");
+        lay_over(place, ["lower", "up:/v", "work"], "view");
         place.apart("other/up:", "view/u");
         place.together("view", "data");
     }

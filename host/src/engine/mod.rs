@@ -143,13 +143,13 @@ impl Engine {
         let protected = self.0.settings.protected.iter().cloned().map(ReliedOn::Protected);
         let caches = caches.into_iter().map(ReliedOn::Cache);
         // As the library that reads the system's certificates understands these.
-        let authorities =
-            ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os);
+        let variables: &[&str] =
+            if cfg!(feature = "network") { &["SSL_CERT_FILE", "SSL_CERT_DIR"] } else { &[] };
+        let authorities = variables.iter().filter_map(std::env::var_os);
         let authorities = authorities.flat_map(|paths| -> Vec<_> {
             std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()).collect()
         });
         let authorities = authorities.map(ReliedOn::Authority);
-        let authorities = authorities.take(if cfg!(feature = "network") { usize::MAX } else { 0 });
         caches.chain(authorities).chain(protected).collect()
     }
 
@@ -284,7 +284,6 @@ pub(crate) enum ReliedOn {
     /// A folder of compiled code, which is run as it is.
     Cache(PathBuf),
     /// What certificates are trusted, beside those of the grants.
-    #[cfg_attr(not(feature = "network"), allow(dead_code, reason = "there is no network"))]
     Authority(PathBuf),
     Protected(PathBuf),
 }

@@ -3,12 +3,18 @@
 use bytes::Bytes;
 
 use crate::checksum::Checksum;
-use crate::error::{ErrorKind, Resource};
+use crate::error::{self, ErrorKind, Resource};
 use crate::info::{Info, ReadOptions};
 use crate::limits::Limits;
 use crate::serving::Running;
 
-pub(crate) async fn put(running: &Running, data: Bytes) -> Result<Info, ErrorKind> {
+/// Stores `data`, and ends the call.
+pub(crate) async fn put(running: &Running, data: Bytes) -> error::Result<Info> {
+    let size = data.len() as u64;
+    running.call.end(size, send(running, data).await)
+}
+
+async fn send(running: &Running, data: Bytes) -> Result<Info, ErrorKind> {
     let call = &running.call;
     check_size(call.limits(), data.len() as u64)?;
     let mut written = Checksum::new();
@@ -21,7 +27,14 @@ pub(crate) async fn put(running: &Running, data: Bytes) -> Result<Info, ErrorKin
     stored.await.map(|()| Info::of(&written))
 }
 
-pub(crate) async fn get(running: &Running) -> Result<Bytes, ErrorKind> {
+/// Fetches the artifact, and ends the call.
+pub(crate) async fn get(running: &Running) -> error::Result<Bytes> {
+    let outcome = fetch(running).await;
+    let bytes = outcome.as_ref().map_or(0, |data| data.len() as u64);
+    running.call.end(bytes, outcome)
+}
+
+async fn fetch(running: &Running) -> Result<Bytes, ErrorKind> {
     let call = &running.call;
     let limit = call.limits().buffer;
     let got = running

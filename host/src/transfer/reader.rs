@@ -111,11 +111,7 @@ impl ArtifactReader {
     /// The same of a backend that offers no streams: all of it is in memory.
     async fn buffered(call: Arc<Call>, options: ReadOptions) -> Result<Self> {
         call.check_key()?;
-        let read = async move |running: Running| {
-            let outcome = buffered::get(&running).await;
-            let bytes = outcome.as_ref().map_or(0, |data| data.len() as u64);
-            running.call.end(bytes, outcome)
-        };
+        let read = async move |running: Running| buffered::get(&running).await;
         let data = Arc::clone(&call).start(RunBy::Worker, read).await?;
         let part = buffered::range(&data, options)
             .map_err(|kind| call.backend.error(kind, Operation::Get, &call.key))?;

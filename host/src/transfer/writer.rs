@@ -120,11 +120,7 @@ impl ArtifactWriter {
             }
             let data = Bytes::from(std::mem::take(&mut self.buffer));
             let call = self.call.backend.call(Operation::Put, &self.call.key);
-            let write = move |running: Running| async move {
-                let outcome = buffered::put(&running, data).await;
-                let bytes = outcome.as_ref().map_or(0, |info| info.size);
-                running.call.end(bytes, outcome)
-            };
+            let write = move |running: Running| async move { buffered::put(&running, data).await };
             return call.start(RunBy::Worker, write).await;
         }
         poll_fn(|cx| self.poll_send(cx)).await?;

@@ -17,15 +17,14 @@ use crate::transfer::{buffered, download, upload};
 impl Running {
     pub(crate) async fn put(&self, data: Bytes, create: bool) -> Result<Info> {
         self.call.check_key()?;
-        let size = data.len() as u64;
-        let outcome = if self.call.backend.pool.offers_streams() {
-            self.put_streamed(data, create).await
+        if self.call.backend.pool.offers_streams() {
+            let size = data.len() as u64;
+            self.call.end(size, self.put_streamed(data, create).await)
         } else if create {
-            Err(buffered::cannot_create())
+            self.call.end(0, Err(buffered::cannot_create()))
         } else {
             buffered::put(self, data).await
-        };
-        self.call.end(size, outcome)
+        }
     }
 
     async fn put_streamed(&self, data: Bytes, create: bool) -> Result<Info, ErrorKind> {
@@ -46,11 +45,10 @@ impl Running {
 
     pub(crate) async fn get(&self) -> Result<Bytes> {
         self.call.check_key()?;
-        let outcome = if self.call.backend.pool.offers_streams() {
-            self.get_streamed().await
-        } else {
-            buffered::get(self).await
-        };
+        if !self.call.backend.pool.offers_streams() {
+            return buffered::get(self).await;
+        }
+        let outcome = self.get_streamed().await;
         let bytes = outcome.as_ref().map_or(0, |data| data.len() as u64);
         self.call.end(bytes, outcome)
     }

@@ -65,10 +65,12 @@ struct Mount {
 }
 
 /// A directory that an overlay lies over.
-#[derive(Debug, PartialEq, Eq)]
 struct Layer {
     path: PathBuf,
     is_upper: bool,
+    /// The mount that it lies in, and where in it, looked up when it is first asked for; none where
+    /// the path leads nowhere now.
+    under: OnceCell<Option<(u64, PathBuf)>>,
 }
 
 impl Mounts {
@@ -162,18 +164,21 @@ impl Mounts {
         }
     }
 
-    /// The mount that a layer of this one lies in, and where in it. None where the path leads
-    /// nowhere now.
-    fn under(&self, mount: &Mount, layer: &Layer) -> Option<(&Mount, PathBuf)> {
-        // What it lies over in the layer's own place is what was mounted before.
-        let (under, path) = match layer.path.starts_with(&mount.point) {
-            true => (self.mount(mount.parent)?, layer.path.clone()),
-            false => {
-                let at = follow(&layer.path).ok().filter(|way| way.exists)?.place.at?;
-                (self.mount(at.mount)?, at.path)
-            }
+    /// The mount that a layer of this one lies in, and where in it.
+    fn under<'a>(&'a self, mount: &Mount, layer: &'a Layer) -> Option<(&'a Mount, &'a Path)> {
+        let find = || {
+            // What it lies over in the layer's own place is what was mounted before.
+            let (id, path) = match layer.path.starts_with(&mount.point) {
+                true => (mount.parent, layer.path.clone()),
+                false => {
+                    let at = follow(&layer.path).ok().filter(|way| way.exists)?.place.at?;
+                    (at.mount, at.path)
+                }
+            };
+            Some((id, path.strip_prefix(&self.mount(id)?.point).ok()?.to_owned()))
         };
-        Some((under, path.strip_prefix(&under.point).ok()?.to_owned()))
+        let (id, path) = layer.under.get_or_init(find).as_ref()?;
+        Some((self.mount(*id)?, path))
     }
 
     fn mount(&self, id: u64) -> Option<&Mount> {
@@ -238,7 +243,7 @@ fn layers(options: &[u8]) -> Vec<Layer> {
         };
         // Two colons stand before a layer of data.
         let paths = paths.into_iter().filter(|path| !path.is_empty()).map(path);
-        layers.extend(paths.map(|path| Layer { path, is_upper }));
+        layers.extend(paths.map(|path| Layer { path, is_upper, under: OnceCell::new() }));
     }
     layers
 }
