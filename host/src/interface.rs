@@ -1,3 +1,5 @@
+use crate::bindings::{INVENTORY, MAINTENANCE, SETTINGS, STREAMS};
+
 /// An optional interface of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -8,9 +10,21 @@ pub enum Interface {
     Inventory,
     /// Audit and sweep.
     Maintenance,
+    /// What the backend reads from its environment.
+    Settings,
 }
 
 impl Interface {
+    /// Its name as it stands in a component, with its package and version.
+    pub(crate) fn export(self) -> &'static str {
+        match self {
+            Self::Streams => STREAMS,
+            Self::Inventory => INVENTORY,
+            Self::Maintenance => MAINTENANCE,
+            Self::Settings => SETTINGS,
+        }
+    }
+
     /// Its name in the WIT.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -18,6 +32,7 @@ impl Interface {
             Self::Streams => "streams",
             Self::Inventory => "inventory",
             Self::Maintenance => "maintenance",
+            Self::Settings => "settings",
         }
     }
 }

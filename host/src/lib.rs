@@ -64,15 +64,15 @@ mod transfer;
 mod verbs;
 mod wasi;
 
-pub use backend::Backend;
 #[cfg(feature = "network")]
 pub use backend::Sign;
+pub use backend::{Backend, Setting};
 #[cfg(feature = "config")]
 pub use config::{Configuration, StoreConfiguration, Watch, WatchStatus};
 pub use engine::{Cache, Compile, Engine, EngineBuilder};
 #[cfg(feature = "config")]
 pub use error::{ConfigurationError, Problem};
-pub use error::{Error, ErrorKind, LoadError, Operation, Resource, Result};
+pub use error::{Error, ErrorKind, LoadError, Operation, Resource, Result, SettingProblem};
 pub use grants::Grants;
 #[cfg(feature = "network")]
 pub use grants::{S3Bucket, S3Credentials};

@@ -165,8 +165,9 @@ const ALIKE: f64 = 0.75;
 /// The name that was meant, perhaps.
 #[cfg(feature = "config")]
 pub(crate) fn alike<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let name = name.to_lowercase().replace('_', "-");
-    let alike = |other: &str| strsim::jaro_winkler(&name, other);
+    let plain = |name: &str| name.to_lowercase().replace('_', "-");
+    let name = plain(name);
+    let alike = |other: &str| strsim::jaro_winkler(&name, &plain(other));
     names.filter(|other| alike(other) > ALIKE).max_by(|a, b| alike(a).total_cmp(&alike(b)))
 }
 

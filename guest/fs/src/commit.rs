@@ -13,6 +13,7 @@ use crate::bindings::Mode;
 use crate::header::{self, Header};
 use crate::name::{self, Holder, Place};
 use crate::read;
+use crate::settings;
 use crate::shard::{self, ATTEMPTS};
 use crate::wasi::{self, Access, Called, Dir, ErrorCode, Failure, File, Kind};
 
@@ -27,7 +28,7 @@ pub struct Temporary {
 impl Temporary {
     /// Begins a write. `tmp` itself need not be durable: nothing in it is to outlive a crash.
     pub async fn create() -> Result<Self> {
-        let durable = wasi::is_durable()?;
+        let durable = settings::is_durable()?;
         let mut attempt = 1;
         loop {
             let dir = shard::make(name::TEMPORARIES).await?;
@@ -140,7 +141,7 @@ pub async fn exists(key: &str, place: &Place) -> Result<bool> {
 
 /// Removes the artifact `key`, durably.
 pub async fn delete(key: &str, place: &Place) -> Result<()> {
-    let durable = wasi::is_durable()?;
+    let durable = settings::is_durable()?;
     let shard = shard::open(wasi::root()?, &place.shard, Access::Change).await?;
     let Some(shard) = shard else { return Ok(()) };
     if holder(&shard, place, key).await? == Holder::Twin {

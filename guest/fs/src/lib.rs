@@ -24,6 +24,8 @@ mod read;
 #[cfg(target_family = "wasm")]
 mod runtime;
 #[cfg(target_family = "wasm")]
+mod settings;
+#[cfg(target_family = "wasm")]
 mod shard;
 #[cfg(target_family = "wasm")]
 mod walk;

@@ -11,7 +11,7 @@ use wasip3::random::random::get_random_u64;
 
 use crate::failure::{Cause, Failure, Refusal};
 use crate::http::{self, Body, Method, Response, Unread};
-use crate::settings::Settings;
+use crate::settings::{Problem, Settings};
 use crate::sigv4::{self, UNSIGNED_PAYLOAD, encoded_query};
 use crate::xml::Element;
 
@@ -29,7 +29,12 @@ const PATIENCE: u64 = 8_000_000_000;
 
 /// What the environment says.
 pub fn settings() -> Result<&'static Settings> {
-    static SETTINGS: OnceLock<std::result::Result<Settings, String>> = OnceLock::new();
+    checked_settings().map_err(explain)
+}
+
+/// The same, or what is wrong with it.
+pub fn checked_settings() -> std::result::Result<&'static Settings, &'static [Problem]> {
+    static SETTINGS: OnceLock<std::result::Result<Settings, Vec<Problem>>> = OnceLock::new();
     let settings = SETTINGS.get_or_init(|| {
         let environment = wasip3::cli::environment::get_environment();
         Settings::read(|name| {
@@ -38,7 +43,12 @@ pub fn settings() -> Result<&'static Settings> {
             found.map(|(_, value)| value.clone())
         })
     });
-    settings.as_ref().map_err(|why| Error::AccessDenied(why.clone()))
+    settings.as_ref().map_err(Vec::as_slice)
+}
+
+fn explain(problems: &[Problem]) -> Error {
+    let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    Error::AccessDenied(problems.join("; "))
 }
 
 /// A number that nobody else comes upon.

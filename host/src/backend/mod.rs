@@ -8,19 +8,23 @@ mod load;
 mod prepared;
 #[cfg(feature = "network")]
 mod s3;
+mod settings;
 mod trial;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "config")]
-pub(crate) use fence::Neighbour;
 pub(crate) use fence::Surroundings;
+#[cfg(feature = "config")]
+pub(crate) use fence::{Lines, Neighbour};
+#[cfg(feature = "conformance")]
+pub(crate) use load::Purpose;
 #[cfg(all(feature = "conformance", unix))]
 pub(crate) use prepared::Prepared;
 #[cfg(feature = "network")]
 pub use s3::Sign;
+pub use settings::Setting;
 
 use crate::budget::explain_trouble;
 use crate::error::{Error, LoadError, Operation};
@@ -49,7 +53,7 @@ pub(crate) const SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Backend {
     name: Arc<str>,
     source: Source,
-    grants: Grants,
+    pub(crate) grants: Grants,
     limits: Limits,
     sweep: Option<Duration>,
     pin: Option<String>,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::{Backend, Source};
-use crate::error::{Error, LoadError, Operation, Result};
+use crate::error::{Error, LoadError, Operation, Result, SettingProblem};
 use crate::grants::{BucketProblem, Grants, S3Bucket, S3Credentials};
 
 /// The component behind [`Backend::s3`], built from `guest/s3`.
@@ -33,7 +33,7 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Load`](crate::ErrorKind::Load) with [`LoadError::Setting`] names a variable
+    /// [`ErrorKind::Load`](crate::ErrorKind::Load) with [`LoadError::Settings`] names a variable
     /// that is missing or makes no sense; opening the store does so for those that only the backend
     /// itself understands.
     ///
@@ -57,9 +57,15 @@ impl Backend {
         sign: Sign,
     ) -> Result<Self> {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        let grants = grants(variables.collect(), sign)
-            .map_err(|error| Error::new(error.into(), Operation::Open, None, &NAME.into()))?;
-        let backend = Self::new(NAME, Source::BuiltIn(S3)).grants(grants);
+        Self::try_s3(variables.collect(), sign)
+            .map_err(|error| Error::new(error.into(), Operation::Open, None, &NAME.into()))
+    }
+
+    pub(crate) fn try_s3(
+        variables: BTreeMap<String, String>,
+        sign: Sign,
+    ) -> std::result::Result<Self, LoadError> {
+        let backend = Self::new(NAME, Source::BuiltIn(S3)).grants(grants(variables, sign)?);
         Ok(backend.sweep_older_than(None))
     }
 
@@ -88,7 +94,7 @@ impl Backend {
         if let Some(meant) = meant {
             why.push_str(&format!("; did you mean `{meant}`?"));
         }
-        Err(LoadError::Setting { name: name.escape_debug().to_string(), why })
+        Err(setting(&name.escape_debug().to_string(), &why))
     }
 
     /// Where a backend of [`Self::s3`] keeps its artifacts, for people: bucket, region and endpoint.
@@ -207,7 +213,7 @@ fn credentials(
 }
 
 fn setting(name: &str, why: &str) -> LoadError {
-    LoadError::Setting { name: name.into(), why: why.into() }
+    LoadError::Settings(vec![SettingProblem::new(name, why)])
 }
 
 fn not_set(name: &str) -> LoadError {
@@ -286,7 +292,7 @@ mod tests {
             ),
         ] {
             let error = of(variables, Sign::Host).unwrap_err();
-            assert!(matches!(&error, LoadError::Setting { name: found, .. } if found == name));
+            assert!(matches!(&error, LoadError::Settings(found) if found[0].name == name));
             assert!(!format!("{error} {error:?}").contains("hush"));
         }
     }

@@ -8,7 +8,7 @@ mod show;
 mod table;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,12 @@ pub(crate) use watch::open as open_watched;
 pub use watch::{Watch, WatchStatus};
 
 use crate::backend::{Neighbour, Surroundings};
-use crate::error::{ConfigurationError, Error, LoadError, Operation, Problem, Result};
+use crate::error::{
+    ConfigurationError, Error, LoadError, Operation, Problem, Result, SettingProblem,
+};
 use crate::instance::look_at_disk;
-use crate::{Backend, Cache, Engine, Grants, Limits, file};
+use crate::text::alike;
+use crate::{Backend, Cache, Engine, Grants, Limits, Setting, file};
 use secrets::Secret;
 
 /// A configuration file: stores by their names, each with its backend, what that may touch and
@@ -78,19 +81,21 @@ impl Configuration {
         let file = path.to_owned();
         let parsed = table::text(&bytes).and_then(|text| format::parse(text, dir));
         match parsed {
-            Ok((cache, mut stores)) => {
+            Ok((cache, stores)) => {
                 let kept = match &cache {
                     Some(Cache::Dir(folder)) => Some(folder),
                     _ => None,
                 };
-                let beside: Arc<[_]> = stores.values().map(StoreConfiguration::neighbour).collect();
-                for store in stores.values_mut() {
-                    let (file, store_name) = (whole.clone(), store.name.clone());
-                    let stores = Arc::clone(&beside);
-                    let cache = kept.cloned();
+                let beside: Arc<[_]> =
+                    stores.values().map(|(store, _)| store.neighbour()).collect();
+                let stores = stores.into_iter().map(|(name, (mut store, lines))| {
+                    let (file, cache) = (whole.clone(), kept.cloned());
+                    let (store_name, stores) = (name.clone(), Arc::clone(&beside));
                     store.surroundings =
-                        Some(Surroundings { file, cache, store: store_name, stores });
-                }
+                        Some(Surroundings { file, cache, store: store_name, stores, lines });
+                    (name, store)
+                });
+                let stores = stores.collect();
                 Ok(Self { file, cache, stores })
             }
             Err(problems) => Err(ConfigurationError::Invalid { file, problems }),
@@ -207,7 +212,7 @@ impl StoreConfiguration {
     /// # Errors
     ///
     /// [`ConfigurationError::Variable`] where it has them not;
-    /// [`LoadError::Setting`](crate::LoadError::Setting) where the backend `s3` needs another
+    /// [`LoadError::Settings`](crate::LoadError::Settings) where the backend `s3` needs another
     /// variable.
     pub fn backend(&self) -> Result<Backend> {
         let mut grants = self.grants.clone();
@@ -215,13 +220,21 @@ impl StoreConfiguration {
             let value = secret.value(&self.name).map_err(|error| failed(error, &self.name))?;
             grants = grants.env(&secret.name, value);
         }
+        let cannot = |error: LoadError| {
+            Error::new(error.into(), Operation::Open, None, &(&*self.name).into())
+        };
         let mut backend = match &self.component {
             Component::Fs => Backend::fs(".").grants(grants),
             // Its variables say what it is granted besides.
             #[cfg(feature = "network")]
             Component::S3(sign) => {
                 let variables = std::mem::take(&mut grants.env);
-                Backend::s3(variables, *sign)?.map_grants(|own| own.and(grants))
+                let backend = Backend::try_s3(variables.into_iter().collect(), *sign);
+                let locate = |error| match &self.surroundings {
+                    Some(surroundings) => surroundings.locate(error),
+                    None => error,
+                };
+                backend.map_err(locate).map_err(cannot)?.map_grants(|own| own.and(grants))
             }
             Component::File(file) => Backend::from_file(file).grants(grants),
         };
@@ -234,15 +247,33 @@ impl StoreConfiguration {
         }
         if let Some(cache) = &self.cache {
             let engine = Engine::builder().cache(cache.clone()).build();
-            let cannot = |error: LoadError| {
-                Error::new(error.into(), Operation::Open, None, &(&*self.name).into())
-            };
             backend = backend.engine(&engine.map_err(cannot)?);
         }
         Ok(match self.sweep {
             Some(age) => backend.sweep_older_than(age),
             None => backend,
         })
+    }
+
+    /// The variables that the file sets for this store and that are not among `settings`, those of
+    /// its backend, in alphabetical order. Each may be a mistake, or meant for another backend.
+    #[must_use]
+    pub fn unknown_variables(&self, settings: &[Setting]) -> Vec<SettingProblem> {
+        let literal = self.grants.env.iter().map(|(name, _)| name);
+        let names: BTreeSet<_> = literal.chain(self.secrets.iter().map(|it| &it.name)).collect();
+        let is_known = |name: &&String| settings.iter().any(|setting| setting.name == **name);
+        let unknown = names.into_iter().filter(|name| !is_known(name)).map(|name| {
+            let mut reason = "the backend has no such setting".to_owned();
+            if let Some(meant) = alike(name, settings.iter().map(|it| it.name.as_str())) {
+                reason.push_str(&format!("; did you mean `{meant}`?"));
+            }
+            let problem = SettingProblem::new(&name.escape_debug().to_string(), reason);
+            match &self.surroundings {
+                Some(surroundings) => surroundings.locate_one(problem),
+                None => problem,
+            }
+        });
+        unknown.collect()
     }
 
     /// What it is to the other stores of the file.

@@ -51,8 +51,13 @@ impl<'t> Problems<'t> {
     }
 
     pub(super) fn add(&mut self, at: usize, text: String) {
-        let line = line_of(self.text.as_bytes(), at);
+        let line = self.line(at);
         self.found.push(Problem { line, text });
+    }
+
+    /// The line of what is at this offset.
+    pub(super) fn line(&self, at: usize) -> usize {
+        line_of(self.text.as_bytes(), at)
     }
 
     /// All of them in the order of the file.

@@ -37,6 +37,8 @@ pub enum Group {
     Limits,
     /// Audit and sweep.
     Maintenance,
+    /// What the backend reads from its environment.
+    Settings,
 }
 
 impl Group {
@@ -54,6 +56,7 @@ impl Group {
         Self::Instances,
         Self::Limits,
         Self::Maintenance,
+        Self::Settings,
     ];
 
     /// Its name, such as `round-trip`.
@@ -72,6 +75,7 @@ impl Group {
             Self::Instances => "instances",
             Self::Limits => "limits",
             Self::Maintenance => "maintenance",
+            Self::Settings => "settings",
         }
     }
 }

@@ -22,6 +22,7 @@ mod contract;
 #[cfg(unix)]
 pub mod crash;
 mod direct;
+mod environment;
 mod outcome;
 mod reduce;
 mod step;

@@ -23,6 +23,8 @@ pub(super) type Verdict<T = ()> = Result<T, Stop>;
 
 /// The calls of one check.
 pub(super) struct Subject {
+    /// The backend as it was given, not loaded.
+    pub(super) origin: Backend,
     backend: Arc<Loaded>,
     way: Way,
     /// Whether it is the second host over one store.
@@ -40,16 +42,18 @@ impl Subject {
         dir: Option<&Path>,
         seed: u64,
     ) -> crate::Result<Self> {
-        let backend = on_this_thread(backend.sweep_older_than(None).load())?.0;
+        let origin = backend.sweep_older_than(None);
+        let backend = on_this_thread(origin.clone().load())?.0;
         let dir = dir.map(Path::to_owned);
-        Ok(Self { backend, way, is_other: false, trace: Arc::default(), dir, seed })
+        Ok(Self { origin, backend, way, is_other: false, trace: Arc::default(), dir, seed })
     }
 
     /// A second host over the same store, which shares nothing with the first but that.
     pub(super) fn other(&self, backend: Backend) -> crate::Result<Self> {
-        let backend = on_this_thread(backend.sweep_older_than(None).load())?.0;
+        let origin = backend.sweep_older_than(None);
+        let backend = on_this_thread(origin.clone().load())?.0;
         let (trace, dir) = (Arc::clone(&self.trace), self.dir.clone());
-        Ok(Self { backend, way: self.way, is_other: true, trace, dir, seed: self.seed })
+        Ok(Self { origin, backend, way: self.way, is_other: true, trace, dir, seed: self.seed })
     }
 
     pub(super) fn offers(&self, interface: Interface) -> bool {

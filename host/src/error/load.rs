@@ -1,5 +1,6 @@
 //! Why a component is no backend.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::{Cause, ErrorKind};
@@ -62,6 +63,18 @@ pub enum LoadError {
     /// The engine cannot be built.
     #[error("the engine cannot be built")]
     Engine(#[source] Cause),
+    /// The component needs a version of WASI that this library does not have.
+    #[error("the component imports `{interface}`, a version of WASI that is unknown here")]
+    UnknownWasi {
+        /// The first such interface.
+        interface: String,
+        /// Whether it is a draft, which a current toolchain no longer uses. If not, it is newer
+        /// than this library.
+        is_draft: bool,
+        /// What could not be linked.
+        #[source]
+        source: Cause,
+    },
     /// WebAssembly that does not validate, or cannot be compiled or linked.
     #[error("the component cannot be compiled or linked")]
     Invalid(#[source] Cause),
@@ -73,14 +86,9 @@ pub enum LoadError {
         /// The digest of the component, in hexadecimal digits.
         found: String,
     },
-    /// A setting of a built-in backend is missing or makes no sense.
-    #[error("the variable {name}: {why}")]
-    Setting {
-        /// The variable that sets it.
-        name: String,
-        /// What is wrong with it; never its value.
-        why: String,
-    },
+    /// Settings of the backend are missing or make no sense.
+    #[error("{}", together(.0))]
+    Settings(Vec<SettingProblem>),
     /// A grant for the network makes no sense, or needs a file that cannot be read.
     #[error("cannot use {what}")]
     Network {
@@ -123,6 +131,42 @@ pub enum LoadError {
         /// configuration`.
         whose: String,
     },
+}
+
+/// A setting of a backend that is missing or makes no sense.
+///
+/// Its `Display` is one line: the place in the configuration, if there is one, the variable, and
+/// the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettingProblem {
+    /// The name of the variable.
+    pub name: String,
+    /// What is wrong with it; never its value.
+    pub reason: String,
+    /// The configuration file, and the line of it, from 1, on which the variable is set. If it is
+    /// not set, the line is that on which the store begins. `None` without a configuration.
+    pub location: Option<(PathBuf, usize)>,
+}
+
+impl SettingProblem {
+    pub(crate) fn new(name: &str, reason: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), reason: reason.into(), location: None }
+    }
+}
+
+impl fmt::Display for SettingProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, reason, location } = self;
+        if let Some((file, line)) = location {
+            write!(f, "{}:{line}: ", file.display())?;
+        }
+        write!(f, "the variable {name}: {reason}")
+    }
+}
+
+fn together(problems: &[SettingProblem]) -> String {
+    problems.iter().map(SettingProblem::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl From<LoadError> for ErrorKind {

@@ -10,8 +10,8 @@ use std::sync::Arc;
 #[cfg(feature = "config")]
 pub use configuration::{ConfigurationError, Problem};
 pub use kind::{ErrorKind, Resource};
-pub use load::LoadError;
 pub(crate) use load::wrong_interface;
+pub use load::{LoadError, SettingProblem};
 pub use operation::Operation;
 
 /// The result of a call on a store.

@@ -11,7 +11,8 @@ use wasmtime::component::{Accessor, InstancePre};
 
 use super::backoff::Backoff;
 use crate::bindings::{
-    INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
+    INVENTORY, MAINTENANCE, SETTINGS, STORE, STREAMS, artifact_store, inventory, maintenance,
+    settings, streams, types,
 };
 use crate::budget::{
     Closing, Deadline, Inline, Turns, explain_trouble, in_background, room_for_calls, spawn,
@@ -46,6 +47,7 @@ pub(crate) struct Offered {
     pub(crate) streams: Option<streams::GuestIndices>,
     pub(crate) inventory: Option<inventory::GuestIndices>,
     pub(crate) maintenance: Option<maintenance::GuestIndices>,
+    pub(crate) settings: Option<settings::GuestIndices>,
 }
 
 /// The functions of one instance.
@@ -54,6 +56,7 @@ pub(crate) struct Exports {
     pub(crate) streams: Option<streams::Guest>,
     pub(crate) inventory: Option<inventory::Guest>,
     pub(crate) maintenance: Option<maintenance::Guest>,
+    pub(crate) settings: Option<settings::Guest>,
 }
 
 struct Instance {
@@ -156,6 +159,7 @@ impl Pool {
             Interface::Streams => self.offers_streams(),
             Interface::Inventory => self.offered.inventory.is_some(),
             Interface::Maintenance => self.offers_maintenance(),
+            Interface::Settings => self.offered.settings.is_some(),
         }
     }
 
@@ -271,6 +275,10 @@ impl Pool {
                 .map(|maintenance| maintenance.load(&mut store, &instance))
                 .transpose()
                 .map_err(wrong_interface(MAINTENANCE))?,
+            settings: (offered.settings.as_ref())
+                .map(|settings| settings.load(&mut store, &instance))
+                .transpose()
+                .map_err(wrong_interface(SETTINGS))?,
         };
         let mut instance =
             Instance { store, exports, calls: 0, at_first: (0, 0), idle_since: Instant::now() };

@@ -43,6 +43,8 @@ pub(super) enum RouteError {
     Prohibited,
     #[error("there is no thread for looking up the name")]
     NoThread(#[source] io::Error),
+    #[error("the name cannot be looked up")]
+    UnknownName(#[source] io::Error),
     #[error("making the connection took longer than {}", crate::text::span(*.0))]
     Late(Duration),
     #[error("the proxy refused the connection with status {0}")]
@@ -95,7 +97,7 @@ async fn looked_up(name: String) -> Result<Vec<SocketAddr>, BoxError> {
     };
     let thread = thread::Builder::new().name("artifact-store-dns".into()).spawn(look_up);
     thread.map_err(RouteError::NoThread)?;
-    Ok(told.await??)
+    Ok(told.await?.map_err(RouteError::UnknownName)?)
 }
 
 fn is_localhost(name: &str) -> bool {

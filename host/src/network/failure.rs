@@ -39,14 +39,14 @@ fn case(error: &(dyn StdError + 'static)) -> Option<Error> {
     if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
         return of_hyper(hyper);
     }
-    let is_dns = error.to_string().starts_with("dns error");
-    is_dns.then_some(Error::DnsError { rcode: None, info_code: None })
+    None
 }
 
 fn of_route(error: &RouteError) -> Error {
     match error {
         RouteError::Prohibited => Error::DestinationIpProhibited,
         RouteError::NoThread(_) => Error::ConnectionLimitReached,
+        RouteError::UnknownName(_) => Error::DnsError { rcode: None, info_code: None },
         RouteError::Late(_) => Error::ConnectionTimeout,
         // Whoever names the proxy has to act.
         RouteError::Refused(_) => Error::ConfigurationError,

@@ -22,11 +22,12 @@ use linux as system;
 #[cfg(not(target_os = "linux"))]
 use portable as system;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::ReliedOn;
-use crate::error::LoadError;
+use crate::error::{LoadError, SettingProblem};
 use crate::grants::Directory;
 use crate::wasi::{Preopen, Preopens};
 use party::{Item, Kind, Party, What};
@@ -58,6 +59,24 @@ pub(crate) struct Surroundings {
     pub(crate) store: String,
     /// All stores of it, this one included.
     pub(crate) stores: Arc<[Neighbour]>,
+    /// Where the file sets what of the store.
+    pub(crate) lines: Lines,
+}
+
+/// The lines of a store in its configuration, from 1.
+#[derive(Clone, Default)]
+pub(crate) struct Lines {
+    /// Where it begins.
+    pub(crate) start: usize,
+    /// Where each variable is set.
+    pub(crate) variables: BTreeMap<String, usize>,
+}
+
+/// Without the variables: what is not granted is not shown with the grants.
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("start", &self.start).finish_non_exhaustive()
+    }
 }
 
 /// One store of a configuration.
@@ -83,11 +102,26 @@ impl Surroundings {
     /// Whether a refusal beside the one holds beside the other, too.
     #[cfg(feature = "config")]
     pub(crate) fn are(&self, others: &Self) -> bool {
-        let Self { file, cache, store, stores } = self;
+        let Self { file, cache, store, stores, lines: _ } = self;
         *file == others.file
             && *cache == others.cache
             && *store == others.store
             && *stores == others.stores
+    }
+
+    /// The same error, which says where the configuration sets what is wrong.
+    pub(crate) fn locate(&self, error: LoadError) -> LoadError {
+        let LoadError::Settings(problems) = error else { return error };
+        let mut problems: Vec<_> = problems.into_iter().map(|it| self.locate_one(it)).collect();
+        problems.sort_by(|a, b| a.location.cmp(&b.location));
+        LoadError::Settings(problems)
+    }
+
+    pub(crate) fn locate_one(&self, mut problem: SettingProblem) -> SettingProblem {
+        let Lines { start, variables } = &self.lines;
+        let line = variables.get(&problem.name).unwrap_or(start);
+        problem.location = Some((self.file.clone(), *line));
+        problem
     }
 }
 
