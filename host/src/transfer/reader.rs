@@ -14,6 +14,7 @@ use super::sink::Chunks;
 use super::{CHUNKS_WAITING, buffered, download};
 use crate::error::{Operation, Result};
 use crate::info::{Info, ReadOptions};
+use crate::interface::Interface;
 use crate::serving::{Call, Loaded, Pending, RunBy, Running};
 
 /// Yields an artifact's bytes as they come, in bounded memory. Made by
@@ -63,7 +64,7 @@ impl ArtifactReader {
         options: ReadOptions,
         by: RunBy,
     ) -> Result<Self> {
-        if !backend.pool.offers_streams() {
+        if !backend.pool.offers(Interface::Streams) {
             return Self::buffered(backend.call(Operation::Get, key), options).await;
         }
         let call = backend.transfer(Operation::Get, key);

@@ -20,6 +20,7 @@ use crate::checksum::Checksum;
 use crate::chunk::{self, CHUNK};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::info::{Info, WriteOptions};
+use crate::interface::Interface;
 use crate::serving::{Call, Loaded, Pending, RunBy, Running};
 
 /// How long a backend that takes no more bytes has to say why, before it is told that they were not
@@ -86,7 +87,7 @@ impl ArtifactWriter {
     ) -> Result<Self> {
         let call = backend.transfer(Operation::Put, key);
         call.check_key()?;
-        let way = if backend.pool.offers_streams() {
+        let way = if backend.pool.offers(Interface::Streams) {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
             let (end, ended) = oneshot::channel();
             let write = move |running: Running| async move {

@@ -8,6 +8,7 @@ use wasmtime::component::Accessor;
 use super::paging::no_maintenance;
 use crate::error::{ErrorKind, Operation, Result};
 use crate::instance::{Exports, Outcome, Worker};
+use crate::interface::Interface;
 use crate::maintenance::Swept;
 use crate::serving::{Loaded, Running};
 use crate::wasi::HostState;
@@ -25,7 +26,7 @@ impl Running {
 /// for it, and it decides no trial: it is no call of the application. The next one comes when the
 /// store is opened again.
 pub(crate) fn in_background(backend: &Arc<Loaded>, older_than: Duration) {
-    if !backend.pool.offers_maintenance() {
+    if !backend.pool.offers(Interface::Maintenance) {
         return;
     }
     let call = backend.call(Operation::Sweep, "");
