@@ -16,6 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod calls;
 mod check;
 mod checks;
 mod contract;
@@ -25,10 +26,12 @@ mod direct;
 mod environment;
 mod outcome;
 mod reduce;
+mod shown;
 mod step;
 mod subject;
 mod target;
 mod trace;
+mod transfers;
 
 pub use check::{Check, Group, Way};
 pub use checks::checks;

@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::direct::Upload;
-use super::trace::{cursor_shown, shown, shown_bytes};
+use super::shown::{cursor_shown, shown, shown_bytes};
 
 /// One call with its arguments.
 #[derive(Clone)]

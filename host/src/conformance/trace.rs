@@ -114,29 +114,3 @@ impl Trace {
         self.entries.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
-
-/// A key as a report shows it: whole where it is short.
-pub(super) fn shown(key: &str) -> String {
-    const SHORT: usize = 60;
-    if key.len() <= SHORT {
-        return format!("{key:?}");
-    }
-    let (start, end) = (key.floor_char_boundary(SHORT / 2), key.ceil_char_boundary(key.len() - 12));
-    format!("{:?}…{:?} ({} bytes)", &key[..start], &key[end..], key.len())
-}
-
-/// Bytes as a report shows them: short text as it is, else their number and checksum.
-pub(super) fn shown_bytes(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.len() <= 40 && !text.contains(char::is_control) => format!("{text:?}"),
-        _ => {
-            let mut checksum = crate::checksum::Checksum::new();
-            checksum.update(bytes);
-            format!("{} bytes (CRC {:016x})", bytes.len(), checksum.value())
-        }
-    }
-}
-
-pub(super) fn cursor_shown(cursor: Option<&str>) -> String {
-    cursor.map_or("none".into(), |cursor| format!("some({})", shown(cursor)))
-}

@@ -3,8 +3,8 @@
 use std::thread::ScopedJoinHandle;
 
 use super::super::direct::Download;
-use super::super::subject::{Answer, Subject, Verdict, error_shown};
-use super::super::trace::shown_bytes;
+use super::super::shown::{error_shown, shown_bytes};
+use super::super::subject::{Answer, Subject, Verdict};
 
 impl Subject {
     /// An answer that is ok; a failure shows the calls about `key`, or all where it is empty.
