@@ -4,7 +4,7 @@ use crate::bindings::{INVENTORY, MAINTENANCE, SETTINGS, STREAMS};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Interface {
-    /// Artifacts of any size.
+    /// Writing and reading artifacts of any size in bounded memory.
     Streams,
     /// Stat and listings.
     Inventory,
@@ -25,7 +25,7 @@ impl Interface {
         }
     }
 
-    /// Its name in the WIT.
+    /// The name of the interface in the WIT.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! A backend over a fresh store, as the checks see it: each call is recorded.
+//! A backend over a fresh store, as the checks use it: each call is recorded.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::{Backend, blocking};
 pub(super) type Answer<T> = Result<T, ErrorKind>;
 pub(super) type Verdict<T = ()> = Result<T, Stop>;
 
-/// The calls of one check.
+/// The backend of one check, and the calls that it made.
 pub(super) struct Subject {
     /// The backend as it was given, not loaded.
     pub(super) origin: Backend,
@@ -25,7 +25,7 @@ pub(super) struct Subject {
     /// Whether it is the second host over one store.
     is_other: bool,
     trace: Arc<Trace>,
-    /// The directory that the backend was granted, if it was one.
+    /// The directory that the backend was granted, if any.
     pub(super) dir: Option<PathBuf>,
     pub(super) seed: u64,
 }
@@ -43,7 +43,7 @@ impl Subject {
         Ok(Self { origin, backend, way, is_other: false, trace: Arc::default(), dir, seed })
     }
 
-    /// A second host over the same store, which shares nothing with the first but that.
+    /// A second host over the same store, which shares nothing else with the first.
     pub(super) fn other(&self, backend: Backend) -> crate::Result<Self> {
         let origin = backend.sweep_older_than(None);
         let backend = on_this_thread(origin.clone().load())?.0;
@@ -55,18 +55,18 @@ impl Subject {
         self.backend.pool.offers(interface)
     }
 
-    /// What comes now does not depend on what was before.
+    /// What follows does not depend on what was before.
     pub(super) fn begin(&self) {
         self.trace.restart();
     }
 
-    /// Drops all instances, with whatever they keep in memory.
+    /// Drops all instances, and what they keep in memory.
     pub(super) fn drop_instances(&self) {
         self.backend.pool.forget_idle();
         self.trace.add(Step::DropInstances, self.is_other, String::new());
     }
 
-    /// Says in the trace what happens beside the calls.
+    /// Records an event beside the calls.
     pub(super) fn note(&self, what: &str) {
         self.note_about("", what);
     }
@@ -75,17 +75,17 @@ impl Subject {
         self.trace.note(key, format!("{}{what}", Trace::label(self.is_other)));
     }
 
-    /// All that happened, where each of it can be done again.
+    /// All calls, if each of them can be repeated.
     pub(super) fn steps(&self) -> Option<Vec<Entry>> {
         self.trace.steps()
     }
 
-    /// What came of each call.
+    /// The outcome of each call.
     pub(super) fn outcomes(&self) -> Vec<String> {
         self.trace.outcomes()
     }
 
-    /// Does what was done before once more.
+    /// Repeats a recorded call.
     pub(super) fn repeat(&self, step: &Step) {
         match step {
             Step::Put(key, data) => drop(self.put(key, data)),
@@ -133,7 +133,7 @@ impl Subject {
         self.fail_about(&[], expected, seen)
     }
 
-    /// The same, with the calls that are about these keys alone.
+    /// The same with only the calls that are about these keys.
     pub(super) fn fail_about(
         &self,
         keys: &[&str],
@@ -143,7 +143,7 @@ impl Subject {
         Stop::Failed(self.failure(keys, expected.into(), seen.into()))
     }
 
-    /// The same where the last answer, and no other, is wrong.
+    /// The same if only the last answer is wrong.
     pub(super) fn fail_by_last(
         &self,
         keys: &[&str],
@@ -159,7 +159,7 @@ impl Subject {
     }
 }
 
-/// Through the host the time is not in question.
+/// Through the host, times are not checked.
 pub(super) fn info_of(info: &crate::Info) -> types::Info {
     types::Info { size: info.size, checksum: info.checksum, modified: None }
 }

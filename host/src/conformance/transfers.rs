@@ -1,4 +1,4 @@
-//! The calls of a backend that move streams: whole, paused half-way, or dropped.
+//! The calls of a backend that move streams: complete, paused halfway, or dropped.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ impl Subject {
         }
     }
 
-    /// Writes, and does something else when so many chunks were sent.
+    /// Writes, and runs `during` after so many chunks.
     pub(super) fn write_paused(
         &self,
         key: &str,
@@ -57,7 +57,7 @@ impl Subject {
         std::thread::scope(|scope| {
             let size = upload.size();
             let writing = scope.spawn(move || self.write_with(key, upload, Some(pause)));
-            // An error where the write ended before it came so far.
+            // This is an error if the write ended earlier.
             let is_reached = reached.recv().is_ok();
             let outcome = if is_reached {
                 let begun = format!("a write of {} has sent a part", shown(key));
@@ -72,7 +72,7 @@ impl Subject {
         })
     }
 
-    /// Begins to write and drops the instance when so many chunks were sent.
+    /// Begins to write, and drops the instance after so many chunks.
     pub(super) fn write_dropped(&self, key: &str, upload: Upload, chunks: usize) {
         let (pause, reached, go_on) = Pause::new(chunks);
         let call = Step::Write(key.into(), upload.clone()).to_string();
@@ -85,7 +85,7 @@ impl Subject {
             });
             let _ = reached.recv_timeout(Duration::from_secs(60));
             let _ = stop.send(());
-            // Nothing goes on before it has stopped.
+            // The check goes on only after the write has stopped.
             let _ = writing.join();
             drop(go_on);
         });
@@ -145,7 +145,7 @@ impl Subject {
         Ok(Download { info, bytes, end })
     }
 
-    /// Reads all, and does something else when so many bytes have come.
+    /// Reads everything, and runs `during` after so many bytes.
     pub(super) fn read_paused(
         &self,
         key: &str,

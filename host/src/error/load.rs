@@ -1,4 +1,4 @@
-//! Why a component is no backend.
+//! Why a component cannot serve as a backend.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,15 +21,15 @@ pub enum LoadError {
     /// The file cannot be read.
     #[error("cannot read the file")]
     Read(#[source] std::io::Error),
-    /// The bytes are no WebAssembly component; the text says what they look like.
+    /// The bytes are not a WebAssembly component; the text says what they look like.
     #[error("this is {0}, not a WebAssembly component")]
     NotAComponent(String),
-    /// The component does not export the contract, or another version of it.
+    /// The component does not export the contract, or exports another version of it.
     #[error("the component does not export `{missing}`{}", found_instead(.found))]
     MissingExport {
         /// The interface that every backend exports.
         missing: String,
-        /// What of this contract, in whatever version, it exports instead.
+        /// The interfaces of this contract, of any version, that it exports instead.
         found: Vec<String>,
     },
     /// The component exports the interface, but with other types or functions.
@@ -41,26 +41,26 @@ pub enum LoadError {
         #[source]
         source: Cause,
     },
-    /// The component imports what this host does not give to any backend.
+    /// The component imports something that this host gives to no backend.
     #[error("the component imports what no grant can give: {}", .0.join(", "))]
     UnexpectedImports(Vec<String>),
-    /// Loading the component takes more than its limits allow. It was ended or not begun.
+    /// Loading the component takes more than the limits allow. It was stopped, or not begun.
     #[error("{}", over(name, *limit, *found, unit))]
     Limit {
-        /// The limit as [`LoadLimits`](crate::LoadLimits) and the configuration name it, such as
-        /// `function-size`.
+        /// The name of the limit in [`LoadLimits`](crate::LoadLimits) and in the configuration,
+        /// such as `function-size`.
         name: &'static str,
-        /// Its value: a number of `unit`.
+        /// Its value, in `unit`.
         limit: u64,
-        /// What was found, where that is known: there may be more.
+        /// The amount that was found, if known; the component may have more.
         found: Option<u64>,
-        /// What it counts, such as `bytes in one function`.
+        /// What the limit counts, such as `bytes in one function`.
         unit: &'static str,
     },
     /// The process that compiled the component died; the text says how.
     #[error("the process that compiled the component died: {0}")]
     Compiler(String),
-    /// The engine cannot be built.
+    /// The engine cannot be created.
     #[error("the engine cannot be built")]
     Engine(#[source] Cause),
     /// The component needs a version of WASI that this library does not have.
@@ -75,10 +75,10 @@ pub enum LoadError {
         #[source]
         source: Cause,
     },
-    /// WebAssembly that does not validate, or cannot be compiled or linked.
+    /// The WebAssembly does not validate, or cannot be compiled or linked.
     #[error("the component cannot be compiled or linked")]
     Invalid(#[source] Cause),
-    /// The component is not the one that was pinned.
+    /// The component is not the pinned one.
     #[error("the component's SHA-256 is {found}, not {expected} as pinned")]
     WrongDigest {
         /// The digest that [`Backend::pin`](crate::Backend::pin) named.
@@ -86,10 +86,10 @@ pub enum LoadError {
         /// The digest of the component, in hexadecimal digits.
         found: String,
     },
-    /// Settings of the backend are missing or make no sense.
+    /// Settings of the backend are missing or invalid.
     #[error("{}", together(.0))]
     Settings(Vec<SettingProblem>),
-    /// A grant for the network makes no sense, or needs a file that cannot be read.
+    /// A grant for the network is invalid, or needs a file that cannot be read.
     #[error("cannot use {what}")]
     Network {
         /// What was granted: an endpoint, the proxy, a certificate authority.
@@ -98,8 +98,8 @@ pub enum LoadError {
         #[source]
         source: Cause,
     },
-    /// The system refused what the component needs, such as memory. A store that is opened reports
-    /// it as [`ErrorKind::Unavailable`].
+    /// The system refused a resource that the component needs, such as memory. Opening a store
+    /// reports this as [`ErrorKind::Unavailable`].
     #[error("{0}")]
     Refused(String),
     /// A granted directory cannot be opened.
@@ -111,9 +111,9 @@ pub enum LoadError {
         #[source]
         source: Cause,
     },
-    /// A granted directory is too near to something that a backend could replace through it:
-    /// another grant, or a file that says what a backend is or may touch. `Grants` says what has
-    /// to be apart.
+    /// A granted directory overlaps something that a backend could replace through it: another
+    /// grant, or a file that decides what a backend is or may touch. `Grants` documents what has to
+    /// be separate.
     #[error(
         "the directory `{}` of {owner} {how} `{}`, {whose}", directory.display(), other.display()
     )]
@@ -121,13 +121,13 @@ pub enum LoadError {
     Overlap {
         /// The granted directory on the host.
         directory: PathBuf,
-        /// Whose grant it is: ``store `releases` `` of a configuration, or ``backend `fs` ``.
+        /// The owner of the grant: ``store `releases` `` of a configuration, or ``backend `fs` ``.
         owner: String,
-        /// How the two lie: `holds`, `lies in`, and others.
+        /// How the two relate: `holds`, `lies in`, and others.
         how: &'static str,
         /// The other directory, the file, or the link.
         other: PathBuf,
-        /// What that is, and whose: ``a writable directory of store `archive` ``, `the
+        /// What the other one is, and whose: ``a writable directory of store `archive` ``, `the
         /// configuration`.
         whose: String,
     },
@@ -178,7 +178,7 @@ impl From<LoadError> for ErrorKind {
     }
 }
 
-/// The error of an interface that wasmtime found to differ.
+/// The error for an interface whose types wasmtime found to differ.
 pub(crate) fn wrong_interface(interface: &str) -> impl FnOnce(wasmtime::Error) -> LoadError {
     let interface = interface.to_owned();
     move |source| LoadError::WrongInterface { interface, source: text::cause(&source) }

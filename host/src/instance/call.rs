@@ -15,22 +15,22 @@ use crate::limits::{Limits, here};
 use crate::text::foreign;
 use crate::wasi::HostState;
 
-/// After so many calls an instance is dropped, whatever it has kept of them.
+/// An instance is dropped after so many calls, even if it has not grown.
 const CALLS_PER_INSTANCE: u32 = 1000;
 
-/// Linear memory never shrinks. An instance that has grown by more than its first size and this, in
-/// bytes, is dropped rather than kept.
+/// Linear memory never shrinks. An instance that has grown by more than its first size plus this
+/// many bytes is dropped.
 const GROWTH: usize = 8 << 20;
 
-/// An instance is dropped when its calls have left it with more entries in its tables than at first:
-/// this part of the handles it may have.
+/// An instance is dropped if its calls have left more new entries in its tables than this part of
+/// the handles that it may have: one quarter.
 const LEFT_OVER: usize = 4;
 
 pub(super) struct Instance {
     store: Store<HostState>,
     exports: Exports,
     calls: u32,
-    /// Its memory in bytes, and the entries of its tables, when it was new.
+    /// Its memory in bytes, and the number of entries in its tables, when it was new.
     at_first: (usize, usize),
     pub(super) idle_since: Instant,
 }
@@ -43,7 +43,7 @@ impl Instance {
         instance
     }
 
-    /// Its memory in bytes, and the entries of its tables.
+    /// Its memory in bytes, and the number of entries in its tables.
     fn size(&mut self) -> (usize, usize) {
         let tasks = self.store.concurrent_resource_table();
         let tasks = tasks.map_or(0, |table| table.iter_mut().count());
@@ -60,7 +60,7 @@ impl Instance {
             && entries.saturating_sub(first_entries) <= here(limits.handles) / LEFT_OVER
     }
 
-    /// The outer result is an error where the instance is of no more use.
+    /// The outer result is an error if the instance cannot be used again.
     pub(super) async fn call<R>(
         &mut self,
         deadline: &Arc<Deadline>,
@@ -104,7 +104,8 @@ impl Instance {
     }
 }
 
-/// How a call ended: with the backend's answer, or so that the instance is of no more use.
+/// How a call ended: with the backend's answer, or in such a way that the instance cannot be used
+/// again.
 pub(crate) type Outcome<R> = Result<Result<R, ErrorKind>, Failed>;
 
 pub(crate) enum Failed {
@@ -118,8 +119,8 @@ impl From<wasmtime::Error> for Failed {
     }
 }
 
-/// What a failure means in which the backend was refused a request: where its answer may come
-/// from that, it is named, whatever the backend makes of it.
+/// The error of a call in which the backend was refused a request. If the backend's answer may be a
+/// consequence, the error names the refused request.
 fn not_granted(refused: &str, kind: ErrorKind) -> ErrorKind {
     match kind {
         ErrorKind::AccessDenied(_) | ErrorKind::Unavailable(_) | ErrorKind::Other(_) => {

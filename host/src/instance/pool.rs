@@ -1,5 +1,5 @@
-//! Instances of one component, each checked out for one call at a time. An instance that
-//! finished its call cleanly is kept for the next; any other is dropped with all it holds.
+//! Instances of one component, each checked out for one call at a time. An instance that finished
+//! its call cleanly is kept for the next call. Any other is dropped with everything that it holds.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -25,7 +25,7 @@ use crate::wasi::{HostState, Preopens, new_store};
 /// How long an instance waits for a call before it is dropped.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// The instances that wait for a call, the last one used at the end.
+/// The idle instances; the last one used is at the end.
 type Idle = Mutex<Vec<Instance>>;
 
 pub(crate) struct Pool {
@@ -70,7 +70,7 @@ impl Pool {
         })
     }
 
-    /// The same without an instance, and with other directories.
+    /// The same pool without instances, and with other directories.
     #[cfg(all(feature = "conformance", unix))]
     pub(crate) fn on(&self, preopens: Arc<Preopens>) -> Self {
         Self {
@@ -111,13 +111,14 @@ impl Pool {
         self.offered.has(interface)
     }
 
-    /// A clock for a call.
+    /// A new clock for a call.
     pub(crate) fn clock(&self) -> Arc<Deadline> {
         let (closing, turns) = (Arc::clone(&self.closing), Arc::clone(&self.turns));
         Arc::new(Deadline::new(&self.limits, closing, Some(turns)))
     }
 
-    /// Makes sure that an instance can be had, and keeps it for the first call.
+    /// Makes sure that the component can be instantiated, and keeps the instance for the first
+    /// call.
     pub(crate) async fn probe(&self, deadline: &Arc<Deadline>) -> Result<(), ErrorKind> {
         deadline.begin();
         let instance = self.attempt(deadline).await?;
@@ -125,12 +126,12 @@ impl Pool {
         Ok(())
     }
 
-    /// Runs one call of the contract on an instance; it has its turn. `body` must have
-    /// awaited all that it takes from the backend (streams, futures) when it returns.
+    /// Runs one call of the contract on an instance; the call has its turn. When `body` returns, it
+    /// must have awaited everything that it takes from the backend (streams, futures).
     ///
-    /// The instance serves again when the backend answered, be it with an error of the
-    /// contract. After a trap, a broken contract or a timeout it is dropped before this
-    /// returns: it does nothing more.
+    /// The instance is reused if the backend answered, also with an error of the contract. After a
+    /// trap, a broken contract or a timeout it is dropped before this returns and does nothing
+    /// more.
     pub(crate) async fn call<R>(
         &self,
         deadline: &Arc<Deadline>,
@@ -155,7 +156,7 @@ impl Pool {
         .await
     }
 
-    /// Runs one call beside all others: it takes neither their turn nor their instances.
+    /// Runs one call beside all others: it uses neither a turn nor a pooled instance.
     pub(crate) async fn call_aside<R>(
         &self,
         deadline: &Arc<Deadline>,
@@ -169,13 +170,13 @@ impl Pool {
         .await
     }
 
-    /// An instance, unless the last ones failed to start a moment ago.
+    /// A new instance, unless the last attempts to start one have just failed.
     async fn start(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
         let before = self.backoff.attempt()?;
         let started = self.attempt(deadline).await;
         match &started {
             Ok(_) => self.backoff.succeeded(),
-            // What the host is short of it may have the next moment.
+            // A resource that the host lacks may be available the next moment.
             Err(ErrorKind::Unavailable(_)) => {}
             Err(why) => self.backoff.failed(before, why),
         }
@@ -187,7 +188,8 @@ impl Pool {
     }
 
     async fn instantiate(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
-        // Often enough to be noticed, and seldom enough to cost nothing.
+        // Each start of an instance is often enough to detect moved directories, and seldom enough
+        // to cost nothing.
         self.preopens.look();
         let mut store = new_store(
             self.component.engine(),
@@ -207,14 +209,13 @@ impl Pool {
         Ok(Instance::new(store, exports))
     }
 
-    /// Lets go of the instances that wait for a call.
+    /// Drops the idle instances.
     pub(crate) fn forget_idle(&self) {
         let idle = std::mem::take(&mut *lock(&self.idle));
         drop(idle);
     }
 
-    /// Lets go of each instance that has waited for long, now and then, for as long as there is a
-    /// pool.
+    /// Drops instances that have been idle for long, at intervals, as long as the pool exists.
     pub(crate) fn forget_idle_in_time(&self) {
         let idle = Arc::downgrade(&self.idle);
         drop(spawn(async move {
@@ -222,7 +223,7 @@ impl Pool {
                 tokio::time::sleep(IDLE / 4).await;
                 let Some(idle) = idle.upgrade() else { return };
                 let old = take_old(&mut lock(&idle));
-                // To close its files may have to wait for the disk.
+                // Closing its files may have to wait for the disk.
                 if !old.is_empty() {
                     in_background(move || drop(old));
                 }
@@ -230,7 +231,7 @@ impl Pool {
         }));
     }
 
-    /// Ends all calls, and each that is still begun.
+    /// Ends all calls, also those that begin later.
     pub(crate) fn close(&self) {
         self.closing.close();
         self.forget_idle();
@@ -248,7 +249,7 @@ impl Pool {
         if instance.is_worth_keeping(&self.limits) {
             instance.idle_since = Instant::now();
             let mut idle = lock(&self.idle);
-            // Transfers that pause have instances, too: there may be more than are ever needed.
+            // Paused transfers have instances, too: there may be more than are ever needed.
             if idle.len() < here(self.limits.concurrency) {
                 idle.push(instance);
             }
@@ -265,8 +266,8 @@ fn take_old(idle: &mut Vec<Instance>) -> Vec<Instance> {
     idle.drain(..old).collect()
 }
 
-/// Ends `call` (and with it the instance that it holds) when its time is over. What it computes is
-/// counted.
+/// Ends `call` (and with it the instance that it holds) when its time is over. The time that it
+/// computes is counted.
 async fn within<R>(
     deadline: &Deadline,
     call: impl Future<Output = Result<R, ErrorKind>>,

@@ -33,7 +33,7 @@ impl Running {
         written.update(&data);
         let size = written.size();
         let (end, ended) = oneshot::channel();
-        // The receiver is at hand, so that this cannot fail.
+        // The receiver still exists, so this cannot fail.
         let _ = end.send(Ok(Seal { size, checksum: written.value() }));
         let chunks = (0..data.len())
             .step_by(CHUNK)

@@ -1,4 +1,5 @@
-//! Work that blocks: on a thread of its own, for callers that may not, or on the caller's.
+//! Blocking work: on another thread, for callers that must not block, or on the thread of its
+//! caller.
 
 mod here;
 
@@ -15,16 +16,17 @@ use crate::error::ErrorKind;
 
 use here::{Here, lock};
 
-/// How long after its end a call that does not end is left to itself. All that is not stuck
-/// in the system ends much sooner.
+/// How long a call may run after its end before it is abandoned. Unless it is stuck in the system,
+/// it ends much sooner.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Resolves to what the work on another thread returned, or to an error where it panicked. Where
-/// that thread hangs in the system, so that it cannot see its end, it is left to itself.
+/// Resolves to the result of work on another thread, or to an error if it panicked. If that thread
+/// hangs in the system and cannot see its end, it is abandoned.
 ///
-/// Work that has begun runs to its end even where nobody waits for it any more.
+/// Work that has begun runs to its end, even if its result is no longer needed.
 ///
-/// Work that is done [`here`](Self::here) needs no other thread: whoever polls does it.
+/// Work that is done [`here`](Self::here) needs no other thread: the task or thread that polls does
+/// it.
 pub(crate) struct Worker<R: Send + 'static> {
     state: State<R>,
     deadline: Arc<Deadline>,
@@ -32,12 +34,12 @@ pub(crate) struct Worker<R: Send + 'static> {
 }
 
 enum State<R> {
-    /// Whoever waits for a turn holds no thread: those are for the calls that run, also the ones
+    /// A call that waits for a turn holds no thread: threads are for running calls, including those
     /// of other backends.
     Waiting(Waiting, Start<R>),
     Running(Joined<R>),
     Here(Arc<Mutex<Here<R>>>),
-    /// Taken by the one who asks.
+    /// The result; `None` once it was taken.
     Done(Option<Result<R, ErrorKind>>),
 }
 
@@ -67,7 +69,7 @@ impl<R: Send + 'static> Worker<R> {
         Self::new(deadline, state)
     }
 
-    /// Begins when it has its turn, which is now if one is free.
+    /// Begins when it has its turn: now, if one is free.
     pub(crate) fn spawn_in_turn(
         deadline: Arc<Deadline>,
         is_transfer: bool,
@@ -86,7 +88,7 @@ impl<R: Send + 'static> Worker<R> {
         Self::new(deadline, state)
     }
 
-    /// Is done by whoever waits for it, on a thread that may block.
+    /// Work that its waiter does on a thread that may block.
     pub(crate) fn here(
         deadline: Arc<Deadline>,
         work: impl Future<Output = R> + Send + 'static,
@@ -94,7 +96,7 @@ impl<R: Send + 'static> Worker<R> {
         Self::new_here(deadline, None, Box::pin(work))
     }
 
-    /// Is done by whoever waits for it, on a task, until it asks for a thread.
+    /// Work that its waiter does on a task, until it asks for a thread.
     pub(crate) fn inline(
         deadline: Arc<Deadline>,
         inline: Arc<Inline>,
@@ -118,7 +120,7 @@ impl<R: Send + 'static> Worker<R> {
             loop {
                 watched.over().await;
                 tokio::time::sleep(GRACE).await;
-                // Bytes may have moved again.
+                // Bytes may have moved in between.
                 if watched.is_over() {
                     return watched.failure();
                 }
@@ -127,10 +129,10 @@ impl<R: Send + 'static> Worker<R> {
         Self { state, deadline, overdue: Box::pin(overdue) }
     }
 
-    /// Does what can be done now of work that is done here.
+    /// Advances work that is done here, as far as possible now.
     pub(crate) fn advance(&mut self, cx: &mut Context<'_>) {
         if let State::Here(here) = &self.state {
-            // Timers belong to this runtime, whichever one polls.
+            // Timers belong to this runtime, whatever executor polls.
             let _entered = running().enter();
             let next = lock(here).poll(cx);
             if let Poll::Ready(next) = next {
@@ -139,8 +141,8 @@ impl<R: Send + 'static> Worker<R> {
         }
     }
 
-    /// The caller turns to something else, and nothing is done here meanwhile: that is its own
-    /// time, and others may have the turn.
+    /// The caller turns to something else, and nothing is done here meanwhile. This is the caller's
+    /// time, and other calls may have the turn.
     pub(crate) fn pause(&self) {
         let State::Here(here) = &self.state else { return };
         self.deadline.pause();
@@ -163,7 +165,7 @@ impl<R: Send + 'static> Worker<R> {
                 }
                 State::Running(outcome) => {
                     let outcome = ready!(Pin::new(outcome).poll(cx));
-                    // Whoever waited too long for a thread has not begun.
+                    // A call that waited too long for a thread has not begun.
                     return Poll::Ready(outcome.unwrap_or_else(|_| Err(self.deadline.failure())));
                 }
                 State::Here(_) => {
@@ -185,20 +187,20 @@ impl<R: Send + 'static> Future for Worker<R> {
     type Output = Result<R, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Timers belong to this runtime, whichever one polls.
+        // Timers belong to this runtime, whatever executor polls.
         let _entered = running().enter();
         if let Poll::Ready(done) = self.poll_work(cx) {
             return Poll::Ready(done);
         }
         match self.state {
-            // It sees its end by itself.
+            // These detect their end by themselves.
             State::Here(_) | State::Waiting(..) => Poll::Pending,
             _ => self.overdue.as_mut().poll(cx).map(Err),
         }
     }
 }
 
-/// What `look` finds on the disk. It is done on a thread that may block, and given up where the disk
+/// Runs `look`, which waits for the disk, on a thread that may block. It is abandoned if the disk
 /// does not answer within `call_timeout`.
 pub(crate) async fn look_at_disk<R: Send + Sync + 'static>(
     limits: &Limits,
@@ -214,15 +216,15 @@ pub(crate) async fn look_at_disk<R: Send + Sync + 'static>(
     .await
 }
 
-/// Nothing in it is pinned but what lies in a box.
+/// Only boxed contents are pinned.
 impl<R: Send + 'static> Unpin for Worker<R> {}
 
-/// Nobody waits for it any more: what has begun here goes on elsewhere.
+/// If its result is no longer needed, work that has begun here goes on elsewhere.
 impl<R: Send + 'static> Drop for Worker<R> {
     fn drop(&mut self) {
         if let State::Here(here) = &self.state {
             match is_child() {
-                // What it holds belongs to the parent's threads.
+                // It holds things of threads that exist only in the parent.
                 true => std::mem::forget(Arc::clone(here)),
                 false => drop(lock(here).go_elsewhere()),
             }
