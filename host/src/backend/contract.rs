@@ -1,4 +1,4 @@
-//! Whether a component is a backend: what it exports and imports, beside the contract.
+//! Whether a component is a backend: its exports and imports, compared with the contract.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -15,16 +15,16 @@ use crate::wasi::HostState;
 
 const PACKAGE: &str = "artifact:storage/";
 
-/// How many of what a component has too much are named.
+/// How many surplus imports or exports are named.
 const NAMED: usize = 16;
 
-/// What a component may import: WASI, as far as its grants give it a meaning, and the
-/// contract's own types, which carry no function.
+/// What a component may import: WASI, as far as its grants provide it, and the contract's own
+/// types, which have no functions.
 const IMPORTABLE: &[&str] = &[
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
-    // The client half of HTTP, in WASI 0.3 alone: what it reaches is granted by endpoint.
+    // The client half of HTTP, in WASI 0.3 only; the endpoints are granted.
     #[cfg(feature = "network")]
     "wasi:http/client@0.3",
     #[cfg(feature = "network")]

@@ -1,4 +1,4 @@
-//! From bytes to a pool that can serve: each way in which a file is no backend gets its own error.
+//! From bytes to a pool that can serve. Each reason why a file is not a backend has its own error.
 
 use std::borrow::Cow;
 #[cfg(feature = "config")]
@@ -60,7 +60,7 @@ impl Backend {
         purpose: Purpose,
     ) -> Result<(Arc<str>, Pool), ErrorKind> {
         let found = self.found(deadline)?;
-        // Before the cache is used, which has to be out of everybody's reach.
+        // Directories are opened before the cache is used, which no backend may reach.
         let is_built_in = found.is_built_in;
         let preopens = self.open_directories(&self.grants, is_built_in, &found.engine)?;
         let surroundings = self.surroundings.clone();
@@ -70,12 +70,12 @@ impl Backend {
         let (component, offered) = contract::link(&component, &linker)?;
         deadline.look();
         let grants = match is_built_in {
-            // It need not look at what it opens, where that is done here.
+            // It need not check what it opens if the host does.
             true if cfg!(target_os = "linux") => self.grants.env("ARTIFACT_STORE_LOOK", "off"),
             _ => self.grants,
         };
-        // A reading of `fs` takes no other calls of the system than those that are made so that
-        // they do not wait. What a backend of others does, nobody knows.
+        // A read of `fs` makes only system calls that do not wait. For other backends this is not
+        // known.
         let begins_inline = is_built_in
             && self.splice
             && !grants.directories.is_empty()
@@ -99,7 +99,7 @@ impl Backend {
         Ok((digest, pool))
     }
 
-    /// The component's bytes, and the engine that is to run them.
+    /// The bytes of the component, and the engine that will run them.
     pub(super) fn found(&self, deadline: &Deadline) -> Result<Found<'_>, ErrorKind> {
         let engine = match &self.engine {
             Some(engine) => engine.clone(),
@@ -112,7 +112,7 @@ impl Backend {
         Ok(Found { is_built_in: is_built_in(&bytes), bytes, digest, engine })
     }
 
-    /// The component's code, for which the clock of loading runs.
+    /// The code of the component, compiled while the clock of loading runs.
     pub(super) fn compiled(
         &self,
         found: Found<'_>,
@@ -127,7 +127,7 @@ impl Backend {
         Ok(component)
     }
 
-    /// Opens the directories of `grants`, which are those of this backend but for a test's own.
+    /// Opens the directories of `grants`: those of this backend, or of a test.
     pub(super) fn open_directories(
         &self,
         grants: &Grants,
@@ -187,7 +187,7 @@ pub(crate) enum Purpose {
 pub(super) struct Found<'a> {
     bytes: Cow<'a, [u8]>,
     digest: [u8; 32],
-    /// Whether it is one of this library's own, by its bytes, wherever they came from.
+    /// Whether it is a part of this library, by its bytes, regardless of their origin.
     pub(super) is_built_in: bool,
     pub(super) engine: Engine,
 }

@@ -56,7 +56,7 @@ fn stores(mut document: Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> S
     let mut stores = BTreeMap::new();
     let mut directories = Vec::new();
     let named = document.take("stores").and_then(|stores| stores.table(problems));
-    // One that is wrong is one, too.
+    // A wrong backend counts as named, too.
     let mut is_named = false;
     for (name, store) in named.into_iter().flat_map(Table::all) {
         is_named = true;
@@ -227,7 +227,7 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
     limits
 }
 
-/// What loading the component may take.
+/// What loading the component may use.
 fn load(mut table: Table<'_>, problems: &mut Problems<'_>) -> LoadLimits {
     let mut limits = LoadLimits::default();
     if let Some(time) = table.take("time").and_then(|v| v.duration(problems)) {

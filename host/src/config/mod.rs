@@ -1,4 +1,5 @@
-//! Stores that are named in a file, for operators; `docs/configuration.md` describes its format.
+//! Stores that are described in a file, for operators; `docs/configuration.md` describes the
+//! format.
 
 mod apart;
 mod format;
@@ -25,8 +26,7 @@ use crate::text::alike;
 use crate::{Backend, Cache, Engine, Grants, Limits, Setting, file};
 use secrets::Secret;
 
-/// A configuration file: stores by their names, each with its backend, what that may touch and
-/// what it may use up.
+/// A configuration file: stores by their names, each with its backend, grants and limits.
 ///
 /// ```
 /// use artifact_store::{ArtifactStore, Configuration};
@@ -62,12 +62,12 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Reads the whole file. Relative paths in it start at its own directory.
+    /// Reads the whole file. Relative paths in it start at the directory of the file.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) names all that is wrong in
-    /// the file, each with its line.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with all problems of the file
+    /// and their lines.
     pub fn from_file(file: impl AsRef<Path>) -> Result<Self> {
         let file = file.as_ref();
         Self::read(file).map_err(|error| failed(error, &file.display().to_string()))
@@ -102,18 +102,18 @@ impl Configuration {
         }
     }
 
-    /// Where the file says that compiled code is kept; none where it does not say.
+    /// Where compiled code is kept according to the file; `None` if the file does not say.
     #[must_use]
     pub fn cache(&self) -> Option<&Cache> {
         self.cache.as_ref()
     }
 
-    /// The names of the stores, in their order.
+    /// The names of the stores, in alphabetical order.
     pub fn stores(&self) -> impl Iterator<Item = &str> {
         self.stores.keys().map(String::as_str)
     }
 
-    /// What the file says of one store.
+    /// The configuration of one store.
     ///
     /// # Errors
     ///
@@ -129,8 +129,8 @@ impl Configuration {
     ///
     /// # Errors
     ///
-    /// [`ConfigurationError::NoStore`]; [`ConfigurationError::Variable`] where this process has
-    /// not the secret that the store hands on.
+    /// [`ConfigurationError::NoStore`]; [`ConfigurationError::Variable`] if this process does not
+    /// have a secret that the store passes on.
     pub fn backend(&self, name: &str) -> Result<Backend> {
         self.store(name)?.backend()
     }
@@ -146,8 +146,8 @@ pub(crate) async fn backend(file: &Path, name: &str) -> Result<Backend> {
 
 /// One store of a [`Configuration`].
 ///
-/// Its `Display` is the store as the file could have it, all defaults included and without the
-/// values of variables.
+/// Its `Display` is the store in the format of the file, with all defaults and without the values
+/// of variables.
 ///
 /// ```
 /// use artifact_store::Configuration;
@@ -166,15 +166,16 @@ pub struct StoreConfiguration {
     name: String,
     component: Component,
     digest: Option<String>,
-    /// Directories, and the variables whose values the file itself holds.
+    /// Directories, and the variables whose values are in the file itself.
     grants: Grants,
     secrets: Vec<Secret>,
     limits: Limits,
-    /// As [`Backend::sweep_older_than`] takes it; none leaves it at that one's default.
+    /// As [`Backend::sweep_older_than`] takes it; the outer `None` means the default of the
+    /// backend.
     sweep: Option<Option<Duration>>,
-    /// The file and its stores; there when all of it is read.
+    /// The file and its stores; `Some` once the whole file is read.
     surroundings: Option<Surroundings>,
-    /// That of the whole file.
+    /// The cache of the whole file.
     cache: Option<Cache>,
 }
 
@@ -187,7 +188,7 @@ enum Component {
 }
 
 impl Component {
-    /// Why a variable is none of this backend; none where any is fine.
+    /// Why the backend does not accept this variable; `None` if it does.
     fn refuses_variable(&self, name: &str) -> Option<crate::LoadError> {
         match self {
             #[cfg(feature = "network")]
@@ -201,13 +202,13 @@ impl Component {
 }
 
 impl StoreConfiguration {
-    /// What the backend may use up.
+    /// What the backend may use.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The backend, with the secrets that this process has for it now.
+    /// The backend, with the secrets that this process has now.
     ///
     /// # Errors
     ///
@@ -225,7 +226,7 @@ impl StoreConfiguration {
         };
         let mut backend = match &self.component {
             Component::Fs => Backend::fs(".").grants(grants),
-            // Its variables say what it is granted besides.
+            // Its variables determine further grants.
             #[cfg(feature = "network")]
             Component::S3(sign) => {
                 let variables = std::mem::take(&mut grants.env);
@@ -290,7 +291,7 @@ impl StoreConfiguration {
         }
     }
 
-    /// The component's file; none where it is built in.
+    /// The file of the component; `None` if it is built in.
     fn component(&self) -> Option<&Path> {
         match &self.component {
             Component::File(file) => Some(file),

@@ -8,12 +8,12 @@ use super::table::{Problems, Table};
 use super::{Component, ConfigurationError};
 use crate::Grants;
 
-/// A variable that the backend sees, whose value is one of this process.
+/// A variable of the backend whose value is a variable of this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Secret {
-    /// What the backend calls it.
+    /// Its name in the backend.
     pub(super) name: String,
-    /// What this process calls it.
+    /// Its name in this process.
     pub(super) from: String,
 }
 
