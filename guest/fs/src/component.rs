@@ -1,4 +1,4 @@
-//! The component's exports: the contract in terms of the other modules.
+//! The exports of the component: the contract in terms of the other modules.
 
 use alloc::format;
 use alloc::string::String;
@@ -20,7 +20,7 @@ use crate::name::{self, Place};
 use crate::settings::{described, problems};
 use crate::{read, walk};
 
-/// The largest artifact that `put` and `get` carry, in bytes; larger ones take streams.
+/// The largest artifact that `put` and `get` carry, in bytes; larger ones need streams.
 const IN_MEMORY: u64 = 256 << 20;
 
 struct Component;
@@ -83,9 +83,9 @@ impl streams::Guest for Component {
         let temporary = Temporary::create().await?;
         let file = &temporary.file;
         let write = async {
-            // The payload goes where the header will end, unread.
+            // The payload is written, unread, to where the header will end.
             let written = async { Ok(file.write_stream(header::len(&key) as u64, data).await?) };
-            // Both at once: the caller may be waiting for either to be taken.
+            // Both at the same time: the caller may wait for either to be taken.
             let ((), seal) = try_join(written, seal::wait(end, options.size)).await?;
             let header = Header { key, size: seal.size, checksum: seal.checksum };
             file.write(header.encode(), Vec::new()).await?;

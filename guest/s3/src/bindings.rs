@@ -1,5 +1,5 @@
-//! The contract as Rust has it, made from `wit/`: the traits that the component implements,
-//! and their types. What all backends share comes from [`artifact_store_backend`].
+//! The contract in Rust, generated from `wit/`: the traits that the component implements, and their
+//! types. The types that all backends share come from [`artifact_store_backend`].
 
 wit_bindgen::generate!({
     path: "../../wit",

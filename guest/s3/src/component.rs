@@ -1,4 +1,4 @@
-//! The component's exports: the contract in terms of the other modules.
+//! The exports of the component: the contract in terms of the other modules.
 
 use artifact_store_backend::{Info, Result, Seal, key};
 use wit_bindgen::{FutureReader, StreamReader};

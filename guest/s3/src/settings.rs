@@ -18,24 +18,24 @@ const DEFAULT_PART: usize = 8 << 20;
 /// The largest part that an instance could hold twice.
 const MAX_PART: usize = 1 << 30;
 
-/// What one store is made of.
+/// The settings of one store.
 pub struct Settings {
     pub bucket: Bucket,
-    /// None where the host signs, or nobody does.
+    /// `None` if the host signs, or if requests are not signed.
     credentials: Option<Credentials>,
-    /// By what time requests are signed.
+    /// The clock for signatures.
     pub clock: Clock,
     pub names: Names,
     /// The bytes of a part; an artifact that fits into one is stored by one request.
     pub part: usize,
-    /// Whether the service is told the checksum in its own header.
+    /// Whether the service gets the checksum in its own header.
     pub sends_checksum: bool,
 }
 
 /// Where requests go.
 pub struct Bucket {
     pub is_https: bool,
-    /// The host and perhaps a port.
+    /// The host, and possibly a port.
     pub authority: String,
     /// The path of the bucket, encoded, with a `/` at the end.
     pub path: String,
@@ -49,7 +49,7 @@ struct Credentials {
 }
 
 impl Bucket {
-    /// The service, as messages name it.
+    /// The name of the service in messages.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http{}://{}", if self.is_https { "s" } else { "" }, self.authority)
