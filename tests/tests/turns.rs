@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use artifact_store::{
-    ArtifactReader, ArtifactStore, ArtifactWriter, Backend, Error, ErrorKind, Grants, Limits,
-    ReadOptions, SwapOptions, WriteOptions, blocking,
+    ArtifactReader, ArtifactStore, ArtifactWriter, Backend, Engine, Error, ErrorKind, Grants,
+    Limits, ReadOptions, SwapOptions, WriteOptions, blocking,
 };
 use artifact_store_tests::guest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -393,4 +393,26 @@ fn a_sweep_in_the_background_decides_no_trial() {
         }
         assert_eq!(store.backend().name(), "fs", "it is rolled back");
     }
+}
+
+#[test]
+fn an_engine_with_threads_of_its_own_waits_for_no_other() {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let limits = limits(8).turn_timeout(Duration::from_millis(500));
+    let engine = Engine::builder().threads(1).build().unwrap();
+    // Where the bytes pass through the backend, a call needs a thread.
+    let backend = |n: usize| fs(dirs[n].path(), limits.clone()).splice(false);
+    Runtime::new().unwrap().block_on(async {
+        let few = ArtifactStore::open(backend(0).engine(&engine)).await.unwrap();
+        let many = ArtifactStore::open(backend(1)).await.unwrap();
+        few.put("k", "x").await.unwrap();
+        let mut writer = idle_writer(&few, 0).await;
+        writer.write_all(&[7; 100]).await.unwrap();
+        let error = few.get("k").await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Unavailable(_)), "{error}");
+        assert!(error.is_retryable() && error.to_string().contains("no thread"), "{error}");
+        many.put("k", "x").await.unwrap();
+        writer.abort().await;
+        assert_eq!(few.get("k").await.unwrap(), "x");
+    });
 }

@@ -39,7 +39,11 @@ impl Backend {
         let (name, sweep) = (Arc::clone(&self.name), self.sweep);
         let failed = |kind| Error::new(kind, Operation::Open, None, &name);
         runtime().map_err(&failed)?;
-        let deadline = Arc::new(Deadline::new(&self.limits, Arc::default(), None));
+        let mut deadline = Deadline::new(&self.limits, Arc::default(), None);
+        if let Some(engine) = &self.engine {
+            deadline = deadline.on(&engine.threads());
+        }
+        let deadline = Arc::new(deadline);
         let watched = Arc::clone(&deadline);
         // What is logged belongs to whoever loads it, in whichever thread that is done.
         let log = tracing::dispatcher::get_default(Dispatch::clone);
@@ -61,7 +65,7 @@ impl Backend {
     ) -> Result<(Arc<str>, Pool), ErrorKind> {
         let found = self.found(deadline)?;
         // Directories are opened before the cache is used, which no backend may reach.
-        let is_built_in = found.is_built_in;
+        let (is_built_in, threads) = (found.is_built_in, found.engine.threads());
         let preopens = self.open_directories(&self.grants, is_built_in, &found.engine)?;
         let surroundings = self.surroundings.clone();
         let digest = hexadecimal(&found.digest).into();
@@ -80,7 +84,7 @@ impl Backend {
             && self.splice
             && !grants.directories.is_empty()
             && preopens.iter().all(|dir| is_possible(dir.file()));
-        let mut pool = Pool::new(component, offered, grants, preopens, self.limits)?;
+        let mut pool = Pool::new(component, offered, grants, preopens, self.limits, threads)?;
         pool.begins_inline = begins_inline;
         pool.probe(deadline).await?;
         if purpose != Purpose::Description {

@@ -39,7 +39,8 @@ impl Prepared {
             extend(&mut linker).map_err(invalid)?;
             let (linked, offered) = contract::link(component, &linker)?;
             let (grants, limits) = (backend.grants.clone(), backend.limits.clone());
-            let pool = Pool::new(linked, offered, grants, Arc::default(), limits)?;
+            let pool =
+                Pool::new(linked, offered, grants, Arc::default(), limits, engine.threads())?;
             Ok((engine, is_built_in, pool))
         };
         match prepared() {

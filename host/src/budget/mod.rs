@@ -30,5 +30,5 @@ pub(crate) use shortage::{
     explain_trouble, invalid, make_do, not_started, of_system, refused, room_for_calls, scarce,
     shortage,
 };
-pub(crate) use threads::{Joined, in_background, on_thread};
+pub(crate) use threads::{Joined, Threads, in_background, on_thread};
 pub(crate) use turn::{Admitted, Turn, Turns};

@@ -25,7 +25,7 @@ use cache::Entries;
 pub use compile::Compile;
 pub(crate) use compile::Source;
 
-use crate::budget::{make_do, refused, spawn};
+use crate::budget::{Threads, make_do, refused, spawn};
 use crate::error::LoadError;
 use crate::limits::LoadLimits;
 
@@ -66,6 +66,7 @@ struct Shared {
     /// disk that does not answer.
     entries: OnceLock<Option<Entries>>,
     is_ticking: AtomicBool,
+    threads: Threads,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,6 +74,8 @@ struct Settings {
     cache: Cache,
     compile: Compile,
     protected: BTreeSet<PathBuf>,
+    /// `None` is those of the process.
+    threads: Option<u64>,
 }
 
 impl Engine {
@@ -123,6 +126,11 @@ impl Engine {
         }
         let made = Self::builder().build()?;
         Ok(OF_PROCESS.get_or_init(|| made).clone())
+    }
+
+    /// Where the calls of its stores may block.
+    pub(crate) fn threads(&self) -> Threads {
+        self.0.threads.clone()
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -192,10 +200,10 @@ impl Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { cache, compile, protected } = &self.0.settings;
+        let Settings { cache, compile, protected, threads } = &self.0.settings;
         let mut engine = f.debug_struct("Engine");
         engine.field("cache", cache).field("compile", compile);
-        engine.field("protected", protected).finish()
+        engine.field("protected", protected).field("threads", threads).finish()
     }
 }
 
@@ -244,6 +252,28 @@ impl EngineBuilder {
         self
     }
 
+    /// How many calls of all stores of this engine may run on threads of their own at once. Further
+    /// calls wait, and fail with [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) after
+    /// [`Limits::turn_timeout`](crate::Limits::turn_timeout). A transfer has its thread until it
+    /// ends, also while its caller pauses; 0 counts as 1. Threads are started as they are needed.
+    ///
+    /// The blocking API runs calls on the caller's thread, which does not count. By default, all
+    /// engines without this setting share 4096 threads. One more thread of the process drives
+    /// timers and sockets.
+    ///
+    /// ```
+    /// use artifact_store::Engine;
+    ///
+    /// let engine = Engine::builder().threads(64).build()?;
+    /// # let _ = engine;
+    /// # Ok::<(), artifact_store::LoadError>(())
+    /// ```
+    #[must_use]
+    pub fn threads(mut self, most: u64) -> Self {
+        self.0.threads = Some(most);
+        self
+    }
+
     /// Builds the engine. If an engine with the same settings is in use, this returns it, since a
     /// second one would only use more memory.
     ///
@@ -274,7 +304,8 @@ impl EngineBuilder {
         let key = key(&wasmtime);
         let entries = OnceLock::new();
         let is_ticking = AtomicBool::new(false);
-        let engine = Arc::new(Shared { settings, wasmtime, key, entries, is_ticking });
+        let threads = settings.threads.map_or_else(Threads::default, Threads::new);
+        let engine = Arc::new(Shared { settings, wasmtime, key, entries, is_ticking, threads });
         in_use.push(Arc::downgrade(&engine));
         Ok(Engine(engine))
     }

@@ -12,7 +12,8 @@ use super::backoff::Backoff;
 use super::call::{Instance, Outcome};
 use super::exports::{Exports, Offered};
 use crate::budget::{
-    Closing, Deadline, Inline, Turns, explain_trouble, in_background, room_for_calls, spawn,
+    Closing, Deadline, Inline, Threads, Turns, explain_trouble, in_background, room_for_calls,
+    spawn,
 };
 use crate::error::{ErrorKind, LoadError};
 use crate::grants::Grants;
@@ -40,6 +41,7 @@ pub(crate) struct Pool {
     turns: Arc<Turns>,
     backoff: Backoff,
     closing: Arc<Closing>,
+    threads: Threads,
     /// Whether calls may begin on their caller's task.
     pub(crate) begins_inline: bool,
 }
@@ -51,6 +53,7 @@ impl Pool {
         grants: Grants,
         preopens: Arc<Preopens>,
         limits: Limits,
+        threads: Threads,
     ) -> Result<Self, LoadError> {
         let concurrency = limits.concurrency.min(room_for_calls());
         let limits = Limits { concurrency, ..limits };
@@ -66,6 +69,7 @@ impl Pool {
             limits,
             backoff: Backoff::default(),
             closing: Arc::default(),
+            threads,
             begins_inline: false,
         })
     }
@@ -85,6 +89,7 @@ impl Pool {
             turns: Arc::clone(&self.turns),
             backoff: Backoff::default(),
             closing: Arc::default(),
+            threads: self.threads.clone(),
             begins_inline: false,
         }
     }
@@ -114,7 +119,7 @@ impl Pool {
     /// A new clock for a call.
     pub(crate) fn clock(&self) -> Arc<Deadline> {
         let (closing, turns) = (Arc::clone(&self.closing), Arc::clone(&self.turns));
-        Arc::new(Deadline::new(&self.limits, closing, Some(turns)))
+        Arc::new(Deadline::new(&self.limits, closing, Some(turns)).on(&self.threads))
     }
 
     /// Makes sure that the component can be instantiated, and keeps the instance for the first

@@ -13,7 +13,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Closing, Turns};
+use super::{Closing, Threads, Turns};
 use crate::limits::Limits;
 
 use clock::{Clock, Times, Whose};
@@ -27,6 +27,7 @@ pub(crate) struct Deadline {
     limits: Times,
     closing: Arc<Closing>,
     turns: Option<Arc<Turns>>,
+    threads: Threads,
     state: Mutex<State>,
 }
 
@@ -40,7 +41,18 @@ impl Deadline {
     /// No clock runs yet. Without `turns` the call needs no turn.
     pub(crate) fn new(limits: &Limits, closing: Arc<Closing>, turns: Option<Arc<Turns>>) -> Self {
         let state = State { clock: Clock::new(), verdict: None, turn: HeldTurn::default() };
-        Self { limits: Times::of(limits), closing, turns, state: Mutex::new(state) }
+        let (limits, threads) = (Times::of(limits), Threads::default());
+        Self { limits, closing, turns, threads, state: Mutex::new(state) }
+    }
+
+    /// The same, with threads other than those of the process.
+    pub(crate) fn on(self, threads: &Threads) -> Self {
+        Self { threads: threads.clone(), ..self }
+    }
+
+    /// Where the call may block.
+    pub(crate) fn threads(&self) -> &Threads {
+        &self.threads
     }
 
     // Which clock runs.

@@ -54,7 +54,7 @@ impl Times {
             Verdict::Paused => return ErrorKind::Paused(self.pause),
             Verdict::Busy(Queue::Thread) => {
                 return ErrorKind::Unavailable(format!(
-                    "no thread came free within {} s, and the process gets no more",
+                    "no thread came free within {} s, and the process or engine has no more",
                     self.turn.as_secs_f64()
                 ));
             }
