@@ -33,7 +33,7 @@ pub fn look() -> Result<()> {
 pub fn limit(error: &anyhow::Error) -> Option<&'static str> {
     if failure::find::<NoThread>(error).is_some() {
         return Some(
-            "this user has too few threads, or no memory for one (`ulimit -u`, `ulimit -v`)",
+            "the limit of this user's threads or of memory is reached (`ulimit -u`, `ulimit -v`)",
         );
     }
     error.chain().filter_map(|cause| cause.downcast_ref()).find_map(of_system)
@@ -43,11 +43,11 @@ fn of_system(error: &io::Error) -> Option<&'static str> {
     #[cfg(unix)]
     match error.raw_os_error() {
         Some(libc::EMFILE) => {
-            return Some("this process may have too few open files (`ulimit -n`)");
+            return Some("the limit of this process's open files is reached (`ulimit -n`)");
         }
-        Some(libc::ENFILE) => return Some("this machine has too many open files (`fs.file-max`)"),
+        Some(libc::ENFILE) => return Some("the limit of this machine's open files is reached (`fs.file-max`)"),
         _ => {}
     }
     let is_memory = error.kind() == io::ErrorKind::OutOfMemory;
-    is_memory.then_some("this process may have too little memory (`ulimit -v`, `ulimit -d`)")
+    is_memory.then_some("the limit of this process's memory may be reached (`ulimit -v`, `ulimit -d`)")
 }

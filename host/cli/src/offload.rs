@@ -41,7 +41,7 @@ impl Offload {
 impl<T> Begun<T> {
     /// What came of it.
     pub async fn ended(&mut self) -> io::Result<T> {
-        (&mut self.0).await.map_err(|_| io::Error::other("a thread did not do its work"))
+        (&mut self.0).await.map_err(|_| io::Error::other("a thread ended before its work was done"))
     }
 }
 

@@ -56,4 +56,4 @@ fn limit(error: &artifact_store::Error) -> Option<u32> {
 }
 
 /// What is said when it stops.
-pub const STOPPED: &str = "stopped, since the remaining artifacts would fail in the same way";
+pub const STOPPED: &str = "stopped because the remaining artifacts would fail in the same way";
