@@ -340,7 +340,7 @@ mod linux {
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
-        assert!(text.contains("of which the system does not tell enough"), "{text}");
+        assert!(text.contains("that the system does not fully report"), "{text}");
     }
 
     fn mounted_over(place: &Place) {

@@ -84,8 +84,7 @@ impl Arguments {
     pub fn whole() -> clap::Command {
         let command = Self::command().mut_subcommands(|command| {
             let env = Arg::new(ENV_BEHIND).long("env").value_name("NAME[=VALUE]");
-            let env =
-                env.help("Set an environment variable for the backend; may be repeated");
+            let env = env.help("Set an environment variable for the backend; may be repeated");
             command.arg(env.action(ArgAction::Append).help_heading("Store options"))
         });
         // A variable that is empty counts as one that is not set.

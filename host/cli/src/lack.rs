@@ -45,9 +45,12 @@ fn of_system(error: &io::Error) -> Option<&'static str> {
         Some(libc::EMFILE) => {
             return Some("the limit of this process's open files is reached (`ulimit -n`)");
         }
-        Some(libc::ENFILE) => return Some("the limit of this machine's open files is reached (`fs.file-max`)"),
+        Some(libc::ENFILE) => {
+            return Some("the limit of this machine's open files is reached (`fs.file-max`)");
+        }
         _ => {}
     }
     let is_memory = error.kind() == io::ErrorKind::OutOfMemory;
-    is_memory.then_some("the limit of this process's memory may be reached (`ulimit -v`, `ulimit -d`)")
+    is_memory
+        .then_some("the limit of this process's memory may be reached (`ulimit -v`, `ulimit -d`)")
 }

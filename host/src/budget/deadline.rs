@@ -362,11 +362,11 @@ impl Deadline {
             Verdict::Paused => return ErrorKind::Paused(pause),
             Verdict::Busy(Queue::Thread) => {
                 return ErrorKind::Unavailable(format!(
-                    "no thread came free within {} s, and the process gets no more",
+                    "no thread became free within {} s, and the process cannot start another",
                     turn.as_secs_f64()
                 ));
             }
-            Verdict::Busy(Queue::Turn) => ("turns", concurrency),
+            Verdict::Busy(Queue::Turn) => ("concurrent calls", concurrency),
             Verdict::Busy(Queue::Transfer) => ("open transfers", transfers),
         };
         ErrorKind::Busy { what, limit, waited: turn }

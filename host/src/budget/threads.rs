@@ -90,7 +90,7 @@ fn spawn(job: Job) -> io::Result<()> {
                 return Err(error);
             }
             // The job waits until one of the others is free.
-            Err(error) => tracing::debug!(%error, "no further thread"),
+            Err(error) => tracing::debug!(%error, "cannot start another thread"),
         }
     }
     Ok(())

@@ -127,7 +127,10 @@ impl StoreArguments {
             (None, [only]) => only,
             (None, _) => {
                 let names = names.join("`, `");
-                return Err(Usage(format!("name one store of the configuration with --store: `{names}`")).into());
+                return Err(Usage(format!(
+                    "name one store of the configuration with --store: `{names}`"
+                ))
+                .into());
             }
         };
         self.named(&configuration, name).map(Some)

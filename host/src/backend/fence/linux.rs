@@ -32,7 +32,7 @@ const DIRECTORY: OFlags = FILE.union(OFlags::DIRECTORY);
 
 /// Opens a directory, as wasmtime opens those that it grants, and tells the way that led there.
 pub(super) fn open_dir(path: &Path) -> io::Result<(File, Way)> {
-    let mut why = io::Error::other("what its path names changes all the time");
+    let mut why = io::Error::other("its path keeps leading elsewhere");
     for _ in 0..TRIES {
         // The system has the last word: it refuses what it refuses everybody.
         let mut options = OpenOptions::new();

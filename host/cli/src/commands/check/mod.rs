@@ -226,7 +226,8 @@ fn target(store: &StoreArguments, backend: &Backend) -> Result<Target> {
     let Some(dir) = store.dir.as_ref().filter(|_| store.config.is_none()) else {
         return Ok(target);
     };
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot create the directory `{}`", dir.display()))?;
+    std::fs::create_dir_all(dir)
+        .with_context(|| format!("cannot create the directory `{}`", dir.display()))?;
     Ok(target.below(dir))
 }
 

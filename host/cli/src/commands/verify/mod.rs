@@ -219,7 +219,9 @@ impl Examination<'_> {
         };
         let repair = match self.fetch(source, key).await {
             Ok(Repair::Uncompared) => {
-                error.push_str("; its size and checksum are lost, so it was repaired without a comparison");
+                error.push_str(
+                    "; its size and checksum are lost, so it was repaired without a comparison",
+                );
                 Repair::Uncompared
             }
             Ok(repair) => repair,
