@@ -362,7 +362,7 @@ mod linux {
             assert_eq!(store.get("k").unwrap(), "below");
         });
         let view = place.path("view").display().to_string();
-        assert!(log.contains("names something else") && log.contains(&view), "{log}");
+        assert!(log.contains("now leads elsewhere") && log.contains(&view), "{log}");
         assert_eq!(fs::read_dir(place.path("view")).unwrap().count(), 0);
     }
 

@@ -84,7 +84,7 @@ fn all_commands_work_where_optional_calls_are_refused() {
         ok(&["verify"], b"");
         ok(&["delete", "new"], b"");
         fails(dir.path(), refused, &["get", "new"], 3, "not found");
-        fails(dir.path(), refused, &["put", "--create", "large"], 4, "exists");
+        fails(dir.path(), refused, &["put", "--create", "large"], 4, "already has an artifact");
     }
 }
 

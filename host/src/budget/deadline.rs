@@ -366,7 +366,7 @@ impl Deadline {
                     turn.as_secs_f64()
                 ));
             }
-            Verdict::Busy(Queue::Turn) => ("concurrent calls", concurrency),
+            Verdict::Busy(Queue::Turn) => ("turns", concurrency),
             Verdict::Busy(Queue::Transfer) => ("open transfers", transfers),
         };
         ErrorKind::Busy { what, limit, waited: turn }

@@ -71,7 +71,7 @@ pub enum ErrorKind {
     /// ([`Limits::concurrency`](crate::Limits::concurrency)) or places for readers and writers
     /// ([`Limits::transfers`](crate::Limits::transfers)). It is nobody's fault, and a call that had
     /// not begun has had no effect.
-    #[error("busy: the store has reached its limit of {limit} {what}, and none ended within {}", text::span(*.waited))]
+    #[error("busy: all {limit} {what} of the store were in use for {}", text::span(*.waited))]
     Busy {
         /// What there was none of: `turns` or `open transfers`.
         what: &'static str,

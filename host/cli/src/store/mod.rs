@@ -87,7 +87,7 @@ pub struct StoreArguments {
     #[arg(long, value_name = "SIZE", global = true, value_parser = memory)]
     pub memory: Option<u64>,
 
-    /// The cache directory for compiled components, or `off` [default: the user's cache]
+    /// The cache directory for compiled code, or `off` [default: the user's cache]
     ///
     /// It is used only if no other user can write to it. `./off` is a directory named `off`.
     #[arg(long, value_name = "DIR|off", global = true, value_hint = ValueHint::DirPath)]
