@@ -67,20 +67,20 @@ Variables of --backend s3, taken from --env or else from the environment:
   AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION,
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN";
 
-/// The options that describe a store, but for `--env`.
+/// The options that describe a store, except `--env`.
 const DESCRIBING: [&str; 6] = ["dir", "backend", "allow_net", "sign", "ca", "proxy"];
 
-/// The `--env` behind the command. Were it the same global option, clap would drop those before
-/// the command without a word.
+/// The `--env` after the command. If it were the same global option, clap would silently drop those
+/// before the command.
 const ENV_BEHIND: &str = "env_behind";
 
 impl Arguments {
-    /// The process's arguments; an error where they are wrong or ask for help.
+    /// The process's arguments; an error if they are wrong or ask for help.
     pub fn from_process() -> Result<Self, clap::Error> {
         Self::try_from(std::env::args_os().collect())
     }
 
-    /// The whole command line, for clap and what is generated from it.
+    /// The whole command line, for clap and for what is generated from it.
     pub fn whole() -> clap::Command {
         let command = Self::command().mut_subcommands(|command| {
             let env = Arg::new(ENV_BEHIND).long("env").value_name("NAME[=VALUE]");
@@ -118,8 +118,8 @@ impl Arguments {
 }
 
 impl StoreArguments {
-    /// A store has its name in a file, or is described by the options: both make no sense. What
-    /// only the environment says gives way.
+    /// A store is either named in a file or described by options; both at once is an error. Options
+    /// on the command line take precedence over the environment.
     fn choose(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         let is_said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         let described = match self.env.is_empty() {

@@ -1,4 +1,4 @@
-//! What the system gives this process too little of.
+//! Shortages of system resources: open files, threads and memory.
 
 use std::io;
 
@@ -13,8 +13,8 @@ const PAIRS: usize = 6;
 /// Bytes of memory, for threads and for what they do.
 const ROOM: usize = 128 << 20;
 
-/// Looks whether there is what a command cannot begin without: where there is none, tokio panics
-/// and the allocator aborts.
+/// Checks that the resources that every command needs are available. Without them tokio panics and the
+/// allocator aborts.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub fn look() -> Result<()> {
     reserved.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory)).context("cannot start")
 }
 
-/// What to look at where a failure comes from too little of something, which may pass.
+/// Which limit to check if a failure comes from a shortage, which may pass.
 pub fn limit(error: &anyhow::Error) -> Option<&'static str> {
     if failure::find::<NoThread>(error).is_some() {
         return Some(

@@ -1,5 +1,5 @@
-//! Work that waits in the system, done in another thread, so that the command hears signals and
-//! talks to the backend meanwhile.
+//! Blocking system calls, made in another thread, so that the command meanwhile handles signals and
+//! serves the backend.
 
 use std::io;
 use std::sync::mpsc;
