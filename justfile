@@ -21,6 +21,14 @@ check:
 ci:
     .ci/run
 
+# A dead link in the pages of this repository, in the guide on docs.rs, or in a published README.
+links:
+    .ci/links
+
+# Records the public items of the library.
+public-api:
+    .ci/public-api
+
 # The crates as they are published, built from what is in them.
 package:
     host/package.sh

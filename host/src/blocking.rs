@@ -1,8 +1,9 @@
-//! The same store for code without an executor. Each call runs on the calling thread; inside
-//! a tokio runtime it works too, and blocks the thread as any file operation would.
+//! The same store for code without an executor. Each call runs on the calling thread. It also works
+//! inside a tokio runtime, where it blocks the thread like any file operation.
 //!
-//! A system that does not answer, such as a file server that is gone, holds the calling thread
-//! beyond every deadline: a thread cannot be taken out of it. The async calls are given up then.
+//! If the system does not answer, for example because a file server is gone, the call holds its
+//! thread beyond every deadline: a thread cannot be taken out of a system call. The async store
+//! gives such a call up.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -25,8 +26,8 @@ use crate::{
     WriteOptions,
 };
 
-/// A store of artifacts, as [`crate::ArtifactStore`], which documents each call. Clones share
-/// the backend.
+/// A store of artifacts: the blocking form of [`crate::ArtifactStore`], which documents each call.
+/// Clones share the backend.
 ///
 /// ```
 /// use artifact_store::blocking::ArtifactStore;
@@ -48,7 +49,7 @@ impl fmt::Debug for ArtifactStore {
     }
 }
 
-/// The same store, its backend shared: a swap of either is one of both.
+/// Both stores share the backend: a swap in one is a swap in the other.
 impl From<crate::ArtifactStore> for ArtifactStore {
     fn from(store: crate::ArtifactStore) -> Self {
         Self { serving: store.serving }
@@ -60,7 +61,7 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn open_dir(dir: impl AsRef<Path>) -> Result<Self> {
         on_this_thread(create_dir(dir.as_ref()))?;
         Self::open(Backend::fs(dir))
@@ -70,12 +71,12 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn open(backend: Backend) -> Result<Self> {
         Ok(Self { serving: Serving::new(on_this_thread(backend.load())?) })
     }
 
-    /// The store of a backend that is loaded already.
+    /// The store of a backend that is already loaded.
     #[cfg(feature = "conformance")]
     pub(crate) fn serve(backend: Arc<Loaded>) -> Self {
         Self { serving: Serving::new(LoadedBackend(backend)) }
@@ -86,18 +87,18 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     #[cfg(feature = "config")]
     pub fn open_configured(file: impl AsRef<Path>, name: &str) -> Result<Self> {
         Self::open(on_this_thread(crate::config::backend(file.as_ref(), name))?)
     }
 
-    /// Opens the store `name` of a configuration file and keeps it in step with that; see
+    /// Opens the store `name` of a configuration file and follows changes of the file; see
     /// [`crate::ArtifactStore::open_watched`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     #[cfg(feature = "config")]
     pub fn open_watched(
         file: impl AsRef<Path>,
@@ -113,12 +114,12 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn swap(&self, backend: Backend, options: SwapOptions) -> Result<LoadedBackend> {
         Ok(self.swap_loaded(on_this_thread(backend.load_successor())?, options))
     }
 
-    /// Puts a loaded backend in the place of the present one; see
+    /// Replaces the backend by one that is already loaded; see
     /// [`crate::ArtifactStore::swap_loaded`].
     pub fn swap_loaded(&self, backend: LoadedBackend, options: SwapOptions) -> LoadedBackend {
         self.serving.swap(backend, options)
@@ -136,31 +137,31 @@ impl ArtifactStore {
         self.serving.backend().pool.offers(interface)
     }
 
-    /// Stores `data`, replacing what was there; see [`crate::ArtifactStore::put`].
+    /// Stores `data` and replaces an artifact that is there; see [`crate::ArtifactStore::put`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         on_this_thread(
             running(&self.serving.backend(), Operation::Put, key).put(data.into(), false),
         )
     }
 
-    /// Stores `data` only if there is nothing yet; see [`crate::ArtifactStore::put_new`].
+    /// Stores `data` only if the key has no artifact; see [`crate::ArtifactStore::put_new`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn put_new(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         on_this_thread(running(&self.serving.backend(), Operation::Put, key).put(data.into(), true))
     }
 
-    /// The whole artifact; see [`crate::ArtifactStore::get`].
+    /// Reads the whole artifact; see [`crate::ArtifactStore::get`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn get(&self, key: &str) -> Result<Bytes> {
         on_this_thread(running(&self.serving.backend(), Operation::Get, key).get())
     }
@@ -169,7 +170,7 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn delete(&self, key: &str) -> Result<()> {
         on_this_thread(running(&self.serving.backend(), Operation::Delete, key).delete())
     }
@@ -178,7 +179,7 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn stat(&self, key: &str) -> Result<Info> {
         on_this_thread(running(&self.serving.backend(), Operation::Stat, key).stat())
     }
@@ -198,16 +199,16 @@ impl ArtifactStore {
         Listing(Pages::new(self.serving.backend(), prefix))
     }
 
-    /// Everything in the store that is no sound artifact; see [`crate::ArtifactStore::audit`].
+    /// Everything in the store that is not a sound artifact; see [`crate::ArtifactStore::audit`].
     pub fn audit(&self) -> Audit {
         Audit(Pages::new(self.serving.backend(), ""))
     }
 
-    /// Removes what crashed writers left behind; see [`crate::ArtifactStore::sweep`].
+    /// Removes what crashed writers have left; see [`crate::ArtifactStore::sweep`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn sweep(&self, older_than: Duration) -> Result<Swept> {
         on_this_thread(running(&self.serving.backend(), Operation::Sweep, "").sweep(older_than))
     }
@@ -216,7 +217,7 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn write(&self, key: &str, mut reader: impl Read, options: WriteOptions) -> Result<Info> {
         let mut writer = self.writer(key, options)?;
         let mut buffer = vec![0; CHUNK];
@@ -236,11 +237,11 @@ impl ArtifactStore {
         }
     }
 
-    /// A writer that stores at its commit; see [`crate::ArtifactStore::writer`].
+    /// A writer whose commit stores the artifact; see [`crate::ArtifactStore::writer`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
         let backend = self.serving.backend();
         Ok(ArtifactWriter(crate::ArtifactWriter::new(backend, key, options, RunBy::Caller)?))
@@ -250,7 +251,7 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
         let opening =
             crate::ArtifactReader::open(self.serving.backend(), key, options, RunBy::Caller);
@@ -262,8 +263,8 @@ fn running(backend: &Arc<Loaded>, operation: Operation, key: &str) -> Running {
     Running::new(backend.call(operation, key))
 }
 
-/// The entries of a listing. Made by [`ArtifactStore::list`]; the errors, and how it goes on after
-/// one, are those of [`crate::Listing::next`].
+/// The entries of a listing, made by [`ArtifactStore::list`]. Errors, and what follows one, are
+/// those of [`crate::Listing::next`].
 pub struct Listing(Pages<Entry>);
 
 impl Iterator for Listing {
@@ -280,8 +281,8 @@ impl fmt::Debug for Listing {
     }
 }
 
-/// The findings of an audit. Made by [`ArtifactStore::audit`]; the errors, and how it goes on after
-/// one, are those of [`crate::Audit::next`].
+/// The findings of an audit, made by [`ArtifactStore::audit`]. Errors, and what follows one, are
+/// those of [`crate::Audit::next`].
 pub struct Audit(Pages<Finding>);
 
 impl Iterator for Audit {
@@ -320,19 +321,19 @@ impl ArtifactWriter {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn commit(self) -> Result<Info> {
         on_this_thread(self.0.commit())
     }
 
-    /// Gives the write up; see [`crate::ArtifactWriter::abort`].
+    /// Discards the write; see [`crate::ArtifactWriter::abort`].
     pub fn abort(self) {
         on_this_thread(self.0.abort());
     }
 }
 
 impl ArtifactWriter {
-    /// Afterwards the caller turns to something else.
+    /// Does `work`; until the next call, the caller's pause is counted.
     fn here<R>(&mut self, work: impl FnOnce(&mut crate::ArtifactWriter) -> R) -> R {
         let done = work(&mut self.0);
         self.0.pause();
@@ -367,7 +368,7 @@ impl Write for ArtifactWriter {
 pub struct ArtifactReader(crate::ArtifactReader);
 
 impl ArtifactReader {
-    /// The whole artifact's info, whatever range is read.
+    /// The info of the whole artifact, also if only a range is read.
     #[must_use]
     pub fn info(&self) -> &Info {
         self.0.info()
@@ -377,14 +378,14 @@ impl ArtifactReader {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The same errors.
     pub fn next_chunk(&mut self) -> Result<Option<Bytes>> {
         self.here(|reader| on_this_thread(reader.next_chunk()))
     }
 }
 
 impl ArtifactReader {
-    /// Afterwards the caller turns to something else.
+    /// Does `work`; until the next call, the caller's pause is counted.
     fn here<R>(&mut self, work: impl FnOnce(&mut crate::ArtifactReader) -> R) -> R {
         let done = work(&mut self.0);
         self.0.pause();

@@ -1,8 +1,8 @@
-//! The checksum that travels with every artifact: CRC-64/NVME, computed while the bytes pass.
+//! The checksum of every artifact: CRC-64/NVME, computed while the bytes pass.
 
 use crc_fast::{CrcAlgorithm, Digest};
 
-/// A running CRC-64/NVME and the number of bytes it covers.
+/// A running CRC-64/NVME, and the number of bytes that it covers.
 pub(crate) struct Checksum {
     digest: Digest,
     size: u64,
@@ -18,7 +18,7 @@ impl Checksum {
         self.size += bytes.len() as u64;
     }
 
-    /// Bytes seen so far.
+    /// Number of bytes so far.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
@@ -32,7 +32,8 @@ impl Checksum {
 mod tests {
     use super::*;
 
-    /// The check value of the CRC catalogue, and that splitting the input changes nothing.
+    /// The result is the check value of the CRC catalogue, and splitting the input does not change
+    /// it.
     #[test]
     fn agrees_with_the_published_check_value() {
         let mut whole = Checksum::new();

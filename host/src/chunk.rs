@@ -1,5 +1,5 @@
-//! The memory of chunks, which is used again: to take fresh memory from the system, page by page,
-//! costs more than to read a file into it.
+//! The memory of chunks is reused: getting fresh memory from the system, page by page, takes longer
+//! than reading a file into it.
 
 use std::sync::Mutex;
 
@@ -8,13 +8,13 @@ use bytes::Bytes;
 /// How many bytes move at once between the caller and the thread that runs the backend.
 pub(crate) const CHUNK: usize = 256 * 1024;
 
-/// How many unused chunks are kept, in the whole process.
+/// How many unused chunks the process keeps.
 const KEPT: usize = 8;
 
 static UNUSED: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
-/// An empty buffer for `size` bytes, or for a chunk where that is less. Who asks for little gets
-/// no more, since it may be kept for long.
+/// An empty buffer of `size` bytes, at most one chunk. A small request gets no more than its size,
+/// since the buffer may be kept for long.
 pub(crate) fn empty(size: usize) -> Vec<u8> {
     if size < CHUNK / 2 {
         return Vec::with_capacity(size);
@@ -23,7 +23,7 @@ pub(crate) fn empty(size: usize) -> Vec<u8> {
     used_before.unwrap_or_else(|| Vec::with_capacity(CHUNK))
 }
 
-/// What was read into a buffer. A chunk's memory comes back when nobody holds it any more.
+/// What was read into a buffer. The memory of a chunk comes back when its last owner drops it.
 pub(crate) fn share(data: Vec<u8>) -> Bytes {
     if data.capacity() == CHUNK { Bytes::from_owner(Chunk(data)) } else { data.into() }
 }

@@ -1,11 +1,11 @@
-//! Reading a file that a user names: whole, within a limit, and without waiting for anybody.
+//! Reading a file that a user names: as a whole, within a limit, and without waiting.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What is read before the caller has a look at it.
+/// The bytes that are read before the caller looks at them.
 const HEAD: usize = 256;
 
 /// Why a file was not read.
@@ -13,7 +13,7 @@ const HEAD: usize = 256;
 pub(crate) enum Unreadable {
     #[error(transparent)]
     System(#[from] io::Error),
-    /// It is no regular file; the text says what it is.
+    /// Not a regular file; the text says what it is.
     #[error("it is {0}, not a file")]
     NotAFile(&'static str),
     #[error("it has {found} bytes; the limit is {limit}")]
@@ -38,7 +38,7 @@ impl From<Unreadable> for io::Error {
 ///
 /// # Errors
 ///
-/// Also where it is no regular file, or too large to be what it should.
+/// The file cannot be read, is not a regular file, or is larger than such a file can be.
 #[cfg(any(feature = "config", feature = "network"))]
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     const LIMIT: u64 = 4 << 20;
@@ -46,8 +46,8 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(read_if(path, LIMIT, TIME, |_| Ok::<_, Unreadable>(()))?)
 }
 
-/// The bytes of the regular file at `path`, of which there may be `limit`, and of which the first
-/// ones are looked at before the others are read.
+/// The bytes of the regular file at `path`, at most `limit` of them. `look` sees the first bytes
+/// before the others are read.
 pub(crate) fn read_if<E: From<Unreadable>>(
     path: &Path,
     limit: u64,
@@ -63,7 +63,7 @@ pub(crate) fn read_if<E: From<Unreadable>>(
     let mut bytes = Vec::new();
     append(&mut file, HEAD as u64, &mut bytes)?;
     look(&bytes)?;
-    // What is being written may have become longer since; a file of the system states no size.
+    // A file that is being written may have grown since; files of `/proc` and `/sys` state no size.
     let rest = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(bytes.len());
     let no_memory = |_| Unreadable::from(io::Error::from(io::ErrorKind::OutOfMemory));
     bytes.try_reserve_exact(rest).map_err(no_memory)?;
@@ -78,14 +78,14 @@ pub(crate) fn read_if<E: From<Unreadable>>(
     Ok(bytes)
 }
 
-/// Reads up to `most` bytes more.
+/// Reads at most `most` more bytes.
 fn append(file: &mut File, most: u64, bytes: &mut Vec<u8>) -> Result<usize, Unreadable> {
     Ok(file.take(most).read_to_end(bytes)?)
 }
 
-/// Opens a regular file, and states its size. Nothing else is opened, since that may wait for
-/// another process or act on a device; what takes the file's place in between is opened so that it
-/// does not.
+/// Opens a regular file and returns its size. Other files are not opened, since that may wait for
+/// another process or act on a device. The open itself does not wait either, in case another file
+/// takes its place in between.
 fn open(path: &Path) -> Result<(File, u64), Unreadable> {
     refuse_special(&std::fs::metadata(path)?)?;
     let mut options = OpenOptions::new();

@@ -4,7 +4,7 @@ use crate::bindings::{inventory, types};
 use crate::checksum::Checksum;
 use crate::setters::setters;
 
-/// What is known of a stored artifact.
+/// Size, checksum and time of a stored artifact.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -16,11 +16,11 @@ use crate::setters::setters;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Info {
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// The CRC-64/NVME of its bytes; none where the backend keeps no checksum.
+    /// CRC-64/NVME of its bytes; `None` if the backend keeps no checksum.
     pub checksum: Option<u64>,
-    /// When it was last put; none where the backend does not know.
+    /// When it was last put; `None` if the backend does not know.
     pub modified: Option<SystemTime>,
 }
 
@@ -39,13 +39,13 @@ pub struct Info {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry {
-    /// Its key.
+    /// The key.
     pub key: String,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// How to store an artifact. The default replaces one that is there.
+/// How to store an artifact. By default an existing artifact is replaced.
 ///
 /// ```
 /// use artifact_store::WriteOptions;
@@ -56,16 +56,16 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteOptions {
-    /// Store only if there is no artifact under the key; of several at once exactly one wins.
+    /// Store only if the key has no artifact. Of several concurrent calls exactly one succeeds.
     pub create: bool,
-    /// The size in bytes, where it is known: some backends store faster then. Another size
-    /// fails the write.
+    /// The size in bytes, if it is known: some backends store faster then. The write fails if the
+    /// size turns out to be another.
     pub size: Option<u64>,
 }
 
 setters!(WriteOptions { create: bool } some { size: u64 });
 
-/// Which part of an artifact to read. The default is all of it.
+/// Which part of an artifact to read. By default all of it.
 ///
 /// ```
 /// use artifact_store::ReadOptions;
@@ -76,9 +76,10 @@ setters!(WriteOptions { create: bool } some { size: u64 });
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadOptions {
-    /// The first byte. An offset beyond the end is an error; at the end there are no bytes.
+    /// Offset of the first byte. An offset equal to the size reads no bytes; a larger one is an
+    /// error.
     pub offset: u64,
-    /// How many bytes at most; none reads to the end.
+    /// The largest number of bytes to read; `None` reads to the end.
     pub length: Option<u64>,
 }
 
@@ -103,7 +104,7 @@ impl From<inventory::Entry> for Entry {
     }
 }
 
-/// None where the backend names a time that this system cannot express.
+/// `None` if this system cannot express the time that the backend names.
 pub(crate) fn time(instant: types::Instant) -> Option<SystemTime> {
     if instant.nanoseconds >= 1_000_000_000 {
         return None;

@@ -6,6 +6,7 @@ use std::fmt;
 use wasmparser::{KnownCustom, Parser, Payload};
 
 use crate::error::LoadError;
+use crate::interface::Interface;
 use crate::text::foreign;
 
 /// What the file of a component tells about itself. Made by
@@ -144,6 +145,12 @@ impl Inspection {
         }
         let size = bytes.len() as u64;
         Ok(Self { size, digest, exports, imports, producers, language })
+    }
+
+    /// Whether it exports this interface of the contract, in the version of this library.
+    #[must_use]
+    pub fn offers(&self, interface: Interface) -> bool {
+        self.exports.iter().any(|name| name == interface.export())
     }
 
     /// What its imports let it do, all taken together.

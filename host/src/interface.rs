@@ -1,23 +1,38 @@
+use crate::bindings::{INVENTORY, MAINTENANCE, SETTINGS, STREAMS};
+
 /// An optional interface of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Interface {
-    /// Artifacts of any size.
+    /// Writing and reading artifacts of any size in bounded memory.
     Streams,
     /// Stat and listings.
     Inventory,
     /// Audit and sweep.
     Maintenance,
+    /// What the backend reads from its environment.
+    Settings,
 }
 
 impl Interface {
-    /// Its name in the WIT.
+    /// Its name as it stands in a component, with its package and version.
+    pub(crate) fn export(self) -> &'static str {
+        match self {
+            Self::Streams => STREAMS,
+            Self::Inventory => INVENTORY,
+            Self::Maintenance => MAINTENANCE,
+            Self::Settings => SETTINGS,
+        }
+    }
+
+    /// The name of the interface in the WIT.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Streams => "streams",
             Self::Inventory => "inventory",
             Self::Maintenance => "maintenance",
+            Self::Settings => "settings",
         }
     }
 }

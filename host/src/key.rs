@@ -1,10 +1,10 @@
-//! What a key may be, checked before any backend sees it.
+//! The rules for keys, checked before a backend sees the key.
 
-/// The longest key, in bytes of UTF-8 (S3 has the same limit).
+/// The longest key, in bytes of UTF-8. S3 has the same limit.
 pub(crate) const MAX_LEN: usize = 1024;
 
-/// Checks `key` against the contract: 1 to 1024 bytes of UTF-8 without control
-/// characters. The error says what is wrong with it, for people.
+/// Checks `key` against the contract: 1 to 1024 bytes of UTF-8 without control characters. The
+/// error is a text for people.
 pub(crate) fn check(key: &str) -> Result<(), String> {
     if key.is_empty() {
         return Err("it is empty; a key has at least 1 byte".into());
@@ -12,7 +12,7 @@ pub(crate) fn check(key: &str) -> Result<(), String> {
     check_prefix(key)
 }
 
-/// Like [`check`], but the empty prefix is fine: it selects every key.
+/// Like [`check`], but a prefix may be empty: it selects every key.
 pub(crate) fn check_prefix(prefix: &str) -> Result<(), String> {
     if prefix.len() > MAX_LEN {
         return Err(format!("it has {} bytes; a key has at most {MAX_LEN}", prefix.len()));
@@ -32,7 +32,7 @@ mod tests {
         assert!(check("").is_err());
         assert!(check(&"k".repeat(1024)).is_ok());
         assert!(check(&"k".repeat(1025)).is_err());
-        // 1024 bytes, not letters.
+        // 1024 bytes, not characters.
         assert!(check(&"é".repeat(512)).is_ok());
         assert!(check(&"é".repeat(513)).is_err());
     }

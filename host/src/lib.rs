@@ -30,6 +30,7 @@
 //! | `config` | on | stores that operators name in a file ([`Configuration`], [`ArtifactStore::open_configured`]), and watching it ([`ArtifactStore::open_watched`]) |
 //! | `network` | on | grants for network endpoints, and the built-in backend for S3 ([`Backend::s3`]) |
 //! | `conformance` | off | the checks that `artifact-store check` runs on a backend; not stable yet |
+#![cfg_attr(guide, doc = "# Guide\n\nThe module [`guide`] has a page for each subject.")]
 #![warn(missing_debug_implementations, missing_docs)]
 
 mod backend;
@@ -46,6 +47,11 @@ mod engine;
 mod error;
 mod file;
 mod grants;
+#[cfg(guide)]
+pub mod guide {
+    //! The pages for operators, for authors of backends, and for all who want to know how it works.
+    include!("../guide.rs");
+}
 mod info;
 mod inspect;
 mod instance;
@@ -64,15 +70,15 @@ mod transfer;
 mod verbs;
 mod wasi;
 
-pub use backend::Backend;
 #[cfg(feature = "network")]
 pub use backend::Sign;
+pub use backend::{Backend, Setting};
 #[cfg(feature = "config")]
 pub use config::{Configuration, StoreConfiguration, Watch, WatchStatus};
 pub use engine::{Cache, Compile, Engine, EngineBuilder};
 #[cfg(feature = "config")]
 pub use error::{ConfigurationError, Problem};
-pub use error::{Error, ErrorKind, LoadError, Operation, Resource, Result};
+pub use error::{Error, ErrorKind, LoadError, Operation, Resource, Result, SettingProblem};
 pub use grants::Grants;
 #[cfg(feature = "network")]
 pub use grants::{S3Bucket, S3Credentials};
@@ -86,3 +92,8 @@ pub use store::ArtifactStore;
 pub use transfer::reader::ArtifactReader;
 pub use transfer::writer::ArtifactWriter;
 pub use verbs::{Audit, Listing};
+
+/// Its example is compiled as those of the documentation are.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -6,7 +6,7 @@ use crate::bindings::maintenance;
 use crate::info::time;
 use crate::text::foreign;
 
-/// One item of the store that is no sound artifact.
+/// One item of the store that is not a sound artifact.
 ///
 /// ```
 /// use artifact_store::FindingKind;
@@ -23,13 +23,13 @@ use crate::text::foreign;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What kind of thing it is.
+    /// The kind of item.
     pub kind: FindingKind,
-    /// Its name in the storage itself, such as a path below the granted directory; for people.
+    /// Its name in the storage, such as a path below the granted directory; for people.
     pub name: String,
-    /// The bytes that it takes up; none where that is unknown.
+    /// The bytes that it takes up; `None` if unknown.
     pub size: Option<u64>,
-    /// When it was last written to; none where that is unknown.
+    /// When it was last written to; `None` if unknown.
     pub modified: Option<SystemTime>,
     /// What is wrong with it; for people.
     pub detail: String,
@@ -47,12 +47,12 @@ pub struct Finding {
 pub enum FindingKind {
     /// Neither an artifact nor a temporary of this backend. Nothing removes it.
     Foreign,
-    /// An unfinished write, of a writer that is gone or still at work. A sweep removes it when
-    /// it is old.
+    /// A write that has not finished; its writer may still be at work. A sweep removes it when it
+    /// is old.
     Temporary,
-    /// What should be an artifact, or a part of the store that holds artifacts, and is not sound.
-    /// Storing or deleting an artifact by its key repairs it. What stands in the place of a part of
-    /// the store, such as a link where a directory should be, has to be removed by hand; until then
+    /// An artifact, or a part of the store that holds artifacts, that is not sound. If it is an
+    /// artifact, putting or deleting its key repairs it. If it stands in the place of a part of the
+    /// store, such as a link where a directory should be, it has to be removed by hand; until then
     /// listings fail there.
     Damaged,
 }

@@ -1,7 +1,7 @@
-//! Structs that get more fields in later versions: they are made from their default, field by field.
+//! Structs that get more fields in later versions are made from their default and setters.
 
-/// One method for each field, of the field's name, which sets it; those after `some` take a value or
-/// an option.
+/// One setter for each field, with the field's name. A field after `some` is an `Option`; its
+/// setter takes a value or an option.
 macro_rules! setters {
     (
         $type:ty { $($field:ident: $value:ty),* $(,)? }

@@ -17,17 +17,17 @@ use crate::{
 
 /// A store of artifacts, served by a sandboxed backend. Clones share the backend.
 ///
-/// Its futures work on any executor, and do not block it: what changes a store, and what has to
-/// wait for the disk, is done on threads of this crate's own. A [`get`](Self::get),
-/// [`stat`](Self::stat) or [`read`](Self::read) of the built-in backend that finds all it needs in
-/// the system's memory, and no more than 1 MiB, is done by whoever polls it: that takes some 15 µs,
-/// and 40 more for each MiB. To wake another thread takes 20 µs.
+/// Its futures work on any executor and do not block it: changes of the store, and everything that
+/// has to wait for the disk, run on threads of this crate. A [`get`](Self::get),
+/// [`stat`](Self::stat) or [`read`](Self::read) of the built-in backend runs on the thread that
+/// polls it if all that it needs is in the system's memory and is at most 1 MiB. This takes about
+/// 15 µs plus 40 µs per MiB; waking another thread takes 20 µs.
 ///
-/// A dropped future does not stop a call that has begun: it ends by itself, so that a dropped
+/// Dropping a future does not stop a call that has begun: the call finishes by itself, so a dropped
 /// `put` or `delete` may still take effect.
 ///
-/// Keys have 1 to 1024 bytes of UTF-8 and no control characters, and are compared byte for
-/// byte; any other fails with [`ErrorKind::InvalidKey`] before the backend sees it.
+/// A key has 1 to 1024 bytes of UTF-8 without control characters, and is compared byte for byte.
+/// Any other key fails with [`ErrorKind::InvalidKey`] before the backend sees it.
 ///
 /// ```
 /// use artifact_store::ArtifactStore;
@@ -58,35 +58,36 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Load`] where the directory cannot be created or opened.
+    /// [`ErrorKind::Load`] if the directory cannot be created or opened.
     pub async fn open_dir(dir: impl AsRef<Path>) -> Result<Self> {
         Self::make_dir(dir.as_ref()).await?;
         Self::open(Backend::fs(dir)).await
     }
 
-    /// Makes a directory for a store, where it is absent, and opens none: for a backend that is
-    /// granted it. It is durable when this returns.
+    /// Creates the directory of a store if it is absent, without opening a store: for a backend
+    /// that is granted the directory. The directory is durable when this returns.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Load`] where it cannot be created.
+    /// [`ErrorKind::Load`] if it cannot be created.
     pub async fn make_dir(dir: impl AsRef<Path>) -> Result<()> {
         create_dir(dir.as_ref()).await
     }
 
     /// Loads a backend: its component is compiled (or taken from the cache of compiled code),
-    /// checked against the contract, and instantiated once to see that it can be.
+    /// checked against the contract, and instantiated once as a test.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Load`] says why the component is no backend, or which granted directory
-    /// cannot be opened, or is too near to another one; [`ErrorKind::Trap`] and [`ErrorKind::Timeout`] how it failed to start;
-    /// [`ErrorKind::Unavailable`] that the process may have no more threads or open files.
+    /// - [`ErrorKind::Load`] if the component is not a backend, or if a granted directory cannot be
+    ///   opened or overlaps another one.
+    /// - [`ErrorKind::Trap`] or [`ErrorKind::Timeout`] if the component failed to start.
+    /// - [`ErrorKind::Unavailable`] if the process can get no more threads or open files.
     pub async fn open(backend: Backend) -> Result<Self> {
         Ok(Self { serving: Serving::new(backend.load().await?) })
     }
 
-    /// Opens the store `name` of a configuration file, as that says.
+    /// Opens the store `name` as a configuration file describes it.
     ///
     /// # Errors
     ///
@@ -96,20 +97,20 @@ impl ArtifactStore {
         Self::open(crate::config::backend(file.as_ref(), name).await?).await
     }
 
-    /// Opens the store `name` of a configuration file, and keeps it in step with that until the
-    /// [`Watch`](crate::Watch) is dropped: where the configuration of this store is edited, or
-    /// the component's file is replaced, the new backend is loaded beside the one that serves,
-    /// and [swapped](Self::swap) in when it has proved itself. Until then, and where it does
-    /// not, the old one serves; [`Watch::status`](crate::Watch::status) says why.
+    /// Opens the store `name` of a configuration file and follows changes until the
+    /// [`Watch`](crate::Watch) is dropped. If the configuration of this store is edited or the file
+    /// of its component is replaced, the new backend is loaded beside the one that serves, and
+    /// [swapped](Self::swap) in after it has passed a trial. Until then, and if the trial fails,
+    /// the old backend serves; [`Watch::status`](crate::Watch::status) says why.
     ///
-    /// Contents are compared, not times: what was only touched changes nothing. A file is best
-    /// replaced by renaming another one over it. One that is rewritten in place is taken when it
-    /// can be loaded and has come to rest; only a `digest` in the configuration tells for sure that
-    /// it is whole.
+    /// Contents are compared, not times: touching a file changes nothing. The best way to replace a
+    /// file is to rename another one over it. A file that is rewritten in place is used once it can
+    /// be loaded and no longer changes; only a `digest` in the configuration ensures that it is
+    /// complete.
     ///
     /// # Errors
     ///
-    /// As [`open_configured`](Self::open_configured); what is wrong later comes from the watch.
+    /// As [`open_configured`](Self::open_configured). The watch reports later errors.
     #[cfg(feature = "config")]
     pub async fn open_watched(
         file: impl AsRef<Path>,
@@ -120,22 +121,22 @@ impl ArtifactStore {
         Ok((Self { serving }, watch))
     }
 
-    /// Loads `backend`, as [`open`](Self::open) does, while the present one goes on to serve, and
-    /// puts it in its place: calls that begin afterwards, on this store and all its clones, are
-    /// its own, and those in flight finish with the old one. So do readers, writers and listings
-    /// that are open.
+    /// Loads `backend`, as [`open`](Self::open) does, while the present one serves, and then
+    /// replaces the present one. Calls of this store and its clones that begin afterwards go to the
+    /// new backend. Calls in flight, and open readers, writers and listings, finish with the old
+    /// one.
     ///
-    /// What it returns is the backend that served before, which can be
-    /// [swapped in again](Self::swap_loaded) at once.
+    /// Returns the backend that served before. It can be [swapped in again](Self::swap_loaded) at
+    /// once.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); then nothing has changed.
+    /// As [`open`](Self::open); the present backend then goes on serving.
     pub async fn swap(&self, backend: Backend, options: SwapOptions) -> Result<LoadedBackend> {
         Ok(self.swap_loaded(backend.load_successor().await?, options))
     }
 
-    /// Puts a loaded backend in the place of the present one, which is returned.
+    /// Replaces the present backend by a loaded one, and returns the present one.
     pub fn swap_loaded(&self, backend: LoadedBackend, options: SwapOptions) -> LoadedBackend {
         self.serving.swap(backend, options)
     }
@@ -146,8 +147,8 @@ impl ArtifactStore {
         LoadedBackend(self.serving.backend())
     }
 
-    /// Whether the backend that serves now offers this optional interface. Where it does not, the
-    /// calls that need it fail with [`ErrorKind::Unsupported`].
+    /// Whether the backend that serves now offers this optional interface. If it does not, the
+    /// calls that need the interface fail with [`ErrorKind::Unsupported`].
     ///
     /// ```
     /// use artifact_store::{Interface, blocking::ArtifactStore};
@@ -162,52 +163,51 @@ impl ArtifactStore {
         self.serving.backend().pool.offers(interface)
     }
 
-    /// Stores `data` under `key` and replaces what was there, atomically. When this returns
-    /// ok it is durable and every later call sees it.
+    /// Stores `data` under `key` and replaces an artifact that is there, atomically. When this
+    /// returns `Ok`, the artifact is durable and every later call sees it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NoSpace`], [`ErrorKind::AccessDenied`], [`ErrorKind::Unavailable`] and
-    /// others as the backend reports them: what was there before is still there.
-    /// [`ErrorKind::TooLarge`] where the backend has no streams and `data` exceeds
-    /// [`Limits::buffer`](crate::Limits::buffer). After [`ErrorKind::Timeout`] it is unknown
-    /// whether the old or the new artifact is there; a retry is safe.
+    /// [`ErrorKind::NoSpace`], [`ErrorKind::AccessDenied`], [`ErrorKind::Unavailable`] and others,
+    /// as the backend reports them: the key keeps its previous artifact. [`ErrorKind::TooLarge`] if
+    /// the backend has no streams and `data` exceeds [`Limits::buffer`](crate::Limits::buffer).
+    /// After [`ErrorKind::Timeout`] the key may have the old or the new artifact; a retry is safe.
     pub async fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         let data = data.into();
         let call = self.serving.call(Operation::Put, key);
         call.start(RunBy::Worker, move |call| async move { call.put(data, false).await }).await
     }
 
-    /// Like [`put`](Self::put), but only if there is no artifact under `key`; of several at
-    /// once exactly one succeeds.
+    /// Like [`put`](Self::put), but only if `key` has no artifact. Of several concurrent calls
+    /// exactly one succeeds.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::AlreadyExists`] where there is one; [`ErrorKind::Unsupported`] where the
-    /// backend has no streams; else as [`put`](Self::put).
+    /// [`ErrorKind::AlreadyExists`] if `key` has an artifact; [`ErrorKind::Unsupported`] if the
+    /// backend has no streams; otherwise as [`put`](Self::put).
     pub async fn put_new(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
         let data = data.into();
         let call = self.serving.call(Operation::Put, key);
         call.start(RunBy::Worker, move |call| async move { call.put(data, true).await }).await
     }
 
-    /// The whole artifact, compared with its checksum before it is returned.
+    /// Reads the whole artifact, and verifies its checksum before returning it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`]; [`ErrorKind::TooLarge`] above
-    /// [`Limits::buffer`](crate::Limits::buffer), see [`read`](Self::read) for those;
-    /// [`ErrorKind::Corrupt`] where the stored bytes are not the ones that were put.
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::TooLarge`] if the artifact exceeds
+    /// [`Limits::buffer`](crate::Limits::buffer), in which case use [`read`](Self::read);
+    /// [`ErrorKind::Corrupt`] if the stored bytes differ from those that were put.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
         let call = self.serving.call(Operation::Get, key);
         call.start(RunBy::Task, |call| async move { call.get().await }).await
     }
 
-    /// Removes the artifact, durably. It is fine if there is none.
+    /// Removes the artifact, durably. An absent artifact is not an error.
     ///
     /// # Errors
     ///
-    /// As the backend reports them; the artifact is then still there.
+    /// As the backend reports them; the artifact is then still stored.
     pub async fn delete(&self, key: &str) -> Result<()> {
         let call = self.serving.call(Operation::Delete, key);
         call.start(RunBy::Worker, |call| async move { call.delete().await }).await
@@ -217,44 +217,44 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`]; [`ErrorKind::Unsupported`] where the backend has no inventory.
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Unsupported`] if the backend has no inventory.
     pub async fn stat(&self, key: &str) -> Result<Info> {
         let call = self.serving.call(Operation::Stat, key);
         call.start(RunBy::Task, |call| async move { call.stat().await }).await
     }
 
-    /// All artifacts whose keys begin with the bytes of `prefix` (which is no path; the empty
-    /// one takes all), in the backend's own order. An artifact that is there throughout comes
-    /// exactly once. Errors come from [`Listing::next`].
+    /// All artifacts whose keys begin with the bytes of `prefix`, in the order of the backend. The
+    /// prefix is not a path; the empty prefix selects all. An artifact that is stored during the
+    /// whole listing appears exactly once. Errors come from [`Listing::next`].
     #[must_use]
     pub fn list(&self, prefix: &str) -> Listing {
         Listing::new(self.serving.backend(), prefix)
     }
 
-    /// Everything in the store that is no sound artifact, as the backend sees it without
+    /// Everything in the store that is not a sound artifact, as far as the backend can tell without
     /// reading all payloads. Errors come from [`Audit::next`].
     #[must_use]
     pub fn audit(&self) -> Audit {
         Audit::new(self.serving.backend())
     }
 
-    /// Removes what crashed writers left behind, where nobody has written to it for
-    /// `older_than`, in whole seconds. It touches nothing else.
+    /// Removes what crashed writers have left, if it was last written to at least `older_than` ago
+    /// (whole seconds). It removes nothing else.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] where the backend has no `maintenance`;
-    /// [`ErrorKind::AccessDenied`] where the store is read-only. Some may be removed by then.
+    /// [`ErrorKind::Unsupported`] if the backend has no `maintenance`; [`ErrorKind::AccessDenied`]
+    /// if the store is read-only. Some may have been removed before the error.
     pub async fn sweep(&self, older_than: Duration) -> Result<Swept> {
         let call = self.serving.call(Operation::Sweep, "");
         call.start(RunBy::Worker, move |call| async move { call.sweep(older_than).await }).await
     }
 
-    /// Stores all that `reader` yields, in bounded memory. Nothing is stored if it fails.
+    /// Stores all that `reader` yields, in bounded memory. If it fails, nothing is stored.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Io`] where the reader fails; else as [`put`](Self::put) and
+    /// [`ErrorKind::Io`] if the reader fails; otherwise as [`put`](Self::put) and
     /// [`put_new`](Self::put_new).
     pub async fn write(
         &self,
@@ -279,23 +279,23 @@ impl ArtifactStore {
         }
     }
 
-    /// A writer that stores what it is given at its [`commit`](ArtifactWriter::commit).
+    /// A writer whose [`commit`](ArtifactWriter::commit) stores the bytes that were written.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidKey`], and [`ErrorKind::Unsupported`] as for [`put_new`](Self::put_new);
-    /// all others come with the bytes.
+    /// [`ErrorKind::InvalidKey`], and [`ErrorKind::Unsupported`] as for [`put_new`](Self::put_new).
+    /// All other errors come from the writer.
     pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
         ArtifactWriter::new(self.serving.backend(), key, options, RunBy::Worker)
     }
 
-    /// Begins to read an artifact, or the part of it that `options` name.
+    /// Begins to read an artifact, or the part of it that `options` selects.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`]; [`ErrorKind::InvalidRange`] where the offset lies beyond the
-    /// end; [`ErrorKind::TooLarge`] where the backend has no streams and the artifact exceeds
-    /// [`Limits::buffer`](crate::Limits::buffer). Others come from the reader.
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::InvalidRange`] if the offset lies beyond the end;
+    /// [`ErrorKind::TooLarge`] if the backend has no streams and the artifact exceeds
+    /// [`Limits::buffer`](crate::Limits::buffer). Other errors come from the reader.
     pub async fn read(&self, key: &str, options: ReadOptions) -> Result<ArtifactReader> {
         ArtifactReader::open(self.serving.backend(), key, options, RunBy::Task).await
     }

@@ -1,7 +1,7 @@
 //! What operators see of a store: `tracing` spans and events, and `metrics`, as
 //! `docs/operating.md` lists them.
 //!
-//! Keys may be confidential, so that they are named at the levels `debug` and `trace` only.
+//! Keys may be confidential: they appear at the levels `debug` and `trace` only.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use tracing::{Level, Span, debug, enabled, info, trace, warn};
 use crate::error::ErrorKind;
 use crate::text::foreign;
 
-/// What all but the backends' own output is filtered by, wherever it comes from.
+/// The target of all events but those of a backend's own output, whichever module they come from.
 const TARGET: &str = "artifact_store";
 
 const CALLS: &str = "artifact_store_calls_total";
@@ -25,7 +25,7 @@ const ERRORS: &str = "artifact_store_errors_total";
 const ACTIVE: &str = "artifact_store_calls_active";
 const SWAPS: &str = "artifact_store_swaps_total";
 
-/// Says what the metrics mean, to the recorder that there is now.
+/// Describes the metrics to the recorder that is installed now.
 pub(crate) fn describe() {
     describe_counter!(CALLS, Unit::Count, "Calls that ended, whether they succeeded or failed");
     describe_histogram!(
@@ -46,7 +46,7 @@ pub(crate) struct Backend<'a> {
     pub(crate) digest: &'a str,
 }
 
-/// A call of one.
+/// A call of a backend.
 pub(crate) struct Call<'a> {
     pub(crate) backend: Backend<'a>,
     pub(crate) operation: &'static str,
@@ -54,7 +54,7 @@ pub(crate) struct Call<'a> {
     pub(crate) begun: Instant,
 }
 
-/// What surrounds a call while it runs.
+/// The span of a call while it runs.
 pub(crate) fn span(call: &Call<'_>) -> Span {
     let Call { backend: Backend { name, digest }, operation, key, .. } = *call;
     if enabled!(target: TARGET, Level::DEBUG) {
@@ -64,7 +64,7 @@ pub(crate) fn span(call: &Call<'_>) -> Span {
     }
 }
 
-/// Counts a call as one that runs, until it is dropped.
+/// Counts a call as active until this is dropped.
 pub(crate) struct Active(Gauge);
 
 impl Active {
@@ -81,7 +81,7 @@ impl Drop for Active {
     }
 }
 
-/// The bytes of a read go from their file to the caller, past the backend.
+/// The bytes of a read go from their file to the caller, bypassing the backend.
 pub(crate) fn spliced() {
     trace!(target: TARGET, "spliced");
 }
@@ -91,7 +91,7 @@ pub(crate) fn opens(path: &str) {
     trace!(target: TARGET, path = foreign(path), "opens");
 }
 
-/// A call ended, well or with this error; `bytes` were moved.
+/// A call ended, with `error` or without; `bytes` were moved.
 pub(crate) fn called(call: &Call<'_>, bytes: u64, error: Option<&ErrorKind>) {
     let Call { backend, operation, key, begun } = *call;
     let took = begun.elapsed();
@@ -115,7 +115,7 @@ pub(crate) fn called(call: &Call<'_>, bytes: u64, error: Option<&ErrorKind>) {
     } else {
         info!(target: TARGET, operation, bytes, outcome, ?took, backend = name, digest, "called");
     }
-    // An error's text may name a key.
+    // The text of an error may name a key.
     let error = error.map(ErrorKind::to_string);
     debug!(target: TARGET, operation, key, outcome, error, backend = name, "in detail");
 }
@@ -128,7 +128,7 @@ pub(crate) fn silent(owner: &str, path: &std::path::Path) {
     );
 }
 
-/// The path of a granted directory names something else by now.
+/// The path of a granted directory now names something else.
 pub(crate) fn moved(path: &std::path::Path, instead: &str) {
     warn!(
         target: TARGET, path = %path.display(), instead,
@@ -136,7 +136,7 @@ pub(crate) fn moved(path: &std::path::Path, instead: &str) {
     );
 }
 
-/// One backend took another one's place.
+/// A backend was replaced by another.
 pub(crate) fn swapped(old: &Backend<'_>, new: &Backend<'_>, is_rollback: bool) {
     let (how, verb) = if is_rollback { ("rollback", "rolled back") } else { ("swap", "swapped") };
     counter!(SWAPS, "how" => how).increment(1);

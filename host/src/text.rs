@@ -1,6 +1,6 @@
-//! Texts of others: of backends, of their files, of servers. They are for people, and reach terminals
-//! and logs, where they must neither drive nor flood anything, nor pass for lines of somebody else.
-//! They are cut and escaped where they enter the host.
+//! Texts from outside: of backends, their files, and servers. They are for people and end up in
+//! terminals and logs, where they must not control the terminal, flood the log, or imitate lines of
+//! another origin. They are cut and escaped where they enter the host.
 
 use std::error::Error;
 use std::fmt::{self, Display, Write};
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use wasmtime::WasmBacktrace;
 
-/// How much of a text is kept, in bytes.
+/// How many bytes of a text are kept.
 const MOST: usize = 4096;
 
-/// How much of a name is kept where it is quoted in a sentence.
+/// How many bytes of a name are kept when it is quoted in a sentence.
 const NAME: usize = 256;
 
 /// How many causes of an error, and functions of a backtrace, are kept.
 const DEEP: usize = 16;
 
-/// A text as it may be shown.
+/// A text that may be shown.
 pub(crate) fn foreign(text: &str) -> String {
     cut(text, MOST)
 }
@@ -32,7 +32,7 @@ fn cut(text: &str, most: usize) -> String {
         return text.to_owned();
     }
     let mut shown = Shown { text: String::new(), most, is_full: false };
-    // It is full at worst.
+    // An error only means that it is full.
     let _ = shown.write_str(text);
     if shown.is_full {
         let _ = write!(shown.text, "… ({} bytes in all)", text.len());
@@ -40,8 +40,8 @@ fn cut(text: &str, most: usize) -> String {
     shown.text
 }
 
-/// What does not show itself, or changes how other characters are shown: control characters, those
-/// that turn the direction of writing, have no width or end a line, and tags.
+/// Characters that are invisible or change how others are shown: control characters, those that
+/// change the direction of writing, have no width or end a line, and tags.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
@@ -49,7 +49,7 @@ fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Takes a text as far as there is room, and escapes it.
+/// Takes as much of a text as fits, and escapes it.
 struct Shown {
     text: String,
     most: usize,
@@ -75,7 +75,7 @@ impl Write for Shown {
     }
 }
 
-/// What something says of itself, without more memory than is shown of it.
+/// The `Display` of a value, in no more memory than is shown of it.
 fn said(by: &dyn Display) -> String {
     let mut shown = Shown { text: String::new(), most: MOST, is_full: false };
     if write!(shown, "{by}").is_err() {
@@ -84,7 +84,7 @@ fn said(by: &dyn Display) -> String {
     shown.text
 }
 
-/// An error of wasmtime, in which names and texts of a component may stand, as what may be shown.
+/// An error of wasmtime, which may hold names and texts of a component, made safe to show.
 pub(crate) fn cause(error: &wasmtime::Error) -> Box<dyn Error + Send + Sync> {
     let chain = causes(error)
         .into_iter()
@@ -93,27 +93,27 @@ pub(crate) fn cause(error: &wasmtime::Error) -> Box<dyn Error + Send + Sync> {
     chain.unwrap_or_else(|| Box::new(Told { text: "an error without a text".into(), source: None }))
 }
 
-/// What it and its causes say, the outermost first.
+/// The messages of an error and its causes, the outermost first.
 pub(crate) fn causes(error: &wasmtime::Error) -> Vec<String> {
     let backtrace = error.downcast_ref::<WasmBacktrace>();
     let texts = error.chain().take(DEEP).enumerate().map(|(at, cause)| match backtrace {
-        // It is the outermost of them, and has a line for each function.
+        // The backtrace is the outermost of them, and has a line for each function.
         Some(backtrace) if at == 0 => functions(backtrace),
         _ => said(cause),
     });
     texts.collect()
 }
 
-/// An error and its causes, in a line.
+/// An error and its causes on one line.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-/// A time that something may take, in a unit in which it is a short number.
+/// A duration, in the unit that makes the number short.
 pub(crate) fn span(time: Duration) -> String {
     let nanoseconds = time.as_nanos();
-    // Tenths of a second are seconds, too: 0.2 s.
+    // Tenths of a second are given in seconds: 0.2 s.
     let units =
         [(100_000_000, 1e9, "s"), (1_000_000, 1e6, "ms"), (1_000, 1e3, "µs"), (0, 1., "ns")];
     let (_, unit, name) =
@@ -121,7 +121,7 @@ pub(crate) fn span(time: Duration) -> String {
     format!("{} {name}", (nanoseconds as f64 / unit * 1000.).round() / 1000.)
 }
 
-/// Bytes as two digits each.
+/// Two hexadecimal digits for each byte.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -139,7 +139,7 @@ fn functions(backtrace: &WasmBacktrace) -> String {
     if text.is_empty() { "in no function".into() } else { format!("in {text}") }
 }
 
-/// An error that is only its text, and the one behind it.
+/// An error that is only its text, and its source.
 #[derive(Debug)]
 struct Told {
     text: String,
@@ -158,15 +158,16 @@ impl Error for Told {
     }
 }
 
-/// Two keys that are less alike are not taken for one another.
+/// Less similar keys are not suggested.
 #[cfg(feature = "config")]
 const ALIKE: f64 = 0.75;
 
-/// The name that was meant, perhaps.
+/// The most similar name, if one is similar enough: probably the one that was meant.
 #[cfg(feature = "config")]
 pub(crate) fn alike<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let name = name.to_lowercase().replace('_', "-");
-    let alike = |other: &str| strsim::jaro_winkler(&name, other);
+    let plain = |name: &str| name.to_lowercase().replace('_', "-");
+    let name = plain(name);
+    let alike = |other: &str| strsim::jaro_winkler(&name, &plain(other));
     names.filter(|other| alike(other) > ALIKE).max_by(|a, b| alike(a).total_cmp(&alike(b)))
 }
 

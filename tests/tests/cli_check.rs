@@ -114,7 +114,7 @@ fn what_is_no_backend_is_refused() {
 }
 
 #[test]
-fn a_component_is_described_without_being_run() {
+fn a_component_is_described() {
     let dir = tempfile::tempdir().unwrap();
     let text = expect(dir.path(), &["inspect", "fs"], 0);
     for part in [
@@ -128,6 +128,19 @@ fn a_component_is_described_without_being_run() {
     assert!(!text.contains("open connections"), "{text}");
     let json = expect(dir.path(), &["inspect", "fs", "--json"], 0);
     assert!(json.contains("\"digest\":\"") && json.contains("\"access\":\"read clocks"), "{json}");
+    // Whether it is built in makes no difference to what it says of itself.
+    expect(dir.path(), &["extract", "s3", "-o", "s3.wasm"], 0);
+    for file in ["s3", "s3.wasm"] {
+        let text = expect(dir.path(), &["inspect", file], 0);
+        assert!(text.contains("  S3_BUCKET (required)\n      the bucket"), "{text}");
+        assert!(text.contains("  AWS_SECRET_ACCESS_KEY (secret)\n"), "{text}");
+        assert!(text.contains("  S3_PART_SIZE (default `8388608`)\n"), "{text}");
+    }
+    let sync = r#"{"name":"ARTIFACT_STORE_SYNC","description":"`on`: a change survives"#;
+    assert!(json.contains(sync) && json.contains(r#""secret":false,"default":"on"}"#), "{json}");
+    // One without the interface is not run.
+    let json = expect(dir.path(), &["inspect", &path("plain"), "--json"], 0);
+    assert!(!json.contains("\"settings\":"), "{json}");
     // A component that this host would not load is described all the same.
     let text = expect(dir.path(), &["inspect", &path("asks_for_more")], 0);
     assert!(text.contains("does not give"), "{text}");

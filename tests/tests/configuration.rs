@@ -191,8 +191,8 @@ fn the_s3_backend_is_granted_what_its_variables_name() {
     }
     let file = configure(dir.path(), "[stores.a]\nbackend = 's3'\n");
     let error = ArtifactStore::open_configured(file, "a").err().unwrap();
-    let ErrorKind::Load(LoadError::Setting { name, .. }) = error.kind() else { panic!("{error}") };
-    assert_eq!(name, "S3_BUCKET");
+    let ErrorKind::Load(LoadError::Settings(problems)) = error.kind() else { panic!("{error}") };
+    assert_eq!(problems[0].name, "S3_BUCKET");
 }
 
 /// Whatever is done to a secret, it is shown to nobody.
@@ -320,4 +320,35 @@ fn a_check_names_each_problem_on_a_line() {
     assert!(expect(dir, &one, b"", 0).starts_with("[stores.a]\n"));
     let one = ["--config", "stores.toml", "--store", "c", "config", "check", "--no-open"];
     assert!(expect(dir, &one, b"", 0).starts_with("[stores.c]\n"));
+}
+
+#[test]
+fn a_setting_that_makes_no_sense_is_told_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[stores.a]\nbackend = 's3'\n\n[stores.a.env]\nS3_PART_SIZE = '1'\n\
+                S3_BUCKET = 'bucket'\nS3_CHECKSUM = 'hush'\n\
+                [stores.b]\nbackend = 's3'\n\
+                [stores.c]\nbackend = 'fs'\ndirectories = [{ host = 'c' }]\n\
+                env = { ARTIFACT_STORE_SINC = 'off', S3_BUCKET = 'bucket' }\n";
+    let file = configure(dir.path(), text);
+    std::fs::create_dir(dir.path().join("c")).unwrap();
+    let error = ArtifactStore::open_configured(&file, "a").err().unwrap();
+    let ErrorKind::Load(LoadError::Settings(problems)) = error.kind() else { panic!("{error}") };
+    let found = problems.iter().map(|it| (&*it.name, it.location.clone().unwrap().1));
+    assert_eq!(found.collect::<Vec<_>>(), [("S3_PART_SIZE", 5), ("S3_CHECKSUM", 7)]);
+    let arguments = ["--config", "stores.toml", "config", "check"];
+    let message = expect(dir.path(), &arguments, b"", 1);
+    let file = file.display();
+    for line in [
+        format!("{file}:5: store `a`: the variable S3_PART_SIZE: it is a number of bytes"),
+        format!("{file}:7: store `a`: the variable S3_CHECKSUM: it is `crc64nvme`"),
+        format!("{file}:8: store `b`: the variable S3_BUCKET: it is not set"),
+        format!(
+            "{file}:13: warning: store `c`: the variable ARTIFACT_STORE_SINC: the backend has no \
+             such setting; did you mean `ARTIFACT_STORE_SYNC`?"
+        ),
+    ] {
+        assert!(message.contains(&line), "{line}: {message}");
+    }
+    assert!(!message.contains("hush") && !message.contains("store `c`: the variable S3"));
 }

@@ -91,6 +91,17 @@ const FAULTS: &[(&str, &str)] = &[
     ("swept-is-ok", "sweep-3"),
     ("sweep-of-nothing-fails", "sweep-4"),
     ("sweep-counts-twice", "sweep-5"),
+    ("settings-use-the-store", "settings-1"),
+    ("settings-differ", "settings-2"),
+    ("setting-without-a-name", "settings-3"),
+    ("setting-twice", "settings-3"),
+    ("required-with-a-default", "settings-4"),
+    ("default-is-wrong", "settings-4"),
+    ("required-may-be-absent", "settings-6"),
+    ("optional-is-missed", "settings-6"),
+    ("problem-of-another-name", "settings-7"),
+    ("problem-without-a-name", "settings-7"),
+    ("secret-in-a-reason", "settings-8"),
 ];
 
 fn main() {
@@ -116,6 +127,7 @@ fn main() {
 fn target(fault: &'static str) -> Target {
     Target::in_directories(move |dir: &Path| {
         let grants = Grants::none().read_write(dir, "/").env("FAULT", fault);
+        let grants = grants.env("OWNER", "me").env("TOKEN", "secret");
         Backend::from_file(guest("wrong")).grants(grants)
     })
 }

@@ -1,8 +1,9 @@
 //! What is no backend is refused with one clear error.
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, ErrorKind, Grants, LoadError};
+use artifact_store::{Backend, ErrorKind, Grants, Limits, LoadError};
 use artifact_store_tests::{guest, guest_on};
+use std::time::Duration;
 
 fn refusal(backend: Backend) -> LoadError {
     let error = ArtifactStore::open(backend).expect_err("it is refused");
@@ -120,4 +121,45 @@ fn the_built_in_backends_import_what_they_need() {
         imports.sort();
         assert_eq!(imports, expected.lines().collect::<Vec<_>>());
     }
+}
+
+/// The backend `wrong` with a fault, ready but for its directory.
+fn wrong(fault: &str) -> Backend {
+    let limits = Limits::default().call_timeout(Duration::from_millis(500));
+    Backend::from_file(guest("wrong")).grants(Grants::none().env("FAULT", fault)).limits(limits)
+}
+
+#[test]
+fn a_backend_of_others_says_what_is_wrong_with_its_settings() {
+    let backend = wrong("").map_grants(|grants| grants.env("MODE", "fast").env("TOKEN", "a\nb"));
+    match refusal(backend) {
+        LoadError::Settings(problems) => {
+            let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            let token = "the variable TOKEN: this holds a control character";
+            assert_eq!(texts, [token, "the variable MODE: it is `plain`"]);
+        }
+        error => panic!("{error:?}"),
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // Whatever it is granted, it can be asked what it reads.
+    let settings = runtime.block_on(wrong("").settings()).unwrap().unwrap();
+    assert_eq!((&*settings[0].name, settings[0].is_secret), ("TOKEN", true));
+    assert_eq!((&*settings[1].name, settings[1].default.as_deref()), ("MODE", Some("plain")));
+    assert_eq!(runtime.block_on(Backend::from_file(guest("plain")).settings()).unwrap(), None);
+}
+
+#[test]
+fn a_backend_that_lies_about_its_settings_is_refused_in_time() {
+    let open = |fault| ArtifactStore::open(wrong(fault)).expect_err(fault);
+    let error = open("settings-never-end");
+    assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
+    let error = open("settings-trap");
+    assert!(matches!(error.kind(), ErrorKind::Trap(_)), "{error}");
+    let error = open("settings-say-nothing");
+    assert!(matches!(error.kind(), ErrorKind::Protocol(_)), "{error}");
+    // What it says is cut, and drives no terminal.
+    let error = open("settings-flood");
+    let (text, problems) = (error.to_string(), error.into_kind());
+    assert!(!text.contains(char::is_control) && text.len() < 1 << 20, "{} bytes", text.len());
+    assert!(matches!(problems, ErrorKind::Load(LoadError::Settings(_))), "{text:.200}");
 }

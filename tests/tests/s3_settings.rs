@@ -64,7 +64,7 @@ fn variables(server: &Scripted, changed: &[(&str, &str)]) -> Vec<(String, String
 fn names(error: &Error, variable: &str) {
     let is_named = matches!(
         error.kind(),
-        ErrorKind::Load(LoadError::Setting { name, .. }) if name == variable
+        ErrorKind::Load(LoadError::Settings(problems)) if problems[0].name == variable
     );
     assert!(is_named, "{variable}: {error}");
     assert!(!format!("{error} {error:?}").contains("hush"), "{variable}: {error:?}");

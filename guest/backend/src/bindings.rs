@@ -1,4 +1,4 @@
-//! The types of the contract as Rust has them, made from `wit/`.
+//! The types of the contract in Rust, generated from `wit/`.
 
 wit_bindgen::generate!({
     path: "wit",

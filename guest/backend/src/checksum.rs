@@ -1,12 +1,12 @@
-//! The checksum of the contract, CRC-64/NVME, which is also S3's own.
+//! The checksum of the contract, CRC-64/NVME, which S3 uses, too.
 
 use crc::{CRC_64_NVME, Crc, Table};
 
-/// From how many bytes on a larger table is faster although it has to be computed first. As
-/// a constant it would be an eighth of a small component.
+/// From how many bytes on a larger table is faster although it has to be computed first. As a
+/// constant it would be an eighth of a small component.
 const WORTH_A_TABLE: usize = 16 << 10;
 
-/// The polynomial, of which `x` to the power of 0 is the highest bit.
+/// The polynomial; its highest bit is the coefficient of `x` to the power of 0.
 const POLYNOMIAL: u64 = CRC_64_NVME.poly.reverse_bits();
 
 /// The checksum of these bytes.
@@ -20,11 +20,11 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     }
 }
 
-/// The checksum of what has the checksum `first`, followed by `size` bytes that have `next`. So
-/// each byte of an artifact in parts is looked at once.
+/// The checksum of data with the checksum `first`, followed by `size` bytes with the checksum
+/// `next`. With it each byte of an artifact in parts is read once.
 #[must_use]
 pub fn joined(first: u64, next: u64, size: u64) -> u64 {
-    // What follows moves what was there: by `x` to the power of the bits that follow.
+    // The later bytes shift the earlier ones: by `x` to the power of the later ones' bits.
     let (mut moved, mut by, mut left) = (first, 1 << (63 - 8), size);
     while left > 0 {
         if left & 1 == 1 {
@@ -36,7 +36,7 @@ pub fn joined(first: u64, next: u64, size: u64) -> u64 {
     moved ^ next
 }
 
-/// Of two polynomials over GF(2), modulo the one of the checksum.
+/// The product of two polynomials over GF(2), modulo the one of the checksum.
 fn product(a: u64, mut b: u64) -> u64 {
     let mut product = 0;
     for bit in (0..64).rev() {

@@ -1,11 +1,11 @@
-//! Keys, as the contract allows them.
+//! The rules of the contract for keys.
 
 use core::fmt;
 
 /// The longest key in bytes.
 pub const MAX_LEN: usize = 1024;
 
-/// What is wrong with a key. As an error of the contract it is `invalid-key`.
+/// What is wrong with a key. In the contract this is the error `invalid-key`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid(pub &'static str);
 
@@ -28,7 +28,7 @@ impl From<Invalid> for crate::Error {
 ///
 /// # Errors
 ///
-/// What is wrong with it, for people.
+/// A text for people that says what is wrong with it.
 pub fn check(key: &str) -> Result<(), Invalid> {
     match key {
         "" => Err(Invalid("it is empty")),

@@ -1,20 +1,20 @@
-//! What backends of the artifact store in Rust have in common: the rules of the contract that have
-//! nothing to do with where artifacts are kept.
+//! The common parts of backends in Rust: the rules of the contract that do not depend on where
+//! artifacts are kept.
 //!
 //! - [`key`] checks a key before it is used.
-//! - [`name`] helps to name what holds a key, and says what a name that was found stands for.
-//! - [`checksum`] is the one of the contract, in one piece or joined from the checksums of parts.
-//! - [`page`] bounds a page of a listing.
+//! - [`name`] helps to name the files or objects of keys, and to interpret names that were found.
+//! - [`checksum`] is that of the contract, for data in one piece or joined from those of parts.
+//! - [`page`] limits a page of a listing.
 //!
-//! These build for any target, so that the code around them is tested natively. For WebAssembly
-//! there are besides `types`, the contract's own, with `Error` and `Result`; `seal`, which ends a
+//! These build for any target, so that the code around them can be tested natively. For WebAssembly
+//! there are also `types`, those of the contract, with `Error` and `Result`; `seal`, which ends a
 //! write; and `outcome`, which ends a read. `cargo doc --target wasm32-wasip2` shows them.
 //!
 //! # A backend
 //!
 //! The bindings of a backend take their types from here, so that the errors of this crate are its
-//! own, and `?` passes them on. This one is complete and runs, but keeps nothing safe: a put that
-//! fails half-way destroys the artifact in its place, and a long key fits into no file name.
+//! own, and `?` passes them on. This one is complete and runs, but is not safe: a put that fails
+//! halfway destroys the artifact of its key, and a long key does not fit into a file name.
 //!
 //! ```no_run,standalone_crate
 //! # #[cfg(target_family = "wasm")]
@@ -68,9 +68,9 @@
 //!
 //! # Streams
 //!
-//! The end of a stream does not mean that the artifact is complete; the seal does. So a `write`
-//! reads the bytes, waits for the seal, and compares. A `read` returns at once, and says after the
-//! bytes how it ended.
+//! The end of a stream does not mean that the artifact is complete; the seal does. Therefore a
+//! `write` reads the bytes, waits for the seal, and compares. A `read` returns at once, and reports
+//! after the bytes how it ended.
 //!
 //! ```no_run,standalone_crate
 //! # #[cfg(target_family = "wasm")]

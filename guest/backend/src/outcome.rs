@@ -1,20 +1,20 @@
-//! The end of a read: how it went, which its caller hears after the bytes.
+//! The end of a read: its outcome, which the caller gets after the bytes.
 
 use wit_bindgen::FutureWriter;
 
 use crate::{Error, Result};
 
-/// What a read ends with where the backend says nothing; for `wit_future::new`.
+/// The outcome of a read if the backend reports none; for `wit_future::new`.
 ///
 /// # Errors
 ///
-/// Always: it may have been cut.
+/// Always: the read may have been cut.
 pub fn dropped() -> Result<()> {
     Err(Error::Other("the read was dropped".into()))
 }
 
-/// Says how a read `ended`, when it has, after the call that began it has returned. Whoever wants to
-/// know may have gone meanwhile.
+/// Reports how a read `ended`, once it has, after the call that began it has returned. The receiver
+/// may be gone by then.
 pub fn report(to: FutureWriter<Result<()>>, ended: impl Future<Output = Result<()>> + 'static) {
     wit_bindgen::spawn_local(async move {
         let ended = ended.await;

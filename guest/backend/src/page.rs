@@ -1,10 +1,10 @@
 //! Pages of a listing.
 
-/// How many items a page has where the caller names no number, and at most.
+/// The number of items of a page if the caller does not choose one, and the maximum.
 pub const MOST: usize = 1000;
 
-/// How many items a page may have where the caller asks for `limit`; 0 leaves that open. The
-/// greatest `limit` is lawful too: a page reserves no memory by it.
+/// How many items a page may have if the caller asks for `limit`; 0 means no preference. The
+/// largest `limit` is valid too: memory is not reserved for it.
 #[must_use]
 pub fn size(limit: u32) -> usize {
     match usize::try_from(limit) {
@@ -13,7 +13,7 @@ pub fn size(limit: u32) -> usize {
     }
 }
 
-/// The answer to a cursor that this backend has not made.
+/// The error for a cursor that this backend has not made.
 #[cfg(target_family = "wasm")]
 #[must_use]
 pub fn no_cursor() -> crate::Error {

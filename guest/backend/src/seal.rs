@@ -8,12 +8,12 @@ use wit_bindgen::FutureReader;
 use crate::types::Seal;
 use crate::{Error, Result};
 
-/// Waits for the seal of a write for which `announced` bytes were announced. A caller may be
-/// waiting for either to be taken: the bytes come before, or are read meanwhile.
+/// Waits for the seal of a write for which `announced` bytes were announced. Read the bytes before,
+/// or at the same time: the caller may wait for either to be taken.
 ///
 /// # Errors
 ///
-/// `other` where the write was given up, and where another size is sealed than was announced.
+/// `other` if the write was given up, or if the sealed size is not the announced one.
 pub async fn wait(
     end: FutureReader<core::result::Result<Seal, String>>,
     announced: Option<u64>,
@@ -27,11 +27,11 @@ pub async fn wait(
     }
 }
 
-/// Compares a seal with the bytes that arrived: how many they are, and their checksum.
+/// Compares a seal with the bytes that arrived: their number, and their checksum.
 ///
 /// # Errors
 ///
-/// `other` where they are not the ones that were sealed: nothing is to be stored then.
+/// `other` if they are not the sealed ones: then nothing must be stored.
 pub fn check(seal: &Seal, size: u64, checksum: u64) -> Result<()> {
     if size != seal.size {
         return Err(wrong_size(seal.size, size));
@@ -42,8 +42,8 @@ pub fn check(seal: &Seal, size: u64, checksum: u64) -> Result<()> {
     Ok(())
 }
 
-/// The answer where another number of bytes arrived than was sealed. A stream that was cut looks
-/// like one that ended: only the size tells.
+/// The error if the number of bytes that arrived is not the sealed one. A stream that was cut looks
+/// like one that ended: only the size shows it.
 #[must_use]
 pub fn wrong_size(sealed: u64, arrived: u64) -> Error {
     Error::Other(format!("{arrived} bytes arrived, but {sealed} were sealed"))

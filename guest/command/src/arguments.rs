@@ -1,4 +1,4 @@
-/// What is asked for. A listing's key is its prefix.
+/// The arguments. The key of a listing is its prefix.
 pub struct Arguments {
     pub verb: Verb,
     pub key: String,

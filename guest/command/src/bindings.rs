@@ -1,4 +1,4 @@
-//! The contract as its caller has it, made from `wit/`.
+//! The contract from the caller's side, generated from `wit/`.
 
 wit_bindgen::generate!({
     path: "../../wit",

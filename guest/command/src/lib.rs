@@ -19,7 +19,7 @@ struct Command;
 
 wasip3::cli::command::export!(Command);
 
-/// What ends the command: the text for standard error, and the exit code.
+/// The end of the command: the text for standard error, and the exit code.
 struct Failure(String, u8);
 
 const FAILURE: u8 = 1;
@@ -28,7 +28,7 @@ const CORRUPT: u8 = 5;
 
 impl wasip3::exports::cli::run::Guest for Command {
     async fn run() -> Result<(), ()> {
-        // The first one is the program's name.
+        // The first one is the name of the program.
         let arguments = environment::get_arguments().into_iter().skip(1);
         let outcome = match Arguments::parse(arguments) {
             Ok(arguments) => run(arguments).await,
@@ -81,7 +81,7 @@ fn stat(key: &str, info: &Info) -> String {
     format!("key       {key}\nsize      {size} bytes\nchecksum  {checksum}\nmodified  {modified}\n")
 }
 
-/// None outside the years 1970 to 9999, which the format ends at.
+/// `None` outside the years 1970 to 9999, where the format ends.
 fn rfc3339(time: Instant) -> Option<String> {
     const YEAR_10000: u64 = 253_402_300_800;
     let seconds = u64::try_from(time.seconds).ok().filter(|seconds| *seconds < YEAR_10000)?;
@@ -130,7 +130,7 @@ where
     if rest.is_empty() && written.is_ok() { Ok(()) } else { Err(()) }
 }
 
-/// A backend's texts reach the terminal: they must not drive it.
+/// Makes a text of a backend safe for the terminal, which it must not control.
 fn printable(text: &str) -> String {
     let escape = |c: char| match c.is_control() {
         true => c.escape_default().to_string(),

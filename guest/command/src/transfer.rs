@@ -1,5 +1,5 @@
-//! Bytes between standard input or output and the backend, in bounded memory. Both ends are
-//! checked, as every caller of the contract has to.
+//! Moving bytes between standard input or output and the backend, in bounded memory. Both ends are
+//! checked, as the contract requires of every caller.
 
 use crc::{CRC_64_NVME, Crc};
 use futures_util::future::{join, join3};
@@ -28,7 +28,7 @@ pub async fn put(key: &str, create: bool, size: Option<u64>) -> Result<(), Failu
             digest.update(&bytes);
             copied += bytes.len() as u64;
             let is_end = !matches!(result, StreamResult::Complete(_));
-            // What it does not take, it has an answer for.
+            // If it does not take all bytes, its answer says why.
             let rest = if bytes.is_empty() { bytes } else { writer.write_all(bytes).await };
             if is_end || !rest.is_empty() {
                 break;
@@ -73,7 +73,7 @@ pub async fn get(key: &str, offset: u64, length: Option<u64>) -> Result<(), Fail
             let room = due - copied;
             if bytes.len() as u64 > room {
                 is_too_long = due == rest;
-                // It fits in memory, so that it fits in a `usize`.
+                // It fits in memory, so it fits in a `usize`.
                 bytes.truncate(room as usize);
             }
             digest.update(&bytes);
@@ -94,7 +94,7 @@ pub async fn get(key: &str, offset: u64, length: Option<u64>) -> Result<(), Fail
     let written = stdout::write_via_stream(output);
     let (copied, end, written) = join3(copy, outcome.into_future(), written.into_future()).await;
     let (checksum, copied, is_too_long, is_closed) = copied;
-    // Its reader has seen enough.
+    // The reader has seen enough.
     if is_closed {
         return Ok(());
     }

@@ -1,20 +1,20 @@
-//! How long ago something was written, by clocks that jump and files that lie.
+//! The age of a write, with clocks that jump and files with wrong times.
 
-/// A point in time: seconds since 1970 and nanoseconds to add to them.
+/// A point in time: seconds since 1970, plus nanoseconds.
 pub type Time = (i64, u32);
 
-/// The whole seconds from `written` to `now`; 0 where `written` lies in the future.
+/// The whole seconds from `written` to `now`; 0 if `written` is in the future.
 pub fn seconds(written: Time, now: Time) -> u64 {
     let begun = now.0.saturating_sub(written.0);
     let whole = if now.1 < written.1 { begun.saturating_sub(1) } else { begun };
     u64::try_from(whole).unwrap_or(0)
 }
 
-/// How far apart two changes may be that a filesystem gives the same time, in nanoseconds: many count
-/// in ticks of 10 ms.
+/// The largest distance, in nanoseconds, of two changes to which a filesystem gives the same time:
+/// many count in ticks of 10 ms.
 const TICK: i64 = 16_000_000;
 
-/// Whether something that was written at this time may be written again at the same time.
+/// Whether another write may still get the same time as the one at `written`.
 pub fn is_just_now(written: Time, now: Time) -> bool {
     let seconds = now.0.saturating_sub(written.0);
     let more = i64::from(now.1) - i64::from(written.1);

@@ -1,5 +1,5 @@
-//! The contract as Rust has it, made from `wit/`: the traits that the component implements,
-//! and their types. What all backends share comes from [`artifact_store_backend`].
+//! The contract in Rust, generated from `wit/`: the traits that the component implements, and their
+//! types. The types that all backends share come from [`artifact_store_backend`].
 
 wit_bindgen::generate!({
     path: "../../wit",
@@ -8,6 +8,7 @@ wit_bindgen::generate!({
         world fs {
             include artifact:storage/full-backend@0.1.0;
             export artifact:storage/maintenance@0.1.0;
+            export artifact:storage/settings@0.1.0;
         }
     ",
     world: "artifact:fs/fs",
@@ -16,7 +17,7 @@ wit_bindgen::generate!({
     default_bindings_module: "crate::bindings",
 });
 
-pub use exports::artifact::storage::{artifact_store, inventory, maintenance, streams};
+pub use exports::artifact::storage::{artifact_store, inventory, maintenance, settings, streams};
 pub use inventory::{Entry, Page};
 pub use maintenance::{Finding, FindingKind, Findings, SweepReport};
 pub use streams::{Mode, WriteOptions};

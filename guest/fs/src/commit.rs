@@ -1,8 +1,8 @@
-//! How an artifact becomes visible, and goes: never half, and never lost once acknowledged.
+//! How an artifact becomes visible and is removed: as a whole, and durably once acknowledged.
 //!
-//! Bytes go into a new file in `tmp`, which is synced, then renamed over the artifact (or
-//! linked, where it must not replace one); then the shard is synced. Whatever fails before the
-//! rename leaves the old artifact; whatever fails after it leaves the outcome open.
+//! Bytes are written to a new file in `tmp`, which is synced and then renamed over the artifact (or
+//! linked, if it must not replace one); then the shard is synced. A failure before the rename
+//! leaves the old artifact; after a failure behind it the outcome is unknown.
 
 use alloc::format;
 use alloc::string::String;
@@ -13,6 +13,7 @@ use crate::bindings::Mode;
 use crate::header::{self, Header};
 use crate::name::{self, Holder, Place};
 use crate::read;
+use crate::settings;
 use crate::shard::{self, ATTEMPTS};
 use crate::wasi::{self, Access, Called, Dir, ErrorCode, Failure, File, Kind};
 
@@ -25,9 +26,9 @@ pub struct Temporary {
 }
 
 impl Temporary {
-    /// Begins a write. `tmp` itself need not be durable: nothing in it is to outlive a crash.
+    /// Begins a write. `tmp` itself need not be durable: nothing in it has to survive a crash.
     pub async fn create() -> Result<Self> {
-        let durable = wasi::is_durable()?;
+        let durable = settings::is_durable()?;
         let mut attempt = 1;
         loop {
             let dir = shard::make(name::TEMPORARIES).await?;
@@ -40,7 +41,7 @@ impl Temporary {
                     attempt += 1;
                 }
                 Err(failure) => {
-                    // A host may have made the file before it failed; nobody else has this name.
+                    // The host may have created the file before it failed; its name is unique.
                     dir.discard(&name).await;
                     return Err(failure.into());
                 }
@@ -48,14 +49,14 @@ impl Temporary {
         }
     }
 
-    /// Ends a write: publishes at `place` what was `written` into the file, header included.
-    /// Whatever goes wrong, or went wrong before, the file is removed.
+    /// Ends a write: publishes the file, which `written` describes, at `place`. After any failure,
+    /// also an earlier one, the file is removed.
     pub async fn finish(self, place: &Place, mode: Mode, written: Result<Header>) -> Result<Info> {
         let stored = match written {
             Ok(header) => self.publish(place, &header, mode).await,
             Err(error) => Err(error),
         };
-        // A rename took the name along; a link is a second one.
+        // A rename has moved the name; a link has added a second one.
         if stored.is_err() || mode == Mode::Create {
             self.discard().await;
         }
@@ -64,7 +65,7 @@ impl Temporary {
 
     async fn discard(self) {
         let Self { dir, name, file, .. } = self;
-        // Some file servers keep a file that is removed while it is open, under another name.
+        // Some file servers keep a file that is removed while open, under another name.
         drop(file);
         dir.discard(&name).await;
     }
@@ -72,7 +73,7 @@ impl Temporary {
     async fn publish(&self, place: &Place, header: &Header, mode: Mode) -> Result<Info> {
         let stat = self.file.stat().await?;
         let before = header::len(&header.key) as u64;
-        // A stream that was cut looks like one that ended: only the size tells.
+        // A stream that was cut looks like one that ended: only the size shows it.
         if header.size.checked_add(before) != Some(stat.size) {
             let arrived = stat.size.saturating_sub(before);
             return Err(seal::wrong_size(header.size, arrived));
@@ -97,7 +98,7 @@ impl Temporary {
                 Ok(()) => break shard,
                 Err(failure) => failure,
             };
-            // It is the shard that has gone, where the file is still there.
+            // If the file is still there, the shard is gone.
             let is_shard = failure.is_absent() && self.dir.look(&self.name).await?.is_some();
             match is_shard {
                 true if attempt < ATTEMPTS => attempt += 1,
@@ -111,7 +112,7 @@ impl Temporary {
     }
 }
 
-/// Why a file could not be published.
+/// The error of a file that could not be published.
 fn refused(failure: Failure, mode: Mode) -> Error {
     match (mode, failure.code) {
         (_, ErrorCode::NoEntry) => Error::Unavailable(format!(
@@ -119,8 +120,8 @@ fn refused(failure: Failure, mode: Mode) -> Error {
             failure.path
         )),
         (Mode::Create, ErrorCode::Exist) => Error::AlreadyExists,
-        // What Linux answers on a filesystem without hard links; the right to change the
-        // directory has shown before.
+        // The answer of Linux on a filesystem without hard links; that the directory may be changed
+        // has been shown before.
         (Mode::Create, ErrorCode::NotPermitted | ErrorCode::Unsupported) => {
             Error::Unsupported(format!(
                 "cannot create `{}` without replacing: the filesystem has no hard links",
@@ -131,7 +132,7 @@ fn refused(failure: Failure, mode: Mode) -> Error {
     }
 }
 
-/// Whether the artifact `key` exists; this settles no race, but can save a transfer.
+/// Whether the artifact `key` exists. This decides no race, but can save a transfer.
 pub async fn exists(key: &str, place: &Place) -> Result<bool> {
     let shard = shard::open(wasi::root()?, &place.shard, Access::Read).await?;
     let Some(shard) = shard else { return Ok(false) };
@@ -141,7 +142,7 @@ pub async fn exists(key: &str, place: &Place) -> Result<bool> {
 
 /// Removes the artifact `key`, durably.
 pub async fn delete(key: &str, place: &Place) -> Result<()> {
-    let durable = wasi::is_durable()?;
+    let durable = settings::is_durable()?;
     let shard = shard::open(wasi::root()?, &place.shard, Access::Change).await?;
     let Some(shard) = shard else { return Ok(()) };
     if holder(&shard, place, key).await? == Holder::Twin {
@@ -149,13 +150,13 @@ pub async fn delete(key: &str, place: &Place) -> Result<()> {
     }
     match shard.unlink(&place.file).await {
         Err(failure) if !failure.is_absent() => Err(failure.into()),
-        // Where there is none, a deletion before this one may not be durable yet.
+        // If there is no artifact, an earlier deletion may not yet be durable.
         _ => settle(&shard, durable).await,
     }
 }
 
-/// Makes a change durable that can be seen already. Where that fails, the outcome is open:
-/// a crash may still undo the change.
+/// Makes a visible change durable. If this fails, the outcome is unknown: a crash may undo the
+/// change.
 async fn settle(shard: &Dir, durable: bool) -> Result<()> {
     let synced: Called<()> = if durable { shard.sync().await } else { Ok(()) };
     synced.map_err(|failure| match failure.into() {
@@ -168,9 +169,9 @@ async fn settle(shard: &Dir, durable: bool) -> Result<()> {
     })
 }
 
-/// Whose artifact lies at `place`, where only a hash names the file. That of another key with the
-/// same hash is not to be touched; nothing, a damaged one, or one that somebody moved here, is as
-/// good as the one that was asked for.
+/// Whose artifact is at `place` if only a hash names the file. The artifact of another key with the
+/// same hash must not be touched. An absent, damaged or moved one counts as that of the requested
+/// key.
 async fn holder(shard: &Dir, place: &Place, key: &str) -> Result<Holder> {
     if !place.is_hashed() {
         return Ok(Holder::Asked);

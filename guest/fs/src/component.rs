@@ -1,4 +1,4 @@
-//! The component's exports: the contract in terms of the other modules.
+//! The exports of the component: the contract in terms of the other modules.
 
 use alloc::format;
 use alloc::string::String;
@@ -12,15 +12,15 @@ use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
     Findings, Mode, Page, SweepReport, WriteOptions, artifact_store, export, inventory,
-    maintenance, streams, wit_future, wit_stream,
+    maintenance, settings, streams, wit_future, wit_stream,
 };
 use crate::commit::{self, Temporary};
 use crate::header::{self, Header};
 use crate::name::{self, Place};
-use crate::wasi::{is_durable, looks};
+use crate::settings::{described, problems};
 use crate::{read, walk};
 
-/// The largest artifact that `put` and `get` carry, in bytes; larger ones take streams.
+/// The largest artifact that `put` and `get` carry, in bytes; larger ones need streams.
 const IN_MEMORY: u64 = 256 << 20;
 
 struct Component;
@@ -28,17 +28,8 @@ struct Component;
 export!(Component);
 
 fn place(key: &str) -> Result<Place> {
-    key::check(key).map_err(refused)?;
+    key::check(key)?;
     Ok(name::place(key))
-}
-
-/// What is said to a key that is none. The host asks for one in order to hear of a setting that makes
-/// no sense.
-#[cold]
-#[inline(never)]
-fn refused(why: key::Invalid) -> Error {
-    let wrong = is_durable().and_then(|_| looks());
-    wrong.err().unwrap_or_else(|| why.into())
 }
 
 impl artifact_store::Guest for Component {
@@ -92,9 +83,9 @@ impl streams::Guest for Component {
         let temporary = Temporary::create().await?;
         let file = &temporary.file;
         let write = async {
-            // The payload goes where the header will end, unread.
+            // The payload is written, unread, to where the header will end.
             let written = async { Ok(file.write_stream(header::len(&key) as u64, data).await?) };
-            // Both at once: the caller may be waiting for either to be taken.
+            // Both at the same time: the caller may wait for either to be taken.
             let ((), seal) = try_join(written, seal::wait(end, options.size)).await?;
             let header = Header { key, size: seal.size, checksum: seal.checksum };
             file.write(header.encode(), Vec::new()).await?;
@@ -146,5 +137,15 @@ impl maintenance::Guest for Component {
 
     async fn sweep(older_than_seconds: u64) -> Result<SweepReport> {
         walk::sweep(older_than_seconds).await
+    }
+}
+
+impl settings::Guest for Component {
+    async fn describe_settings() -> Vec<settings::Setting> {
+        described()
+    }
+
+    async fn check_settings() -> core::result::Result<(), Vec<settings::Problem>> {
+        problems()
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes in front of an artifact's payload.
+//! The header of an artifact's file, which precedes the payload.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use artifact_store_backend::checksum::checksum;
 use artifact_store_backend::key;
 
-/// Begins every file of ours. The bytes after the letters show where a transfer took the
-/// file for text.
+/// The first bytes of every file of this store. Those after the letters reveal a transfer that
+/// treated the file as text.
 const MAGIC: [u8; 8] = *b"\x89ART\r\n\x1a\n";
 
 /// The version that this code writes, and the newest that it reads.
@@ -16,13 +16,13 @@ pub const VERSION: u16 = 1;
 /// Bytes before the key.
 const FIXED: usize = 32;
 
-/// Bytes of the checksum behind the key.
+/// Bytes of the checksum after the key.
 const SEAL: usize = 8;
 
 /// The longest header in bytes.
 pub const MAX_LEN: usize = FIXED + key::MAX_LEN + SEAL;
 
-/// What a file says of its artifact.
+/// What a file says about its artifact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The artifact's key.
@@ -33,22 +33,22 @@ pub struct Header {
     pub checksum: u64,
 }
 
-/// Why bytes are no header.
+/// Why bytes are not a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Damaged, or never a file of ours.
+    /// Damaged, or not a file of this store.
     Damaged(&'static str),
     /// Written by a later version.
     Newer(u16),
 }
 
-/// How many bytes precede the payload of an artifact with this key.
+/// The number of bytes before the payload of an artifact with this key.
 pub fn len(key: &str) -> usize {
     FIXED + key.len() + SEAL
 }
 
 impl Header {
-    /// The header's bytes; as many as [`len`] says.
+    /// The bytes of the header, [`len`] of them.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(len(&self.key));
         bytes.extend(MAGIC);

@@ -1,10 +1,10 @@
-//! The filesystem backend of the artifact store: each artifact is one file in the single
-//! directory that the component is granted.
+//! The filesystem backend of the artifact store: each artifact is one file in the single directory
+//! that the component is granted.
 //!
-//! [`name`] and [`header`] define what lies on disk, as `docs/format.md` describes it, and
-//! build for any target; the component around them exists for WebAssembly only.
+//! [`name`] and [`header`] define the format on disk, which `docs/format.md` describes, and build
+//! for any target; the component around them is built for WebAssembly only.
 
-// A panic's message alone would import seven interfaces and take a quarter of the component.
+// The message of a panic alone would import seven interfaces and take a quarter of the component.
 #![cfg_attr(target_family = "wasm", no_std)]
 
 extern crate alloc;
@@ -23,6 +23,8 @@ mod component;
 mod read;
 #[cfg(target_family = "wasm")]
 mod runtime;
+#[cfg(target_family = "wasm")]
+mod settings;
 #[cfg(target_family = "wasm")]
 mod shard;
 #[cfg(target_family = "wasm")]

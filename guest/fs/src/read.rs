@@ -1,4 +1,4 @@
-//! Opening artifacts: everything that is checked before a byte is believed.
+//! Opening artifacts, with all checks that precede the first byte.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -7,16 +7,17 @@ use artifact_store_backend::{Error, Info, Result};
 
 use crate::header::{self, Fault, Header};
 use crate::name::{Holder, Place};
+use crate::settings;
 use crate::shard;
 use crate::wasi::{self, Access, Dir, Ended, ErrorCode, Failure, File, FileStream, Kind};
 
-/// An artifact's open file: info and bytes come from it alone, so that they belong together
-/// whatever is put meanwhile.
+/// The open file of an artifact. Info and bytes come only from this file, so they belong together
+/// even if the artifact is replaced meanwhile.
 pub struct Artifact {
     pub file: File,
     pub header: Header,
     pub info: Info,
-    /// What follows the bytes of the header, where they were all that was read.
+    /// The rest of the file after the header, if only the header was read.
     rest: Option<FileStream>,
 }
 
@@ -29,18 +30,18 @@ impl Artifact {
         }
     }
 
-    /// Waits for the end of a payload. A file that was cut meanwhile ends without an error, so
-    /// that its size is looked at again, where the host does not count what comes.
+    /// Waits for the end of a payload. A file that is truncated meanwhile ends without an error, so
+    /// its size is checked again if the host does not count the bytes.
     pub async fn end(&self, ended: Ended) -> Result<()> {
         self.file.end(ended).await?;
-        if wasi::looks()? {
+        if settings::looks()? {
             check_size(self.file.stat().await?.size, &self.header, &self.file)?;
         }
         Ok(())
     }
 }
 
-/// Opens the artifact `key` at `place`; none where there is none.
+/// Opens the artifact `key` at `place`; `None` if there is none.
 pub async fn open(key: &str, place: &Place) -> Result<Option<Artifact>> {
     let found = match open_at_once(key, place).await? {
         Some(found) => found,
@@ -57,10 +58,10 @@ pub async fn open(key: &str, place: &Place) -> Result<Option<Artifact>> {
     }
 }
 
-/// Opens what lies at `place`, with nothing looked at before, where the host allows for that.
-/// None where it does not, and where it went wrong: who looks finds out what it is.
+/// Opens the file at `place` without looking at it before, if the host permits this. `None` if it
+/// does not, and after a failure, which a look then explains.
 async fn open_at_once(key: &str, place: &Place) -> Result<Option<Option<Artifact>>> {
-    if wasi::looks()? {
+    if settings::looks()? {
         return Ok(None);
     }
     let root = wasi::root()?;
@@ -71,13 +72,13 @@ async fn open_at_once(key: &str, place: &Place) -> Result<Option<Option<Artifact
     })
 }
 
-/// Opens the file `name` and checks its header, of which `likely` bytes are asked for at
-/// first; none where there is no such file.
+/// Opens the file `name` and checks its header, of which `likely` bytes are read first; `None` if
+/// there is no such file.
 pub async fn open_in(shard: &Dir, name: &str, likely: usize) -> Result<Option<Artifact>> {
     let first = try_open(shard, name, likely).await;
     let last = match first {
-        // The file was replaced on the way. A file server may say so with an error that WASI
-        // has no name for; the name leads to the new file.
+        // The file was replaced meanwhile. A file server may report this as an error that WASI has
+        // no code for; the name leads to the new file.
         Err(Trouble::Call(Failure { code: ErrorCode::NoEntry | ErrorCode::Io, .. })) => {
             try_open(shard, name, likely).await
         }
@@ -91,7 +92,7 @@ pub async fn open_in(shard: &Dir, name: &str, likely: usize) -> Result<Option<Ar
     }
 }
 
-/// Why an artifact cannot be opened: the system refuses, or it is none.
+/// Why an artifact cannot be opened: the system refuses, or the file is not an artifact.
 enum Trouble {
     Call(Failure),
     Content(Error),
@@ -108,7 +109,7 @@ async fn try_open(
     name: &str,
     likely: usize,
 ) -> core::result::Result<Option<Artifact>, Trouble> {
-    // Only a regular file is opened: a pipe would wait for a writer.
+    // Only a regular file is opened: opening a pipe would wait for a writer.
     match shard.look(name).await? {
         None => return Ok(None),
         Some(stat) if stat.kind == Kind::File => {}
@@ -129,7 +130,7 @@ async fn open_file(
     let stat = file.stat().await?;
     let (bytes, mut rest) = file.read(file.stream(0), Vec::with_capacity(likely)).await?;
     let header = match Header::decode(&bytes) {
-        // The file may hold a longer key than the one that was asked for.
+        // The file may have a longer key than the requested one.
         Err(Fault::Damaged(_)) if bytes.len() >= likely && likely < header::MAX_LEN => {
             let room = Vec::with_capacity(header::MAX_LEN);
             let (bytes, _) = file.read(file.stream(0), room).await?;
@@ -157,7 +158,7 @@ fn unreadable(file: &File, fault: Fault) -> Error {
     }
 }
 
-/// Bytes that are missing, or that nobody wrote, show in the size.
+/// Missing or surplus bytes show in the size.
 fn check_size(size: u64, header: &Header, file: &File) -> Result<()> {
     match header.size.checked_add(header::len(&header.key) as u64) {
         Some(stated) if stated == size => Ok(()),

@@ -1,17 +1,17 @@
-//! What the standard library would bring: memory, and what a panic does. The only unsafe code
-//! of the crate is here.
+//! What the standard library would provide: the allocator, and the panic handler. Only this file of
+//! the crate has unsafe code.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::panic::PanicInfo;
 
-/// Traps. The host reports the trap, retires the instance and goes on with a fresh one.
+/// Traps. The host reports the trap, drops the instance, and continues with a new one.
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()
 }
 
-/// The allocator of the target's C library. The host allocates with it, too, when it hands
-/// over a list: that library has the function that the canonical ABI asks for.
+/// The allocator of the target's C library. The host also allocates with it when it passes a list:
+/// that library has the function that the canonical ABI requires.
 struct CLibrary;
 
 #[global_allocator]
@@ -24,8 +24,8 @@ unsafe extern "C" {
     fn cabi_realloc(old: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8;
 }
 
-// SAFETY: `aligned_alloc` takes any power of two and answers null where memory is used up;
-// `free` takes what came from it.
+// SAFETY: `aligned_alloc` accepts any power of two and returns null if memory is used up; `free`
+// gets only pointers from it.
 unsafe impl GlobalAlloc for CLibrary {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         unsafe { aligned_alloc(layout.align(), layout.pad_to_align().size()) }
@@ -36,6 +36,6 @@ unsafe impl GlobalAlloc for CLibrary {
     }
 }
 
-/// Makes the linker see the function that only the host calls.
+/// Makes the linker keep the function that only the host calls.
 #[used]
 static FOR_THE_HOST: unsafe extern "C" fn(*mut u8, usize, usize, usize) -> *mut u8 = cabi_realloc;

@@ -1,4 +1,4 @@
-//! The directories of the store: opening them without a trap, making them durably.
+//! The directories of the store: opening them without a trap, creating them durably.
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -8,12 +8,12 @@ use artifact_store_backend::{Error, Result};
 use crate::name::{Folder, SHARDS};
 use crate::wasi::{Access, Called, Dir, ErrorCode, Failure, Kind, root};
 
-/// How often a step is tried again whose directory somebody takes away meanwhile.
+/// How often a step is retried if its directory is removed meanwhile.
 pub const ATTEMPTS: usize = 8;
 
-/// Directories that this instance knows something about, which stays true until somebody removes
-/// them, as this store never does: one bit for each shard, and one for `tmp`. Forgetting costs a
-/// call, no more.
+/// What this instance knows about directories: one bit for each shard, and one for `tmp`. A bit
+/// stays true until the directory is removed, which this store never does. Losing a bit only costs
+/// a call.
 struct Known([AtomicU64; SHARDS as usize / 64 + 1]);
 
 impl Known {
@@ -51,16 +51,16 @@ fn bit(name: &str) -> Option<(usize, u64)> {
     Some((usize::from(number / 64), 1 << (number % 64)))
 }
 
-/// What was a directory when it was seen last.
+/// The entries that were directories when last seen.
 static DIRECTORIES: Known = Known::new();
 
-/// The shards, in their order; some may not be there.
+/// The shards, in order; some may be absent.
 pub async fn all() -> Result<Vec<Folder>> {
-    // To try each is faster than to read them all again for every page of a listing.
+    // Trying each is faster than reading the root again for every page of a listing.
     if DIRECTORIES.count() > u32::from(SHARDS / 2) {
         return Ok(Folder::shards().collect());
     }
-    // Whatever has the name of a shard: what is no directory has to be told, not left out.
+    // Every entry with the name of a shard is kept: one that is not a directory must be reported.
     let keep = |name: &str, kind| {
         let is_shard = matches!(Folder::parse(name), Some(Folder::Shard(_)));
         if is_shard && kind == Kind::Directory {
@@ -69,15 +69,15 @@ pub async fn all() -> Result<Vec<Folder>> {
         is_shard
     };
     match root()?.names(false, &keep).await.whole() {
-        // A foreign name in the root hides no shard: all are known by name.
+        // A foreign name in the root hides no shard: all names of shards are known.
         Err(failure) if failure.is_not_unicode() => Ok(Folder::shards().collect()),
         names => Ok(names?.iter().filter_map(|name| Folder::parse(name)).collect()),
     }
 }
 
-/// Opens a directory of the store, whose `root` this is; none where it was not made yet.
+/// Opens a directory of the store with the root `root`; `None` if it was not created yet.
 pub async fn open(root: &Dir, name: &str, access: Access) -> Called<Option<Dir>> {
-    // WASI asks the system to open whatever has the name, and to open a pipe takes for ever.
+    // WASI would open any entry with this name, and opening a pipe can take for ever.
     if !DIRECTORIES.has(name) && !is_directory(root, name).await? {
         return Ok(None);
     }
@@ -94,7 +94,7 @@ pub async fn open(root: &Dir, name: &str, access: Access) -> Called<Option<Dir>>
     }
 }
 
-/// Whether there is a directory `name`; a failure where there is something else.
+/// Whether `name` is a directory; a failure if it is something else.
 async fn is_directory(root: &Dir, name: &str) -> Called<bool> {
     match root.look(name).await? {
         None => Ok(false),
@@ -103,7 +103,7 @@ async fn is_directory(root: &Dir, name: &str) -> Called<bool> {
     }
 }
 
-/// Opens a directory of the store and makes it where it is absent.
+/// Opens a directory of the store, and creates it if it is absent.
 pub async fn make(name: &str) -> Result<Dir> {
     let root = root()?;
     for _ in 0..ATTEMPTS {
@@ -113,14 +113,14 @@ pub async fn make(name: &str) -> Result<Dir> {
         match root.create_dir(name).await {
             Err(failure) if failure.is_absent() => return Err(removed()),
             Err(failure) if !failure.is_taken() => return Err(failure.into()),
-            // Where somebody else was faster, theirs is as good, and as new.
+            // If another process has created it, it is as good, and as new.
             _ => DURABLE.remove(name),
         }
     }
     Err(Failure { doing: "open", path: name.into(), code: ErrorCode::NoEntry }.into())
 }
 
-/// An error where the directory of the store was removed, which then looks empty.
+/// An error if the directory of the store was removed, which would look empty.
 pub async fn is_there() -> Result<()> {
     match root()?.stat().await?.links {
         0 => Err(removed()),
@@ -135,8 +135,8 @@ fn removed() -> Error {
 /// Shards whose entry in the root is durable.
 static DURABLE: Known = Known::new();
 
-/// Makes sure that the shard `name`, which exists, is there after a crash. Whoever made it may
-/// not have come to this point, so each instance sees to it once.
+/// Makes sure that the existing shard `name` survives a crash. Its creator may not have done this,
+/// so each instance does it once.
 pub async fn settle(name: &str) -> Result<()> {
     if !DURABLE.has(name) {
         root()?.sync().await?;

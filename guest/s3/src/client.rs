@@ -1,5 +1,5 @@
-//! Requests to the bucket: signed, repeated where that is safe and may help, and believed only
-//! where the answer is S3's.
+//! Requests to the bucket: signed, repeated if that is safe and may help, and accepted only if the
+//! answer comes from S3.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,37 +11,47 @@ use wasip3::random::random::get_random_u64;
 
 use crate::failure::{Cause, Failure, Refusal};
 use crate::http::{self, Body, Method, Response, Unread};
-use crate::settings::Settings;
+use crate::settings::{Problem, Settings};
 use crate::sigv4::{self, UNSIGNED_PAYLOAD, encoded_query};
 use crate::xml::Element;
 
-/// The most of an answer that is kept in memory: a listing of long names, escaped.
+/// The most bytes of an answer in memory: a listing of long names, escaped.
 const ANSWER: usize = 8 << 20;
 
-/// How often a request is sent, and the longest pause before the second time. Each further one
-/// is up to twice as long; all are over within 4 seconds.
+/// How often a request is sent, and the longest pause before the second attempt. Each further pause
+/// is up to twice as long; all of them end within 4 seconds.
 const TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// A request is not sent again after so many nanoseconds, however often it was: a failure that is
-/// slow to show leaves no time to wait for another before the caller's usual 30 seconds are over.
+/// A request is not sent again after this many nanoseconds, whatever the number of attempts: after
+/// a slow failure there is no time for another one before the caller's usual 30 seconds are over.
 const PATIENCE: u64 = 8_000_000_000;
 
 /// What the environment says.
 pub fn settings() -> Result<&'static Settings> {
-    static SETTINGS: OnceLock<std::result::Result<Settings, String>> = OnceLock::new();
+    checked_settings().map_err(explain)
+}
+
+/// The same, or what is wrong with it.
+pub fn checked_settings() -> std::result::Result<&'static Settings, &'static [Problem]> {
+    static SETTINGS: OnceLock<std::result::Result<Settings, Vec<Problem>>> = OnceLock::new();
     let settings = SETTINGS.get_or_init(|| {
         let environment = wasip3::cli::environment::get_environment();
         Settings::read(|name| {
-            // Of several with one name the last one counts.
+            // Of several variables with one name the last one counts.
             let found = environment.iter().rev().find(|(variable, _)| variable == name);
             found.map(|(_, value)| value.clone())
         })
     });
-    settings.as_ref().map_err(|why| Error::AccessDenied(why.clone()))
+    settings.as_ref().map_err(Vec::as_slice)
 }
 
-/// A number that nobody else comes upon.
+fn explain(problems: &[Problem]) -> Error {
+    let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
+    Error::AccessDenied(problems.join("; "))
+}
+
+/// A unique number.
 pub fn random() -> String {
     format!("{:016x}{:016x}", get_random_u64(), get_random_u64())
 }
@@ -50,7 +60,7 @@ pub fn random() -> String {
 pub struct Call<'a> {
     doing: &'static str,
     method: Method,
-    /// None for the bucket itself.
+    /// `None` for the bucket itself.
     object: Option<&'a str>,
     query: Vec<(&'static str, String)>,
     headers: Vec<(&'static str, String)>,
@@ -64,7 +74,7 @@ impl<'a> Call<'a> {
 
     /// A request to the bucket itself.
     pub fn bucket(doing: &'static str) -> Self {
-        // What a proxy compresses on the way would be another artifact.
+        // A body that a proxy compresses would be another artifact.
         let headers = vec![("accept-encoding", "identity".to_owned())];
         Self { doing, method: Method::Get, object: None, query: Vec::new(), headers, body: None }
     }
@@ -84,14 +94,14 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Sends it until it succeeds, for as long as that may help. The body of the answer has yet
-    /// to be read.
+    /// Sends it until it succeeds, as long as that may help. The body of the answer is not yet
+    /// read.
     pub async fn begin(&self, settings: &Settings) -> std::result::Result<Response, Failure> {
         self.repeat(async || self.once(settings).await).await
     }
 
-    /// As [`begin`](Self::begin), with the whole answer; one that says that it is an error is one,
-    /// whatever its status.
+    /// Like [`begin`](Self::begin), with the whole answer. An answer that says that it is an error
+    /// is one, whatever its status.
     pub async fn run(&self, settings: &Settings) -> std::result::Result<Answer, Failure> {
         self.repeat(async || {
             let response = self.once(settings).await?;
@@ -123,7 +133,7 @@ impl<'a> Call<'a> {
                 Err(failure) => failure,
             };
             failure.is_open |= is_open;
-            // The next one is signed by another time, by us or by the host.
+            // The next attempt is signed with another time, by us or by the host.
             if failure.is_about_time && !is_corrected {
                 is_corrected = true;
                 continue;
@@ -133,7 +143,7 @@ impl<'a> Call<'a> {
                 return Err(failure);
             }
             is_open |= self.method.changes() && failure.leaves_open();
-            // Jitter, so that those who were turned away together do not come back together.
+            // Jitter, so that clients that were refused together do not return together.
             let nanoseconds = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
             monotonic_clock::wait_for(nanoseconds / 4 + get_random_u64() % nanoseconds).await;
             pause *= 2;
@@ -162,7 +172,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// What an answer other than ok says.
+    /// The meaning of an answer other than success.
     async fn refused(&self, settings: &Settings, response: Response) -> Failure {
         let status = response.status;
         let region = response.header("x-amz-bucket-region");
@@ -222,7 +232,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The path with the query, and all headers: with a signature where we have credentials.
+    /// The path with the query, and all headers: with a signature if we have credentials.
     fn signed(&self, settings: &Settings) -> (String, Vec<(&'static str, String)>) {
         let path = format!("{}{}", settings.bucket.path, self.object.unwrap_or_default());
         let pairs: Vec<_> =
@@ -230,7 +240,7 @@ impl<'a> Call<'a> {
         let query = encoded_query(&pairs);
         let mut headers = self.headers.clone();
         if let Some(signer) = settings.signer() {
-            // AWS wants these signed, and the host's name.
+            // AWS requires these, and the host name, to be signed.
             let own = headers.iter().filter(|(name, _)| name.starts_with("x-amz-"));
             let mut covered: Vec<_> = own.map(|(name, value)| (*name, value.as_str())).collect();
             covered.push(("host", &settings.bucket.authority));
@@ -254,7 +264,7 @@ pub struct Answer {
     pub status: u16,
     pub tag: Option<String>,
     pub is_empty: bool,
-    /// The body, where it is XML.
+    /// The body, if it is XML.
     pub root: Option<Element>,
 }
 

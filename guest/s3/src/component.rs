@@ -1,39 +1,33 @@
-//! The component's exports: the contract in terms of the other modules.
+//! The exports of the component: the contract in terms of the other modules.
 
 use artifact_store_backend::{Info, Result, Seal, key};
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
     Findings, Page, SweepReport, WriteOptions, artifact_store, export, inventory, maintenance,
-    streams,
+    settings, streams,
 };
-use crate::client::settings;
+use crate::client::checked_settings;
+use crate::settings::DESCRIBED;
 use crate::{download, list, upload};
 
 struct Component;
 
 export!(Component);
 
-/// A setting that makes no sense comes first: the host asks for a key that none can have, in order
-/// to hear of it before the first artifact.
-fn check(key: &str) -> Result<()> {
-    settings()?;
-    Ok(key::check(key)?)
-}
-
 impl artifact_store::Guest for Component {
     async fn put(key: String, data: Vec<u8>) -> Result<()> {
-        check(&key)?;
+        key::check(&key)?;
         upload::put(&key, &data).await
     }
 
     async fn get(key: String) -> Result<Vec<u8>> {
-        check(&key)?;
+        key::check(&key)?;
         download::get(&key).await
     }
 
     async fn delete(key: String) -> Result<()> {
-        check(&key)?;
+        key::check(&key)?;
         upload::delete(&key).await
     }
 }
@@ -45,7 +39,7 @@ impl streams::Guest for Component {
         end: FutureReader<std::result::Result<Seal, String>>,
         options: WriteOptions,
     ) -> Result<Info> {
-        check(&key)?;
+        key::check(&key)?;
         upload::write(&key, data, end, options).await
     }
 
@@ -54,14 +48,14 @@ impl streams::Guest for Component {
         offset: u64,
         length: Option<u64>,
     ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<()>>)> {
-        check(&key)?;
+        key::check(&key)?;
         download::read(&key, offset, length).await
     }
 }
 
 impl inventory::Guest for Component {
     async fn stat(key: String) -> Result<Info> {
-        check(&key)?;
+        key::check(&key)?;
         download::stat(&key).await
     }
 
@@ -77,5 +71,28 @@ impl maintenance::Guest for Component {
 
     async fn sweep(older_than_seconds: u64) -> Result<SweepReport> {
         crate::maintenance::sweep(older_than_seconds).await
+    }
+}
+
+impl settings::Guest for Component {
+    async fn describe_settings() -> Vec<settings::Setting> {
+        let described = DESCRIBED.iter().enumerate();
+        let setting = described.map(|(n, it)| settings::Setting {
+            name: it.name.into(),
+            description: it.description.into(),
+            required: n == 0,
+            secret: it.is_secret,
+            default: it.value.map(Into::into),
+        });
+        setting.collect()
+    }
+
+    async fn check_settings() -> std::result::Result<(), Vec<settings::Problem>> {
+        let problem = |problem: &crate::settings::Problem| settings::Problem {
+            name: problem.name.into(),
+            reason: problem.reason.clone(),
+        };
+        let checked = checked_settings().map(drop);
+        checked.map_err(|problems| problems.iter().map(problem).collect())
     }
 }

@@ -1,24 +1,24 @@
-//! Where a listing goes on, and what it takes to notice a service that repeats itself.
+//! Where a listing continues, and how it detects a service that repeats itself.
 
 use std::collections::BTreeSet;
 
 use artifact_store_backend::checksum::checksum;
 
-/// The end of one page. Whatever instance goes on from it has nothing else to compare with.
+/// The end of one page. An instance that continues from it has nothing else to compare with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// What the service is asked to go on from; empty at the start.
+    /// Where the service is asked to continue; empty at the start.
     pub token: String,
-    /// The name that came last.
+    /// The last name.
     last: Option<u64>,
-    /// Brent's way to notice a circle: a token that is remembered, and after ever more pages
+    /// Brent's algorithm for detecting a circle: one token is remembered, and after ever more pages
     /// replaced by the present one.
     remembered: Option<u64>,
     steps: u32,
     span: u32,
 }
 
-/// The hash of a name or token. That two are taken for one another does not happen by chance.
+/// The hash of a name or token. Two different ones do not collide by chance.
 fn hash(text: &str) -> u64 {
     checksum(text.as_bytes())
 }
@@ -38,11 +38,11 @@ impl Cursor {
         Some(Self { token, last, remembered, steps, span })
     }
 
-    /// Compares a page with what was asked for and with the page before it.
+    /// Compares a page with what was requested and with the page before it.
     ///
     /// # Errors
     ///
-    /// What is wrong with the page: then it must not be taken for a part of the listing.
+    /// What is wrong with the page: then it must not become a part of the listing.
     pub fn check(&self, names: &[&str], limit: usize) -> Result<(), String> {
         if names.len() > limit {
             return Err(format!("a page has {} names; the limit was {limit}", names.len()));
@@ -54,7 +54,7 @@ impl Cursor {
         }
     }
 
-    /// The end of a page with these names, where the service goes on from `token`.
+    /// The end of a page with these names, after which the service continues from `token`.
     ///
     /// # Errors
     ///
@@ -109,13 +109,13 @@ mod tests {
         next.check(&["b"], 3).unwrap_err();
     }
 
-    /// Tokens that run straight for `start` pages, then in a circle of `length`.
+    /// Tokens that differ for `start` pages, then repeat in a circle of `length`.
     fn pages_until_noticed(start: usize, length: usize) -> Option<usize> {
         let mut cursor = Cursor::default();
         for page in 0..5000 {
             let token = if page < start { page } else { start + (page - start) % length };
             cursor = match cursor.advance(&[], format!("t{token}")) {
-                // As it goes from one instance to the next.
+                // Encoded and decoded, as between two instances.
                 Ok(next) => Cursor::parse(&next.to_string()).unwrap(),
                 Err(_) => return Some(page),
             };

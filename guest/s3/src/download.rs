@@ -1,4 +1,4 @@
-//! Looking at artifacts and reading them.
+//! Reading artifacts and their info.
 
 use std::future::ready;
 
@@ -13,15 +13,15 @@ use crate::failure::{Failure, unread};
 use crate::http::{Method, Response, Unread};
 use crate::settings::Settings;
 
-/// The largest artifact that `get` carries, in bytes; larger ones take `read`.
+/// The largest artifact that `get` carries, in bytes; larger ones need `read`.
 const IN_MEMORY: u64 = 64 << 20;
 
-/// The greatest number that all services understand in a range.
+/// The largest number that all services accept in a range.
 const GREATEST: u64 = i64::MAX as u64;
 
 type Failable<T> = std::result::Result<T, Failure>;
 
-/// An object of this store, and the key it is to hold.
+/// An object of this store, and the key that it has to hold.
 pub struct Place<'a> {
     pub key: &'a str,
     pub object: String,
@@ -35,7 +35,7 @@ impl<'a> Place<'a> {
         Self { key, object, is_hashed }
     }
 
-    /// What the answer says about the artifact.
+    /// The info of the artifact according to the answer.
     pub fn info(&self, response: &Response) -> Result<Info> {
         let foreign = || {
             let text = format!("the response for `{}` has no ETag or no length", self.object);
@@ -49,7 +49,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The head of an object; none where there is no such object.
+/// The headers of an object; `None` if there is no such object.
 pub async fn head(settings: &Settings, object: &str) -> Failable<Option<Response>> {
     let call = Call::new("stat", Method::Head, object).with_checksum(settings);
     match call.begin(settings).await {
@@ -59,12 +59,12 @@ pub async fn head(settings: &Settings, object: &str) -> Failable<Option<Response
     }
 }
 
-/// The answer to `HEAD` has no body, and so does not tell an absent object from an absent bucket,
-/// or from something that knows neither. That to a `GET` says why.
+/// The answer to `HEAD` has no body, and thus does not distinguish an absent object from an absent
+/// bucket, or from a server that knows neither. The answer to a `GET` says why.
 async fn explain(settings: &Settings, object: &str) -> Failable<Option<Response>> {
     let call = Call::new("stat", Method::Get, object).with_checksum(settings);
     match call.begin(settings).await {
-        // It came into being meanwhile. Its body is left where it is.
+        // It was created meanwhile. Its body is not read.
         Ok(response) => Ok(Some(response)),
         Err(failure) if failure.is_absent() => Ok(None),
         Err(failure) => Err(failure),
@@ -77,8 +77,8 @@ pub async fn stat(key: &str) -> Result<Info> {
     look(settings, &place).await?.ok_or(Error::NotFound)
 }
 
-/// What is known of the artifact; none where there is none. Some services tell a length only with
-/// the bytes.
+/// The info of the artifact; `None` if there is none. Some services report a length only together
+/// with the bytes.
 async fn look(settings: &Settings, place: &Place<'_>) -> Result<Option<Info>> {
     let Some(mut response) = head(settings, &place.object).await? else { return Ok(None) };
     if response.tag().is_some() && response.info().is_none() {
@@ -94,8 +94,8 @@ async fn look(settings: &Settings, place: &Place<'_>) -> Result<Option<Info>> {
     place.info(&response).map(Some)
 }
 
-/// The whole artifact. Where the answer is cut, all of it is asked for again: the rest alone could be
-/// that of another generation.
+/// The whole artifact. If the answer is cut, all of it is requested again: the rest alone could
+/// belong to another generation.
 pub async fn get(key: &str) -> Result<Vec<u8>> {
     let settings = settings()?;
     let place = Place::of(settings, key);
@@ -117,7 +117,7 @@ pub async fn get(key: &str) -> Result<Vec<u8>> {
                 return Ok(data);
             }
             Ok(_) | Err(Unread::TooLong) => cause = None,
-            // That took all the time that there is for one call.
+            // This took all the time of one call.
             Err(Unread::Failed(code @ ErrorCode::ConnectionReadTimeout)) => {
                 return Err(unread(settings, &place.object, &code));
             }
@@ -145,7 +145,7 @@ pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<Read> {
     }
     let response = match call.begin(settings).await {
         Ok(response) => response,
-        // Also the answer to every range of an empty object.
+        // This is also the answer to every range of an empty object.
         Err(failure) if failure.status() == 416 => {
             return at_end(settings, &place, |size| offset == size, offset).await;
         }
@@ -164,7 +164,7 @@ pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<Read> {
     }
     let (report, outcome) = wit_future::new(outcome::dropped);
     let (body, object) = (response.body, place.object);
-    // The bytes go from the host to the host; here it is only heard how that went.
+    // The bytes go from host to host; this only learns how that went.
     outcome::report(report, async move {
         let ended = body.ended.await;
         drop(body.done);
@@ -173,7 +173,7 @@ pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<Read> {
     Ok((info, body.stream, outcome))
 }
 
-/// A read of no bytes, if the artifact's size allows it.
+/// A read of zero bytes, if the artifact's size permits it.
 async fn at_end(
     settings: &Settings,
     place: &Place<'_>,

@@ -1,30 +1,30 @@
-//! What a failed request means to the caller of the contract: the one place that decides it, and
-//! the table of `docs/s3.md`.
+//! The meaning of a failed request for the caller of the contract, as in the table of `docs/s3.md`.
+//! Only this file decides it.
 
 use artifact_store_backend::Error;
 use wasip3::http::types::ErrorCode;
 
 use crate::settings::Settings;
 
-/// A request that did not do what it was to do.
+/// A request that failed.
 pub struct Failure {
-    /// What was being done, to which object.
+    /// The operation, and its object.
     pub doing: String,
     pub cause: Cause,
-    /// Whether the request was to change something.
+    /// Whether the request changes something.
     pub changes: bool,
-    /// Whether an earlier try may have taken effect.
+    /// Whether an earlier attempt may have taken effect.
     pub is_open: bool,
-    /// Whether the clock here was wrong, and is corrected from now on.
+    /// Whether the clock here was wrong, and is now corrected.
     pub is_about_time: bool,
 }
 
 pub enum Cause {
-    /// No whole answer came.
+    /// The answer is missing or incomplete.
     Transport { endpoint: String, code: ErrorCode },
-    /// The service answered that it will not.
+    /// The service refused the request.
     Refused(Refusal),
-    /// What answered does not speak S3.
+    /// The server does not speak S3.
     Foreign { status: u16, why: &'static str },
     /// The answer is compressed, although no coding was asked for.
     Encoded { status: u16, coding: String },
@@ -33,15 +33,15 @@ pub enum Cause {
 /// An error of S3.
 pub struct Refusal {
     pub status: u16,
-    /// Empty where the answer had no body, as after `HEAD`.
+    /// Empty if the answer had no body, as after `HEAD`.
     pub code: String,
     pub message: String,
-    /// The region in which the service says that the bucket is.
+    /// The region of the bucket according to the service.
     pub region: Option<String>,
 }
 
 impl Failure {
-    /// The status of an answer; 0 where none came.
+    /// The status of the answer; 0 if there was none.
     pub fn status(&self) -> u16 {
         match &self.cause {
             Cause::Transport { .. } => 0,
@@ -54,8 +54,8 @@ impl Failure {
         matches!(&self.cause, Cause::Refused(refusal) if refusal.code == code)
     }
 
-    /// Whether there is no object of this name. That the answer comes from S3 and speaks of the
-    /// object is sure only where it says so.
+    /// Whether there is no object of this name. It is certain that the answer comes from S3 and is
+    /// about the object only if the answer says so.
     pub fn is_absent(&self) -> bool {
         self.status() == 404 && self.is_code("NoSuchKey")
     }
@@ -71,8 +71,8 @@ impl Failure {
         self.status() == 412
     }
 
-    /// Whether the request may have taken effect although S3 refused it at last: then S3 is there
-    /// to be asked.
+    /// Whether the request may have taken effect although S3 refused it in the end: then S3 can be
+    /// asked.
     pub fn may_be_done(&self) -> bool {
         let is_answer =
             matches!(&self.cause, Cause::Refused(refusal) if matches!(refusal.status, 400..=499));
@@ -89,8 +89,8 @@ impl Failure {
         }
     }
 
-    /// Whether the request may have taken effect all the same. Services say of what they stored
-    /// that it is too much, too early, or in conflict with itself.
+    /// Whether the request may nevertheless have taken effect. Services report objects that they
+    /// stored as too many, too early, or in conflict with themselves.
     pub fn leaves_open(&self) -> bool {
         match &self.cause {
             Cause::Transport { code, .. } => !is_final(code) && !is_unsent(code),
@@ -102,15 +102,15 @@ impl Failure {
         }
     }
 
-    /// Whether a later call may succeed without anybody acting.
+    /// Whether a later call may succeed without a repair.
     fn is_passing(&self) -> bool {
         let is_slow = matches!(&self.cause, Cause::Transport { code, .. } if is_slow(code));
-        // What may have happened, or may still happen, has no final answer.
+        // If something may have happened, or may still happen, the answer is not final.
         self.is_open || is_slow || self.can_retry() || self.leaves_open()
     }
 }
 
-/// Nothing about these changes with time alone.
+/// Time alone does not repair these.
 fn is_final(code: &ErrorCode) -> bool {
     use ErrorCode as Code;
     matches!(
@@ -129,7 +129,7 @@ fn is_final(code: &ErrorCode) -> bool {
     )
 }
 
-/// It took all the time that there is for one call: another try would, too.
+/// It took all the time of one call: another attempt would, too.
 fn is_slow(code: &ErrorCode) -> bool {
     use ErrorCode as Code;
     matches!(
@@ -221,7 +221,7 @@ fn transport(doing: &str, endpoint: &str, code: &ErrorCode) -> Error {
     }
 }
 
-/// What a code means, and its name.
+/// The meaning of a code, and its name.
 fn words(code: &ErrorCode) -> (&'static str, String) {
     use ErrorCode as Code;
     let why = match code {

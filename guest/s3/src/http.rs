@@ -10,20 +10,20 @@ use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
 
 use crate::settings::Bucket;
 
-/// How long a connection may take to be made, in nanoseconds.
+/// How long making a connection may take, in nanoseconds.
 const CONNECT: u64 = 10 * SECOND;
 
-/// How long a service may say nothing: until its answer begins, beside the time that the body of
+/// How long a service may be silent: before its answer, in addition to the time that the body of
 /// the request takes at the least rate, and between bytes of the answer. A host that knows how long
-/// the caller waits may cut it short.
+/// the caller waits may shorten it.
 const SILENCE: u64 = 20 * SECOND;
 
-/// Bytes per second, of a body that is sent.
+/// Bytes per second of a body that is sent.
 const LEAST_RATE: u64 = 64 << 10;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// How much of a body is handed to the host at once.
+/// How many bytes of a body are passed to the host at once.
 const CHUNK: usize = 256 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Method {
     }
 }
 
-/// A request, signed already where it has to be.
+/// A request, already signed if necessary.
 pub struct Request<'a> {
     pub method: Method,
     pub bucket: &'a Bucket,
@@ -68,12 +68,12 @@ pub struct Response {
     pub body: Body,
 }
 
-/// A body that has yet to be read.
+/// A body that is not yet read.
 pub struct Body {
     pub stream: StreamReader<u8>,
-    /// How the stream ended, which the stream itself cannot tell.
+    /// How the stream ended, which the stream itself does not report.
     pub ended: FutureReader<Result<Option<Trailers>, ErrorCode>>,
-    /// Tells the host that we are done when it is dropped.
+    /// Dropping it tells the host that we are done.
     pub done: FutureWriter<Result<(), ErrorCode>>,
 }
 
@@ -87,8 +87,8 @@ pub async fn send(request: &Request<'_>) -> Result<Response, ErrorCode> {
     let (outgoing, body) = outgoing(request)?;
     let answered = pin!(client::send(outgoing));
     let written = pin!(body.write(request.body.unwrap_or_default()));
-    // Both at once: the body goes out while the host sends. A server may answer before it has
-    // all of it, and the rest is then of no use.
+    // Both at the same time: the body is written while the host sends. A server may answer before
+    // it has the whole body, and then does not need the rest.
     let response = match select(answered, written).await {
         Either::Left((response, _)) => response,
         Either::Right(((), answered)) => answered.await,
@@ -100,7 +100,7 @@ pub async fn send(request: &Request<'_>) -> Result<Response, ErrorCode> {
     Ok(Response { status, headers, body: Body { stream, ended, done } })
 }
 
-/// The end of a request's body at which it is written.
+/// The writing end of a request's body.
 struct Outgoing {
     writer: Option<wit_bindgen::StreamWriter<u8>>,
     trailers: FutureWriter<Result<Option<Trailers>, ErrorCode>>,
@@ -108,7 +108,7 @@ struct Outgoing {
 
 fn outgoing(request: &Request<'_>) -> Result<(types::Request, Outgoing), ErrorCode> {
     let invalid = || ErrorCode::HttpRequestUriInvalid;
-    // Where a length would be expected, none would make the host say `chunked`, which S3 refuses.
+    // Without a length the host would say `chunked`, which S3 refuses.
     let has_body = request.body.is_some() || !matches!(request.method, Method::Get | Method::Head);
     let mut headers: Vec<(String, Vec<u8>)> = request
         .headers
@@ -130,7 +130,7 @@ fn outgoing(request: &Request<'_>) -> Result<(types::Request, Outgoing), ErrorCo
     let (trailers, no_trailers) = wit_future::new(|| Ok(None));
     let options = types::RequestOptions::new();
     let sending = request.body.map_or(0, <[u8]>::len) as u64 / LEAST_RATE;
-    // A host that cannot do this has limits of its own.
+    // A host that does not support this has limits of its own.
     let _ = options.set_connect_timeout(Some(CONNECT));
     let _ = options.set_first_byte_timeout(Some(SILENCE + sending * SECOND));
     let _ = options.set_between_bytes_timeout(Some(SILENCE));
@@ -154,13 +154,13 @@ impl Outgoing {
     async fn write(self, body: &[u8]) {
         if let Some(mut writer) = self.writer {
             for chunk in body.chunks(CHUNK) {
-                // A stream that was refused bytes must not be offered more: that is a trap.
+                // A stream that refused bytes must not be offered more: that is a trap.
                 if !writer.write_all(chunk.to_vec()).await.is_empty() {
                     break;
                 }
             }
         }
-        // Where nobody takes this, the answer is on its way.
+        // If this is not taken, the answer is on its way.
         let _ = self.trailers.write(Ok(None)).await;
     }
 }
@@ -174,7 +174,7 @@ impl Response {
 }
 
 impl Body {
-    /// The whole of a body that has no reason to be long.
+    /// The whole of a body that is expected to be short.
     pub async fn read(mut self, limit: usize) -> Result<Vec<u8>, Unread> {
         let mut bytes = Vec::with_capacity(4096);
         loop {

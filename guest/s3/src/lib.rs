@@ -1,16 +1,15 @@
 //! The S3 backend of the artifact store: each artifact is one object of a bucket.
 //!
-//! [`name`], [`settings`], [`cursor`] and [`xml`] say what goes over the wire, as
-//! `docs/s3.md` describes it, and build for any target; the component around them exists for
-//! WebAssembly only.
+//! [`name`], [`settings`], [`cursor`] and [`xml`] define what is sent, as `docs/s3.md` describes
+//! it, and build for any target; the component around them is built for WebAssembly only.
 
-/// By what time requests are signed; the host has the same file.
+/// The clock for signatures; the host has the same file.
 #[path = "../../../host/src/network/sign/clock.rs"]
 pub mod clock;
 pub mod cursor;
 pub mod name;
 pub mod settings;
-/// How requests are signed; the host has the same file.
+/// The signatures; the host has the same file.
 #[path = "../../../host/src/network/sign/sigv4.rs"]
 pub mod sigv4;
 pub mod xml;

@@ -13,13 +13,13 @@ use crate::name::Named;
 use crate::settings::Settings;
 use crate::xml::Element;
 
-/// Long keys stand in their objects' metadata; so many are asked for at once.
+/// Long keys are in the metadata of their objects; this many are requested in parallel.
 const AT_ONCE: usize = 8;
 
-/// Begins every cursor, so that what is none of ours is noticed.
+/// The prefix of every cursor, which reveals foreign cursors.
 const CURSOR: &str = "s3:";
 
-/// Of one page of the service.
+/// The parameters of one page of the service.
 pub struct Listed {
     pub objects: Vec<Element>,
     pub next: Option<Cursor>,
@@ -86,7 +86,7 @@ pub async fn listing(
     Ok(Listed { objects: root.children, next })
 }
 
-/// A listing that would be passed on with holes, or without end.
+/// A listing that would have holes or no end.
 pub fn wrong(settings: &Settings, why: String) -> Error {
     Error::Other(format!("{} returned a wrong listing: {why}", settings.bucket.endpoint()))
 }
@@ -101,7 +101,7 @@ async fn entry(settings: &Settings, prefix: &str, item: &Element) -> Result<Opti
         Named::Foreign => Ok(None),
         Named::Plain(key) => Ok(key.starts_with(prefix).then_some(Entry { key, size })),
         Named::Hashed => {
-            // It may have gone meanwhile.
+            // It may be gone.
             let Some(found) = head(settings, &name).await? else { return Ok(None) };
             let key = found.key().filter(|key| settings.names.object(key) == *name);
             let key = key.filter(|key| key.starts_with(prefix));

@@ -1,4 +1,4 @@
-//! What lies in the store and is no sound artifact: foreign objects, and uploads that were never
+//! What in the store is not a sound artifact: foreign objects, and uploads that were never
 //! completed.
 
 use artifact_store_backend::{Error, Instant, Result, page};
@@ -15,11 +15,11 @@ use crate::name::Named;
 use crate::settings::Settings;
 use crate::xml::Element;
 
-/// Begin the cursors of the two halves of an audit.
+/// The prefixes of the cursors of the two halves of an audit.
 const OBJECTS: &str = "objects:";
 const UPLOADS: &str = "uploads:";
 
-/// One page of what is no sound artifact: first among the objects, then the uploads.
+/// One page of the findings: first the objects, then the uploads.
 pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     let settings = settings()?;
     let limit = page::size(limit);
@@ -50,7 +50,7 @@ pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     Ok(Findings { items, next: page.next.map(|next| format!("{UPLOADS}{next}")) })
 }
 
-/// Where a half of an audit goes on.
+/// Where a half of an audit continues.
 fn position(text: &str) -> Result<Cursor> {
     match text {
         "" => Ok(Cursor::default()),
@@ -58,7 +58,7 @@ fn position(text: &str) -> Result<Cursor> {
     }
 }
 
-/// What is to be said about an object.
+/// The finding for an object.
 async fn examine(settings: &Settings, object: &Element) -> Result<Option<Finding>> {
     let name = text(object, "Key")?;
     let (kind, detail) = match settings.names.parse(&name) {
@@ -81,8 +81,8 @@ async fn examine(settings: &Settings, object: &Element) -> Result<Option<Finding
     Ok(Some(Finding { kind, name, size, modified, detail: detail.into() }))
 }
 
-/// Removes the uploads to which nothing was written for `age` seconds. One that cannot be removed
-/// does not keep the others; the first such failure is reported at the end.
+/// Removes the uploads that were last written to at least `age` seconds ago. If one cannot be
+/// removed, the others still are; the first such failure is returned at the end.
 pub async fn sweep(age: u64) -> Result<SweepReport> {
     let settings = settings()?;
     let mut report = SweepReport { removed: 0, bytes: 0, kept: 0 };
@@ -102,7 +102,7 @@ pub async fn sweep(age: u64) -> Result<SweepReport> {
     }
 }
 
-/// Some of the uploads that are not completed, and where the rest goes on.
+/// Some of the incomplete uploads, and where the rest continues.
 struct Uploads {
     uploads: Vec<Upload>,
     next: Option<Cursor>,
@@ -136,7 +136,7 @@ impl Uploads {
         for found in root.all("Upload") {
             let (object, id) = (text(found, "Key")?, text(found, "UploadId")?);
             names.push(format!("{object} (upload {id})"));
-            // An upload of others under a name that is none of ours is theirs.
+            // An upload under a name that is not of this store belongs to others.
             if settings.names.parse(&object) != Named::Foreign {
                 let begun = found.text_of("Initiated").and_then(|time| time.parse().ok());
                 uploads.push(Upload { object, id, begun });
@@ -157,7 +157,7 @@ impl Uploads {
 }
 
 impl Upload {
-    /// The newest part tells when it was last written to; none where the upload has gone.
+    /// The newest part shows when the upload was last written to; `None` if it is gone.
     async fn written(&self, settings: &Settings) -> Result<Option<Written>> {
         let mut written = Written { bytes: 0, last: self.begun };
         let mut marker = 0;
@@ -173,7 +173,7 @@ impl Upload {
             let root = whole(&call, answer, "ListPartsResult")?;
             for part in root.all("Part") {
                 let number = part.text_of("PartNumber").and_then(|number| number.parse().ok());
-                // Else parts are counted twice, or their listing never ends.
+                // Otherwise parts would be counted twice, or their listing would never end.
                 marker = number.filter(|number: &u32| *number > marker).ok_or_else(|| {
                     wrong(settings, format!("the parts of `{}` are out of order", self.object))
                 })?;
@@ -215,7 +215,7 @@ impl Upload {
                 report.bytes = report.bytes.saturating_add(written.bytes);
                 Ok(())
             }
-            // Its writer or another sweep was faster.
+            // Its writer or another sweep has removed it.
             Err(failure) if failure.is_code("NoSuchUpload") => Ok(()),
             Err(failure) => Err(failure.into()),
         }
@@ -227,7 +227,8 @@ fn whole(call: &Call<'_>, answer: Answer, name: &str) -> Result<Element> {
     root.ok_or_else(|| call.foreign(answer.status, "it is not a complete listing").into())
 }
 
-/// Whether more follows. A listing that does not say so is none: what is left out could be young.
+/// Whether more follows. A listing that does not say so is rejected: what it leaves out could be
+/// recent.
 fn is_truncated(settings: &Settings, root: &Element) -> Result<bool> {
     match root.text_of("IsTruncated") {
         Some("true") => Ok(true),

@@ -1,4 +1,4 @@
-//! What the headers of an object say about the artifact in it.
+//! What the headers of an object say about its artifact.
 
 use artifact_store_backend::{Info, Instant};
 use base64::Engine;
@@ -9,26 +9,26 @@ use crate::client::Call;
 use crate::http::Response;
 use crate::settings::Settings;
 
-/// S3's header for it, in base64.
+/// S3's header for the checksum, in base64.
 pub const CHECKSUM: &str = "x-amz-checksum-crc64nvme";
 
-/// The same in hexadecimal digits, for services that do not know that header.
+/// The checksum in hexadecimal digits, for services without that header.
 const OWN_CHECKSUM: &str = "x-amz-meta-artifact-checksum";
 
-/// The key, where the name of the object does not spell it out.
+/// The key, if the name of the object does not spell it out.
 const KEY: &str = "x-amz-meta-artifact-key";
 
-/// A random number of the write, by which it finds out that it had already succeeded.
+/// A random number of the write, by which it detects that it has already succeeded.
 const WRITE: &str = "x-amz-meta-artifact-write";
 
 impl Call<'_> {
-    /// Says which artifact this is; S3 keeps it with the object.
+    /// States which artifact this is; S3 stores it with the object.
     pub fn artifact(self, key: &str, is_hashed: bool, write: &str) -> Self {
         let call = self.header(WRITE, write);
         if is_hashed { call.header(KEY, BASE64_URL_SAFE_NO_PAD.encode(key)) } else { call }
     }
 
-    /// States the checksum of the whole artifact, to be kept with the object.
+    /// States the checksum of the whole artifact, to be stored with the object.
     pub fn keep_checksum(self, checksum: u64) -> Self {
         self.header(OWN_CHECKSUM, format!("{checksum:016x}"))
     }
@@ -41,14 +41,14 @@ impl Call<'_> {
         self.header(CHECKSUM, BASE64_STANDARD.encode(checksum.to_be_bytes()))
     }
 
-    /// Asks for the checksum that the service keeps.
+    /// Requests the checksum that the service stores.
     pub fn with_checksum(self, settings: &Settings) -> Self {
         if settings.sends_checksum { self.header("x-amz-checksum-mode", "ENABLED") } else { self }
     }
 }
 
 impl Response {
-    /// The size and what is known of the artifact; none where this is no answer about an object.
+    /// The info of the artifact; `None` if this is not an answer about an object.
     pub fn info(&self) -> Option<Info> {
         self.tag()?;
         let size = match self.status {
@@ -62,12 +62,12 @@ impl Response {
         Some(Info { size, checksum: self.checksum(), modified })
     }
 
-    /// What the object is called in this generation.
+    /// The tag of this generation of the object.
     pub fn tag(&self) -> Option<String> {
         self.header("etag").filter(|tag| !tag.is_empty())
     }
 
-    /// The first byte of a part, and the size of the whole.
+    /// The first byte of a part, and the size of the whole object.
     pub fn range(&self) -> Option<(u64, u64)> {
         let range = self.header("content-range")?;
         let (bytes, size) = range.strip_prefix("bytes ")?.split_once('/')?;
@@ -75,18 +75,18 @@ impl Response {
         Some((first.parse().ok()?, size.parse().ok()?))
     }
 
-    /// The number that the write of this generation gave it.
+    /// The random number of the write of this generation.
     pub fn write(&self) -> Option<String> {
         self.header(WRITE)
     }
 
-    /// The key, where it is kept here.
+    /// The key, if it is stored here.
     pub fn key(&self) -> Option<String> {
         String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(self.header(KEY)?).ok()?).ok()
     }
 
     fn checksum(&self) -> Option<u64> {
-        // With a part of an object comes the checksum of that part, or of nobody knows what.
+        // With a part of an object comes the checksum of that part, or an unspecified one.
         let is_whole = self.status != 206
             && self.header("x-amz-checksum-type").is_none_or(|kind| kind == "FULL_OBJECT");
         let stated = self.header(CHECKSUM).filter(|_| is_whole);

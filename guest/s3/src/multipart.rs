@@ -20,13 +20,13 @@ use crate::xml;
 /// The most parts of an upload.
 const PARTS: usize = 10_000;
 
-/// Where the size is not known, after how many parts they double in size.
+/// If the size is unknown, the size of parts doubles after this many parts.
 const DOUBLE: usize = 1000;
 
-/// Parts that are in memory at once: both on the way, or one on the way while the next fills.
+/// How many parts are in memory at once: both being sent, or one being sent while the next fills.
 const AT_ONCE: usize = 2;
 
-/// An upload that is begun when it is needed.
+/// An upload that begins when it is needed.
 pub struct Multipart<'a> {
     settings: &'a Settings,
     place: &'a Place<'a>,
@@ -43,7 +43,7 @@ impl<'a> Multipart<'a> {
         Self { settings, place, options, write: random(), id, tags }
     }
 
-    /// Sends `first` and what follows it; the size and the checksum of all.
+    /// Sends `first` and what follows it; returns the size and the checksum of everything.
     pub async fn send(&self, first: Vec<u8>, source: &mut Source) -> Result<(u64, u64)> {
         let id = self.begin().await?;
         let (mut sum, mut size) = (checksum(&[]), 0);
@@ -84,12 +84,12 @@ impl<'a> Multipart<'a> {
         Ok((size, sum))
     }
 
-    /// The size of a part: such that all of them suffice for the size that was announced, or for
-    /// any that can be.
+    /// The size of a part, such that the permitted number of parts suffices for the announced size,
+    /// or for any possible size.
     pub fn part(&self, number: usize) -> usize {
         let least = self.settings.part;
         match self.options.size {
-            // All alike, as some services want them.
+            // All parts have the same size, as some services require.
             Some(size) => {
                 let needed = size.div_ceil(PARTS as u64).next_multiple_of(1 << 20);
                 usize::try_from(needed).unwrap_or(usize::MAX).max(least)
@@ -100,7 +100,7 @@ impl<'a> Multipart<'a> {
 
     async fn begin(&self) -> Result<String> {
         let object = &self.place.object;
-        // This settles no race, but can save a transfer. Who may not look, may still store.
+        // This decides no race, but can save a transfer. A key that may not read may still store.
         if self.options.mode == Mode::Create {
             match head(self.settings, object).await {
                 Ok(Some(_)) => return Err(Error::AlreadyExists),
@@ -169,8 +169,8 @@ impl<'a> Multipart<'a> {
         done
     }
 
-    /// Removes what was sent, if anything was. Where even that fails, the error says so: the parts
-    /// take up room until a sweep.
+    /// Removes what was sent, if anything. If that fails too, the error says so: the parts take up
+    /// room until a sweep.
     pub async fn abort(&self, error: Error) -> Error {
         let Some(id) = self.id.borrow_mut().take() else { return error };
         let call = Call::new("abort the upload of", Method::Delete, &self.place.object)

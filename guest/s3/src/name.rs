@@ -1,5 +1,5 @@
-//! Keys and the objects that hold them: an injective mapping to names that no service, proxy or
-//! client has a reason to normalise. `docs/s3.md` describes it, with examples.
+//! Keys and their objects: an injective mapping to names that no service, proxy or client has a
+//! reason to normalise. `docs/s3.md` describes it, with examples.
 
 #[cfg(test)]
 mod tests;
@@ -12,35 +12,35 @@ use sha2::{Digest, Sha256};
 /// The longest name of an object in bytes.
 pub const MAX_NAME: usize = 1024;
 
-/// The longest prefix of a store, as the user gives it.
+/// The longest prefix of a store, as the user sets it.
 pub const MAX_PREFIX: usize = 128;
 
-/// After how many bytes a segment goes on in the next one: some services keep each segment as a
-/// file name, which has 255 bytes at most.
+/// After how many bytes a segment continues in the next one: some services store each segment as a
+/// file name, which has at most 255 bytes.
 const SEGMENT: usize = 180;
 
-/// How much of a long key its name spells out, in bytes of the encoding.
+/// How many bytes of a long key's encoding its name spells out.
 const READABLE: usize = 600;
 
-/// Begins an escape, and stands alone at the end of every name.
+/// The first character of an escape; alone, it ends every name.
 const ESCAPE: char = '_';
 
-/// Divides what a long key's name spells out from the hash; no escape begins like this.
+/// Separates the spelled-out beginning of a long key from its hash; no escape begins like this.
 const HASH: &str = "_h";
 
-/// Where a segment goes on in the next one.
+/// Where a segment continues in the next one.
 const BREAK: &str = "_-/";
 
-/// The names of one store's objects.
+/// The names of the objects of one store.
 #[derive(Clone, Debug)]
 pub struct Names {
     root: String,
 }
 
 impl Names {
-    /// The store below `prefix`, which is empty or has segments divided by `/`. Whatever two
+    /// The store below `prefix`, which is empty or has segments separated by `/`. Whatever two
     /// prefixes have in common, no name of one store begins with the root of the other: a segment
-    /// that is a lone `_` comes from here only.
+    /// that is a lone `_` comes only from here.
     pub fn new(prefix: &str) -> Result<Self, String> {
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         if prefix.len() > MAX_PREFIX {
@@ -59,7 +59,7 @@ impl Names {
         }
     }
 
-    /// What every name of this store begins with.
+    /// The prefix of all names of this store.
     pub fn root(&self) -> &str {
         &self.root
     }
@@ -74,8 +74,8 @@ impl Names {
         format!("{}{}{HASH}{hex}{ESCAPE}", self.root, &encoded[..READABLE])
     }
 
-    /// What the names of all keys that begin with `prefix` begin with. Where the prefix is long,
-    /// others may begin with it too.
+    /// The prefix of the names of all keys that begin with `prefix`. If `prefix` is long, names of
+    /// other keys may begin with it too.
     pub fn listing(&self, prefix: &str) -> String {
         let encoded = encode(prefix);
         format!("{}{}", self.root, &encoded[..encoded.len().min(READABLE)])
@@ -89,14 +89,14 @@ impl Names {
             let is_digest = hex.len() == 64 && is_hex(hex);
             return if is_digest { Named::Hashed } else { Named::Foreign };
         }
-        // Only the one spelling: two objects never stand for one key.
+        // Each key has exactly one spelling, so two objects never have the same key.
         let key = decode(name).filter(|key| key::check(key).is_ok() && self.object(key) == object);
         key.map_or(Named::Foreign, Named::Plain)
     }
 }
 
-/// Every byte by what stands before it alone, so that a key's beginning encodes to the beginning
-/// of its name. No segment is empty, begins with a dot, or ends like a name.
+/// Encodes every byte depending only on the bytes before it, so that the beginning of a key encodes
+/// to the beginning of its name. No segment is empty, begins with a dot, or ends like a name.
 fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() + 16);
     let mut segment = 0;

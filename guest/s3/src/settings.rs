@@ -1,5 +1,7 @@
 //! What the environment says: which bucket, how to reach it, how to store in it.
 
+use std::fmt;
+
 use percent_encoding::percent_decode_str;
 use url::Url;
 
@@ -10,27 +12,30 @@ use crate::sigv4::{Signer, encoded_path};
 /// The smallest part that S3 takes, the last one aside.
 const MIN_PART: usize = 5 << 20;
 
+/// Each of two is held in memory.
+const DEFAULT_PART: usize = 8 << 20;
+
 /// The largest part that an instance could hold twice.
 const MAX_PART: usize = 1 << 30;
 
-/// What one store is made of.
+/// The settings of one store.
 pub struct Settings {
     pub bucket: Bucket,
-    /// None where the host signs, or nobody does.
+    /// `None` if the host signs, or if requests are not signed.
     credentials: Option<Credentials>,
-    /// By what time requests are signed.
+    /// The clock for signatures.
     pub clock: Clock,
     pub names: Names,
     /// The bytes of a part; an artifact that fits into one is stored by one request.
     pub part: usize,
-    /// Whether the service is told the checksum in its own header.
+    /// Whether the service gets the checksum in its own header.
     pub sends_checksum: bool,
 }
 
 /// Where requests go.
 pub struct Bucket {
     pub is_https: bool,
-    /// The host and perhaps a port.
+    /// The host, and possibly a port.
     pub authority: String,
     /// The path of the bucket, encoded, with a `/` at the end.
     pub path: String,
@@ -44,7 +49,7 @@ struct Credentials {
 }
 
 impl Bucket {
-    /// The service, as messages name it.
+    /// The name of the service in messages.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http{}://{}", if self.is_https { "s" } else { "" }, self.authority)
@@ -52,38 +57,27 @@ impl Bucket {
 }
 
 impl Settings {
-    /// Reads the variables. The error names the one that is missing or wrong, in the words `the
-    /// variable NAME: WHY` by which the host knows it, and no value that may be a secret.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+    /// Reads the variables, or finds all that is wrong with them.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Problem>> {
         // What comes from a file or a command ends with a newline, and an empty variable is how
         // many tools unset one.
         let optional = |name: &str| {
             let value = variable(name).map(|value| value.trim().to_owned());
             value.filter(|value| !value.is_empty())
         };
-        let bucket = bucket(&optional)?;
-        let prefix = optional("S3_PREFIX").unwrap_or_default();
-        Ok(Self {
-            bucket,
-            credentials: credentials(&optional)?,
-            clock: Clock::default(),
-            names: Names::new(&prefix).map_err(|why| wrong("S3_PREFIX", &why))?,
-            part: match optional("S3_PART_SIZE") {
-                None => 8 << 20,
-                Some(size) => size
-                    .parse()
-                    .ok()
-                    .filter(|size| (MIN_PART..=MAX_PART).contains(size))
-                    .ok_or_else(|| {
-                        wrong("S3_PART_SIZE", "it is a number of bytes from 5242880 to 1073741824")
-                    })?,
-            },
-            sends_checksum: match optional("S3_CHECKSUM").as_deref() {
-                None | Some("crc64nvme") => true,
-                Some("metadata") => false,
-                Some(_) => return Err(wrong("S3_CHECKSUM", "it is `crc64nvme` or `metadata`")),
-            },
-        })
+        let mut problems = Vec::new();
+        let bucket = noted(bucket(&optional), &mut problems);
+        let credentials = noted(credentials(&optional), &mut problems);
+        let names = noted(names(&optional), &mut problems);
+        let part = noted(part(&optional), &mut problems);
+        let sends_checksum = noted(sends_checksum(&optional), &mut problems);
+        match (bucket, credentials, names, part, sends_checksum) {
+            (Some(bucket), Some(credentials), Some(names), Some(part), Some(sends_checksum)) => {
+                let clock = Clock::default();
+                Ok(Self { bucket, credentials, clock, names, part, sends_checksum })
+            }
+            _ => Err(problems),
+        }
     }
 
     /// Who signs here, where somebody does.
@@ -94,11 +88,48 @@ impl Settings {
     }
 }
 
-fn wrong(name: &str, why: &str) -> String {
-    format!("the variable {name}: {why}")
+/// A variable that is missing or wrong, and why: never its value, which may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub name: &'static str,
+    pub reason: String,
 }
 
-fn bucket(optional: &impl Fn(&str) -> Option<String>) -> Result<Bucket, String> {
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the variable {}: {}", self.name, self.reason)
+    }
+}
+
+fn wrong(name: &'static str, why: &str) -> Problem {
+    Problem { name, reason: why.to_owned() }
+}
+
+fn noted<T>(read: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    read.map_err(|problem| problems.push(problem)).ok()
+}
+
+fn names(optional: &impl Fn(&str) -> Option<String>) -> Result<Names, Problem> {
+    let prefix = optional("S3_PREFIX").unwrap_or_default();
+    Names::new(&prefix).map_err(|why| wrong("S3_PREFIX", &why))
+}
+
+fn part(optional: &impl Fn(&str) -> Option<String>) -> Result<usize, Problem> {
+    let Some(size) = optional("S3_PART_SIZE") else { return Ok(DEFAULT_PART) };
+    let size = size.parse().ok().filter(|size| (MIN_PART..=MAX_PART).contains(size));
+    let valid = format!("it is a number of bytes from {MIN_PART} to {MAX_PART}");
+    size.ok_or_else(|| wrong("S3_PART_SIZE", &valid))
+}
+
+fn sends_checksum(optional: &impl Fn(&str) -> Option<String>) -> Result<bool, Problem> {
+    match optional("S3_CHECKSUM").as_deref() {
+        None | Some("crc64nvme") => Ok(true),
+        Some("metadata") => Ok(false),
+        Some(_) => Err(wrong("S3_CHECKSUM", "it is `crc64nvme` or `metadata`")),
+    }
+}
+
+fn bucket(optional: &impl Fn(&str) -> Option<String>) -> Result<Bucket, Problem> {
     let name = optional("S3_BUCKET").ok_or_else(|| wrong("S3_BUCKET", "it is not set"))?;
     let region = optional("AWS_REGION").unwrap_or_else(|| "us-east-1".into());
     if !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
@@ -145,7 +176,7 @@ fn bucket(optional: &impl Fn(&str) -> Option<String>) -> Result<Bucket, String> 
     Ok(Bucket { is_https, authority: url.authority().to_owned(), path, region })
 }
 
-fn credentials(optional: &impl Fn(&str) -> Option<String>) -> Result<Option<Credentials>, String> {
+fn credentials(optional: &impl Fn(&str) -> Option<String>) -> Result<Option<Credentials>, Problem> {
     const NAMES: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
     let not_set = |name| wrong(name, "it is not set, but others are");
     let (key_id, secret, token) = match NAMES.map(optional) {
@@ -172,11 +203,59 @@ fn is_bucket(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
+/// One variable, for people. `value` is what holds where it is not set.
+pub struct Described {
+    pub name: &'static str,
+    pub description: &'static str,
+    pub is_secret: bool,
+    pub value: Option<&'static str>,
+}
+
+/// The variables, in the order of `docs/s3.md`; the first one has to be set.
+pub const DESCRIBED: [Described; 11] = [
+    plain("S3_BUCKET", "the bucket, which has to exist", None),
+    plain("S3_PREFIX", "where in the bucket this store is, such as `team/app`", None),
+    plain(
+        "AWS_ENDPOINT_URL_S3",
+        "the service, `https://...` or `http://...`; Amazon's endpoint of the region if neither \
+         this nor AWS_ENDPOINT_URL is set",
+        None,
+    ),
+    plain("AWS_ENDPOINT_URL", "the service, if AWS_ENDPOINT_URL_S3 is not set", None),
+    plain("AWS_REGION", "the region of the bucket", Some("us-east-1")),
+    plain("AWS_ACCESS_KEY_ID", "the credentials' name; requests are not signed without it", None),
+    secret("AWS_SECRET_ACCESS_KEY", "the credentials' secret"),
+    secret("AWS_SESSION_TOKEN", "the token of temporary credentials"),
+    plain(
+        "S3_STYLE",
+        "`path`: the bucket is part of the path; `virtual`: it is part of the host name",
+        Some("path"),
+    ),
+    plain("S3_PART_SIZE", "bytes of a part, from 5242880 to 1073741824", Some("8388608")),
+    plain(
+        "S3_CHECKSUM",
+        "`crc64nvme`: sent in S3's own header too; `metadata`: for services that refuse that one",
+        Some("crc64nvme"),
+    ),
+];
+
+const fn plain(
+    name: &'static str,
+    description: &'static str,
+    value: Option<&'static str>,
+) -> Described {
+    Described { name, description, is_secret: false, value }
+}
+
+const fn secret(name: &'static str, description: &'static str) -> Described {
+    Described { name, description, is_secret: true, value: None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<Problem>> {
         Settings::read(|name| {
             let found = variables.iter().find(|(variable, _)| *variable == name);
             found.map(|(_, value)| (*value).to_owned())
@@ -190,6 +269,17 @@ mod tests {
         assert_eq!(settings.bucket.path, "/bucket/");
         assert!(settings.signer().is_none() && settings.sends_checksum);
         assert_eq!((settings.part, settings.names.root()), (8 << 20, "_/"));
+    }
+
+    #[test]
+    fn what_is_described_is_what_holds() {
+        let mut variables = vec![("S3_BUCKET", "bucket")];
+        variables.extend(DESCRIBED.iter().filter_map(|it| Some((it.name, it.value?))));
+        let (named, bare) = (read(&variables).unwrap(), read(&variables[..1]).unwrap());
+        assert_eq!((named.bucket.path, named.part), (bare.bucket.path, bare.part));
+        assert_eq!(named.bucket.authority, bare.bucket.authority);
+        assert_eq!(named.sends_checksum, bare.sends_checksum);
+        assert!(read(&[]).err().unwrap().iter().all(|problem| problem.name == DESCRIBED[0].name));
     }
 
     #[test]
@@ -248,7 +338,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_wrong_is_named_and_no_secret_is_shown() {
-        assert!(read(&[]).err().unwrap().contains("S3_BUCKET"));
+        assert_eq!(read(&[]).err().unwrap(), [wrong("S3_BUCKET", "it is not set")]);
         for (name, value) in [
             ("S3_BUCKET", "hush hush"),
             ("S3_BUCKET", "../hush"),
@@ -270,9 +360,16 @@ mod tests {
             if name != "S3_BUCKET" {
                 variables.push(("S3_BUCKET", "bucket"));
             }
-            let error = read(&variables).err().expect(name);
-            let named = error.strip_prefix("the variable ").and_then(|rest| rest.split_once(": "));
-            assert!(named.is_some() && !error.contains("hush"), "{name}: {error}");
+            let problems = read(&variables).err().expect(name);
+            assert_eq!(problems.len(), 1, "{name}: {problems:?}");
+            assert!(!problems[0].reason.contains("hush"), "{name}: {problems:?}");
         }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let problems = read(&[("S3_STYLE", "x"), ("S3_PART_SIZE", "x"), ("S3_CHECKSUM", "x")]);
+        let names: Vec<_> = problems.err().unwrap().iter().map(|problem| problem.name).collect();
+        assert_eq!(names, ["S3_BUCKET", "S3_PART_SIZE", "S3_CHECKSUM"]);
     }
 }

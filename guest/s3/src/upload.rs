@@ -1,5 +1,5 @@
-//! Storing artifacts: one request where they are small, parts where they are not. Either way
-//! nothing is visible before the seal was compared with what came.
+//! Storing artifacts: small ones by one request, others in parts. In both cases nothing is visible
+//! before the seal was compared with the bytes.
 
 use artifact_store_backend::checksum::checksum;
 use artifact_store_backend::{Error, Info, Result, Seal, seal};
@@ -15,7 +15,7 @@ use crate::http::Method;
 use crate::multipart::Multipart;
 use crate::settings::Settings;
 
-/// The largest artifact that S3 takes.
+/// The largest artifact that S3 accepts.
 pub const MAX_SIZE: u64 = 5 << 40;
 
 /// Stores all of `data` by one request.
@@ -37,7 +37,7 @@ pub async fn delete(key: &str) -> Result<()> {
         Err(failure) if failure.is_vaguely_absent() || failure.may_be_done() => failure,
         Err(failure) => return Err(failure.into()),
     };
-    // Whatever was answered, what counts is whether the object has gone.
+    // Whatever the answer was, only the absence of the object counts.
     match head(settings, &place.object).await {
         Ok(None) => Ok(()),
         Ok(Some(_)) | Err(_) => Err(unsure.into()),
@@ -57,7 +57,7 @@ pub async fn write(
     }
     let source = Source { data, carried: None };
     let parts = Multipart::new(settings, &place, options);
-    // Both at once: the caller may be waiting for either to be taken.
+    // Both at the same time: the caller may wait for either to be taken.
     let received = try_join(receive(source, &parts, options), seal::wait(end, options.size));
     let stored = match received.await {
         Ok((received, seal)) => publish(settings, &place, &parts, received, seal, options).await,
@@ -69,11 +69,11 @@ pub async fn write(
     }
 }
 
-/// What came, and where it is.
+/// The bytes that came, and where they are.
 pub struct Received {
     pub size: u64,
     pub checksum: u64,
-    /// All of it; none where it is in parts.
+    /// All bytes; `None` if they are in parts.
     whole: Option<Vec<u8>>,
 }
 
@@ -107,7 +107,7 @@ async fn publish(
     Ok(Info { size: seal.size, checksum: Some(seal.checksum), modified: None })
 }
 
-/// One request, which can be repeated: the bytes are at hand.
+/// One request, which can be repeated: the bytes are in memory.
 async fn store(
     settings: &Settings,
     place: &Place<'_>,
@@ -134,9 +134,9 @@ async fn store(
     }
 }
 
-/// What a write that failed has come to: whatever was answered, it is done where the object is the
-/// one that this write stored. An earlier try may have been stored although its answer was another
-/// one or was lost, and so may this one where a proxy sent it twice.
+/// The outcome of a failed write: whatever the answer was, the write succeeded if the object is the
+/// one that it stored. An earlier attempt may have been stored although its answer was an error or
+/// was lost, and so may this one if a proxy sent it twice.
 pub async fn settle(
     settings: &Settings,
     object: &str,
@@ -154,7 +154,7 @@ pub async fn settle(
     match head(settings, object).await {
         Ok(Some(found)) if found.write().as_deref() == Some(write) => Ok(()),
         Ok(Some(_)) => Err(error),
-        // It was there a moment ago, and may have been our own.
+        // It existed a moment ago, and may have been ours.
         Ok(None) | Err(_) if exists && is_open => Err(Error::Unavailable(format!(
             "cannot determine whether `{object}` was stored by this write or was there before"
         ))),
@@ -165,7 +165,7 @@ pub async fn settle(
 /// The caller's bytes, taken in pieces of a chosen size.
 pub struct Source {
     data: StreamReader<u8>,
-    /// A byte that came in order to see whether there are more.
+    /// A byte that was read to see whether there are more.
     carried: Option<u8>,
 }
 
@@ -173,7 +173,7 @@ impl Source {
     /// The next `size` bytes, or fewer, and whether they are the last.
     pub async fn fill(&mut self, size: usize, likely: Option<u64>) -> Result<(Vec<u8>, bool)> {
         let likely = likely.map_or(64 << 10, |likely| usize::try_from(likely).unwrap_or(size));
-        // With room for one byte more, which tells a full piece from the last one.
+        // Room for one more byte distinguishes a full piece from the last one.
         let full = size + 1;
         let mut bytes = Vec::new();
         reserve(&mut bytes, likely.saturating_add(1).min(full))?;

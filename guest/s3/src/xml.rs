@@ -1,14 +1,14 @@
-//! The little XML that S3 speaks. A document counts only whole: one that was cut short, or is
-//! something else, is none.
+//! The subset of XML that S3 uses. A document is accepted only as a whole: a truncated one is
+//! rejected.
 
 use quick_xml::Reader;
 use quick_xml::escape::{escape, resolve_predefined_entity};
 use quick_xml::events::Event;
 
-/// How deep elements may lie in each other.
+/// How deep elements may be nested.
 const DEPTH: usize = 16;
 
-/// An element: its name without a namespace, its own text, and what lies in it.
+/// An element: its name without a namespace, its own text, and its children.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Element {
     pub name: String,
@@ -17,10 +17,10 @@ pub struct Element {
 }
 
 impl Element {
-    /// The root of a whole document; none where it is no whole one.
+    /// The root of a document; `None` if it is not a complete document.
     pub fn parse(document: &str) -> Option<Self> {
         let mut reader = Reader::from_str(document);
-        // The last one is open; each is closed into the one before it.
+        // The open elements; the last one is closed into the one before it.
         let mut open: Vec<Self> = Vec::new();
         let mut root = None;
         loop {
@@ -81,7 +81,7 @@ impl Element {
     }
 }
 
-/// The body that makes an artifact of the parts with these tags.
+/// The body that completes an upload with the parts of these tags.
 pub fn complete_upload(tags: &[String]) -> String {
     let mut body = String::from("<CompleteMultipartUpload>");
     for (number, tag) in (1..).zip(tags) {

@@ -23,18 +23,14 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
     let whole = error;
     let error: &artifact_store::Error = failure::find(whole)?;
     let hint = match error.kind() {
-        ErrorKind::Load(LoadError::Invalid(cause)) => of_invalid(&**cause),
-        ErrorKind::Load(LoadError::Setting { name, .. }) => {
+        ErrorKind::Load(LoadError::Settings(problems)) => {
             let hint = of_kind(error.kind())?.to_owned();
-            return Some(match misspelt(name) {
+            return Some(match problems.iter().find_map(|problem| misspelt(&problem.name)) {
                 Some(found) => format!("`{found}` is set, which no backend reads; {hint}"),
                 None => hint,
             });
         }
         ErrorKind::Load(LoadError::Directory { .. }) => of_directory(failure::find(whole)),
-        ErrorKind::Corrupt(text) if error.backend() == "fs" => {
-            of_misplaced(text).or_else(|| of_kind(error.kind()))?
-        }
         kind if error.backend() == "s3" => of_bucket(kind).or_else(|| of_kind(kind))?,
         kind => of_kind(kind)?,
     };
@@ -52,47 +48,6 @@ fn misspelt(name: &str) -> Option<String> {
     };
     let is_setting = |found: &String| Backend::S3_VARIABLES.contains(&found.as_str());
     names.filter(|found| !is_setting(found)).find(is_near)
-}
-
-/// A component that does not fit: the version of WASI that it names tells on whose side.
-fn of_invalid(mut cause: &(dyn std::error::Error + 'static)) -> &'static str {
-    loop {
-        match wasi_version(&cause.to_string()) {
-            Some(Version::Draft) => {
-                return "it was built for a draft of WASI, which is older than the WASI of this \
-                        program: build it again with a current toolchain";
-            }
-            Some(Version::Newer) => {
-                return "it was built for a newer WASI than this program offers: build it for \
-                        WASI 0.3.0 or 0.2, or use a newer `artifact-store`";
-            }
-            None => {}
-        }
-        match cause.source() {
-            Some(next) => cause = next,
-            None => return "the file may be damaged, or made by a newer toolchain",
-        }
-    }
-}
-
-#[derive(Debug, PartialEq)]
-enum Version {
-    Draft,
-    Newer,
-}
-
-/// What is special about the first interface `wasi:…@VERSION` that a text names.
-fn wasi_version(text: &str) -> Option<Version> {
-    let (_, rest) = text.split_once("wasi:")?;
-    let (_, version) = rest.split_once('@')?;
-    let is_of_version = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-    let version = version.split(|c| !is_of_version(c)).next()?;
-    if version.contains('-') {
-        return Some(Version::Draft);
-    }
-    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(u32::MAX));
-    let version = (numbers.next()?, numbers.next()?, numbers.next()?);
-    (version > (0, 3, 0)).then_some(Version::Newer)
 }
 
 /// What is different where artifacts are in a bucket, and no directory is.
@@ -127,21 +82,6 @@ fn of_directory(cause: Option<&io::Error>) -> &'static str {
     }
 }
 
-/// What is wrong with the directories of a store on disk, which no put can mend. The texts are those
-/// of `guest/fs`.
-fn of_misplaced(text: &str) -> Option<&'static str> {
-    if text.ends_with("it is no directory") || text.ends_with("a link stands in its place") {
-        return Some(
-            "something else stands in the place of a directory of the store: put the directory \
-             back, as it was",
-        );
-    }
-    text.ends_with("a directory stands in its place").then_some(
-        "a directory stands in the place of a file of the store: take it away, and put the \
-         artifact again",
-    )
-}
-
 fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::NotFound => "`artifact-store list` shows what there is",
@@ -159,7 +99,10 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::NoSpace(_) => {
             "nothing was changed; make space, or name another place with --dir, and try again"
         }
-        ErrorKind::Corrupt(_) => "put it again from its source, or delete it",
+        ErrorKind::Corrupt(_) => {
+            "put it again from its source, or delete it; if something else is in the place of a \
+             directory of the store, put the directory back"
+        }
         ErrorKind::Unavailable(_) | ErrorKind::Busy { .. } => "try again later",
         ErrorKind::Timeout(_) => {
             "try again; a put or delete may have taken effect, and is safe to repeat"
@@ -176,7 +119,7 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
 fn of_load(error: &LoadError) -> Option<&'static str> {
     Some(match error {
         LoadError::Read(_) => "a backend is `fs`, `s3` or the path of a component file",
-        LoadError::Setting { .. } => {
+        LoadError::Settings(_) => {
             "set it in the environment or with --env, which `artifact-store --help` lists, or in \
              the `env` or `env-from` of the configuration"
         }
@@ -186,6 +129,15 @@ fn of_load(error: &LoadError) -> Option<&'static str> {
         LoadError::WrongDigest { .. } => {
             "where this component is the one that is meant, its SHA-256 is the `digest` to configure"
         }
+        LoadError::UnknownWasi { is_draft: true, .. } => {
+            "it was built for a draft of WASI, which is older than the WASI of this program: build \
+             it again with a current toolchain"
+        }
+        LoadError::UnknownWasi { .. } => {
+            "it was built for a newer WASI than this program offers: build it for WASI 0.3.0 or \
+             0.2, or use a newer `artifact-store`"
+        }
+        LoadError::Invalid(_) => "the file may be damaged, or made by a newer toolchain",
         LoadError::NotAComponent(_) => {
             "`artifact-store extract fs -o fs.wasm` writes a backend that works, to compare with"
         }
@@ -208,27 +160,4 @@ fn of_load(error: &LoadError) -> Option<&'static str> {
         }
         _ => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_of_wasi_says_whether_a_component_is_too_old_or_too_new() {
-        for (text, expected) in [
-            (
-                "component imports instance `wasi:cli/environment@0.3.0-rc-2025-09-16`, but",
-                Some(Version::Draft),
-            ),
-            ("`wasi:clocks/system-clock@0.2.0-rc-2023-11-10`", Some(Version::Draft)),
-            ("`wasi:http/client@0.4.0` is missing", Some(Version::Newer)),
-            ("`wasi:http/client@1.0.0`", Some(Version::Newer)),
-            ("`wasi:http/client@0.3.0`", None),
-            ("`wasi:sockets/tcp@0.2.12`", None),
-            ("no version of wasi: at all", None),
-        ] {
-            assert_eq!(wasi_version(text), expected, "{text}");
-        }
-    }
 }

@@ -15,8 +15,8 @@ use crate::limits::LoadLimits;
 use crate::text::hexadecimal;
 
 impl Backend {
-    /// What the component's file tells about it: what it offers, what it imports, who made it. It
-    /// is not run, and not compared with the contract. The file is read on the calling thread.
+    /// Describes the component from its file: its exports, its imports, and its producers. It is
+    /// neither run nor compared with the contract. The file is read on the calling thread.
     ///
     /// # Errors
     ///
@@ -26,16 +26,14 @@ impl Backend {
         Inspection::of(&bytes, hexadecimal(&digest))
     }
 
-    /// The bytes of the component, within the limits of [`LoadLimits`](crate::LoadLimits) for what
-    /// is in it: what reads them next meets nothing that is nested too deep, or that instantiates
-    /// without end. Whether it is valid is found out when it is loaded. The file is read on the
-    /// calling thread.
+    /// The bytes of the component, whose contents are within [`LoadLimits`](crate::LoadLimits):
+    /// code that reads them next meets nothing that is nested too deep or instantiates without end.
+    /// Whether it is valid is only known when it is loaded. The file is read on the calling thread.
     ///
     /// # Errors
     ///
     /// [`LoadError::Read`], [`LoadError::NotAComponent`], [`LoadError::Limit`],
-    /// [`LoadError::Invalid`]; [`LoadError::WrongDigest`] where it is not the one that was
-    /// [pinned](Self::pin).
+    /// [`LoadError::Invalid`]; [`LoadError::WrongDigest`] if it is not the [pinned](Self::pin) one.
     ///
     /// ```
     /// use artifact_store::Backend;
@@ -55,7 +53,7 @@ impl Backend {
         Ok((bytes, digest))
     }
 
-    /// The same backend with its component's file in memory, and the SHA-256 of that.
+    /// The same backend with the file of its component in memory, and the SHA-256 of the file.
     #[cfg(feature = "config")]
     pub(crate) fn read(mut self) -> Result<(Self, String), Error> {
         let (digest, file) = match self.bytes() {
@@ -71,7 +69,7 @@ impl Backend {
         Ok((self, hexadecimal(&digest)))
     }
 
-    /// What the component consists of, as far as it looks like one.
+    /// The bytes of the component, if they look like one.
     pub(super) fn bytes(&self) -> Result<Cow<'_, [u8]>, LoadError> {
         let bytes = match &self.source {
             Source::File(path) => {
@@ -88,7 +86,7 @@ impl Backend {
         Ok(bytes.into())
     }
 
-    /// The component's SHA-256, which has to be the pinned one.
+    /// The component's SHA-256, compared with the pinned one.
     pub(super) fn digest(&self, bytes: &[u8]) -> Result<[u8; 32], LoadError> {
         let found = sha256(bytes);
         if let Some(expected) = &self.pin {
@@ -101,7 +99,7 @@ impl Backend {
     }
 }
 
-/// Why the bytes of a file are not those of a component.
+/// Why the bytes of a file are not a component.
 enum NotRead {
     Unreadable(Unreadable),
     Refused(LoadError),
@@ -128,8 +126,8 @@ impl NotRead {
     }
 }
 
-/// Says what the bytes are, where they are no binary component; the compiler's own message
-/// would speak of magic numbers.
+/// Describes bytes that are not a binary component; the compiler's own message would name magic
+/// numbers.
 fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
     let start = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
     let text = start.trim_start().to_ascii_lowercase();

@@ -1,29 +1,30 @@
-//! Whether a component is a backend: what it exports and imports, beside the contract.
+//! Whether a component is a backend: its exports and imports, compared with the contract.
 
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::bindings::{
-    INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams,
+    INVENTORY, MAINTENANCE, SETTINGS, STORE, STREAMS, artifact_store, inventory, maintenance,
+    settings, streams,
 };
 use crate::budget::invalid;
 use crate::error::{LoadError, wrong_interface};
 use crate::instance::Offered;
-use crate::text::foreign;
+use crate::text::{self, foreign};
 use crate::wasi::HostState;
 
 const PACKAGE: &str = "artifact:storage/";
 
-/// How many of what a component has too much are named.
+/// How many surplus imports or exports are named.
 const NAMED: usize = 16;
 
-/// What a component may import: WASI, as far as its grants give it a meaning, and the
-/// contract's own types, which carry no function.
+/// What a component may import: WASI, as far as its grants provide it, and the contract's own
+/// types, which have no functions.
 const IMPORTABLE: &[&str] = &[
     "wasi:cli/",
     "wasi:clocks/",
     "wasi:filesystem/",
-    // The client half of HTTP, in WASI 0.3 alone: what it reaches is granted by endpoint.
+    // The client half of HTTP, in WASI 0.3 only; the endpoints are granted.
     #[cfg(feature = "network")]
     "wasi:http/client@0.3",
     #[cfg(feature = "network")]
@@ -39,15 +40,45 @@ pub(super) fn link(
     component: &Component,
     linker: &Linker<HostState>,
 ) -> Result<(InstancePre<HostState>, Offered), LoadError> {
-    let component = linker.instantiate_pre(component).map_err(invalid)?;
+    let linked = linker.instantiate_pre(component);
+    let component = linked.map_err(|error| unlinkable(component, error))?;
     let store = artifact_store::GuestIndices::new(&component);
     let offered = Offered {
         store: store.map_err(wrong_interface(STORE))?,
         streams: optional(&component, STREAMS, streams::GuestIndices::new)?,
         inventory: optional(&component, INVENTORY, inventory::GuestIndices::new)?,
         maintenance: optional(&component, MAINTENANCE, maintenance::GuestIndices::new)?,
+        settings: optional(&component, SETTINGS, settings::GuestIndices::new)?,
     };
     Ok((component, offered))
+}
+
+/// Why a component cannot be linked: a version of WASI that is unknown here says on whose side it is.
+fn unlinkable(component: &Component, error: wasmtime::Error) -> LoadError {
+    let (ty, engine) = (component.component_type(), component.engine());
+    let unknown = ty.imports(engine).find_map(|(name, _)| Some((name, unknown_version(name)?)));
+    match unknown {
+        Some((interface, is_draft)) => LoadError::UnknownWasi {
+            interface: foreign(interface),
+            is_draft,
+            source: text::cause(&error),
+        },
+        None => invalid(error),
+    }
+}
+
+/// The newest version of WASI that is here.
+const WASI: (u32, u32, u32) = (0, 3, 0);
+
+/// Whether an interface of WASI has a version that is not here: a draft, or else a newer one.
+fn unknown_version(interface: &str) -> Option<bool> {
+    let (_, version) = interface.strip_prefix("wasi:")?.split_once('@')?;
+    if version.contains('-') {
+        return Some(true);
+    }
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(u32::MAX));
+    let version = (numbers.next()?, numbers.next()?, numbers.next()?);
+    (version > WASI).then_some(false)
 }
 
 /// What `find` says of an interface that a backend may leave out.
@@ -84,4 +115,25 @@ pub(super) fn check_imports(component: &Component) -> Result<(), LoadError> {
         .take(NAMED)
         .collect();
     if unexpected.is_empty() { Ok(()) } else { Err(LoadError::UnexpectedImports(unexpected)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unknown_version;
+
+    #[test]
+    fn the_version_of_wasi_says_whether_a_component_is_too_old_or_too_new() {
+        for (interface, expected) in [
+            ("wasi:cli/environment@0.3.0-rc-2025-09-16", Some(true)),
+            ("wasi:clocks/system-clock@0.2.0-rc-2023-11-10", Some(true)),
+            ("wasi:http/client@0.4.0", Some(false)),
+            ("wasi:http/client@1.0.0", Some(false)),
+            ("wasi:http/client@0.3.0", None),
+            ("wasi:sockets/tcp@0.2.12", None),
+            ("wasi:sockets/tcp", None),
+            ("mine:own/thing@9.0.0", None),
+        ] {
+            assert_eq!(unknown_version(interface), expected, "{interface}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! From bytes to a pool that can serve: each way in which a file is no backend gets its own error.
+//! From bytes to a pool that can serve. Each reason why a file is not a backend has its own error.
 
 use std::borrow::Cow;
 #[cfg(feature = "config")]
@@ -11,7 +11,7 @@ use tracing::instrument::WithSubscriber;
 use wasmtime::component::{Component, Linker};
 
 use super::fence::{self, Applicant};
-use super::{Backend, Source, contract, is_built_in, trial};
+use super::{Backend, Source, contract, is_built_in, settings, trial};
 use crate::budget::{Deadline, explain_trouble, invalid, is_possible, runtime};
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, LoadError, Operation};
@@ -26,15 +26,15 @@ use crate::wasi::{HostState, Linked, Links, Preopens, linker};
 impl Backend {
     /// Compiles, links and tries the component, on a thread that may block.
     pub(crate) async fn load(self) -> Result<LoadedBackend, Error> {
-        self.load_as(false).await
+        self.load_for(Purpose::Service).await
     }
 
     /// The same for one that is to take the place of another: it has to answer a call besides.
     pub(crate) async fn load_successor(self) -> Result<LoadedBackend, Error> {
-        self.load_as(true).await
+        self.load_for(Purpose::Succession).await
     }
 
-    async fn load_as(self, is_successor: bool) -> Result<LoadedBackend, Error> {
+    pub(crate) async fn load_for(self, purpose: Purpose) -> Result<LoadedBackend, Error> {
         telemetry::describe();
         let (name, sweep) = (Arc::clone(&self.name), self.sweep);
         let failed = |kind| Error::new(kind, Operation::Open, None, &name);
@@ -43,8 +43,7 @@ impl Backend {
         let watched = Arc::clone(&deadline);
         // What is logged belongs to whoever loads it, in whichever thread that is done.
         let log = tracing::dispatcher::get_default(Dispatch::clone);
-        let try_out =
-            async move || self.try_out(&deadline, is_successor).with_subscriber(log).await;
+        let try_out = async move || self.try_out(&deadline, purpose).with_subscriber(log).await;
         let tried = Worker::spawn(watched, try_out).await;
         let (digest, pool) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
         pool.forget_idle_in_time();
@@ -58,24 +57,25 @@ impl Backend {
     async fn try_out(
         self,
         deadline: &Arc<Deadline>,
-        is_successor: bool,
+        purpose: Purpose,
     ) -> Result<(Arc<str>, Pool), ErrorKind> {
         let found = self.found(deadline)?;
-        // Before the cache is used, which has to be out of everybody's reach.
+        // Directories are opened before the cache is used, which no backend may reach.
         let is_built_in = found.is_built_in;
         let preopens = self.open_directories(&self.grants, is_built_in, &found.engine)?;
+        let surroundings = self.surroundings.clone();
         let digest = hexadecimal(&found.digest).into();
         let component = self.compiled(found, deadline)?;
         let linker = self.linker(&component, is_built_in, self.splice)?;
         let (component, offered) = contract::link(&component, &linker)?;
         deadline.look();
         let grants = match is_built_in {
-            // It need not look at what it opens, where that is done here.
+            // It need not check what it opens if the host does.
             true if cfg!(target_os = "linux") => self.grants.env("ARTIFACT_STORE_LOOK", "off"),
             _ => self.grants,
         };
-        // A reading of `fs` takes no other calls of the system than those that are made so that
-        // they do not wait. What a backend of others does, nobody knows.
+        // A read of `fs` makes only system calls that do not wait. For other backends this is not
+        // known.
         let begins_inline = is_built_in
             && self.splice
             && !grants.directories.is_empty()
@@ -83,16 +83,23 @@ impl Backend {
         let mut pool = Pool::new(component, offered, grants, preopens, self.limits)?;
         pool.begins_inline = begins_inline;
         pool.probe(deadline).await?;
-        if is_built_in {
-            check_settings(&pool, deadline).await?;
+        if purpose != Purpose::Description {
+            let problems = settings::check(&pool, deadline).await?;
+            if !problems.is_empty() {
+                let error = LoadError::Settings(problems);
+                return Err(match surroundings {
+                    Some(surroundings) => surroundings.locate(error).into(),
+                    None => error.into(),
+                });
+            }
         }
-        if is_successor {
+        if purpose == Purpose::Succession {
             trial::answers(&pool, deadline).await?;
         }
         Ok((digest, pool))
     }
 
-    /// The component's bytes, and the engine that is to run them.
+    /// The bytes of the component, and the engine that will run them.
     pub(super) fn found(&self, deadline: &Deadline) -> Result<Found<'_>, ErrorKind> {
         let engine = match &self.engine {
             Some(engine) => engine.clone(),
@@ -105,7 +112,7 @@ impl Backend {
         Ok(Found { is_built_in: is_built_in(&bytes), bytes, digest, engine })
     }
 
-    /// The component's code, for which the clock of loading runs.
+    /// The code of the component, compiled while the clock of loading runs.
     pub(super) fn compiled(
         &self,
         found: Found<'_>,
@@ -120,7 +127,7 @@ impl Backend {
         Ok(component)
     }
 
-    /// Opens the directories of `grants`, which are those of this backend but for a test's own.
+    /// Opens the directories of `grants`: those of this backend, or of a test.
     pub(super) fn open_directories(
         &self,
         grants: &Grants,
@@ -165,32 +172,24 @@ impl Backend {
     }
 }
 
+/// What a component is loaded for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To serve.
+    Service,
+    /// To take the place of another one at once.
+    Succession,
+    /// To be asked about its settings, which need not make sense.
+    Description,
+}
+
 /// A component that is not compiled yet.
 pub(super) struct Found<'a> {
     bytes: Cow<'a, [u8]>,
     digest: [u8; 32],
-    /// Whether it is one of this library's own, by its bytes, wherever they came from.
+    /// Whether it is a part of this library, by its bytes, regardless of their origin.
     pub(super) is_built_in: bool,
     pub(super) engine: Engine,
-}
-
-/// Asks a backend of ours for a key that none can have. Before it refuses that, it names the
-/// setting that makes no sense: it alone knows what each has to be.
-async fn check_settings(pool: &Pool, deadline: &Arc<Deadline>) -> Result<(), ErrorKind> {
-    let asked = pool.call(deadline, None, async |accessor, exports| {
-        let answer = exports.store.call_get(accessor, String::new()).await?;
-        Ok(answer.map_err(ErrorKind::from))
-    });
-    match asked.await {
-        Ok(_) | Err(ErrorKind::InvalidKey(_)) => Ok(()),
-        Err(kind) => Err(setting(&kind).map_or(kind, Into::into)),
-    }
-}
-
-fn setting(kind: &ErrorKind) -> Option<LoadError> {
-    let (ErrorKind::AccessDenied(text) | ErrorKind::Other(text)) = kind else { return None };
-    let (name, why) = text.strip_prefix("the variable ")?.split_once(": ")?;
-    Some(LoadError::Setting { name: name.into(), why: why.into() })
 }
 
 #[cfg(feature = "network")]

@@ -1,4 +1,4 @@
-//! A backend: the component, what it may touch and use up, and how it is made ready to serve.
+//! A backend: the component, its grants and limits, and its preparation for serving.
 
 mod component;
 mod contract;
@@ -8,19 +8,23 @@ mod load;
 mod prepared;
 #[cfg(feature = "network")]
 mod s3;
+mod settings;
 mod trial;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "config")]
-pub(crate) use fence::Neighbour;
 pub(crate) use fence::Surroundings;
+#[cfg(feature = "config")]
+pub(crate) use fence::{Lines, Neighbour};
+#[cfg(feature = "conformance")]
+pub(crate) use load::Purpose;
 #[cfg(all(feature = "conformance", unix))]
 pub(crate) use prepared::Prepared;
 #[cfg(feature = "network")]
 pub use s3::Sign;
+pub use settings::Setting;
 
 use crate::budget::explain_trouble;
 use crate::error::{Error, LoadError, Operation};
@@ -30,10 +34,10 @@ use crate::{Engine, Grants, Limits};
 /// The component behind [`Backend::fs`], built from `guest/fs`.
 const FS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fs.wasm"));
 
-/// A writer that pauses for longer is taken for gone.
+/// A writer that pauses for longer counts as gone.
 pub(crate) const SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Which component serves a store, what it may touch and what it may use up.
+/// The component that serves a store, with its grants and limits.
 ///
 /// ```no_run
 /// use artifact_store::{ArtifactStore, Backend, Grants};
@@ -49,21 +53,21 @@ pub(crate) const SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Backend {
     name: Arc<str>,
     source: Source,
-    grants: Grants,
+    pub(crate) grants: Grants,
     limits: Limits,
     sweep: Option<Duration>,
     pin: Option<String>,
     splice: bool,
-    /// What is beside it in its configuration; none where it comes from none.
+    /// Its surroundings in the configuration; `None` if it comes from none.
     surroundings: Option<Surroundings>,
-    /// None is that of the process.
+    /// `None` for the engine of the process.
     engine: Option<Engine>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
 enum Source {
     File(PathBuf),
-    /// A file that was read already.
+    /// A file that was already read.
     #[cfg_attr(not(feature = "config"), allow(dead_code, reason = "it is read to be watched"))]
     Read(PathBuf, Arc<[u8]>),
     Bytes(Arc<[u8]>),
@@ -82,21 +86,21 @@ impl std::fmt::Debug for Source {
 }
 
 impl Backend {
-    /// The built-in backend that keeps artifacts in the existing directory `dir`. It is
-    /// granted that directory and nothing else.
+    /// The built-in backend that keeps artifacts in the existing directory `dir`. Only this
+    /// directory is granted.
     #[must_use]
     pub fn fs(dir: impl AsRef<Path>) -> Self {
         Self::new("fs", Source::BuiltIn(FS)).grants(Grants::none().read_write(dir, "/"))
     }
 
-    /// The component in `file`, named by its path, without any grant.
+    /// The component in `file`, without any grant. Its name is the path.
     #[must_use]
     pub fn from_file(file: impl Into<PathBuf>) -> Self {
         let file = file.into();
         Self::new(&file.display().to_string(), Source::File(file))
     }
 
-    /// The component in `bytes`, without any grant. Errors call it `name`.
+    /// The component in `bytes`, without any grant. Errors name it `name`.
     #[must_use]
     pub fn from_bytes(name: &str, bytes: impl Into<Arc<[u8]>>) -> Self {
         Self::new(name, Source::Bytes(bytes.into()))
@@ -108,14 +112,14 @@ impl Backend {
         FS
     }
 
-    /// Replaces what the component may touch.
+    /// Replaces the grants.
     #[must_use]
     pub fn grants(mut self, grants: Grants) -> Self {
         self.grants = grants;
         self
     }
 
-    /// Adds to what the component may touch: for a backend that comes with grants of its own.
+    /// Changes the grants, for a backend that already has some.
     ///
     /// ```
     /// use artifact_store::Backend;
@@ -129,14 +133,14 @@ impl Backend {
         self
     }
 
-    /// Replaces what the component may use up.
+    /// Replaces the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Refuses to load any other component than the one whose SHA-256 this is, in 64 hexadecimal
+    /// Refuses to load a component with another SHA-256 than this one, given as 64 hexadecimal
     /// digits: [`LoadError::WrongDigest`].
     #[must_use]
     pub fn pin(mut self, sha256: impl Into<String>) -> Self {
@@ -144,19 +148,19 @@ impl Backend {
         self
     }
 
-    /// How old a temporary has to be, counted from its last write, for the sweep that begins when
-    /// the store is opened; none sweeps nothing then. The default is one day.
+    /// The minimal age of temporaries, since their last write, for the sweep that begins when the
+    /// store is opened; `None` means no sweep. The default is one day.
     ///
-    /// No call waits for that sweep, and a backend without `maintenance` is not asked. It should
-    /// be well above the longest pause of any writer.
+    /// Calls do not wait for that sweep, and a backend without `maintenance` is not swept. The age
+    /// should be well above the longest pause of any writer.
     #[must_use]
     pub fn sweep_older_than(mut self, age: Option<Duration>) -> Self {
         self.sweep = age;
         self
     }
 
-    /// Whether bytes that a backend hands on unread, out of a file, may go past it. The default
-    /// is yes; no makes them slower and changes nothing else, which is what the tests show by it.
+    /// Whether bytes that a backend passes on unread, out of a file, may bypass the component. On
+    /// by default; off is slower and otherwise identical, as the tests show.
     #[must_use]
     pub fn splice(mut self, splice: bool) -> Self {
         self.splice = splice;
@@ -170,8 +174,8 @@ impl Backend {
         self
     }
 
-    /// The component of another backend within these grants and limits: a new version of it, say.
-    /// A pin does not go along.
+    /// The component of another backend, such as a new version, with these grants and limits. A pin
+    /// is not taken over.
     #[must_use]
     pub fn with_component(mut self, of: &Self) -> Self {
         (self.name, self.source, self.pin) = (of.name.clone(), of.source.clone(), None);
@@ -201,15 +205,14 @@ impl Backend {
         self
     }
 
-    /// What is beside it in its configuration.
+    /// Its surroundings in the configuration.
     #[cfg(feature = "config")]
     pub(crate) fn surroundings(&self) -> Option<&Surroundings> {
         self.surroundings.as_ref()
     }
 }
 
-/// Whether these bytes are those of a component that comes with this library, wherever they are
-/// from.
+/// Whether these bytes are a component of this library, regardless of their origin.
 fn is_built_in(bytes: &[u8]) -> bool {
     #[cfg(feature = "network")]
     if bytes == Backend::s3_component() {
@@ -218,8 +221,8 @@ fn is_built_in(bytes: &[u8]) -> bool {
     bytes == FS
 }
 
-/// Makes sure that the directory of a store exists, durably: a crash after the first put must
-/// not take the directory with it.
+/// Makes sure that the directory of a store exists durably: a crash after the first put must not
+/// remove the directory.
 pub(crate) async fn create_dir(dir: &Path) -> Result<(), Error> {
     let owned = dir.to_owned();
     let made = look_at_disk(&Limits::default(), move || make_dir(&owned)).await;
@@ -238,19 +241,19 @@ fn make_dir(dir: &Path) -> std::io::Result<()> {
     let dir = std::path::absolute(dir)?;
     let absent = dir.ancestors().take_while(|dir| !dir.exists()).count();
     std::fs::create_dir_all(&dir)?;
-    // Each new directory is an entry of the one above it.
+    // Each new directory is an entry of its parent.
     let synced = dir.ancestors().skip(1).take(absent).try_for_each(sync_dir);
     if synced.is_err() {
-        // The next one would find it, and take it for durable.
+        // The next attempt would find the directory and assume that it is durable.
         dir.ancestors().take(absent).for_each(|dir| drop(std::fs::remove_dir(dir)));
     }
     synced
 }
 
-/// Makes the entries of a directory durable. Where the system cannot sync a directory, or does not
-/// let this process open it, the filesystem has to keep the entries in order by itself, and that is
-/// no failure: the same rule as in the backend, `Dir::sync` of `guest/fs`. Windows is one of those
-/// that cannot open it.
+/// Makes the entries of a directory durable. If the system cannot sync a directory, or does not let
+/// this process open it, the filesystem has to keep the entries in order by itself, and this is not
+/// a failure. The backend has the same rule, `Dir::sync` of `guest/fs`. Windows cannot open a
+/// directory for this.
 fn sync_dir(dir: &Path) -> std::io::Result<()> {
     use std::io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     match std::fs::File::open(dir).and_then(|dir| dir.sync_all()) {

@@ -22,7 +22,7 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Compiles `backend` and links it with what `extend` adds to WASI or puts in its place.
+    /// Compiles `backend` and links it with what `extend` adds to WASI or replaces in it.
     pub(crate) fn new(
         backend: Backend,
         extend: impl FnOnce(&mut Linker<HostState>) -> wasmtime::Result<()>,
@@ -34,7 +34,7 @@ impl Prepared {
             let found = backend.found(&deadline)?;
             let (engine, is_built_in) = (found.engine.clone(), found.is_built_in);
             let component = &backend.compiled(found, &deadline)?;
-            // Bytes that go past the backend go past whoever stands in the place of WASI, too.
+            // Bytes that bypass the backend would also bypass what replaces WASI.
             let mut linker = backend.linker(component, is_built_in, false)?;
             extend(&mut linker).map_err(invalid)?;
             let (linked, offered) = contract::link(component, &linker)?;
@@ -48,17 +48,17 @@ impl Prepared {
         }
     }
 
-    /// An error that has nothing to do with an artifact.
+    /// An error without an artifact.
     pub(crate) fn error(&self, kind: ErrorKind) -> Error {
         Error::new(kind, Operation::Open, None, &self.backend.name)
     }
 
-    /// The backend on `dir` in the place of every directory that it may write to. No instance of
-    /// it has run yet.
+    /// The backend on `dir`, which replaces every directory that it may write to. No instance of it
+    /// has run yet.
     ///
     /// # Errors
     ///
-    /// As those of the grants of any backend.
+    /// Those of the grants of any backend.
     pub(crate) fn on(&self, dir: &Path) -> Result<LoadedBackend, Error> {
         let Self { backend, engine, is_built_in, pool } = self;
         let grants = backend.grants.clone().only(dir);

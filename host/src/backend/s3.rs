@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::{Backend, Source};
-use crate::error::{Error, LoadError, Operation, Result};
+use crate::error::{Error, LoadError, Operation, Result, SettingProblem};
 use crate::grants::{BucketProblem, Grants, S3Bucket, S3Credentials};
 
 /// The component behind [`Backend::s3`], built from `guest/s3`.
@@ -9,31 +9,31 @@ const S3: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/s3.wasm"));
 
 const NAME: &str = "s3";
 
-/// Where no region is named.
+/// The region if none is named.
 const REGION: &str = "us-east-1";
 
-/// Who signs the requests of the S3 backend, and so who knows the secret.
+/// Where requests of the S3 backend are signed, and thus what knows the secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sign {
-    /// The host, outside of the sandbox. The backend never sees the credentials.
+    /// In the host, outside of the sandbox. The backend never sees the credentials.
     #[default]
     Host,
-    /// The backend, which is given the credentials among its variables.
+    /// In the backend, which gets the credentials as variables.
     Backend,
 }
 
 impl Backend {
     /// The built-in backend that keeps artifacts in a bucket of an S3-compatible service.
     ///
-    /// `variables` are those of [`Self::S3_VARIABLES`]; only `S3_BUCKET` has to be there. It is
-    /// granted these and the network to the one endpoint that they name. White space around a value
-    /// is left out, and an empty one is not set. It is not swept when it is opened, which would cost
-    /// requests each time: a rule of the bucket can do that.
+    /// `variables` are those of [`Self::S3_VARIABLES`]; only `S3_BUCKET` is required. The backend
+    /// is granted these variables and the one endpoint that they name. White space around a value
+    /// is removed, and an empty value counts as not set. Opening the store does not sweep it, which
+    /// would cost requests each time: a lifecycle rule of the bucket can do that.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Load`](crate::ErrorKind::Load) with [`LoadError::Setting`] names a variable
+    /// [`ErrorKind::Load`](crate::ErrorKind::Load) with [`LoadError::Settings`] names a variable
     /// that is missing or makes no sense; opening the store does so for those that only the backend
     /// itself understands.
     ///
@@ -57,9 +57,15 @@ impl Backend {
         sign: Sign,
     ) -> Result<Self> {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        let grants = grants(variables.collect(), sign)
-            .map_err(|error| Error::new(error.into(), Operation::Open, None, &NAME.into()))?;
-        let backend = Self::new(NAME, Source::BuiltIn(S3)).grants(grants);
+        Self::try_s3(variables.collect(), sign)
+            .map_err(|error| Error::new(error.into(), Operation::Open, None, &NAME.into()))
+    }
+
+    pub(crate) fn try_s3(
+        variables: BTreeMap<String, String>,
+        sign: Sign,
+    ) -> std::result::Result<Self, LoadError> {
+        let backend = Self::new(NAME, Source::BuiltIn(S3)).grants(grants(variables, sign)?);
         Ok(backend.sweep_older_than(None))
     }
 
@@ -78,7 +84,7 @@ impl Backend {
         "S3_CHECKSUM",
     ];
 
-    /// Every variable of [`Self::s3`] is a setting: one that it does not know is a mistake.
+    /// Every variable of [`Self::s3`] is a setting, so an unknown one is a mistake.
     pub(crate) fn check_s3_variable(name: &str) -> std::result::Result<(), LoadError> {
         if Self::S3_VARIABLES.contains(&name) {
             return Ok(());
@@ -88,11 +94,11 @@ impl Backend {
         if let Some(meant) = meant {
             why.push_str(&format!("; did you mean `{meant}`?"));
         }
-        Err(LoadError::Setting { name: name.escape_debug().to_string(), why })
+        Err(setting(&name.escape_debug().to_string(), &why))
     }
 
-    /// Where a backend of [`Self::s3`] keeps its artifacts, for people: bucket, region and endpoint.
-    /// None of any other backend.
+    /// Where a backend of [`Self::s3`] keeps its artifacts, for people: bucket, region and
+    /// endpoint. `None` for any other backend.
     ///
     /// ```
     /// use artifact_store::{Backend, Sign};
@@ -136,8 +142,8 @@ fn grants(
     sign: Sign,
 ) -> std::result::Result<Grants, LoadError> {
     variables.keys().try_for_each(|name| Backend::check_s3_variable(name))?;
-    // What comes from a file or a command ends with a newline, and an empty variable is how many
-    // tools unset one.
+    // Values from a file or a command end with a newline, and many tools unset a variable by making
+    // it empty.
     let trimmed = |(name, value): (String, String)| (name, value.trim().to_owned());
     let mut variables: BTreeMap<_, _> =
         variables.into_iter().map(trimmed).filter(|(_, value)| !value.is_empty()).collect();
@@ -146,7 +152,7 @@ fn grants(
     let named = ENDPOINTS.into_iter().find(|name| get(name).is_some());
     let endpoint = bucket.origin().map_err(|problem| match (&problem, named) {
         (BucketProblem::Endpoint, Some(name)) => setting(name, &problem.to_string()),
-        // It was made of the region.
+        // The endpoint was made from the region.
         (BucketProblem::Endpoint, None) => setting("AWS_REGION", "it is part of no host's name"),
         (BucketProblem::Style, _) => setting("S3_STYLE", &problem.to_string()),
         (BucketProblem::Name, _) => setting("S3_BUCKET", &problem.to_string()),
@@ -162,18 +168,18 @@ fn grants(
     Ok(variables.into_iter().fold(grants, |grants, (name, value)| grants.env(name, value)))
 }
 
-/// As Amazon's own tools have it, the more specific one counts.
+/// The more specific one takes precedence, as in Amazon's own tools.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 
 const CREDENTIALS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
-/// The part of the bucket that is this store.
+/// The part of the bucket that belongs to this store.
 fn bucket(get: &impl Fn(&str) -> Option<String>) -> std::result::Result<S3Bucket, LoadError> {
     let name = get("S3_BUCKET").ok_or_else(|| not_set("S3_BUCKET"))?;
     let region = get("AWS_REGION").unwrap_or_else(|| REGION.into());
     let endpoint = ENDPOINTS.into_iter().find_map(get);
     let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
-    // What `docs/s3.md` says every object's name begins with.
+    // The prefix of all object names, as `docs/s3.md` describes it.
     let prefix = match get("S3_PREFIX") {
         Some(prefix) => format!("{}/_", prefix.strip_suffix('/').unwrap_or(&prefix)),
         None => "_".into(),
@@ -185,7 +191,7 @@ fn bucket(get: &impl Fn(&str) -> Option<String>) -> std::result::Result<S3Bucket
     })
 }
 
-/// None where nobody signs: a bucket that is open to all.
+/// `None` if requests are not signed: for a public bucket.
 fn credentials(
     get: &impl Fn(&str) -> Option<String>,
 ) -> std::result::Result<Option<S3Credentials>, LoadError> {
@@ -207,7 +213,7 @@ fn credentials(
 }
 
 fn setting(name: &str, why: &str) -> LoadError {
-    LoadError::Setting { name: name.into(), why: why.into() }
+    LoadError::Settings(vec![SettingProblem::new(name, why)])
 }
 
 fn not_set(name: &str) -> LoadError {
@@ -286,7 +292,7 @@ mod tests {
             ),
         ] {
             let error = of(variables, Sign::Host).unwrap_err();
-            assert!(matches!(&error, LoadError::Setting { name: found, .. } if found == name));
+            assert!(matches!(&error, LoadError::Settings(found) if found[0].name == name));
             assert!(!format!("{error} {error:?}").contains("hush"));
         }
     }

@@ -1,4 +1,4 @@
-//! The first call of a backend that is to take the place of another one.
+//! The first call of a backend that is to replace another one.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use crate::budget::Deadline;
 use crate::error::ErrorKind;
 use crate::instance::Pool;
 
-/// No artifact has this key, and nothing is lost where one has.
+/// No artifact has this key, and if one has, it is only read.
 const KEY: &str = "artifact-store: does this backend answer?";
 
-/// Makes a call that changes nothing. Any answer of the contract will do, also one that says that
-/// the storage is out of reach.
+/// Makes a call that changes nothing. Any answer of the contract counts, also that the storage
+/// cannot be reached.
 ///
 /// # Errors
 ///
-/// The backend's own fault: a trap, a broken contract, exhausted limits, no answer in time.
+/// A fault of the backend: a trap, a broken contract, exhausted limits, or a timeout.
 pub(super) async fn answers(pool: &Pool, deadline: &Arc<Deadline>) -> Result<(), ErrorKind> {
     let answer = pool
         .call(deadline, None, async |accessor, exports| {
@@ -26,7 +26,7 @@ pub(super) async fn answers(pool: &Pool, deadline: &Arc<Deadline>) -> Result<(),
         })
         .await;
     match answer {
-        // It waited, and for nothing but the network there is to wait so long.
+        // It waited, and only the network can make it wait so long.
         Err(ErrorKind::Timeout(_)) if pool.has_network() && !deadline.was_computing() => Ok(()),
         Err(kind) if kind.is_fault() => Err(kind),
         _ => Ok(()),

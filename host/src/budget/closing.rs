@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// Ends all calls of a backend at once, when it was replaced and they did not end by themselves.
+/// Ends all calls of a backend at once, if it was replaced and they have not ended by themselves.
 #[derive(Default)]
 pub(crate) struct Closing {
     is_closed: AtomicBool,

@@ -1,5 +1,5 @@
-//! A process that was forked while it had a store has none of its threads, and locks that nobody
-//! will release: a call there would wait for ever. It is told so instead.
+//! A process that was forked while it had a store has none of its threads, and locks that are never
+//! released: a call would wait for ever. It fails instead.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,7 @@ pub(crate) fn is_child() -> bool {
     IS_CHILD.load(Ordering::Relaxed)
 }
 
-/// From here on a fork is noticed. A child that executes another program notices nothing.
+/// Detects forks from here on. A child that executes another program is not affected.
 pub(super) fn notice() {
     #[cfg(unix)]
     {
@@ -19,8 +19,8 @@ pub(super) fn notice() {
         }
         static NOTICED: std::sync::Once = std::sync::Once::new();
         NOTICED.call_once(|| {
-            // SAFETY: the function that is called in the child only sets a flag. Where there is no
-            // memory to note it, a fork is not noticed, as before.
+            // SAFETY: the function that is called in the child only sets a flag. If there is no
+            // memory to register it, forks go undetected, as before.
             unsafe { libc::pthread_atfork(None, None, Some(child)) };
         });
     }

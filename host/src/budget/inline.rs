@@ -1,19 +1,19 @@
-//! A call on its caller's task, for as long as it has to wait for no disk.
+//! A call on its caller's task, as long as it does not have to wait for the disk.
 //!
-//! Most of what is read lies in the system's memory already. To fetch it takes less time than to
-//! wake a thread that may block, so that an async call begins where its caller is. What it asks of
-//! the system is asked so that the system refuses to wait (`RESOLVE_CACHED`, `RWF_NOWAIT`); where
-//! it does refuse, the call asks for a thread, and goes on there.
+//! Most data is already in the system's memory. Reading it takes less time than waking a thread
+//! that may block, so an async call begins on the task of its caller. The system is asked in such a
+//! way that it refuses to wait (`RESOLVE_CACHED`, `RWF_NOWAIT`). If it refuses, the call asks for a
+//! thread and goes on there.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-/// The most bytes that a call reads while others wait for the task, which takes some 50 µs, and as
-/// many as a header may have; one more shows that there are no more.
+/// The most bytes that a call reads on the task, which takes about 50 µs: 1 MiB, the largest
+/// header, and one more byte, which shows that there are no more.
 const AT_ONCE: usize = (1 << 20) + 4096 + 1;
 
-/// Shared by a call and by what serves it.
+/// Shared by a call and the host functions that serve it.
 #[derive(Default)]
 pub(crate) struct Inline {
     state: Mutex<State>,
@@ -26,7 +26,7 @@ enum State {
     /// On the caller's task, which may not block.
     #[default]
     Task,
-    /// There as well, until it gets the thread that it asked for.
+    /// On the task until the requested thread is there.
     Asking(Waker),
     Thread,
 }
@@ -46,7 +46,7 @@ impl Inline {
         may
     }
 
-    /// Ready on a thread that may block; else it asks for one.
+    /// Ready on a thread that may block; on a task it asks for one.
     pub(crate) fn poll_thread(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         if let State::Thread = *state {
@@ -73,9 +73,9 @@ impl Inline {
     }
 }
 
-/// Whether a directory lies where the system keeps both promises: to open what it knows without
-/// waiting, and to say so where it would wait for bytes. A file server, or a filesystem in
-/// another process, keeps neither.
+/// Whether the filesystem of a directory keeps both promises: to open cached names without waiting,
+/// and to report when it would wait for bytes. A file server, or a filesystem in another process,
+/// keeps neither.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_possible(dir: &std::fs::File) -> bool {
     const EXT: u64 = 0xef53;

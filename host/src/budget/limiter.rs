@@ -1,4 +1,4 @@
-//! What an instance may use up, and what it asked for in vain.
+//! What an instance may use, and what it was refused.
 
 use wasmtime::component::ResourceTableError;
 use wasmtime::{ResourceLimiter, Result};
@@ -8,20 +8,21 @@ use crate::error::{ErrorKind, Resource};
 use crate::limits::{Limits, here};
 use crate::text;
 
-/// The most elements that the tables of an instance have together; each takes a pointer.
+/// The most elements of all tables of an instance together; each takes a pointer.
 const TABLE_ELEMENTS: usize = 1 << 20;
 
-/// The most memories of one instance. Each takes 4 GiB of addresses, of which a process has 128 TiB;
-/// a component has one, and one more for each that it is composed of.
+/// The most memories of one instance. Each takes 4 GiB of addresses, of which a process has 128
+/// TiB. A component has one memory, and one more for each component that it is composed of.
 const MEMORIES: usize = 16;
 
-/// The most tables, and core instances, of one instance. Components of interpreters have some dozen.
+/// The most tables, and core instances, of one instance. Components of interpreters have a few
+/// dozen.
 const TABLES: usize = 256;
 const INSTANCES: usize = 1000;
 
-/// What wasmtime says where a component hands back more than the host takes in one call, and where
-/// the handles or parts of a store are used up: its errors have no type for these. Nothing of a
-/// component stands in these words, and they are looked for where no other words stand.
+/// The messages of wasmtime if a component returns more than the host takes in one call, and if the
+/// handles or parts of a store are used up: these errors have no types. A component cannot
+/// influence these words, and they are compared only where no other text can stand.
 const OUT_OF_FUEL: &str = "too much data is being copied between the host and the guest: fuel \
                            allocated for hostcalls has been exhausted";
 const OUT_OF_HANDLES: [&str; 2] = [
@@ -39,7 +40,7 @@ pub(crate) struct Limiter {
     grown: usize,
     /// What was refused since the call began, and its limit.
     refused: Option<(Resource, u64)>,
-    /// What the system refused since then.
+    /// What the system refused since the call began.
     short: Option<ErrorKind>,
 }
 
@@ -55,7 +56,7 @@ impl Limiter {
         }
     }
 
-    /// Forgets what was refused before.
+    /// Forgets what was refused in earlier calls.
     pub(crate) fn begin(&mut self) {
         (self.refused, self.short) = (None, None);
     }
@@ -65,13 +66,14 @@ impl Limiter {
         self.memory
     }
 
-    /// The most bytes that one call may hand to the host: a list of bytes, with room for its
-    /// key or error text.
+    /// The most bytes that one call may return to the host: a list of bytes, with room for a key or
+    /// the text of an error.
     pub(crate) fn handed_back(limits: &Limits) -> usize {
         here(limits.buffer).saturating_add(1 << 20)
     }
 
-    /// What a trap means: often the end of one who asked for more than it may have, or than there is.
+    /// The meaning of a trap: often the component asked for more than its limits or the system
+    /// allow.
     pub(crate) fn explain(&mut self, trap: wasmtime::Error) -> ErrorKind {
         if let Some(short) = shortage(&trap).or_else(|| self.short.take()) {
             return short;
@@ -103,7 +105,7 @@ impl Limiter {
     }
 }
 
-/// `total` and the growth from `current` to `desired`, if that stays within `limit`.
+/// `total` plus the growth from `current` to `desired`, if that is within `limit`.
 fn grown(total: usize, current: usize, desired: usize, limit: usize) -> Option<usize> {
     let wanted = total.checked_add(desired.saturating_sub(current))?;
     (wanted <= limit).then_some(wanted)

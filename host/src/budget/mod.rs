@@ -1,9 +1,10 @@
-//! What a call may use up, and what the whole process has for all calls.
+//! What a call may use, and what the process has for all calls.
 //!
-//! `deadline` is the clock of a call, `turn` decides who runs, `pause` what becomes of a caller that
-//! is waited for; `docs/threat-model.md`, "Time", is the rule that they keep. `closing` ends all calls
-//! of a backend. `limiter` counts memory, `inline` what is done on a caller's task, `shortage` is what
-//! the system refuses. `runtime` and `threads` are the process's, `fork` notices where they are gone.
+//! `deadline` has the clocks of a call, `turn` decides which calls run, and `pause` what happens to
+//! a transfer whose caller pauses; the rule for these is in `docs/threat-model.md`, "Time".
+//! `closing` ends all calls of a backend. `limiter` counts memory, `inline` the work on a caller's
+//! task, and `shortage` names what the system refuses. `runtime` and `threads` belong to the
+//! process, and `fork` detects that they are gone.
 
 mod closing;
 mod deadline;

@@ -1,4 +1,4 @@
-//! A caller that is waited for: how long, and what becomes of its transfer.
+//! A caller that pauses: for how long, and what happens to its transfer.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
@@ -8,7 +8,7 @@ use super::turn::Turn;
 use super::{Deadline, Timer, after};
 use crate::error::ErrorKind;
 
-/// A transfer's end that waits for the caller.
+/// The wait of a transfer for its caller.
 #[derive(Default)]
 pub(crate) struct Patience {
     timer: Option<Timer>,
@@ -16,8 +16,8 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// The caller is waited for: its time runs. Ready when it has paused for too long, and the
-    /// transfer is to end.
+    /// Waits for the caller, whose time runs. Ready if it has paused for too long, so that the
+    /// transfer has to end.
     pub(crate) fn poll_over(&mut self, clock: &Arc<Deadline>, cx: &mut Context<'_>) -> Poll<()> {
         clock.pause();
         loop {
@@ -29,7 +29,8 @@ impl Patience {
                     clock.end_pause();
                     return Poll::Ready(());
                 }
-                // One from before is early at most: what is left grows when the caller acts.
+                // An earlier timer can only be early: the remaining time grows when the caller
+                // acts.
                 Some(left) => {
                     ready!(self.timer.get_or_insert_with(|| after(left)).as_mut().poll(cx));
                     self.timer = None;
@@ -38,8 +39,8 @@ impl Patience {
         }
     }
 
-    /// The caller has acted. Ready when the backend may go on, which takes a turn; an error where
-    /// there was none.
+    /// The caller has acted. Ready when the backend may go on, which takes a turn; an error if it
+    /// got none.
     pub(crate) fn poll_turn(
         &mut self,
         clock: &Arc<Deadline>,
@@ -63,24 +64,24 @@ impl Patience {
     }
 }
 
-/// A transfer that its caller does itself: while that is elsewhere nothing is done, and nobody
-/// notices that the pause is over, or that the backend was closed.
+/// A transfer whose caller does the work. While the caller is elsewhere nothing runs, so that a
+/// watcher has to detect that the pause is over or the backend was closed.
 pub(crate) trait Away: Send + Sync {
-    /// Ends it elsewhere where that is so. False where nothing is to be looked at any more.
+    /// Ends the transfer on another thread if that is so. False if it need not be watched any more.
     fn look(&self) -> bool;
 }
 
 static WATCHED: Mutex<Vec<Weak<dyn Away>>> = Mutex::new(Vec::new());
 
-/// How late the end of such a pause is noticed.
+/// How often pauses are checked.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Has an eye on it.
+/// Watches this transfer.
 pub(crate) fn watch(away: Weak<dyn Away>) {
     watched().push(away);
 }
 
-/// Looks at all of them now and then, for as long as the process runs.
+/// Checks all of them at intervals, for as long as the process runs.
 pub(super) async fn watch_all() {
     loop {
         tokio::time::sleep(LOOK).await;

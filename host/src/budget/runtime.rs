@@ -1,5 +1,5 @@
-//! The small tokio runtime of this process: it drives timers, the sockets of backends and what is
-//! done in the background, on one thread. What blocks is done on others, see [`super::threads`].
+//! The small tokio runtime of this process. It drives timers, the sockets of backends and
+//! background tasks, on one thread. Blocking work runs on other threads, see [`super::threads`].
 
 use std::future::pending;
 use std::io;
@@ -18,11 +18,11 @@ use crate::error::ErrorKind;
 
 static RUNTIME: OnceLock<Handle> = OnceLock::new();
 
-/// The runtime, made at the first use.
+/// The runtime, created at the first use.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Unavailable`] where the process may have no more threads or open files,
+/// [`ErrorKind::Unavailable`] if the process may have no more threads or open files,
 /// [`ErrorKind::Forked`] in a child of a process that had made one.
 pub(crate) fn runtime() -> Result<&'static Handle, ErrorKind> {
     static MAKING: Mutex<()> = Mutex::new(());
@@ -42,14 +42,14 @@ pub(crate) fn runtime() -> Result<&'static Handle, ErrorKind> {
     Ok(running())
 }
 
-/// A thread that cannot be had.
+/// The error if a thread cannot be started.
 pub(crate) fn no_thread(error: io::Error) -> ErrorKind {
     not_started("cannot start a thread", &error)
 }
 
 fn make() -> io::Result<Handle> {
-    // tokio panics where it finds no thread to block on, unless it has one already. A few streams of
-    // WASI 0.2 ask it for one. Two are needed here; of those that end one may be there for a moment.
+    // tokio panics if it gets no thread to block on, unless it has one already. A few streams of
+    // WASI 0.2 need one. Two are needed here; a thread that is ending may still exist for a moment.
     have_threads(3)?;
     have_files()?;
     let runtime = Builder::new_current_thread()
@@ -69,12 +69,12 @@ fn drive(runtime: Runtime) -> io::Result<()> {
     driver.spawn(move || runtime.block_on(pending::<()>())).map(drop)
 }
 
-/// Makes sure that there are as many threads as the compiler takes, which would panic without them and
-/// then do so for ever.
+/// Makes sure that the process can have as many threads as the compiler needs: otherwise the
+/// compiler would panic, now and at every later attempt.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Unavailable`].
+/// [`ErrorKind::Unavailable`] if it cannot.
 pub(crate) fn have_threads_to_compile() -> Result<(), ErrorKind> {
     static THEY_ARE_THERE: AtomicBool = AtomicBool::new(false);
     if THEY_ARE_THERE.load(Ordering::Relaxed) {
@@ -87,30 +87,30 @@ pub(crate) fn have_threads_to_compile() -> Result<(), ErrorKind> {
     Ok(())
 }
 
-/// Has so many at once, for a moment.
+/// Runs this many threads at once, for a moment.
 fn have_threads(count: usize) -> io::Result<()> {
     let end = Mutex::new(());
     thread::scope(|scope| {
-        // Each is there until all are.
+        // Each waits until all have started.
         let _waiting = end.lock();
         let hold = || drop(end.lock());
         (0..count).try_for_each(|_| thread::Builder::new().spawn_scoped(scope, hold).map(drop))
     })
 }
 
-/// Has as many more files open as a runtime takes, for a moment: tokio panics where some of them
-/// cannot be had.
+/// Opens as many files as a runtime needs, for a moment: tokio panics if it cannot open some of
+/// them.
 fn have_files() -> io::Result<()> {
     let pipes: io::Result<Vec<_>> = (0..4).map(|_| io::pipe()).collect();
     pipes.map(drop)
 }
 
-/// The runtime, which is there when a store is open.
+/// The runtime, which exists once a store is open.
 pub(crate) fn running() -> &'static Handle {
     RUNTIME.get().expect("no store is opened without a runtime")
 }
 
-/// A timer of this runtime, whichever one polls.
+/// A timer of this runtime, whatever executor polls it.
 pub(crate) type Timer = Pin<Box<tokio::time::Sleep>>;
 
 pub(crate) fn after(time: Duration) -> Timer {
@@ -118,15 +118,15 @@ pub(crate) fn after(time: Duration) -> Timer {
     Box::pin(tokio::time::sleep(time))
 }
 
-/// Runs `future` on the calling thread, which may block: file operations of a backend then
-/// need no thread of their own. Inside another runtime this works too, and blocks it.
+/// Runs `future` on the calling thread, which may block: file operations of a backend then need no
+/// other thread. It also works inside another runtime, which it blocks.
 pub(crate) fn on_this_thread<F: Future>(future: F) -> F::Output {
-    // Where there can be none, no store is opened, and that says why.
+    // If there can be no runtime, no store is opened, and opening one says why.
     let _entered = runtime().map(Handle::enter);
     pollster::block_on(future)
 }
 
-/// Runs `task` beside everything else.
+/// Runs `task` in the background.
 pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
     running().spawn(task)
 }

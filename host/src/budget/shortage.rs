@@ -1,5 +1,6 @@
-//! What the system refused to the host itself: address space, descriptors, threads, executable memory.
-//! It is nobody's fault, and may pass. Here alone is said which limit of the system that was.
+//! What the system refused to the host itself: address space, descriptors, threads, executable
+//! memory. The backend is not at fault, and the shortage may pass. Only this file names the limits
+//! of the system.
 
 use std::error::Error;
 use std::io;
@@ -13,12 +14,12 @@ use wasmtime::Config;
 use crate::error::{ErrorKind, LoadError};
 use crate::text;
 
-/// The error of what failed because the system refused something; none where it failed otherwise.
+/// The error of an operation that the system refused a resource; `None` if it failed otherwise.
 pub(crate) fn shortage(error: &wasmtime::Error) -> Option<ErrorKind> {
     let refused = error.chain().find_map(system_error)?;
-    // Others are no answer to a request for more.
+    // Other errors are not refusals of a resource.
     let named = of_system(&refused).or_else(|| match refused.kind() {
-        // A file of the host itself; those of a backend are no part of its traps.
+        // A file of the host itself; those of a backend do not appear in traps.
         io::ErrorKind::FileTooLarge => {
             Some("a file would be larger than `ulimit -f` allows".into())
         }
@@ -41,7 +42,7 @@ fn system_error(cause: &(dyn Error + 'static)) -> Option<io::Error> {
     code.map(io::Error::from_raw_os_error)
 }
 
-/// The same where the component is only being loaded.
+/// The same while the component is being loaded.
 pub(crate) fn refused(error: &wasmtime::Error) -> Option<LoadError> {
     match shortage(error)? {
         ErrorKind::Unavailable(text) => Some(LoadError::Refused(text)),
@@ -49,16 +50,16 @@ pub(crate) fn refused(error: &wasmtime::Error) -> Option<LoadError> {
     }
 }
 
-/// The error of a component that cannot be compiled or linked, or for which the system refused what
-/// that takes.
+/// The error of a component that cannot be compiled or linked, or for which the system refused a
+/// resource.
 pub(crate) fn invalid(error: wasmtime::Error) -> LoadError {
     refused(&error).unwrap_or_else(|| LoadError::Invalid(text::cause(&error)))
 }
 
-/// A thread or a process that cannot be started, as `what` says.
+/// The error of a thread or process that cannot be started, as `what` says.
 pub(crate) fn not_started(what: &str, error: &io::Error) -> ErrorKind {
     let named = match error.kind() {
-        // Also where there is no memory for the stack of a thread.
+        // This is also the error if there is no memory for the stack of a thread.
         io::ErrorKind::WouldBlock => Some(
             "the limit of threads, processes or their memory is reached (`ulimit -u`, `ulimit -v`, \
              `pids.max`)"
@@ -72,7 +73,8 @@ pub(crate) fn not_started(what: &str, error: &io::Error) -> ErrorKind {
     })
 }
 
-/// The same error, or what it means where a failure of the system that passes is among its causes.
+/// The same error, or [`ErrorKind::Unavailable`] if a passing failure of the system is among its
+/// causes.
 pub(crate) fn explain_trouble(kind: ErrorKind) -> ErrorKind {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&kind);
     while let Some(error) = cause {
@@ -84,7 +86,7 @@ pub(crate) fn explain_trouble(kind: ErrorKind) -> ErrorKind {
     kind
 }
 
-/// What the system's `error` says of the host or the storage, if it passes by itself.
+/// The meaning of the system's `error` for the host or the storage, if it passes by itself.
 #[cfg(unix)]
 pub(crate) fn of_system(error: &io::Error) -> Option<String> {
     use rustix::io::Errno;
@@ -120,13 +122,13 @@ pub(crate) fn of_system(error: &io::Error) -> Option<String> {
     (error.kind() == io::ErrorKind::OutOfMemory).then(|| "the system has no more memory".into())
 }
 
-/// Makes do with what the system gives this process.
+/// Adapts the engine to the limits of this process.
 ///
 /// wasmtime reserves 4 GiB of addresses for each memory, so that the processor checks its bounds.
-/// Where the process may have only so many (`ulimit -v`), each memory takes what it needs, and
-/// instructions check its bounds; that is slower for what computes much. And it shares the initial
-/// bytes of memories in files without a name, which a filter of system calls may refuse, and which
-/// may be larger than the files of this process (`ulimit -f`); else each memory is filled anew.
+/// If the address space is limited (`ulimit -v`), each memory takes what it needs, and instructions
+/// check its bounds; this slows down computation. wasmtime also shares the initial bytes of
+/// memories in files without a name. A filter of system calls may refuse these, and they may exceed
+/// the largest file of this process (`ulimit -f`); then each memory is filled separately.
 pub(crate) fn make_do(config: &mut Config) {
     let Scarce { addresses, files } = scarce();
     if addresses {
@@ -147,7 +149,7 @@ pub(crate) fn make_do(config: &mut Config) {
     }
 }
 
-/// Of what the process may have only so much.
+/// The resources that are limited for the process.
 #[derive(Clone, Copy)]
 pub(crate) struct Scarce {
     /// Addresses, `ulimit -v`.
@@ -156,8 +158,8 @@ pub(crate) struct Scarce {
     files: bool,
 }
 
-/// It holds as of the first time that this is asked: all engines of the process are alike, and those
-/// of the processes that compile for it.
+/// The value of the first call stays valid: all engines of the process are alike, and so are those
+/// of its compiler processes.
 #[cfg(unix)]
 pub(crate) fn scarce() -> Scarce {
     static SCARCE: OnceLock<Scarce> = OnceLock::new();
@@ -173,11 +175,11 @@ pub(crate) fn scarce() -> Scarce {
     Scarce { addresses: false, files: false }
 }
 
-/// How many calls of a backend the process may open enough files for: a call of the built-in one has
-/// four open at most.
+/// How many calls of a backend the process can open enough files for: a call of the built-in
+/// backend has at most four open.
 pub(crate) fn room_for_calls() -> u64 {
     const PER_CALL: u64 = 8;
-    /// What the process has open besides.
+    /// Other files that the process has open.
     const OTHERS: u64 = 16;
     #[cfg(unix)]
     let most = getrlimit(Resource::Nofile).current;

@@ -1,5 +1,5 @@
-//! Threads that may block, for all stores of the process. They come as they are needed, up to a
-//! bound, and go when they have had nothing to do for a while.
+//! Threads that may block, for all stores of the process. They are started when needed, up to a
+//! limit, and end after a while without work.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,7 +15,7 @@ use super::deadline::Queue;
 use super::runtime::{no_thread, running};
 use crate::error::ErrorKind;
 
-/// One for each call that runs, of all stores together; further ones wait.
+/// The most threads, one for each running call of all stores; further calls wait.
 const MOST: usize = 4096;
 
 /// How long a thread waits for the next job.
@@ -25,8 +25,8 @@ type Job = Box<dyn FnOnce() + Send>;
 
 struct State {
     jobs: VecDeque<Job>,
-    /// The threads that wait, each for its own bell. The one that began last is woken first, so that
-    /// the others come to their end however many jobs there are for a few.
+    /// The threads that wait, each with its own condition variable. The last one to begin is woken
+    /// first: if a few threads are enough for the jobs, the others end.
     idle: Vec<Arc<Condvar>>,
     all: usize,
 }
@@ -34,15 +34,15 @@ struct State {
 static THREADS: Mutex<State> =
     Mutex::new(State { jobs: VecDeque::new(), idle: Vec::new(), all: 0 });
 
-/// The outcome of a job, when it has one.
+/// Receives the outcome of a job.
 pub(crate) type Joined<R> = oneshot::Receiver<Result<R, ErrorKind>>;
 
-/// Does `job` on a thread that may block; waiting for one is time of the queue. A panic of it is an
-/// error of it.
+/// Runs `job` on a thread that may block; waiting for one counts as time in the queue. A panic
+/// becomes an error.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Unavailable`] where the system gives the process no thread at all.
+/// [`ErrorKind::Unavailable`] if the system gives the process no thread at all.
 pub(crate) fn on_thread<R: Send + 'static>(
     deadline: &Arc<Deadline>,
     job: impl FnOnce() -> Result<R, ErrorKind> + Send + 'static,
@@ -51,12 +51,12 @@ pub(crate) fn on_thread<R: Send + 'static>(
     let (done, outcome) = oneshot::channel();
     let clock = Arc::clone(deadline);
     spawn(Box::new(move || {
-        // Its timers belong to the runtime of this process.
+        // Timers of the job belong to the runtime of this process.
         let _entered = running().enter();
-        // Whoever waited too long for a thread was told so.
+        // A call that waited too long for a thread has already failed.
         if clock.leave_queue() {
             let outcome = catch_unwind(AssertUnwindSafe(job));
-            // Nobody may be interested any more.
+            // The receiver may be gone.
             let _ = done.send(outcome.unwrap_or_else(|panic| Err(panicked(&*panic))));
         }
     }))
@@ -64,10 +64,10 @@ pub(crate) fn on_thread<R: Send + 'static>(
     Ok(outcome)
 }
 
-/// Does `job` some time, where there is a thread for it, and gives it up otherwise.
+/// Runs `job` at some time, if there is a thread for it; otherwise drops it.
 pub(crate) fn in_background(job: impl FnOnce() + Send + 'static) {
     let job = AssertUnwindSafe(job);
-    // Where there is no thread it is dropped right here.
+    // If there is no thread, the job is dropped here.
     let _ = spawn(Box::new(move || drop(catch_unwind(job))));
 }
 
@@ -131,7 +131,7 @@ mod tests {
             in_background(|| thread::sleep(Duration::from_millis(500)));
         }
         assert!(threads().all >= 64);
-        // Jobs of other tests come beside these.
+        // Other tests run jobs at the same time.
         for _ in 0..130 {
             thread::sleep(Duration::from_millis(100));
             in_background(|| ());

@@ -1,5 +1,5 @@
-//! Whose turn it is: a store runs so many calls at once, and others wait. A call whose caller is
-//! waited for keeps its turn only as long as no other one wants it.
+//! Turns: a store runs a limited number of calls at once, and others wait. While a call waits for
+//! its caller, another call that needs its turn may take it.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,27 +13,26 @@ use super::{Deadline, is_child, spawn};
 use crate::error::ErrorKind;
 use crate::limits::{Limits, here};
 
-/// A pause that is shorter costs nobody the turn: who sends or takes at full speed pauses all the
-/// time.
+/// A shorter pause costs no turn: a caller that sends or takes at full speed pauses all the time.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Who was given a turn and has not come for so long has gone elsewhere.
+/// A turn that was granted and not used for so long was granted to a task that no longer polls.
 const UNUSED: Duration = Duration::from_secs(1);
 
-/// A turn that is waited for.
+/// Resolves when the call has a turn.
 pub(crate) type Turn = Pin<Box<dyn Future<Output = Result<(), ErrorKind>> + Send + Sync>>;
 
 /// The turns of one backend, and the places for transfers.
 pub(crate) struct Turns {
     free: Arc<Semaphore>,
     transfers: Arc<Semaphore>,
-    /// Held by the one who is next.
+    /// Held by the next call to get a turn.
     next: tokio::sync::Mutex<()>,
-    /// Calls that may have a turn without need.
+    /// Calls that may hold a turn without using it.
     offers: Mutex<Vec<Weak<Deadline>>>,
 }
 
-/// What a call has while it runs: its turn, and a place where it is a transfer.
+/// What a call holds while it runs: its turn, and a place if it is a transfer.
 pub(crate) struct Admitted {
     clock: Arc<Deadline>,
     _transfer: Option<OwnedSemaphorePermit>,
@@ -51,7 +50,7 @@ impl Turns {
         }
     }
 
-    /// A turn that others may need more than its call.
+    /// Other calls may take the turn of this one.
     pub(super) fn offer(&self, clock: &Arc<Deadline>) {
         self.offers().push(Arc::downgrade(clock));
     }
@@ -61,7 +60,7 @@ impl Turns {
         self.offers().retain(|offer| !offer.ptr_eq(&clock));
     }
 
-    /// Takes one turn that nobody uses, so that it is free.
+    /// Takes one unused turn back, so that it is free.
     fn take_one_back(&self) {
         let mut taken = None;
         self.offers().retain(|offer| {
@@ -77,8 +76,8 @@ impl Turns {
         drop(taken);
     }
 
-    /// Waits for a turn of `clock`, beside whoever needs it: a turn that comes is never stuck with
-    /// somebody who has gone elsewhere.
+    /// Waits for a turn of `clock` in a task of its own, so that a granted turn never depends on a
+    /// caller that no longer polls.
     async fn wait(self: Arc<Self>, clock: Arc<Deadline>, mut done: oneshot::Sender<()>) {
         let turn = async {
             let _next = self.next.lock().await;
@@ -111,7 +110,7 @@ impl Deadline {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Busy`] where that takes too long.
+    /// [`ErrorKind::Busy`] if that takes too long.
     pub(crate) async fn take_turn(self: &Arc<Self>) -> Result<(), ErrorKind> {
         while !self.try_take_turn() {
             let Some(turns) = self.turns() else { break };
@@ -123,7 +122,7 @@ impl Deadline {
         Ok(())
     }
 
-    /// The same, to be kept while it is waited for.
+    /// The same as a value, for a caller that polls it.
     pub(crate) fn turn(self: &Arc<Self>) -> Turn {
         let clock = Arc::clone(self);
         Box::pin(async move { clock.take_turn().await })
@@ -137,7 +136,7 @@ impl Deadline {
         turn.and_then(Result::ok).map(|turn| self.grant(turn)).is_some()
     }
 
-    /// All that the call has to have before it runs, if it can be had at once.
+    /// Everything that the call needs before it runs, if it is free now.
     pub(crate) fn try_admit(self: &Arc<Self>, is_transfer: bool) -> Option<Admitted> {
         if is_child() {
             return None;
@@ -149,11 +148,12 @@ impl Deadline {
         self.try_take_turn().then(|| Admitted { clock: Arc::clone(self), _transfer: transfer })
     }
 
-    /// The same when it can be had.
+    /// The same, once it is free.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Busy`] where that takes too long, [`ErrorKind::Forked`] where it will never be.
+    /// [`ErrorKind::Busy`] if that takes too long, [`ErrorKind::Forked`] in a forked process, which
+    /// gets no turn.
     pub(crate) async fn admit(self: Arc<Self>, is_transfer: bool) -> Result<Admitted, ErrorKind> {
         if is_child() {
             return Err(ErrorKind::Forked);

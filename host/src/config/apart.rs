@@ -1,25 +1,25 @@
-//! Directories that have to be apart, as far as the file itself shows. The rest shows when a store
-//! is opened: paths have links in them.
+//! Directories that have to be separate, as far as the file itself shows it. Links in the paths
+//! show only when a store is opened.
 
 use std::path::{Component, Path};
 
 use super::table::Problems;
 use crate::grants::Directory;
 
-/// A directory of a store, and where the file names it.
+/// A directory of a store, and its line in the file.
 pub(super) struct Named {
     pub(super) store: String,
     pub(super) directory: Directory,
     pub(super) at: usize,
 }
 
-/// Notes each directory that lies in another one, or is the same one twice, where a backend may
-/// write one of them.
+/// Notes each directory that lies in another one, or is granted twice, if a backend may write one
+/// of them.
 pub(super) fn check(named: &[Named], problems: &mut Problems<'_>) {
     for (n, one) in named.iter().enumerate() {
         for other in &named[..n] {
             if let Some(text) = overlap(one, other) {
-                // The later one of the file is the one to be told of.
+                // The later one in the file is reported.
                 problems.add(one.at.max(other.at), text);
             }
         }
@@ -56,7 +56,7 @@ fn overlap(one: &Named, other: &Named) -> Option<String> {
     ))
 }
 
-/// Whether `inner` is `outer` or lies in it, whatever links there are on the way to `outer`.
+/// Whether `inner` is `outer` or lies in it, without regard to links on the way to `outer`.
 fn is_within(inner: &Path, outer: &Path) -> bool {
     let rest = inner.strip_prefix(outer);
     rest.is_ok_and(|rest| !rest.components().any(|step| step == Component::ParentDir))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::apart::{self, Named};
 use super::table::{Problems, Table, Value};
 use super::{Component, Problem, StoreConfiguration, network, secrets};
+use crate::backend::Lines;
 use crate::{Cache, Grants, Limits, LoadLimits};
 
 /// The keys of `limits`.
@@ -21,8 +22,11 @@ const LIMITS: [&str; 9] = [
     "transfers",
 ];
 
+/// Stores by their names, and where the file sets what of them.
+type Stores = BTreeMap<String, (StoreConfiguration, Lines)>;
+
 /// The cache and the stores that a file says, which lies in `dir`.
-type Parsed = (Option<Cache>, BTreeMap<String, StoreConfiguration>);
+type Parsed = (Option<Cache>, Stores);
 
 /// Takes the text of a file apart that lies in `dir`.
 pub(super) fn parse(text: &str, dir: &Path) -> Result<Parsed, Vec<Problem>> {
@@ -30,7 +34,7 @@ pub(super) fn parse(text: &str, dir: &Path) -> Result<Parsed, Vec<Problem>> {
     let parsed = document.map(|mut document| {
         let cache = cache(&mut document, dir, &mut problems);
         let mut stores = stores(document, dir, &mut problems);
-        for store in stores.values_mut() {
+        for (store, _) in stores.values_mut() {
             store.cache.clone_from(&cache);
         }
         (cache, stores)
@@ -48,15 +52,11 @@ fn cache(document: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> O
     }
 }
 
-fn stores(
-    mut document: Table<'_>,
-    dir: &Path,
-    problems: &mut Problems<'_>,
-) -> BTreeMap<String, StoreConfiguration> {
+fn stores(mut document: Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> Stores {
     let mut stores = BTreeMap::new();
     let mut directories = Vec::new();
     let named = document.take("stores").and_then(|stores| stores.table(problems));
-    // One that is wrong is one, too.
+    // A wrong backend counts as named, too.
     let mut is_named = false;
     for (name, store) in named.into_iter().flat_map(Table::all) {
         is_named = true;
@@ -82,11 +82,13 @@ fn store(
     dir: &Path,
     named: &mut Vec<Named>,
     problems: &mut Problems<'_>,
-) -> Option<StoreConfiguration> {
+) -> Option<(StoreConfiguration, Lines)> {
+    let start = problems.line(table.at);
     let mut component = component(&mut table, dir, problems);
     let digest = table.take("digest").and_then(|value| digest(value, problems));
     let grants = directories(name, &mut table, dir, named, problems);
-    let (grants, secrets) = secrets::variables(&mut table, grants, component.as_ref(), problems);
+    let (grants, secrets, variables) =
+        secrets::variables(&mut table, grants, component.as_ref(), problems);
     let grants = network::grants(&mut table, dir, grants, problems);
     network::sign(&mut table, component.as_mut(), problems);
     for key in LIMITS {
@@ -111,7 +113,7 @@ fn store(
     table.finish(problems);
     let name = name.to_owned();
     let (surroundings, cache) = (None, None);
-    Some(StoreConfiguration {
+    let store = StoreConfiguration {
         name,
         component,
         digest,
@@ -121,7 +123,8 @@ fn store(
         sweep,
         surroundings,
         cache,
-    })
+    };
+    Some((store, Lines { start, variables }))
 }
 
 fn component(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> Option<Component> {
@@ -224,7 +227,7 @@ fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
     limits
 }
 
-/// What loading the component may take.
+/// What loading the component may use.
 fn load(mut table: Table<'_>, problems: &mut Problems<'_>) -> LoadLimits {
     let mut limits = LoadLimits::default();
     if let Some(time) = table.take("time").and_then(|v| v.duration(problems)) {

@@ -1,4 +1,5 @@
-//! Stores that are named in a file, for operators; `docs/configuration.md` describes its format.
+//! Stores that are described in a file, for operators; `docs/configuration.md` describes the
+//! format.
 
 mod apart;
 mod format;
@@ -8,7 +9,7 @@ mod show;
 mod table;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +18,15 @@ pub(crate) use watch::open as open_watched;
 pub use watch::{Watch, WatchStatus};
 
 use crate::backend::{Neighbour, Surroundings};
-use crate::error::{ConfigurationError, Error, LoadError, Operation, Problem, Result};
+use crate::error::{
+    ConfigurationError, Error, LoadError, Operation, Problem, Result, SettingProblem,
+};
 use crate::instance::look_at_disk;
-use crate::{Backend, Cache, Engine, Grants, Limits, file};
+use crate::text::alike;
+use crate::{Backend, Cache, Engine, Grants, Limits, Setting, file};
 use secrets::Secret;
 
-/// A configuration file: stores by their names, each with its backend, what that may touch and
-/// what it may use up.
+/// A configuration file: stores by their names, each with its backend, grants and limits.
 ///
 /// ```
 /// use artifact_store::{ArtifactStore, Configuration};
@@ -59,12 +62,12 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Reads the whole file. Relative paths in it start at its own directory.
+    /// Reads the whole file. Relative paths in it start at the directory of the file.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) names all that is wrong in
-    /// the file, each with its line.
+    /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with all problems of the file
+    /// and their lines.
     pub fn from_file(file: impl AsRef<Path>) -> Result<Self> {
         let file = file.as_ref();
         Self::read(file).map_err(|error| failed(error, &file.display().to_string()))
@@ -78,37 +81,39 @@ impl Configuration {
         let file = path.to_owned();
         let parsed = table::text(&bytes).and_then(|text| format::parse(text, dir));
         match parsed {
-            Ok((cache, mut stores)) => {
+            Ok((cache, stores)) => {
                 let kept = match &cache {
                     Some(Cache::Dir(folder)) => Some(folder),
                     _ => None,
                 };
-                let beside: Arc<[_]> = stores.values().map(StoreConfiguration::neighbour).collect();
-                for store in stores.values_mut() {
-                    let (file, store_name) = (whole.clone(), store.name.clone());
-                    let stores = Arc::clone(&beside);
-                    let cache = kept.cloned();
+                let beside: Arc<[_]> =
+                    stores.values().map(|(store, _)| store.neighbour()).collect();
+                let stores = stores.into_iter().map(|(name, (mut store, lines))| {
+                    let (file, cache) = (whole.clone(), kept.cloned());
+                    let (store_name, stores) = (name.clone(), Arc::clone(&beside));
                     store.surroundings =
-                        Some(Surroundings { file, cache, store: store_name, stores });
-                }
+                        Some(Surroundings { file, cache, store: store_name, stores, lines });
+                    (name, store)
+                });
+                let stores = stores.collect();
                 Ok(Self { file, cache, stores })
             }
             Err(problems) => Err(ConfigurationError::Invalid { file, problems }),
         }
     }
 
-    /// Where the file says that compiled code is kept; none where it does not say.
+    /// Where compiled code is kept according to the file; `None` if the file does not say.
     #[must_use]
     pub fn cache(&self) -> Option<&Cache> {
         self.cache.as_ref()
     }
 
-    /// The names of the stores, in their order.
+    /// The names of the stores, in alphabetical order.
     pub fn stores(&self) -> impl Iterator<Item = &str> {
         self.stores.keys().map(String::as_str)
     }
 
-    /// What the file says of one store.
+    /// The configuration of one store.
     ///
     /// # Errors
     ///
@@ -124,8 +129,8 @@ impl Configuration {
     ///
     /// # Errors
     ///
-    /// [`ConfigurationError::NoStore`]; [`ConfigurationError::Variable`] where this process has
-    /// not the secret that the store hands on.
+    /// [`ConfigurationError::NoStore`]; [`ConfigurationError::Variable`] if this process does not
+    /// have a secret that the store passes on.
     pub fn backend(&self, name: &str) -> Result<Backend> {
         self.store(name)?.backend()
     }
@@ -141,8 +146,8 @@ pub(crate) async fn backend(file: &Path, name: &str) -> Result<Backend> {
 
 /// One store of a [`Configuration`].
 ///
-/// Its `Display` is the store as the file could have it, all defaults included and without the
-/// values of variables.
+/// Its `Display` is the store in the format of the file, with all defaults and without the values
+/// of variables.
 ///
 /// ```
 /// use artifact_store::Configuration;
@@ -161,15 +166,16 @@ pub struct StoreConfiguration {
     name: String,
     component: Component,
     digest: Option<String>,
-    /// Directories, and the variables whose values the file itself holds.
+    /// Directories, and the variables whose values are in the file itself.
     grants: Grants,
     secrets: Vec<Secret>,
     limits: Limits,
-    /// As [`Backend::sweep_older_than`] takes it; none leaves it at that one's default.
+    /// As [`Backend::sweep_older_than`] takes it; the outer `None` means the default of the
+    /// backend.
     sweep: Option<Option<Duration>>,
-    /// The file and its stores; there when all of it is read.
+    /// The file and its stores; `Some` once the whole file is read.
     surroundings: Option<Surroundings>,
-    /// That of the whole file.
+    /// The cache of the whole file.
     cache: Option<Cache>,
 }
 
@@ -182,7 +188,7 @@ enum Component {
 }
 
 impl Component {
-    /// Why a variable is none of this backend; none where any is fine.
+    /// Why the backend does not accept this variable; `None` if it does.
     fn refuses_variable(&self, name: &str) -> Option<crate::LoadError> {
         match self {
             #[cfg(feature = "network")]
@@ -196,18 +202,18 @@ impl Component {
 }
 
 impl StoreConfiguration {
-    /// What the backend may use up.
+    /// What the backend may use.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The backend, with the secrets that this process has for it now.
+    /// The backend, with the secrets that this process has now.
     ///
     /// # Errors
     ///
     /// [`ConfigurationError::Variable`] where it has them not;
-    /// [`LoadError::Setting`](crate::LoadError::Setting) where the backend `s3` needs another
+    /// [`LoadError::Settings`](crate::LoadError::Settings) where the backend `s3` needs another
     /// variable.
     pub fn backend(&self) -> Result<Backend> {
         let mut grants = self.grants.clone();
@@ -215,13 +221,21 @@ impl StoreConfiguration {
             let value = secret.value(&self.name).map_err(|error| failed(error, &self.name))?;
             grants = grants.env(&secret.name, value);
         }
+        let cannot = |error: LoadError| {
+            Error::new(error.into(), Operation::Open, None, &(&*self.name).into())
+        };
         let mut backend = match &self.component {
             Component::Fs => Backend::fs(".").grants(grants),
-            // Its variables say what it is granted besides.
+            // Its variables determine further grants.
             #[cfg(feature = "network")]
             Component::S3(sign) => {
                 let variables = std::mem::take(&mut grants.env);
-                Backend::s3(variables, *sign)?.map_grants(|own| own.and(grants))
+                let backend = Backend::try_s3(variables.into_iter().collect(), *sign);
+                let locate = |error| match &self.surroundings {
+                    Some(surroundings) => surroundings.locate(error),
+                    None => error,
+                };
+                backend.map_err(locate).map_err(cannot)?.map_grants(|own| own.and(grants))
             }
             Component::File(file) => Backend::from_file(file).grants(grants),
         };
@@ -234,15 +248,33 @@ impl StoreConfiguration {
         }
         if let Some(cache) = &self.cache {
             let engine = Engine::builder().cache(cache.clone()).build();
-            let cannot = |error: LoadError| {
-                Error::new(error.into(), Operation::Open, None, &(&*self.name).into())
-            };
             backend = backend.engine(&engine.map_err(cannot)?);
         }
         Ok(match self.sweep {
             Some(age) => backend.sweep_older_than(age),
             None => backend,
         })
+    }
+
+    /// The variables that the file sets for this store and that are not among `settings`, those of
+    /// its backend, in alphabetical order. Each may be a mistake, or meant for another backend.
+    #[must_use]
+    pub fn unknown_variables(&self, settings: &[Setting]) -> Vec<SettingProblem> {
+        let literal = self.grants.env.iter().map(|(name, _)| name);
+        let names: BTreeSet<_> = literal.chain(self.secrets.iter().map(|it| &it.name)).collect();
+        let is_known = |name: &&String| settings.iter().any(|setting| setting.name == **name);
+        let unknown = names.into_iter().filter(|name| !is_known(name)).map(|name| {
+            let mut reason = "the backend has no such setting".to_owned();
+            if let Some(meant) = alike(name, settings.iter().map(|it| it.name.as_str())) {
+                reason.push_str(&format!("; did you mean `{meant}`?"));
+            }
+            let problem = SettingProblem::new(&name.escape_debug().to_string(), reason);
+            match &self.surroundings {
+                Some(surroundings) => surroundings.locate_one(problem),
+                None => problem,
+            }
+        });
+        unknown.collect()
     }
 
     /// What it is to the other stores of the file.
@@ -259,7 +291,7 @@ impl StoreConfiguration {
         }
     }
 
-    /// The component's file; none where it is built in.
+    /// The file of the component; `None` if it is built in.
     fn component(&self) -> Option<&Path> {
         match &self.component {
             Component::File(file) => Some(file),

@@ -1,11 +1,11 @@
-//! Which endpoints a store reaches, how, and who signs its requests.
+//! The endpoints of a store, how they are reached, and who signs the requests.
 
 use std::path::Path;
 
 use super::table::{Problems, Table};
 use crate::Grants;
 
-/// What `network`, `certificate-authority` and `proxy` of a store name.
+/// The grants of `network`, `certificate-authority` and `proxy` of a store.
 #[cfg(feature = "network")]
 pub(super) fn grants(
     table: &mut Table<'_>,
@@ -34,7 +34,7 @@ pub(super) fn grants(
     }
 }
 
-/// Who signs the requests of the backend `s3`; no other backend can be signed for.
+/// Who signs the requests of the backend `s3`; requests of other backends cannot be signed.
 #[cfg(feature = "network")]
 pub(super) fn sign(
     table: &mut Table<'_>,

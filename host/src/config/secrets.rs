@@ -1,18 +1,19 @@
 //! The environment variables of a store: literal ones, and secrets that this process hands on.
 //! Neither kind of value is ever shown.
 
+use std::collections::BTreeMap;
 use std::env::VarError;
 
 use super::table::{Problems, Table};
 use super::{Component, ConfigurationError};
 use crate::Grants;
 
-/// A variable that the backend sees, whose value is one of this process.
+/// A variable of the backend whose value is a variable of this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Secret {
-    /// What the backend calls it.
+    /// Its name in the backend.
     pub(super) name: String,
-    /// What this process calls it.
+    /// Its name in this process.
     pub(super) from: String,
 }
 
@@ -29,13 +30,14 @@ impl Secret {
     }
 }
 
-/// What `env` and `env-from` of a store name.
+/// What `env` and `env-from` of a store name, and where.
 pub(super) fn variables(
     table: &mut Table<'_>,
     mut grants: Grants,
     component: Option<&Component>,
     problems: &mut Problems<'_>,
-) -> (Grants, Vec<Secret>) {
+) -> (Grants, Vec<Secret>, BTreeMap<String, usize>) {
+    let mut lines = BTreeMap::new();
     let check = |path: &str, name: &str, at, problems: &mut Problems<'_>| {
         if let Some(error) = component.and_then(|component| component.refuses_variable(name)) {
             problems.add(at, format!("`{path}` sets {error}"));
@@ -50,6 +52,7 @@ pub(super) fn variables(
             problems.add(at, format!("`{path}` {text}"));
         }
         check(&path, &name, at, problems);
+        lines.insert(name.clone(), problems.line(at));
         grants = grants.env(name, value);
     }
     let mut secrets: Vec<Secret> = Vec::new();
@@ -67,9 +70,10 @@ pub(super) fn variables(
             let name = name.escape_debug();
             problems.add(at, format!("`{path}` sets `{name}`, which is set already"));
         }
+        lines.insert(name.clone(), problems.line(at));
         secrets.push(Secret { name, from });
     }
-    (grants, secrets)
+    (grants, secrets, lines)
 }
 
 fn is_name(name: &str) -> bool {

@@ -1,4 +1,4 @@
-//! A store as the file could have it, for people. No value of a variable is in it.
+//! A store in the format of the file, for people, without the values of variables.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::{Component, StoreConfiguration};
 use crate::LoadLimits;
 use crate::backend::SWEEP;
 
-/// What is shown in the place of a value.
+/// Replaces a value.
 const HIDDEN: &str = "(hidden)";
 
 impl fmt::Display for StoreConfiguration {
@@ -86,7 +86,7 @@ impl StoreConfiguration {
         for file in &self.grants.authorities {
             writeln!(f, "certificate-authority = {}", quoted(&file.to_string_lossy()))?;
         }
-        // It may hold a password.
+        // The proxy may contain a password.
         self.grants.proxy.iter().try_for_each(|_| writeln!(f, "proxy = {}", quoted(HIDDEN)))
     }
 }
@@ -125,7 +125,7 @@ fn time(time: Duration) -> String {
     quoted(&humantime::format_duration(time).to_string())
 }
 
-/// In the largest unit that holds it exactly.
+/// The number of bytes in the largest unit that expresses it exactly.
 fn size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let unit = units.into_iter().find(|(bits, _)| bytes.trailing_zeros() >= *bits);

@@ -1,5 +1,5 @@
-//! A table of the file, taken apart key by key. What is wrong is noted with its line and the
-//! reading goes on, so that all of it is told at once. No value is ever shown: any may be a secret.
+//! A table of the file, read key by key. Problems are noted with their lines and the reading goes
+//! on, so that all are reported at once. Values are never shown: any may be a secret.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::Problem;
 use crate::text::alike;
 
-/// The file as text; the problem where it is none.
+/// The text of the file; a problem if it is not UTF-8.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Vec<Problem>> {
     str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
@@ -27,14 +27,14 @@ fn line_of(text: &[u8], at: usize) -> usize {
     1 + text.iter().take(at).filter(|byte| **byte == b'\n').count()
 }
 
-/// What was found wrong so far.
+/// The problems so far.
 pub(super) struct Problems<'t> {
     text: &'t str,
     found: Vec<Problem>,
 }
 
 impl<'t> Problems<'t> {
-    /// The whole file; without syntax there is no table.
+    /// The whole file; if its syntax is wrong there is no table.
     pub(super) fn document(text: &'t str) -> (Self, Option<Table<'t>>) {
         let mut problems = Self { text, found: Vec::new() };
         match DeTable::parse(text) {
@@ -51,8 +51,13 @@ impl<'t> Problems<'t> {
     }
 
     pub(super) fn add(&mut self, at: usize, text: String) {
-        let line = line_of(self.text.as_bytes(), at);
+        let line = self.line(at);
         self.found.push(Problem { line, text });
+    }
+
+    /// The line of what is at this offset.
+    pub(super) fn line(&self, at: usize) -> usize {
+        line_of(self.text.as_bytes(), at)
     }
 
     /// All of them in the order of the file.
@@ -70,19 +75,19 @@ pub(super) struct Table<'t> {
 }
 
 impl<'t> Table<'t> {
-    /// The value of a key that may be there.
+    /// The value of an optional key.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'t>> {
         self.known.push(key);
         self.take_misplaced(key)
     }
 
-    /// The same for a key that should not be there.
+    /// The same for a key that belongs elsewhere.
     pub(super) fn take_misplaced(&mut self, key: &str) -> Option<Value<'t>> {
         let (name, value) = self.entries.remove_entry(key)?;
         Some(Value::new(&self.path, &name, value))
     }
 
-    /// All values, where any key is fine.
+    /// All values, if any key is valid.
     pub(super) fn all(self) -> impl Iterator<Item = (String, Value<'t>)> {
         let Self { path, entries, .. } = self;
         entries.into_iter().map(move |(key, value)| {
@@ -91,12 +96,12 @@ impl<'t> Table<'t> {
         })
     }
 
-    /// Where a key is missing.
+    /// The full name of a missing key.
     pub(super) fn path(&self, key: &str) -> String {
         join(&self.path, key)
     }
 
-    /// What nobody has asked for is unknown.
+    /// Keys that were not taken are unknown.
     pub(super) fn finish(self, problems: &mut Problems<'_>) {
         for key in self.entries.keys() {
             let path = join(&self.path, key.get_ref());
@@ -114,7 +119,7 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
 }
 
-/// A value, and what messages call it.
+/// A value, and its name in messages.
 pub(super) struct Value<'t> {
     pub(super) path: String,
     pub(super) at: usize,
@@ -134,7 +139,7 @@ impl<'t> Value<'t> {
         })
     }
 
-    /// A string that names something: it is not empty.
+    /// A string that must not be empty.
     pub(super) fn name(self, problems: &mut Problems<'_>) -> Option<String> {
         let (path, at) = (self.path.clone(), self.at);
         let text = self.text(problems)?;
@@ -163,7 +168,7 @@ impl<'t> Value<'t> {
         })
     }
 
-    /// A number of bytes each second; 0 is fine.
+    /// A number of bytes per second; 0 is valid.
     pub(super) fn rate(self, problems: &mut Problems<'_>) -> Option<u64> {
         self.is(problems, "a size, such as \"16KiB\", or 0", |value| match value {
             DeValue::String(text) => Some(text.parse::<ByteSize>().ok()?.as_u64()),
@@ -179,7 +184,7 @@ impl<'t> Value<'t> {
         })
     }
 
-    /// A duration, or `never`, which is none.
+    /// A duration, or `never`, which is `None`.
     pub(super) fn age(self, problems: &mut Problems<'_>) -> Option<Option<Duration>> {
         self.is(problems, "an age such as \"1day\", or \"never\"", |value| {
             match value.as_str()? {
@@ -204,7 +209,7 @@ impl<'t> Value<'t> {
         tables.into_iter().filter_map(|value| value.table(problems)).collect()
     }
 
-    /// A table from names to values, or a list of names that are their own values.
+    /// A table from names to values, or a list of names that are also their values.
     pub(super) fn names(self, problems: &mut Problems<'_>) -> Vec<(String, Value<'t>)> {
         if let DeValue::Table(_) = &self.value {
             return self.table(problems).into_iter().flat_map(Table::all).collect();
@@ -219,7 +224,7 @@ impl<'t> Value<'t> {
         names
     }
 
-    /// A list of strings, and where each is.
+    /// A list of strings with their lines.
     #[cfg(feature = "network")]
     pub(super) fn texts(self, problems: &mut Problems<'_>) -> Vec<(String, usize)> {
         let values = self.list(problems, "a list of strings");
@@ -230,7 +235,7 @@ impl<'t> Value<'t> {
         values.into_iter().filter_map(text).collect()
     }
 
-    /// What the one of these words stands for.
+    /// The meaning of the value, which is one of these words.
     #[cfg(feature = "network")]
     pub(super) fn one_of<T: Copy>(
         self,

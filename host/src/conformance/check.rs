@@ -1,4 +1,4 @@
-//! One check: what it is about, and how it is run.
+//! One check: its subject, and how it is run.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use super::subject::{Subject, Verdict};
 use super::target::Target;
 use crate::interface::Interface;
 
-/// What a check is about.
+/// The subject of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Group {
-    /// What is a key, and that no two are mixed up.
+    /// Which keys are valid, and that keys are not confused.
     Keys,
-    /// What was put comes back.
+    /// Reading returns what was put.
     RoundTrip,
-    /// An artifact takes the place of another.
+    /// An artifact replaces another one.
     Overwrite,
-    /// Storing only where there is nothing.
+    /// Storing only if the key has no artifact.
     Create,
     /// Parts of an artifact.
     Ranges,
@@ -27,20 +27,22 @@ pub enum Group {
     Streaming,
     /// Listings and their cursors.
     Listing,
-    /// Which error means what.
+    /// The meaning of errors.
     Errors,
-    /// Calls at the same time.
+    /// Concurrent calls.
     Concurrency,
     /// Instances that are dropped.
     Instances,
-    /// Large artifacts, great numbers.
+    /// Large artifacts, many artifacts.
     Limits,
     /// Audit and sweep.
     Maintenance,
+    /// What the backend reads from its environment.
+    Settings,
 }
 
 impl Group {
-    /// All groups, in the order in which they are run.
+    /// All groups, in the order in which they run.
     pub const ALL: &'static [Self] = &[
         Self::Keys,
         Self::RoundTrip,
@@ -54,6 +56,7 @@ impl Group {
         Self::Instances,
         Self::Limits,
         Self::Maintenance,
+        Self::Settings,
     ];
 
     /// Its name, such as `round-trip`.
@@ -72,6 +75,7 @@ impl Group {
             Self::Instances => "instances",
             Self::Limits => "limits",
             Self::Maintenance => "maintenance",
+            Self::Settings => "settings",
         }
     }
 }
@@ -104,7 +108,7 @@ pub struct Check {
     group: Group,
     rules: &'static [&'static str],
     needs: &'static [Interface],
-    /// It does what the host would not let an application do.
+    /// The host would not let an application do this.
     is_direct: bool,
     run: Run,
 }
@@ -146,19 +150,19 @@ impl Check {
         self
     }
 
-    /// What it asserts, in words joined by `_`.
+    /// What it asserts, as words joined by `_`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What it is about.
+    /// Its subject.
     #[must_use]
     pub fn group(&self) -> Group {
         self.group
     }
 
-    /// The rules of the contract that it tests; the first one is what a failure breaks.
+    /// The rules of the contract that it tests; a failure breaks the first one.
     #[must_use]
     pub fn rules(&self) -> &'static [&'static str] {
         self.rules
@@ -176,17 +180,17 @@ impl Check {
         self.rules.first().is_some_and(|rule| contract::is_advice(rule))
     }
 
-    /// Whether it makes sense in this way: through the host some calls cannot be made.
+    /// Whether it can run in this way: through the host some calls cannot be made.
     #[must_use]
     pub fn runs(&self, way: Way) -> bool {
         way != Way::Host || !self.is_direct
     }
 
-    /// Runs it over a fresh store. `seed` chooses the data; the same one repeats a run.
+    /// Runs it over a fresh store. `seed` determines the data; the same seed repeats a run.
     ///
     /// # Errors
     ///
-    /// Where the backend cannot be opened, or no fresh store be made.
+    /// The backend cannot be opened, or no fresh store can be created.
     pub fn run(&self, target: &Target, way: Way, seed: u64) -> crate::Result<Outcome> {
         let place = target.fresh()?;
         let subject = Subject::open(place.backend(), way, place.dir(), seed)?;

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-const WIT: [&str; 5] = [
+const WIT: [&str; 6] = [
     include_str!("../../wit/types.wit"),
     include_str!("../../wit/artifact-store.wit"),
     include_str!("../../wit/streams.wit"),
     include_str!("../../wit/inventory.wit"),
     include_str!("../../wit/maintenance.wit"),
+    include_str!("../../wit/settings.wit"),
 ];
 
-/// Rules that no call from outside can show to be broken, with the reason. The rules of hosts
-/// (`world-*`) and of layers (`layer-*`) are no rules of a backend and not in question here.
+/// Rules that no call from outside can show to be broken, each with the reason. The rules of hosts
+/// (`world-*`) and of layers (`layer-*`) do not apply to a backend and are not listed.
 pub const UNTESTABLE: &[(&str, &str)] = &[
     ("change-1", "a test needs a crash of the machine"),
     (
@@ -36,6 +37,7 @@ pub const UNTESTABLE: &[(&str, &str)] = &[
         "read-12",
         "a test needs storage that fails during a read; read-11 tests that the future is ok after a good read",
     ),
+    ("settings-5", "what else a backend reads from its environment cannot be seen from outside"),
     ("stat-3", "the time of a call depends on more than the backend"),
 ];
 
@@ -61,12 +63,12 @@ static RULES: LazyLock<BTreeMap<&'static str, String>> = LazyLock::new(|| {
     rules
 });
 
-/// The sentence of a rule, as the WIT has it; none where there is no rule of that name.
+/// The sentence of a rule in the WIT; `None` if there is no rule of that name.
 pub fn sentence(rule: &str) -> Option<&'static str> {
     RULES.get(rule).map(String::as_str)
 }
 
-/// Whether the rule is a recommendation: a SHOULD, and no MUST.
+/// Whether the rule is a recommendation: a SHOULD, and not a MUST.
 pub(super) fn is_advice(rule: &str) -> bool {
     sentence(rule).is_some_and(|text| text.contains("SHOULD") && !text.contains("MUST"))
 }

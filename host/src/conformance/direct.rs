@@ -1,5 +1,5 @@
-//! Streams without the host's own guards: what a backend does with a wrong seal, and what it
-//! sends beyond the end, reaches the checks as it is.
+//! Streams without the host's own guards: the checks see how a backend handles a wrong seal, and
+//! what it sends beyond the end.
 
 use std::pin::Pin;
 use std::sync::mpsc::Sender;
@@ -23,21 +23,21 @@ use crate::transfer::download::Forward;
 use crate::transfer::upload::{self, End};
 use crate::wasi::HostState;
 
-/// A backend that sends more than it says is not listened to for ever.
+/// How many bytes more than announced are read of a backend.
 const BEYOND: usize = 1 << 20;
 
-/// One write: its bytes, and what is said about them.
+/// One write: its bytes, and how it is sealed.
 #[derive(Clone)]
 pub(super) struct Upload {
     pub(super) chunks: Vec<Bytes>,
     pub(super) end: End,
-    /// Whether `end` can be had before the first byte, or only when all were sent.
+    /// Whether `end` is available before the first byte, or only after the last.
     pub(super) end_first: bool,
     pub(super) options: WriteOptions,
 }
 
 impl Upload {
-    /// All as it should be, in chunks of 64 KiB.
+    /// A correct write, in chunks of 64 KiB.
     pub(super) fn of(data: &[u8]) -> Self {
         let mut sum = Checksum::new();
         sum.update(data);
@@ -76,7 +76,7 @@ impl Upload {
     }
 }
 
-/// A place at which a transfer waits: it says so, and goes on when it is told to.
+/// A point at which a transfer reports and waits until it is told to go on.
 pub(super) struct Pause {
     pub(super) after: usize,
     reached: Sender<()>,
@@ -91,14 +91,14 @@ impl Pause {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Nobody waits where the check has failed meanwhile.
+        // If the check has failed meanwhile, the receiver is gone.
         let _ = self.reached.send(());
         let _ = ready!(Pin::new(&mut self.resume).poll(cx));
         Poll::Ready(())
     }
 }
 
-/// Writes as told, pausing after so many chunks.
+/// Writes as told, and pauses after so many chunks.
 pub(super) async fn write(
     running: &Running,
     upload: Upload,
@@ -116,7 +116,7 @@ pub(super) async fn write(
         }
         Bytes::new()
     }));
-    // The empty chunk at the end is none.
+    // The empty chunk at the end is not sent.
     let chunks = chunks.filter(|chunk| std::future::ready(!chunk.is_empty()));
     let end = async { said.await.unwrap_or_else(|_| Err("the caller is gone".into())) };
     upload::send(running, options, Box::pin(chunks), end).await
@@ -138,16 +138,16 @@ fn paused(chunks: Vec<Bytes>, mut pause: Option<Pause>) -> impl Stream<Item = By
     })
 }
 
-/// What a read brought.
+/// The result of a read.
 #[derive(Debug)]
 pub(super) struct Download {
     pub(super) info: types::Info,
     pub(super) bytes: Vec<u8>,
-    /// How the backend said that it ended; none where the reader dropped the stream.
+    /// How the backend said that it ended; `None` if the reader dropped the stream.
     pub(super) end: Option<Result<(), ErrorKind>>,
 }
 
-/// Reads to the end, or only the first `take` bytes, pausing after so many bytes.
+/// Reads to the end, or only the first `take` bytes, and pauses after so many bytes.
 pub(super) async fn read(
     running: &Running,
     (offset, length): (u64, Option<u64>),
@@ -196,7 +196,7 @@ pub(super) async fn read(
         .await
 }
 
-/// Takes what comes, up to `most` bytes.
+/// Collects up to `most` bytes.
 struct Collector {
     bytes: Arc<Mutex<Vec<u8>>>,
     most: usize,

@@ -1,8 +1,8 @@
-//! The rules of the contract as a list of checks that any backend can be put through.
+//! The rules of the contract as a list of checks for any backend.
 //!
-//! A check reaches the backend itself, without the host's own guards: what a host would hide
-//! (a key that the backend does not refuse, bytes beyond the end) is seen. Each runs over a store
-//! of its own. With the feature `conformance`.
+//! A check reaches the backend without the host's own guards, and sees what a host would hide: a
+//! key that the backend does not refuse, bytes beyond the end. Each check runs over a store of its
+//! own. Needs the feature `conformance`.
 //!
 //! This module is not stable yet: a minor version of the crate may change it.
 //!
@@ -16,18 +16,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod calls;
 mod check;
 mod checks;
 mod contract;
 #[cfg(unix)]
 pub mod crash;
 mod direct;
+mod environment;
 mod outcome;
 mod reduce;
+mod shown;
 mod step;
 mod subject;
 mod target;
 mod trace;
+mod transfers;
 
 pub use check::{Check, Group, Way};
 pub use checks::checks;

@@ -1,23 +1,24 @@
-//! What comes of a check.
+//! The outcome of a check.
 
 use std::fmt;
 
 use super::check::Way;
 use super::trace::Recorded;
 
-/// What came of a check. It is exhaustive, so that nobody takes a new outcome for one of these.
+/// The outcome of a check. The enum is exhaustive, so that a new outcome cannot be mistaken for one
+/// of these.
 #[derive(Clone, Debug)]
 #[must_use]
 pub enum Outcome {
-    /// Nothing was seen that breaks the rule.
+    /// The check found no violation.
     Passed,
-    /// The backend does not offer what the rule is about, which is named.
+    /// The backend does not offer what the rule is about; the text names it.
     NotOffered(String),
     /// The rule is broken.
     Failed(Failure),
 }
 
-/// What shows that a rule is broken.
+/// Evidence that a rule is broken.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {
@@ -25,13 +26,13 @@ pub struct Failure {
     pub way: Way,
     /// The calls that show it, in the order in which they ended.
     pub calls: Vec<Recorded>,
-    /// Whether they are the fewest: made again over a fresh store they show the same, and that
-    /// needs each of them. Else they are the last calls, of which some may have nothing to do with
-    /// it: the rule is about several answers, or calls at the same time.
+    /// Whether the calls are minimal: repeated over a fresh store they show the failure, and each
+    /// of them is needed. Otherwise they are the last calls, some of which may be unrelated: the
+    /// rule is about several answers, or about concurrent calls.
     pub is_reduced: bool,
-    /// What the rule asks for.
+    /// What the rule requires.
     pub expected: String,
-    /// What came instead.
+    /// What happened instead.
     pub seen: String,
 }
 
@@ -44,10 +45,10 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What ends a check before its end.
+/// Why a check stops early.
 pub(super) enum Stop {
     NotOffered(String),
     Failed(Failure),
-    /// The last answer is what is wrong.
+    /// Only the last answer is wrong.
     FailedByLast(Failure),
 }

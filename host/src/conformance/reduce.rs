@@ -1,8 +1,8 @@
 //! The fewest calls that show a failure.
 //!
-//! Where the last answer is what is wrong, the calls before it are done again over a fresh store,
-//! without those of which the contract says that they do not change that answer. What is left shows
-//! the failure as long as every call is answered as it was.
+//! If the last answer is wrong, the calls before it are repeated over a fresh store, without those
+//! that, according to the contract, do not affect that answer. The remaining calls show the failure
+//! if every call is answered as before.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use super::subject::Subject;
 use super::trace::Entry;
 use super::{Recorded, Target, Way};
 
-/// A backend may be slow, and a report is wanted.
+/// A slow backend must not delay the report for longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The calls that are needed; none where these calls do not show it again.
+/// The calls that are needed; `None` if these calls do not show the failure again.
 pub(super) fn reduce(
     target: &Target,
     way: Way,
@@ -28,13 +28,13 @@ pub(super) fn reduce(
     if !is_shown(&kept) {
         return None;
     }
-    // With luck nothing else is needed at all.
+    // Often none of the others is needed.
     let needed = (0..kept.len()).filter(|at| !may_be_left_out(&kept, *at));
     let needed: Vec<_> = needed.map(|at| kept[at]).collect();
     if is_shown(&needed) {
         kept = needed;
     }
-    // From the end: a call that looks goes before the change that it sees.
+    // From the end, so that a call that only reads is removed before the change that it reads.
     for at in (0..kept.len()).rev() {
         let mut fewer = kept.clone();
         fewer.remove(at);
@@ -45,8 +45,8 @@ pub(super) fn reduce(
     Some(kept.into_iter().map(|entry| entry.recorded.clone()).collect())
 }
 
-/// Whether a right backend answers the last call the same without this one: it only looked, or
-/// failed, or is about another key, or a later change of the same key counts.
+/// Whether a correct backend answers the last call the same without this one: it only read, or
+/// failed, or is about another key, or a later change of the same key replaces it.
 fn may_be_left_out(calls: &[&Entry], at: usize) -> bool {
     let Some((last, before)) = calls.split_last() else { return false };
     let Some(call) = before.get(at) else { return false };
@@ -63,7 +63,7 @@ fn changed(entry: &Entry) -> bool {
     is_change && entry.recorded.outcome.starts_with("ok")
 }
 
-/// Whether these calls alone are answered as they were.
+/// Whether these calls alone get the same answers as before.
 fn repeat(target: &Target, way: Way, seed: u64, calls: &[&Entry]) -> crate::Result<bool> {
     let place = target.fresh()?;
     let subject = Subject::open(place.backend(), way, place.dir(), seed)?;

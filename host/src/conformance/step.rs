@@ -1,11 +1,11 @@
-//! What a check can do, as it is shown and done again.
+//! The calls that a check can make, in a form that can be shown and repeated.
 
 use std::fmt;
 
 use bytes::Bytes;
 
 use super::direct::Upload;
-use super::trace::{cursor_shown, shown, shown_bytes};
+use super::shown::{cursor_shown, shown, shown_bytes};
 
 /// One call with its arguments.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// The key that it is about; empty where it is about none.
+    /// The key that it is about; empty if it has none.
     pub(super) fn key(&self) -> &str {
         match self {
             Self::Put(key, _) | Self::Get(key) | Self::Delete(key) | Self::Write(key, _) => key,
@@ -44,7 +44,7 @@ impl Step {
         }
     }
 
-    /// Whether it changes an artifact if it is ok.
+    /// Whether it changes an artifact if it succeeds.
     pub(super) fn is_change(&self) -> bool {
         matches!(self, Self::Put(..) | Self::Delete(_) | Self::Write(..))
     }

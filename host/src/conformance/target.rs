@@ -1,4 +1,4 @@
-//! The backend that is checked, and the stores that it gets.
+//! The backend that is checked, and its stores.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::Backend;
 
-/// The backend in question, and how it gets a fresh store for each check.
+/// The backend that is checked, and how each check gets a fresh store.
 #[derive(Clone)]
 pub struct Target {
     below: PathBuf,
@@ -32,32 +32,32 @@ pub(super) struct Fresh<'a> {
 }
 
 impl Target {
-    /// A backend that keeps its artifacts in the directory that it is granted. `open` grants it
-    /// the one that it is given, which is empty, and is removed afterwards. It is called again
-    /// for a second host over the same store.
+    /// A backend that keeps its artifacts in its granted directory. `open` is called with an empty
+    /// directory, and grants it; the directory is removed afterwards. For a second host over the
+    /// same store `open` is called again.
     #[must_use]
     pub fn in_directories(open: impl Fn(&Path) -> Backend + Send + Sync + 'static) -> Self {
         Self { below: std::env::temp_dir(), open: Open::Directory(Arc::new(open)) }
     }
 
-    /// The same for a backend with all its grants, but the directory in the place of all that it
-    /// may write to.
+    /// The same for a backend with all its grants, except that the temporary directory replaces
+    /// everything that it may write to.
     #[must_use]
     pub fn of(backend: &Backend) -> Self {
         let backend = backend.clone();
         Self::in_directories(move |dir| backend.clone().map_grants(|grants| grants.only(dir)))
     }
 
-    /// A backend that keeps its artifacts elsewhere, such as in a bucket. `open` gives it an empty
-    /// store of the name that it is given (letters, digits and `-`), which it has not been given
-    /// before but for a second host over the same store. Nothing removes it afterwards. What takes
-    /// a directory is not offered then.
+    /// A backend that keeps its artifacts elsewhere, such as in a bucket. `open` gets a name
+    /// (letters, digits and `-`) and opens an empty store of that name. A name is passed again only
+    /// for a second host over the same store. The stores are not removed afterwards. Checks that
+    /// need a directory count as not offered.
     #[must_use]
     pub fn by_name(open: impl Fn(&str) -> Backend + Send + Sync + 'static) -> Self {
         Self { below: std::env::temp_dir(), open: Open::Name(Arc::new(open)) }
     }
 
-    /// Makes these directories in `dir` instead of the system's place for temporary files.
+    /// Creates these directories in `dir` instead of the system's directory for temporary files.
     #[must_use]
     pub fn below(mut self, dir: impl Into<PathBuf>) -> Self {
         self.below = dir.into();
@@ -82,7 +82,7 @@ impl Fresh<'_> {
         }
     }
 
-    /// The directory in which the artifacts are.
+    /// The directory that contains the artifacts.
     pub(super) fn dir(&self) -> Option<&Path> {
         matches!(self.target.open, Open::Directory(_)).then(|| self.dir.path())
     }

@@ -1,4 +1,4 @@
-//! What was called and what came of it, so that a failure can show the way to it.
+//! The calls of a check and their outcomes, so that a failure can show how it came about.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,9 +7,9 @@ use std::thread::{self, ThreadId};
 
 use super::step::Step;
 
-/// A report is read by people.
+/// How many calls a report shows.
 const MOST: usize = 40;
-/// What is kept to be repeated.
+/// How many calls are kept for repetition.
 const KEPT: usize = 400;
 
 /// One call of a backend, as a report shows it.
@@ -18,7 +18,7 @@ const KEPT: usize = 400;
 pub struct Recorded {
     /// The call, with its arguments.
     pub call: String,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: String,
 }
 
@@ -31,22 +31,22 @@ impl fmt::Display for Recorded {
     }
 }
 
-/// One call, or what happened beside the calls.
+/// One call, or an event beside the calls.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) recorded: Recorded,
-    /// The key that it was about; empty where it was about none.
+    /// The key of the call; empty if it has none.
     pub(super) key: String,
-    /// How to do it again; none where that takes more than a call.
+    /// How to repeat it; `None` if that takes more than one call.
     pub(super) step: Option<Step>,
-    /// Whether it was done by the second host over the store.
+    /// Whether the second host over the store made it.
     pub(super) is_other: bool,
 }
 
 /// The last calls.
 pub(super) struct Trace {
     entries: Mutex<VecDeque<Entry>>,
-    /// The check's own thread: what others did at the same time has no order.
+    /// The check's own thread: concurrent calls of other threads have no order.
     thread: ThreadId,
 }
 
@@ -64,7 +64,7 @@ impl Trace {
         self.push(Entry { recorded, key, step, is_other });
     }
 
-    /// Something beside the calls.
+    /// An event beside the calls.
     pub(super) fn note(&self, key: &str, what: String) {
         let recorded = Recorded { call: what, outcome: String::new() };
         self.push(Entry { recorded, key: key.to_owned(), step: None, is_other: false });
@@ -78,17 +78,17 @@ impl Trace {
         entries.push_back(entry);
     }
 
-    /// How the calls of the second host over one store are marked.
+    /// The mark of the calls of the second host over one store.
     pub(super) fn label(is_other: bool) -> &'static str {
         if is_other { "2nd host: " } else { "" }
     }
 
-    /// What comes now does not depend on what was before.
+    /// What follows does not depend on what was before.
     pub(super) fn restart(&self) {
         self.entries().clear();
     }
 
-    /// The calls that are about these keys or about none; all where no key is named.
+    /// The calls about these keys or about no key; all calls if `keys` is empty.
     pub(super) fn about(&self, keys: &[&str]) -> Vec<Recorded> {
         let entries = self.entries();
         let is_meant = |entry: &&Entry| {
@@ -99,7 +99,7 @@ impl Trace {
         calls[calls.len().saturating_sub(MOST)..].to_vec()
     }
 
-    /// All that was done, where all of it is known and can be done again.
+    /// All calls, if each of them is known and can be repeated.
     pub(super) fn steps(&self) -> Option<Vec<Entry>> {
         let entries = self.entries();
         let is_whole = entries.len() < KEPT && entries.iter().all(|entry| entry.step.is_some());
@@ -113,30 +113,4 @@ impl Trace {
     fn entries(&self) -> MutexGuard<'_, VecDeque<Entry>> {
         self.entries.lock().unwrap_or_else(|e| e.into_inner())
     }
-}
-
-/// A key as a report shows it: whole where it is short.
-pub(super) fn shown(key: &str) -> String {
-    const SHORT: usize = 60;
-    if key.len() <= SHORT {
-        return format!("{key:?}");
-    }
-    let (start, end) = (key.floor_char_boundary(SHORT / 2), key.ceil_char_boundary(key.len() - 12));
-    format!("{:?}…{:?} ({} bytes)", &key[..start], &key[end..], key.len())
-}
-
-/// Bytes as a report shows them: short text as it is, else their number and checksum.
-pub(super) fn shown_bytes(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.len() <= 40 && !text.contains(char::is_control) => format!("{text:?}"),
-        _ => {
-            let mut checksum = crate::checksum::Checksum::new();
-            checksum.update(bytes);
-            format!("{} bytes (CRC {:016x})", bytes.len(), checksum.value())
-        }
-    }
-}
-
-pub(super) fn cursor_shown(cursor: Option<&str>) -> String {
-    cursor.map_or("none".into(), |cursor| format!("some({})", shown(cursor)))
 }

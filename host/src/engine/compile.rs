@@ -1,4 +1,4 @@
-//! From the bytes of a component to code that runs: out of the cache, or compiled.
+//! From the bytes of a component to executable code: out of the cache, or compiled.
 
 use wasmtime::component::Component;
 
@@ -7,22 +7,23 @@ use super::{Engine, LoadLimits, child, structure, work};
 use crate::budget::{have_threads_to_compile, invalid};
 use crate::error::{ErrorKind, LoadError};
 
-/// Where components are compiled that are not built in:
+/// Where components that are not built in are compiled:
 /// [`EngineBuilder::compile`](crate::EngineBuilder::compile).
 ///
-/// A compiler that has begun cannot be stopped within a process, and a hostile component of a few
-/// kilobytes can take minutes and gigabytes of it. A process of its own has limits that hold:
-/// [`LoadLimits::time`] and [`LoadLimits::memory`]. Within this process the size and the shape of
-/// functions are limited instead, by [`LoadLimits::work`], which takes longer to check, refuses
+/// A compilation cannot be stopped within a process, and a hostile component of a few kilobytes can
+/// take minutes and gigabytes. A separate process has limits that hold: [`LoadLimits::time`] and
+/// [`LoadLimits::memory`]. Within this process the size and shape of functions are limited instead,
+/// by [`LoadLimits::work`]. That limit takes longer to check, refuses more than necessary, and
+/// bounds the time less precisely.
 /// more than it has to, and bounds the time less well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compile {
-    /// In a process of its own where this program can be one, which it says by
-    /// [`Engine::compile_in_child`]; else in this process.
+    /// In a separate process if this program can be one, which it declares by
+    /// [`Engine::compile_in_child`]; otherwise in this process.
     #[default]
     Auto,
-    /// In a process of its own; the engine cannot be built in a program that has not said that it
+    /// In a separate process. The engine cannot be built in a program that has not declared that it
     /// can be one.
     ChildProcess,
     /// In this process.
@@ -33,17 +34,17 @@ pub enum Compile {
 pub(crate) struct Source<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) sha256: [u8; 32],
-    /// It comes with this library, so that compiling it takes what is known.
+    /// It is a part of this library, so that the cost of compiling it is known.
     pub(crate) is_built_in: bool,
 }
 
 impl Engine {
-    /// Makes the component ready to be linked, within these limits.
+    /// Prepares the component to be linked, within these limits.
     ///
     /// # Errors
     ///
     /// [`LoadError::Limit`], [`LoadError::Invalid`], [`LoadError::Compiler`];
-    /// [`ErrorKind::Unavailable`] where the process that compiles cannot be started.
+    /// [`ErrorKind::Unavailable`] if the process that compiles cannot be started.
     pub(crate) fn component(
         &self,
         source: &Source<'_>,
@@ -77,13 +78,13 @@ impl Engine {
         Ok(self.run(&code).map_err(invalid)?)
     }
 
-    /// Needs [`have_threads_to_compile`].
+    /// Call [`have_threads_to_compile`] before.
     pub(super) fn compile_here(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         self.wasmtime().precompile_component(bytes).map_err(invalid)
     }
 
-    /// The code has to come from a compiler of this program: just now, or out of an entry of the
-    /// cache whose digest is right.
+    /// The code must come from a compiler of this program: from one that has just run, or from an
+    /// entry of the cache whose digest was verified.
     fn run(&self, code: &[u8]) -> wasmtime::Result<Component> {
         // SAFETY: wasmtime requires that the bytes are what its compiler returned. Those from this
         // process and from a child are. Those of an entry were compared with its digest in this

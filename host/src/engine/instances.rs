@@ -1,6 +1,6 @@
-//! How many instances a component makes of what is in it. A few bytes can instantiate what
-//! instantiates others in turn, so that it is done here as it would be at the start: step by step,
-//! up to the limits, but with nothing in the instances.
+//! How many instances a component makes. A few bytes can instantiate something that instantiates
+//! others in turn; therefore the instantiation is simulated, step by step up to the limits, with
+//! empty instances.
 
 use std::collections::HashMap;
 
@@ -8,17 +8,17 @@ use super::LoadLimits;
 use super::profile::{Count, Profile};
 use crate::error::LoadError;
 
-/// A component in the file: what it defines in this order, as far as it matters here.
+/// A component in the file: the definitions, in order, that matter here.
 #[derive(Default)]
 pub(super) struct Component<'a> {
     pub(super) definitions: Vec<Definition<'a>>,
-    /// All that it defines.
+    /// The number of all its definitions.
     pub(super) size: u64,
-    /// The functions that it makes by the canonical ABI.
+    /// The number of functions that it creates through the canonical ABI.
     pub(super) functions: u64,
 }
 
-/// What each instance of a module has.
+/// The contents of each instance of a module.
 #[derive(Default)]
 pub(super) struct Module {
     pub(super) memories: u64,
@@ -27,7 +27,7 @@ pub(super) struct Module {
     pub(super) parts: u64,
 }
 
-/// Modules and components are named by their number in the file, all else by its index.
+/// Modules and components are identified by their number in the file, other items by their index.
 pub(super) enum Definition<'a> {
     Module(usize),
     Component(usize),
@@ -56,20 +56,20 @@ pub(super) enum Kind {
 #[derive(Clone, Copy)]
 enum Value {
     Module(usize),
-    /// With the frame that it sees as the one around it.
+    /// A component, and the frame that encloses it.
     Component(usize, usize),
-    /// One of those that were made.
+    /// An instance that was made.
     Instance(usize),
-    /// Given from outside, or an error that is found when the component is compiled.
+    /// An import, or an error that the compiler will report.
     Unknown,
 }
 
 type Named<'a> = HashMap<&'a str, Value>;
 
-/// An instance of a component that is being made.
+/// An instance of a component while it is made.
 struct Frame<'a> {
     component: usize,
-    /// How many of its definitions are done.
+    /// How many of its definitions have been processed.
     done: usize,
     around: Option<usize>,
     args: Named<'a>,
@@ -104,7 +104,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Instantiates the first component, and counts in `profile` what comes to be.
+/// Instantiates the first component, and counts the instances in `profile`.
 pub(super) fn instantiate(
     components: &[Component<'_>],
     modules: &[Module],
@@ -113,7 +113,7 @@ pub(super) fn instantiate(
 ) -> Result<(), LoadError> {
     let mut made: Vec<Named<'_>> = Vec::new();
     let mut frames = vec![Frame::new(0, None, Named::new())];
-    // Those that wait for one another, the innermost at the end: there is no recursion here.
+    // The frames that wait for one another, the innermost at the end. This replaces recursion.
     let mut running = vec![0];
     let mut definitions = 0_u64;
     while let Some(&number) = running.last() {
@@ -185,7 +185,7 @@ pub(super) fn instantiate(
             Definition::Export(item) => {
                 let value = frame.value(item.kind, item.index);
                 frame.exports.insert(item.name, value);
-                // It is another item of that kind from then on.
+                // From then on it is another item of that kind.
                 frame.values(item.kind).push(value);
             }
         }

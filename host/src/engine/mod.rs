@@ -1,5 +1,5 @@
-//! What the backends of a process share: wasmtime's engine, the cache of compiled code, and the
-//! way in which components are compiled. All that loads a component goes through here.
+//! What the backends of a process share: wasmtime's engine, the cache of compiled code, and the way
+//! in which components are compiled. Every component is loaded through this module.
 
 mod cache;
 mod child;
@@ -29,7 +29,7 @@ use crate::budget::{make_do, refused, spawn};
 use crate::error::LoadError;
 use crate::limits::LoadLimits;
 
-/// How often running WebAssembly looks at its deadline.
+/// How often running WebAssembly checks its deadline.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 static OF_PROCESS: OnceLock<Engine> = OnceLock::new();
@@ -37,13 +37,13 @@ static OF_PROCESS: OnceLock<Engine> = OnceLock::new();
 /// What backends share: the engine that runs them, the [cache](Cache) of compiled code, and the
 /// [way](Compile) in which components are compiled. A clone is the same engine.
 ///
-/// An application that uses wasmtime itself keeps its own engine beside this one: a
-/// `wasmtime::Config` is not taken. The time limits need epochs that advance every 10 ms and are
-/// counted by nobody else, and an entry of the cache, or what a child process has compiled, is
-/// only valid for an engine with exactly the settings of this library.
+/// An application that uses wasmtime itself keeps its own engine beside this one; a
+/// `wasmtime::Config` is not accepted. The time limits need epochs that advance every 10 ms and
+/// that nothing else advances. An entry of the cache, and the output of a compiler process, are
+/// valid only for an engine with exactly the settings of this library.
 ///
-/// A backend that names none has that of the process, which is built with the default settings when
-/// it is first used.
+/// A backend without an engine uses that of the process, which is built with the default settings
+/// at its first use.
 ///
 /// ```
 /// use artifact_store::{Backend, Cache, Engine, blocking::ArtifactStore};
@@ -60,10 +60,10 @@ pub struct Engine(Arc<Shared>);
 struct Shared {
     settings: Settings,
     wasmtime: wasmtime::Engine,
-    /// A digest of all that its code depends on.
+    /// A digest of everything that its code depends on.
     key: [u8; 32],
-    /// Opened when something is compiled: its folder is made where it is absent, and may be on a disk
-    /// that does not answer.
+    /// Opened when something is compiled: its folder is created if it is absent, and may be on a
+    /// disk that does not answer.
     entries: OnceLock<Option<Entries>>,
     is_ticking: AtomicBool,
 }
@@ -82,12 +82,13 @@ impl Engine {
         EngineBuilder::default()
     }
 
-    /// Lets this program be the process that compiles components: the first line of `main`.
+    /// Lets this program serve as the process that compiles components. Call it in the first line
+    /// of `main`.
     ///
-    /// Components that are not built in are compiled in a process of their own then, within
-    /// [`LoadLimits::time`] and [`LoadLimits::memory`]. That process is this program, started anew
-    /// with an argument of this library's; in it this function compiles and does not return, so that
-    /// nothing of `main` before it should matter. Everywhere else it returns at once.
+    /// Components that are not built in are then compiled in a separate process, within
+    /// [`LoadLimits::time`] and [`LoadLimits::memory`]. That process is this program, started with
+    /// an argument of this library; in it this function compiles and does not return, so code of
+    /// `main` before it should have no effects. In every other process it returns at once.
     ///
     /// ```
     /// artifact_store::Engine::compile_in_child();
@@ -97,12 +98,12 @@ impl Engine {
         child::enable();
     }
 
-    /// Makes this the engine of the process: that of all backends that name none.
+    /// Makes this the engine of the process, which all backends without an engine use.
     ///
     /// # Errors
     ///
-    /// The engine itself, where the process has one already: by this function, or since a backend
-    /// was loaded that names none.
+    /// Returns the engine if the process already has one: by this function, or because a backend
+    /// without an engine was loaded.
     ///
     /// ```
     /// use artifact_store::{Cache, Engine};
@@ -115,7 +116,7 @@ impl Engine {
         OF_PROCESS.set(self)
     }
 
-    /// That of the process, for all who name none.
+    /// The engine of the process, for backends without one.
     pub(crate) fn of_process() -> Result<Self, LoadError> {
         if let Some(engine) = OF_PROCESS.get() {
             return Ok(engine.clone());
@@ -128,21 +129,21 @@ impl Engine {
         &self.0.wasmtime
     }
 
-    /// The folder of the cache. Whoever can write there runs code as this user, so that no backend
-    /// should be granted it: also where the cache is off or not used, since another process of this
-    /// user may use it. None where the user has no folder for such things.
+    /// The folder of the cache. A process that can write there runs code as this user, so no
+    /// backend should be granted the folder. This also holds if the cache is off or not used, since
+    /// another process of this user may use it. `None` if the user has no cache folder.
     #[must_use]
     pub fn cache_dir(&self) -> Option<PathBuf> {
         self.0.settings.cache.folder()
     }
 
-    /// What no foreign backend may write.
+    /// The places that a foreign backend must not write.
     pub(crate) fn relied_on(&self) -> Vec<ReliedOn> {
-        // Other programs of this user take the default ones.
+        // Other programs of this user use the default ones.
         let caches: BTreeSet<_> = self.cache_dir().into_iter().chain(cache::defaults()).collect();
         let protected = self.0.settings.protected.iter().cloned().map(ReliedOn::Protected);
         let caches = caches.into_iter().map(ReliedOn::Cache);
-        // As the library that reads the system's certificates understands these.
+        // These variables are interpreted as the library that reads the system's certificates does.
         let variables: &[&str] =
             if cfg!(feature = "network") { &["SSL_CERT_FILE", "SSL_CERT_DIR"] } else { &[] };
         let authorities = variables.iter().filter_map(std::env::var_os);
@@ -153,7 +154,7 @@ impl Engine {
         caches.chain(authorities).chain(protected).collect()
     }
 
-    /// Lets the time of calls run. There has to be a runtime.
+    /// Advances the clock of running calls. A runtime must exist.
     pub(crate) fn tick(&self) {
         if self.0.is_ticking.swap(true, Ordering::Relaxed) {
             return;
@@ -161,9 +162,9 @@ impl Engine {
         let engine = self.wasmtime().weak();
         drop(spawn(async move {
             let mut interval = tokio::time::interval(TICK);
-            // Where the machine was too busy to tick, nobody has computed all that time.
+            // If the machine was too busy to tick, no call has computed all that time.
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            // Nobody runs any more when the engine is gone.
+            // When the engine is gone, no call runs any more.
             while let Some(engine) = engine.upgrade() {
                 engine.increment_epoch();
                 drop(engine);
@@ -227,9 +228,9 @@ impl EngineBuilder {
         self
     }
 
-    /// Keeps a file or directory, and all below it, out of what backends may write that are not
-    /// built in: what else this program relies on, or a cache that another program uses. To grant
-    /// them a directory that holds it, or that lies in it, is a [`LoadError::Overlap`].
+    /// Protects a file or directory, and everything below it, from backends that are not built in:
+    /// other things that this program relies on, or a cache that another program uses. Granting
+    /// them a directory that contains it or lies in it is a [`LoadError::Overlap`].
     #[must_use]
     pub fn protect(mut self, path: impl Into<PathBuf>) -> Self {
         self.0.protected.insert(path.into());
@@ -243,13 +244,13 @@ impl EngineBuilder {
         self
     }
 
-    /// Builds the engine. One that is in use and has the same settings is that engine, since a
-    /// second one would keep its memory apart for nothing.
+    /// Builds the engine. If an engine with the same settings is in use, this returns it, since a
+    /// second one would only use more memory.
     ///
     /// # Errors
     ///
-    /// [`LoadError::Engine`] where the machine cannot run compiled WebAssembly, or the program
-    /// cannot compile in a process of its own and [has to](Compile::ChildProcess).
+    /// [`LoadError::Engine`] if the machine cannot run compiled WebAssembly, or if the program
+    /// cannot compile in a separate process and [has to](Compile::ChildProcess).
     pub fn build(self) -> Result<Engine, LoadError> {
         static IN_USE: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
         let Self(mut settings) = self;
@@ -281,9 +282,9 @@ impl EngineBuilder {
 
 /// Something that the host relies on.
 pub(crate) enum ReliedOn {
-    /// A folder of compiled code, which is run as it is.
+    /// A folder of compiled code, which is run unchanged.
     Cache(PathBuf),
-    /// What certificates are trusted, beside those of the grants.
+    /// A source of trusted certificates, besides those of the grants.
     Authority(PathBuf),
     Protected(PathBuf),
 }
@@ -292,8 +293,8 @@ fn absolute(path: &Path) -> Result<PathBuf, LoadError> {
     std::path::absolute(path).map_err(|error| LoadError::Engine(error.into()))
 }
 
-/// Whether what is in the component is within these limits. Nothing that recurses or computes has
-/// seen it by then.
+/// Whether the contents of the component are within these limits. Call it before any code that
+/// recurses or computes sees the component.
 pub(crate) fn check(bytes: &[u8], limits: &LoadLimits) -> Result<(), LoadError> {
     structure::profile(bytes, limits).map(drop)
 }
@@ -307,15 +308,15 @@ fn wasmtime() -> wasmtime::Result<wasmtime::Engine> {
     wasmtime::Engine::new(&config)
 }
 
-/// A digest of all that the engine's code depends on: the version of wasmtime, the processor, the
-/// settings of the compiler.
+/// A digest of everything that the engine's code depends on: the version of wasmtime, the
+/// processor, the settings of the compiler.
 fn key(engine: &wasmtime::Engine) -> [u8; 32] {
     let mut digest = Digesting(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut digest);
     digest.0.finalize().into()
 }
 
-/// All that is hashed, as a digest that is the same in each process.
+/// Digests what is hashed, with the same result in each process.
 struct Digesting(Sha256);
 
 impl Hasher for Digesting {

@@ -1,10 +1,10 @@
-//! How large a component is, in what its limits count.
+//! The size of a component, in the units of its limits.
 
 use super::LoadLimits;
 use crate::error::LoadError;
 
-/// Declares what is counted, each with its name in the configuration, its field in the limits, and
-/// what it is called.
+/// Declares the counted items: for each its name in the configuration, its field in the limits, and
+/// its unit.
 macro_rules! counts {
     ($($count:ident $name:literal $field:ident $unit:literal,)*) => {
         #[derive(Clone, Copy)]
@@ -59,7 +59,7 @@ counts! {
     FunctionWork "function-work" function_work "units of the compiler's work in one function",
 }
 
-/// What was counted so far. It is kept beside compiled code, so that limits hold for that too.
+/// The counts so far. They are stored with compiled code, so that limits apply to cached code too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Profile([u64; Count::ALL.len()]);
 
@@ -78,7 +78,7 @@ impl Profile {
         within(count, found, limits)
     }
 
-    /// Notes one of which the largest counts.
+    /// Notes a size of which only the largest counts.
     pub(super) fn note(
         &mut self,
         count: Count,
@@ -90,7 +90,7 @@ impl Profile {
         within(count, found, limits)
     }
 
-    /// Whether all that was counted is within these limits.
+    /// Whether all counts are within these limits.
     pub(super) fn check(&self, limits: &LoadLimits) -> Result<(), LoadError> {
         Count::ALL.iter().zip(self.0).try_for_each(|(count, found)| within(*count, found, limits))
     }

@@ -1,5 +1,5 @@
-//! What is in the file of a component, counted before anything looks at it that recurses, computes
-//! or compiles. It says nothing about whether the file is valid.
+//! The contents of a component's file, counted before any code that recurses, computes or compiles
+//! sees it. The counts do not imply that the file is valid.
 
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentDefinedType, ComponentExternalKind,
@@ -14,12 +14,12 @@ use super::instances::{Component, Definition, Item, Kind, Module, instantiate};
 use super::profile::{Count, Profile};
 use crate::error::LoadError;
 
-/// Counts what is in the component, and how often all of it comes to be where it is instantiated.
+/// Counts the items in the component, and how often each of them is instantiated.
 ///
 /// # Errors
 ///
-/// [`LoadError::Limit`] as soon as one is exceeded; [`LoadError::Invalid`] where the bytes cannot
-/// even be read as a component.
+/// [`LoadError::Limit`] as soon as a limit is exceeded; [`LoadError::Invalid`] if the bytes cannot
+/// be read as a component.
 pub(super) fn profile(bytes: &[u8], limits: &LoadLimits) -> Result<Profile, LoadError> {
     let mut scan = Scan::new(limits);
     scan.profile.note(Count::FileSize, bytes.len() as u64, limits)?;
@@ -37,8 +37,8 @@ pub(super) fn invalid(error: BinaryReaderError) -> LoadError {
     LoadError::Invalid(error.into())
 }
 
-/// Types may be nested by their names as well: the compiler's own validator fails at that by a panic.
-/// This one bounds it; whatever else it finds, the compiler says.
+/// Types may also be nested by their names, on which the compiler's own validator panics. This
+/// validator bounds the depth; the compiler reports everything else.
 fn nested(bytes: &[u8]) -> Result<(), LoadError> {
     let mut validator = Validator::new_with_features(WasmFeatures::all());
     for payload in Parser::new(0).parse_all(bytes) {
@@ -51,10 +51,10 @@ fn nested(bytes: &[u8]) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// What the reader and the validator say.
+/// The message of the reader and the validator.
 const TOO_DEEP: &str = "type nesting is too deep";
 
-/// Both have a limit of their own for what is nested, of 100.
+/// Both have their own limit on nesting, which is 100.
 fn too_deep(error: LoadError, limits: &LoadLimits) -> LoadError {
     match &error {
         LoadError::Invalid(why) if why.to_string().contains(TOO_DEEP) => {
@@ -223,7 +223,7 @@ impl<'a, 'l> Scan<'a, 'l> {
         self.note(Count::Nesting, self.open.len() as u64)
     }
 
-    /// The component that is read now.
+    /// The component that is being read.
     fn component(&mut self) -> Option<&mut Component<'a>> {
         match self.open.last()? {
             Open::Component(number) => self.components.get_mut(*number),
@@ -231,7 +231,7 @@ impl<'a, 'l> Scan<'a, 'l> {
         }
     }
 
-    /// Counts for the module that is read now.
+    /// Adds to a count of the module that is being read.
     fn module(&mut self, what: impl FnOnce(&mut Module) -> &mut u64, more: u32) {
         if let Some(Open::Module(number)) = self.open.last()
             && let Some(module) = self.modules.get_mut(*number)
@@ -248,7 +248,7 @@ impl<'a, 'l> Scan<'a, 'l> {
         self.profile.note(count, found, self.limits)
     }
 
-    /// The present component defines so many things more.
+    /// The current component defines so many more items.
     fn defined(&mut self, more: u32) -> Scanned {
         self.definitions += u64::from(more);
         if let Some(component) = self.component() {
@@ -257,7 +257,7 @@ impl<'a, 'l> Scan<'a, 'l> {
         self.note(Count::Definitions, self.definitions)
     }
 
-    /// One more, which has parts and may matter for what is instantiated.
+    /// Adds a definition that has parts; `definition` is `Some` if instantiation depends on it.
     fn define(&mut self, parts: usize, definition: Option<Definition<'a>>) -> Scanned {
         // A file has fewer bytes than that.
         self.defined(u32::try_from(parts).unwrap_or(u32::MAX).saturating_add(1))?;
@@ -312,7 +312,7 @@ impl<'a, 'l> Scan<'a, 'l> {
         Ok(())
     }
 
-    /// A type with so many parts.
+    /// Counts a type with so many parts.
     fn types(&mut self, parts: usize) -> Scanned {
         self.count(Count::Types, u32::try_from(parts).unwrap_or(u32::MAX).saturating_add(1))
     }
@@ -330,7 +330,7 @@ impl<'a, 'l> Scan<'a, 'l> {
         }
     }
 
-    /// The reader has bounded how deep this goes.
+    /// The reader has bounded the depth of this recursion.
     fn component_type(&mut self, ty: &ComponentType<'a>, depth: u64) -> Scanned {
         self.note(Count::Nesting, depth)?;
         match ty {
@@ -371,7 +371,7 @@ fn item<'a>(name: &'a str, of: ComponentExternalKind, index: u32) -> Option<Item
     kind(of).map(|kind| Item { name, kind, index })
 }
 
-/// The kinds by which something can be instantiated.
+/// The kinds of items that take part in instantiation.
 fn kind(kind: ComponentExternalKind) -> Option<Kind> {
     match kind {
         ComponentExternalKind::Module => Some(Kind::Module),

@@ -1,8 +1,10 @@
-//! How much work the functions of a component make for the compiler, where it cannot be stopped.
+//! The work that the functions of a component cause in the compiler, for the case that the compiler
+//! cannot be stopped.
 //!
 //! The weights were measured with wasmtime 48, on functions made to be slow in one way each: a unit
-//! is 7 µs and 1 KiB at most; ordinary code takes 1 µs. Most of what a compiler does is linear in the
-//! instructions. The squares stand for what is not: which variables are alive in which block, how
+//! is at most 7 µs and 1 KiB; ordinary code takes 1 µs. Most of a compiler's work is linear in the
+//! instructions. The squares stand for the rest: which variables are alive in which block, how they
+//! get there, and which registers they are given.
 //! they get there, and which registers they are given.
 
 use wasmparser::{BlockType, CompositeInnerType, FunctionBody, Operator, Parser, Payload, TypeRef};
@@ -12,16 +14,16 @@ use super::profile::{Count, Profile};
 use super::structure::invalid;
 use crate::error::LoadError;
 
-/// What each function takes, be it empty.
+/// The work of each function, even if empty.
 const FUNCTION: u64 = 20;
 /// A call, or an instruction that becomes one.
 const CALL: u64 = 60;
-/// A branch, or a place that is branched to.
+/// A branch, or the target of one.
 const BRANCH: u64 = 10;
-/// A value that is handed on with it.
+/// A value that a branch passes on.
 const HANDED_ON: u64 = 4;
 
-/// Adds the work of all functions to what was counted before.
+/// Adds the work of all functions to the counts so far.
 pub(super) fn measure(
     bytes: &[u8],
     profile: &mut Profile,
@@ -70,19 +72,19 @@ pub(super) fn measure(
     Ok(())
 }
 
-/// How many values the types and functions of a module take and give.
+/// The numbers of parameters and results of the types and functions of a module.
 #[derive(Default)]
 struct Signatures {
     types: Vec<[usize; 2]>,
     functions: Vec<u32>,
     /// How many of the functions are imported.
     imported: usize,
-    /// How many of the others were read.
+    /// How many of the other functions were read.
     bodies: usize,
 }
 
 impl Signatures {
-    /// Where there is no such type, the compiler says so.
+    /// If there is no such type, the compiler reports it.
     fn of_type(&self, ty: u32) -> [u64; 2] {
         let arity = self.types.get(ty as usize).copied().unwrap_or_default();
         arity.map(|values| values as u64)
@@ -105,25 +107,26 @@ impl Signatures {
 struct Function<'m> {
     module: &'m Signatures,
     work: u64,
-    /// What encloses the place that is read now, from the outside in; the function itself first.
+    /// The blocks around the place that is read now, from the outside in; the function itself is
+    /// the first.
     open: Vec<Block>,
-    /// How many variables there are, parameters included.
+    /// The number of variables, parameters included.
     variables: u64,
     loops: u64,
     blocks: u64,
     calls: u64,
-    /// The targets of all tables of branches.
+    /// The targets of all branch tables.
     targets: u64,
     sets: u64,
 }
 
-/// What can be branched to.
+/// A target of branches.
 struct Block {
     is_loop: bool,
-    /// How many values a branch to it hands on.
+    /// How many values a branch to it passes on.
     values: u64,
     branches: u64,
-    /// How often a variable had been set before it.
+    /// How often variables had been set before it.
     sets: u64,
 }
 
@@ -143,7 +146,7 @@ impl<'m> Function<'m> {
             let more = self.operator(&operator.map_err(invalid)?);
             self.work = self.work.saturating_add(more);
         }
-        // What is never set is the same everywhere.
+        // A variable that is never set is the same everywhere.
         let variables = self.variables.min(self.sets);
         let squares = [
             square(variables) / 128,

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::text::alike;
 
-/// Why a configuration names no store that could be opened. No message holds a value of it.
+/// Why a configuration names no store that can be opened. The messages contain no value of the
+/// configuration.
 ///
 /// ```
 /// use artifact_store::{ConfigurationError, Configuration, ErrorKind};
@@ -35,32 +36,32 @@ pub enum ConfigurationError {
         #[source]
         source: io::Error,
     },
-    /// The file does not say what it has to.
+    /// The content of the file is wrong.
     #[error("{}", Lines(file, problems))]
     Invalid {
         /// The configuration file.
         file: PathBuf,
-        /// All that is wrong with it, in the order of the file.
+        /// All problems, in the order of the file.
         problems: Vec<Problem>,
     },
-    /// The file names no such store.
+    /// The file has no store of this name.
     #[error("there is no store `{}` in `{}`{}", name.escape_debug(), file.display(), instead(name, stores))]
     NoStore {
         /// The configuration file.
         file: PathBuf,
         /// The name that was asked for.
         name: String,
-        /// The stores that there are.
+        /// The names of its stores.
         stores: Vec<String>,
     },
-    /// A secret that the store hands on is missing.
+    /// A secret that the store passes to its backend is missing.
     #[error("store `{}` hands on the variable `{variable}` of this process, which is {state}", store.escape_debug())]
     Variable {
         /// The store.
         store: String,
-        /// The variable of this process.
+        /// The variable of this process that should hold it.
         variable: String,
-        /// How it is.
+        /// What is wrong with the variable.
         state: &'static str,
     },
 }
@@ -75,7 +76,7 @@ pub struct Problem {
     pub text: String,
 }
 
-/// One line for each problem, as compilers write them.
+/// One line for each problem, in the format of compilers.
 struct Lines<'a>(&'a Path, &'a [Problem]);
 
 impl fmt::Display for Lines<'_> {

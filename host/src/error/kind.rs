@@ -1,4 +1,4 @@
-//! What can go wrong with a call.
+//! The kinds of errors of a call.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,24 +8,25 @@ use super::ConfigurationError;
 use super::{Cause, LoadError};
 use crate::text;
 
-/// The cases of an [`Error`](crate::Error): first those of the contract, as the backend reported them,
-/// then what the host found out by itself.
+/// The kinds of an [`Error`](crate::Error): first those of the contract, as the backend reported
+/// them, then those that the host detected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// There is no artifact under this key.
+    /// The key has no artifact.
     #[error("not found")]
     NotFound,
-    /// A create-only put met an artifact; it is untouched.
+    /// A create-only put found an artifact, which is unchanged.
     #[error("the key already has an artifact")]
     AlreadyExists,
-    /// The key breaks the rules for keys; the text says how.
+    /// The key breaks the rules for keys; the text says which.
     #[error("invalid key: {0}")]
     InvalidKey(String),
     /// The offset lies beyond the end of the artifact.
     #[error("the offset is beyond the end of the artifact")]
     InvalidRange,
-    /// More bytes than the backend, or the host's [`Limits::buffer`](crate::Limits::buffer), takes.
+    /// More bytes than the backend, or the host's [`Limits::buffer`](crate::Limits::buffer),
+    /// accepts.
     #[error("too large: the limit is {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
@@ -37,78 +38,78 @@ pub enum ErrorKind {
     /// The storage is full or a quota is used up.
     #[error("no space: {0}")]
     NoSpace(String),
-    /// The stored bytes are not the ones that were put. Putting or deleting the artifact repairs it.
+    /// The stored bytes differ from those that were put. Putting or deleting the artifact repairs
+    /// it.
     #[error("corrupt: {0}")]
     Corrupt(String),
-    /// The storage cannot answer now; a later try may succeed.
+    /// The storage cannot answer now; a retry may succeed.
     #[error("unavailable: {0}")]
     Unavailable(String),
-    /// The backend does not offer this.
+    /// The backend does not offer the operation.
     #[error("unsupported: {0}")]
     Unsupported(String),
-    /// Anything else that the backend reported.
+    /// Another error that the backend reported.
     #[error("{0}")]
     Other(String),
-    /// The component could not be made a backend.
+    /// The component could not be loaded as a backend.
     #[error(transparent)]
     Load(LoadError),
-    /// The component trapped; the instance is discarded.
+    /// The component trapped; its instance is discarded.
     #[error("the backend trapped")]
     Trap(#[source] Cause),
-    /// The backend asked for more than its limits allow, and trapped when it was refused; the
+    /// The backend asked for more than its limits allow, and trapped when the host refused; its
     /// instance is discarded.
     #[error("the backend exceeds the limit of {limit} {what}")]
     Exhausted {
         /// What it ran out of.
         what: Resource,
-        /// How much of it there is: see [`Limits`](crate::Limits).
+        /// The limit: see [`Limits`](crate::Limits).
         limit: u64,
-        /// How it ended.
+        /// The trap.
         #[source]
         source: Cause,
     },
-    /// The call could not run in time, since others had all there is of something: turns
-    /// ([`Limits::concurrency`](crate::Limits::concurrency)) or places for readers and writers
-    /// ([`Limits::transfers`](crate::Limits::transfers)). It is nobody's fault, and a call that had
-    /// not begun has had no effect.
+    /// The call did not start in time because other calls held all turns
+    /// ([`Limits::concurrency`](crate::Limits::concurrency)) or all places for readers and writers
+    /// ([`Limits::transfers`](crate::Limits::transfers)). The backend is not at fault. A call that
+    /// had not begun has had no effect.
     #[error("busy: all {limit} {what} of the store were in use for {}", text::span(*.waited))]
     Busy {
-        /// What there was none of: `turns` or `open transfers`.
+        /// What was taken: `turns` or `open transfers`.
         what: &'static str,
         /// How many there are.
         limit: u64,
         /// How long the call waited: [`Limits::turn_timeout`](crate::Limits::turn_timeout).
         waited: Duration,
     },
-    /// The caller of a transfer neither sent nor took a byte for so long:
-    /// [`Limits::pause_timeout`](crate::Limits::pause_timeout). What was being written is not
-    /// stored.
+    /// The caller of a transfer neither sent nor took a byte for this long:
+    /// [`Limits::pause_timeout`](crate::Limits::pause_timeout). An artifact that was being written
+    /// is not stored.
     #[error("the caller neither sent nor took bytes for {}", text::span(*.0))]
     Paused(Duration),
-    /// This process was forked from one that had a store by then, and has none of its threads. It
-    /// can use no store unless it executes a program anew.
+    /// This process was forked from one that already had a store, and has none of its threads. It
+    /// can use a store only after it executes a program.
     #[error("this process was forked from one with an open store, and so it cannot use a store")]
     Forked,
-    /// The backend took longer than its time: [`Limits::call_timeout`](crate::Limits::call_timeout)
-    /// without a byte that moved, or the sum of that and what
-    /// [`Limits::least_rate`](crate::Limits::least_rate) allows for the bytes that did.
-    /// Whether a put or delete took effect is unknown.
+    /// The backend exceeded its time: [`Limits::call_timeout`](crate::Limits::call_timeout) without
+    /// a byte moving, or that plus the time that [`Limits::least_rate`](crate::Limits::least_rate)
+    /// allows for the bytes that moved. A put or delete may or may not have taken effect.
     #[error("timed out: the backend took longer than {}", text::span(*.0))]
     Timeout(Duration),
-    /// The backend's answer breaks the contract; nothing of it was passed on as right.
+    /// The backend's answer breaks the contract; no part of it was passed on as valid.
     #[error("the backend broke the contract: {0}")]
     Protocol(String),
     /// The caller's own reader or writer failed.
     #[error("the caller's side of the transfer failed")]
     Io(#[source] std::io::Error),
-    /// The configuration names no store that could be opened.
+    /// The configuration names no store that can be opened.
     #[cfg(feature = "config")]
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
 }
 
-/// What a backend may use up, as [`ErrorKind::Exhausted`] names it. Its `Display` is a plural, for
-/// the number of it to stand before.
+/// A resource of a backend, as [`ErrorKind::Exhausted`] names it. Its `Display` is a plural, to
+/// follow a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Resource {
@@ -116,7 +117,8 @@ pub enum Resource {
     Memory,
     /// Open files, streams and other handles: [`Limits::handles`](crate::Limits::handles).
     Handles,
-    /// Bytes that one call hands to the host: [`Limits::buffer`](crate::Limits::buffer) and 1 MiB.
+    /// Bytes that one call returns to the host: [`Limits::buffer`](crate::Limits::buffer) plus 1
+    /// MiB.
     HandedBack,
     /// Elements of all tables.
     TableElements,
@@ -124,7 +126,7 @@ pub enum Resource {
     Memories,
     /// Tables of one instance.
     Tables,
-    /// Instances of modules in one instance of the whole.
+    /// Instances of core modules in one instance of the component.
     Instances,
 }
 
@@ -143,7 +145,7 @@ impl fmt::Display for Resource {
 }
 
 impl ErrorKind {
-    /// The case in a word, as metrics and logs name it.
+    /// The kind as one word, as metrics and logs name it.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::NotFound => "not-found",
@@ -171,7 +173,7 @@ impl ErrorKind {
         }
     }
 
-    /// Whether the backend itself failed, rather than the storage, the caller or the artifact.
+    /// Whether the backend itself is at fault, and not the storage, the caller or the artifact.
     pub(crate) fn is_fault(&self) -> bool {
         matches!(
             self,

@@ -1,5 +1,6 @@
-//! Why a component is no backend.
+//! Why a component cannot serve as a backend.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::{Cause, ErrorKind};
@@ -20,15 +21,15 @@ pub enum LoadError {
     /// The file cannot be read.
     #[error("cannot read the component file")]
     Read(#[source] std::io::Error),
-    /// The bytes are no WebAssembly component; the text says what they look like.
+    /// The bytes are not a WebAssembly component; the text says what they look like.
     #[error("this is {0}, not a WebAssembly component")]
     NotAComponent(String),
-    /// The component does not export the contract, or another version of it.
+    /// The component does not export the contract, or exports another version of it.
     #[error("the component does not export `{missing}`{}", found_instead(.found))]
     MissingExport {
         /// The interface that every backend exports.
         missing: String,
-        /// What of this contract, in whatever version, it exports instead.
+        /// The interfaces of this contract, of any version, that it exports instead.
         found: Vec<String>,
     },
     /// The component exports the interface, but with other types or functions.
@@ -40,32 +41,44 @@ pub enum LoadError {
         #[source]
         source: Cause,
     },
-    /// The component imports what this host does not give to any backend.
+    /// The component imports something that this host gives to no backend.
     #[error("the component imports interfaces that no grant provides: {}", .0.join(", "))]
     UnexpectedImports(Vec<String>),
-    /// Loading the component takes more than its limits allow. It was ended or not begun.
+    /// Loading the component takes more than the limits allow. It was stopped, or not begun.
     #[error("{}", over(name, *limit, *found, unit))]
     Limit {
-        /// The limit as [`LoadLimits`](crate::LoadLimits) and the configuration name it, such as
-        /// `function-size`.
+        /// The name of the limit in [`LoadLimits`](crate::LoadLimits) and in the configuration,
+        /// such as `function-size`.
         name: &'static str,
-        /// Its value: a number of `unit`.
+        /// Its value, in `unit`.
         limit: u64,
-        /// What was found, where that is known: there may be more.
+        /// The amount that was found, if known; the component may have more.
         found: Option<u64>,
-        /// What it counts, such as `bytes in one function`.
+        /// What the limit counts, such as `bytes in one function`.
         unit: &'static str,
     },
     /// The process that compiled the component died; the text says how.
     #[error("the process that compiles the component died: {0}")]
     Compiler(String),
-    /// The engine cannot be built.
+    /// The engine cannot be created.
     #[error("cannot build the engine")]
     Engine(#[source] Cause),
-    /// WebAssembly that does not validate, or cannot be compiled or linked.
+    /// The component needs a version of WASI that this library does not have.
+    #[error("the component imports `{interface}`, a version of WASI that is unknown here")]
+    UnknownWasi {
+        /// The first such interface.
+        interface: String,
+        /// Whether it is a draft, which a current toolchain no longer uses. If not, it is newer
+        /// than this library.
+        is_draft: bool,
+        /// What could not be linked.
+        #[source]
+        source: Cause,
+    },
+    /// The WebAssembly does not validate, or cannot be compiled or linked.
     #[error("cannot compile or link the component")]
     Invalid(#[source] Cause),
-    /// The component is not the one that was pinned.
+    /// The component is not the pinned one.
     #[error("the component's SHA-256 is {found}, but {expected} is pinned")]
     WrongDigest {
         /// The digest that [`Backend::pin`](crate::Backend::pin) named.
@@ -73,15 +86,10 @@ pub enum LoadError {
         /// The digest of the component, in hexadecimal digits.
         found: String,
     },
-    /// A setting of a built-in backend is missing or makes no sense.
-    #[error("the variable {name}: {why}")]
-    Setting {
-        /// The variable that sets it.
-        name: String,
-        /// What is wrong with it; never its value.
-        why: String,
-    },
-    /// A grant for the network makes no sense, or needs a file that cannot be read.
+    /// Settings of the backend are missing or invalid.
+    #[error("{}", together(.0))]
+    Settings(Vec<SettingProblem>),
+    /// A grant for the network is invalid, or needs a file that cannot be read.
     #[error("cannot use {what}")]
     Network {
         /// What was granted: an endpoint, the proxy, a certificate authority.
@@ -90,8 +98,8 @@ pub enum LoadError {
         #[source]
         source: Cause,
     },
-    /// The system refused what the component needs, such as memory. A store that is opened reports
-    /// it as [`ErrorKind::Unavailable`].
+    /// The system refused a resource that the component needs, such as memory. Opening a store
+    /// reports this as [`ErrorKind::Unavailable`].
     #[error("{0}")]
     Refused(String),
     /// A granted directory cannot be opened.
@@ -103,9 +111,9 @@ pub enum LoadError {
         #[source]
         source: Cause,
     },
-    /// A granted directory is too near to something that a backend could replace through it:
-    /// another grant, or a file that says what a backend is or may touch. `Grants` says what has
-    /// to be apart.
+    /// A granted directory overlaps something that a backend could replace through it: another
+    /// grant, or a file that decides what a backend is or may touch. `Grants` documents what has to
+    /// be separate.
     #[error(
         "the directory `{}` of {owner} {how} `{}`, {whose}", directory.display(), other.display()
     )]
@@ -113,16 +121,52 @@ pub enum LoadError {
     Overlap {
         /// The granted directory on the host.
         directory: PathBuf,
-        /// Whose grant it is: ``store `releases` `` of a configuration, or ``backend `fs` ``.
+        /// The owner of the grant: ``store `releases` `` of a configuration, or ``backend `fs` ``.
         owner: String,
-        /// How the two lie: `holds`, `lies in`, and others.
+        /// How the two relate: `holds`, `lies in`, and others.
         how: &'static str,
         /// The other directory, the file, or the link.
         other: PathBuf,
-        /// What that is, and whose: ``a writable directory of store `archive` ``, `the
+        /// What the other one is, and whose: ``a writable directory of store `archive` ``, `the
         /// configuration`.
         whose: String,
     },
+}
+
+/// A setting of a backend that is missing or makes no sense.
+///
+/// Its `Display` is one line: the place in the configuration, if there is one, the variable, and
+/// the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettingProblem {
+    /// The name of the variable.
+    pub name: String,
+    /// What is wrong with it; never its value.
+    pub reason: String,
+    /// The configuration file, and the line of it, from 1, on which the variable is set. If it is
+    /// not set, the line is that on which the store begins. `None` without a configuration.
+    pub location: Option<(PathBuf, usize)>,
+}
+
+impl SettingProblem {
+    pub(crate) fn new(name: &str, reason: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), reason: reason.into(), location: None }
+    }
+}
+
+impl fmt::Display for SettingProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, reason, location } = self;
+        if let Some((file, line)) = location {
+            write!(f, "{}:{line}: ", file.display())?;
+        }
+        write!(f, "the variable {name}: {reason}")
+    }
+}
+
+fn together(problems: &[SettingProblem]) -> String {
+    problems.iter().map(SettingProblem::to_string).collect::<Vec<_>>().join("; ")
 }
 
 impl From<LoadError> for ErrorKind {
@@ -134,7 +178,7 @@ impl From<LoadError> for ErrorKind {
     }
 }
 
-/// The error of an interface that wasmtime found to differ.
+/// The error for an interface whose types wasmtime found to differ.
 pub(crate) fn wrong_interface(interface: &str) -> impl FnOnce(wasmtime::Error) -> LoadError {
     let interface = interface.to_owned();
     move |source| LoadError::WrongInterface { interface, source: text::cause(&source) }

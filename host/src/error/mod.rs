@@ -10,8 +10,8 @@ use std::sync::Arc;
 #[cfg(feature = "config")]
 pub use configuration::{ConfigurationError, Problem};
 pub use kind::{ErrorKind, Resource};
-pub use load::LoadError;
 pub(crate) use load::wrong_interface;
+pub use load::{LoadError, SettingProblem};
 pub use operation::Operation;
 
 /// The result of a call on a store.
@@ -26,7 +26,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// What went wrong, with which artifact, in which backend, and whether a retry can help.
+/// What went wrong, in which operation, with which artifact and backend, and whether a retry can
+/// help.
 ///
 /// ```
 /// use artifact_store::{ErrorKind, Operation, blocking::ArtifactStore};
@@ -63,38 +64,39 @@ impl Error {
         Self(Box::new(Inner { kind, operation, key, backend }))
     }
 
-    /// The case.
+    /// The kind of error.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// The case, to keep.
+    /// The kind of error, by value.
     #[must_use]
     pub fn into_kind(self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What was being done.
+    /// The operation that failed.
     #[must_use]
     pub fn operation(&self) -> Operation {
         self.0.operation
     }
 
-    /// The artifact's key, or the prefix of a listing; none where the store itself failed to open.
+    /// The key of the artifact, or the prefix of a listing; `None` if the store itself failed to
+    /// open.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.0.key.as_deref()
     }
 
-    /// The backend's name: `fs`, or the component's file. Where the configuration is wrong, the
-    /// store's name or the configuration's file.
+    /// The name of the backend: `fs`, or the file of the component. If the configuration is wrong:
+    /// the name of the store, or the configuration file.
     #[must_use]
     pub fn backend(&self) -> &str {
         &self.0.backend
     }
 
-    /// Whether the same call may succeed later without anything being mended: true for
+    /// Whether the same call may succeed later without a repair: true for
     /// [`ErrorKind::Unavailable`], [`ErrorKind::Busy`] and [`ErrorKind::Timeout`].
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -133,8 +135,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// So that a reader or writer of artifacts fits where `std` or `tokio` expect one; the
-/// [`Error`] is kept inside.
+/// Lets readers and writers of artifacts serve as those of `std` or `tokio`. The [`Error`] is kept
+/// as the inner error.
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         use std::io::ErrorKind as Io;

@@ -1,7 +1,7 @@
 use std::fmt;
 
-/// What was being done when an [`Error`](crate::Error) came up. Its `Display` is the word that metrics and logs
-/// have for it.
+/// The operation in which an [`Error`](crate::Error) occurred. Its `Display` is the word that
+/// metrics and logs use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -10,17 +10,17 @@ pub enum Operation {
     Configure,
     /// A backend was loaded.
     Open,
-    /// An artifact was stored, at once or by a writer.
+    /// An artifact was stored, by one call or by a writer.
     Put,
-    /// An artifact was fetched, at once or by a reader.
+    /// An artifact was read, by one call or by a reader.
     Get,
     /// An artifact was removed.
     Delete,
-    /// An artifact's info was asked for.
+    /// The info of an artifact was read.
     Stat,
     /// Artifacts were listed.
     List,
-    /// The store was searched for what is no sound artifact.
+    /// The store was searched for items that are not sound artifacts.
     Audit,
     /// Old temporaries were removed.
     Sweep,

@@ -1,8 +1,8 @@
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-/// A bucket of an S3 service, or what is below a prefix in it: all that the host signs requests
-/// for. See [`Grants::sign_s3`](crate::Grants::sign_s3).
+/// A bucket of an S3 service, or the part of it below a prefix. The host signs requests for nothing
+/// else. See [`Grants::sign_s3`](crate::Grants::sign_s3).
 ///
 /// ```
 /// use artifact_store::S3Bucket;
@@ -35,9 +35,8 @@ pub(crate) enum BucketProblem {
 }
 
 impl S3Bucket {
-    /// The whole of a bucket in the region `us-east-1`, whose name is part of the path. The
-    /// endpoint is `https://host[:port]` or `http://host[:port]`; a path in it comes before the
-    /// bucket's name.
+    /// The whole bucket `name` in the region `us-east-1`, addressed in the path. The endpoint is
+    /// `https://host[:port]` or `http://host[:port]`; a path in it comes before the bucket's name.
     #[must_use]
     pub fn new(endpoint: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
@@ -56,8 +55,8 @@ impl S3Bucket {
         self
     }
 
-    /// Only what is below this prefix, which ends where a segment does: below `a` are `a/b` and
-    /// `a/b/c`, but not `ab`.
+    /// Restricts it to the objects below this prefix, which ends where a segment does: `a/b` and
+    /// `a/b/c` are below `a`, but `ab` is not.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         let prefix: String = prefix.into();
@@ -68,7 +67,7 @@ impl S3Bucket {
         self
     }
 
-    /// The bucket's name is the beginning of the host's name, and not part of the path.
+    /// Addresses the bucket as a part of the host name, and not of the path.
     #[must_use]
     pub fn virtual_hosted(mut self) -> Self {
         self.is_virtual_hosted = true;
@@ -107,16 +106,16 @@ impl S3Bucket {
         };
         let is_safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let is_name = !self.name.is_empty() && self.name.chars().all(is_safe);
-        // A dot at the beginning could be a step up in the path.
+        // A leading dot could mean a step up in the path.
         (is_name && !self.name.starts_with('.')).then_some(url).ok_or(BucketProblem::Name)
     }
 
-    /// The URL with the name of the bucket before that of the host.
+    /// The URL whose host begins with the name of the bucket.
     fn in_host(&self, url: &Url, host: &str) -> Option<Url> {
         let host = format!("{}.{host}", self.name).to_ascii_lowercase();
         let mut found = url.clone();
         found.set_host(Some(&host)).ok()?;
-        // What was left out or changed would be the host of another bucket.
+        // If a part was dropped or changed, this is the host of another bucket.
         (found.host_str() == Some(&host)).then_some(found)
     }
 }

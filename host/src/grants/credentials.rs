@@ -2,11 +2,10 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Credentials of an S3 service, kept out of every message and of the backend's sandbox. See
-/// [`Grants::sign_s3`](crate::Grants::sign_s3).
+/// Credentials of an S3 service. They are kept out of every message and out of the backend's
+/// sandbox. See [`Grants::sign_s3`](crate::Grants::sign_s3).
 ///
-/// White space around a value is left out: a file or a command that a value comes from often ends
-/// with a newline.
+/// White space around a value is removed: values from a file or a command often end with a newline.
 ///
 /// ```
 /// use artifact_store::S3Credentials;
@@ -30,14 +29,14 @@ impl S3Credentials {
         Self { key_id, secret: trimmed(secret_access_key.into()), token: None }
     }
 
-    /// Temporary credentials also have the token of their session.
+    /// The session token, which temporary credentials also have.
     #[must_use]
     pub fn session_token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(trimmed(token.into())).filter(|token| !token.is_empty());
         self
     }
 
-    /// What cannot be sent, by the name of the variable that usually holds it, and why.
+    /// A value that cannot be sent: the name of the variable that usually holds it, and the reason.
     pub(crate) fn problem(&self) -> Option<(&'static str, &'static str)> {
         let sent = [
             ("AWS_ACCESS_KEY_ID", self.key_id.as_str()),

@@ -13,7 +13,7 @@ pub use bucket::S3Bucket;
 #[cfg(feature = "network")]
 pub use credentials::S3Credentials;
 
-/// Requests for this part of a bucket are signed by the host.
+/// The part of a bucket for which the host signs requests.
 #[cfg(feature = "network")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signing {
@@ -21,8 +21,8 @@ pub(crate) struct Signing {
     pub(crate) credentials: S3Credentials,
 }
 
-/// What a backend may touch. Nothing is granted by default: a component without grants can
-/// compute, read clocks and draw random numbers, and reach no file, no variable and no network.
+/// What a backend may access. Nothing is granted by default: a component without grants can
+/// compute, read clocks and draw random numbers, and has no files, variables or network.
 ///
 /// ```
 /// use artifact_store::Grants;
@@ -34,26 +34,26 @@ pub(crate) struct Signing {
 /// # let _ = grants;
 /// ```
 ///
-/// A backend can rename, replace and link what lies below a directory that it may write. So these
-/// have to be apart, which is checked when the backend is loaded
+/// A backend can rename, replace and link everything below a directory that it may write. Therefore
+/// the following have to be separate, which is checked when the backend is loaded
 /// ([`LoadError::Overlap`](crate::LoadError::Overlap)):
 ///
-/// - A directory that a backend may write neither holds another granted directory nor lies in one:
-///   of the same backend, of another store of its configuration, or of a backend that is open in
-///   this process. Two backends may have the same directory, and two open stores of the built-in
-///   ones may have nested ones.
-/// - No granted directory is found through a symbolic link that lies in a directory which a backend
-///   may write.
-/// - A directory that a backend other than the built-in ones may write holds neither the
+/// - A directory that a backend may write neither contains another granted directory nor lies in
+///   one. This includes the grants of the same backend, of other stores of its configuration, and
+///   of backends that are open in this process. Two backends may have the same directory, and two
+///   open stores of the built-in backends may have nested ones.
+/// - The path of a granted directory does not lead through a symbolic link that lies in a directory
+///   which a backend may write.
+/// - A directory that a backend other than the built-in ones may write contains neither the
 ///   configuration, nor the file of a component or of a certificate authority, nor a cache of
-///   compiled code, be it in use or not, nor what the engine
-///   [protects](crate::EngineBuilder::protect). What nobody can tell, such as the layers of an
-///   overlay that has them by relative paths, counts as if it were so.
-/// - No directory of a backend other than the built-in ones shows the processes of the system, as
-///   `/proc` does.
+///   compiled code (in use or not), nor what the engine [protects](crate::EngineBuilder::protect).
+///   Places that cannot be determined, such as the layers of an overlay with relative paths, count
+///   as contained.
+/// - A directory of a backend other than the built-in ones does not show the processes of the
+///   system, as `/proc` does.
 ///
-/// Paths are compared as the system sees them: links, `..`, bind mounts and the case of letters make
-/// no difference.
+/// Paths are compared as the system resolves them: links, `..`, bind mounts and the case of letters
+/// make no difference.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     pub(crate) directories: Vec<Directory>,
@@ -76,40 +76,40 @@ pub(crate) struct Directory {
 }
 
 impl Grants {
-    /// No access at all; the start of every grant.
+    /// No access; every set of grants starts here.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Opens the existing directory `host` and all below it, to be read, written, created
-    /// and removed; the component sees it as `guest` (an absolute path such as `/`). Links
-    /// that lead out of it are not followed.
+    /// Grants the existing directory `host` and everything below it for reading, writing, creating
+    /// and removing. The component sees it as `guest`, an absolute path such as `/`. Links that
+    /// lead out of it are not followed.
     ///
-    /// The directory is opened once, when the backend is loaded. Whatever its path names later,
-    /// the backend goes on with this one.
+    /// The directory is opened once, when the backend is loaded. The backend keeps this directory,
+    /// even if the path names another one later.
     #[must_use]
     pub fn read_write(self, host: impl AsRef<Path>, guest: impl Into<String>) -> Self {
         self.directory(host.as_ref(), guest.into(), true)
     }
 
-    /// Opens the existing directory `host` and all below it for reading only; the component
-    /// sees it as `guest`. Every attempt to change something fails inside the component.
+    /// Grants the existing directory `host` and everything below it for reading. The component sees
+    /// it as `guest`. Every attempt to change something fails inside the component.
     #[must_use]
     pub fn read_only(self, host: impl AsRef<Path>, guest: impl Into<String>) -> Self {
         self.directory(host.as_ref(), guest.into(), false)
     }
 
-    /// Sets one environment variable. The component sees these only, never the environment
-    /// of the host process. Values are kept out of `Debug` output and messages.
+    /// Sets one environment variable. The component sees only these variables, never the
+    /// environment of the host process. Values are kept out of `Debug` output and messages.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// The same with `dir` in the place of every directory that may be written to. The backend
-    /// sees it where it saw the first of those, or as `/`.
+    /// The same grants with `dir` instead of all directories that may be written to. The backend
+    /// sees it at the path of the first of those, or as `/`.
     #[cfg(feature = "conformance")]
     pub(crate) fn only(mut self, dir: &Path) -> Self {
         let first = self.directories.iter().find(|granted| granted.writable);
@@ -118,7 +118,7 @@ impl Grants {
         self.read_write(dir, guest)
     }
 
-    /// All that is in either of the two.
+    /// The grants of both.
     #[cfg(all(feature = "config", feature = "network"))]
     pub(crate) fn and(mut self, other: Self) -> Self {
         let Self { directories, env, endpoints, signing, authorities, proxy } = other;
@@ -137,21 +137,22 @@ impl Grants {
     }
 }
 
-/// The network, with the cargo feature `network`, which is on by default.
+/// The network. Needs the cargo feature `network`, which is on by default.
 #[cfg(feature = "network")]
 impl Grants {
-    /// Opens the network to one endpoint: `https://host[:port]` or `http://host[:port]`, through
-    /// `wasi:http`. It stands for exactly this scheme, host and port; a request to any other is
-    /// refused and named in the error, and no redirect is followed. Raw sockets are never open.
+    /// Grants one endpoint of the network through `wasi:http`: `https://host[:port]` or
+    /// `http://host[:port]`. The grant covers exactly this scheme, host and port; a request to any
+    /// other is refused and named in the error, and redirects are not followed. Raw sockets are
+    /// never available.
     ///
-    /// A name stands for public and private addresses. One that leads to this machine, to its link
-    /// (such as 169.254.169.254) or to a cloud's service for machines is refused when it is looked
-    /// up, since whoever serves the name decides where it leads; grant such an address as a number.
-    /// Only `localhost` is this machine.
+    /// A host name may resolve to public and private addresses. An address of this machine, of its
+    /// link (such as 169.254.169.254) or of a cloud's metadata service is refused when the name is
+    /// looked up, since the owner of the name decides where it leads; grant such an address as a
+    /// number. Only `localhost` is this machine.
     ///
-    /// Certificates are compared with the system's authorities and those of
-    /// [`certificate_authority`](Self::certificate_authority). An endpoint that makes no sense is
-    /// reported when the backend is opened, as [`LoadError::Network`](crate::LoadError::Network).
+    /// Certificates are verified with the authorities of the system and those of
+    /// [`certificate_authority`](Self::certificate_authority). An invalid endpoint is reported when
+    /// the backend is opened, as [`LoadError::Network`](crate::LoadError::Network).
     ///
     /// ```
     /// use artifact_store::Grants;
@@ -165,15 +166,14 @@ impl Grants {
         self
     }
 
-    /// Opens the network to the service of `bucket`, and signs the requests to it with these
-    /// credentials (AWS Signature Version 4 in the header `Authorization`, with an unsigned
-    /// payload). The backend sends its requests unsigned and never sees the secret; a signature
-    /// that it made itself is replaced.
+    /// Grants the service of `bucket`, and signs the requests to it with these credentials (AWS
+    /// Signature Version 4 in the header `Authorization`, with an unsigned payload). The backend
+    /// sends its requests unsigned and never sees the secret; a signature of its own is replaced.
     ///
-    /// Signed is what a store needs in this bucket, below its prefix: to read, store, copy and
-    /// delete an object, to store one in parts, to list objects and unfinished uploads. Every other
-    /// request to this service is refused, whatever the credentials would allow, and the error
-    /// names it. The answer shows the backend no signature.
+    /// The host signs the requests that a store needs in this bucket, below its prefix: reading,
+    /// storing, copying and deleting an object, storing one in parts, listing objects and
+    /// unfinished uploads. Every other request to this service is refused, whatever the credentials
+    /// would allow, and the error names it. The answer shows the backend no signature.
     ///
     /// ```
     /// use artifact_store::{Grants, S3Bucket, S3Credentials};
@@ -188,15 +188,15 @@ impl Grants {
         self
     }
 
-    /// Trusts the certificate authorities in `file` (PEM) besides the system's own; for services
-    /// with a private one.
+    /// Trusts the certificate authorities in `file` (PEM) in addition to those of the system; for
+    /// services with a private authority.
     #[must_use]
     pub fn certificate_authority(mut self, file: impl Into<PathBuf>) -> Self {
         self.authorities.push(file.into());
         self
     }
 
-    /// Makes all connections through this HTTP proxy, `http://host:port`, by `CONNECT`. Without it
+    /// Makes all connections through this HTTP proxy, `http://host:port`, by `CONNECT`. Otherwise
     /// connections are direct: neither a variable of the process nor the backend can name a proxy.
     #[must_use]
     pub fn proxy(mut self, proxy: impl Into<String>) -> Self {

@@ -3,13 +3,13 @@ use std::time::{Duration, Instant};
 
 use crate::error::ErrorKind;
 
-/// How long nobody tries again after the first failure; each further one doubles it.
+/// The delay after the first failure; each further failure doubles it.
 const FIRST: Duration = Duration::from_millis(100);
 
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Keeps a component that does not start from being started over and over: between two
-/// attempts all calls fail at once, and one of them at a time makes the next attempt.
+/// Prevents a component that fails to start from being started over and over. Between two attempts
+/// all calls fail at once; a single call makes the next attempt.
 #[derive(Default)]
 pub(super) struct Backoff(Mutex<Option<Failing>>);
 
@@ -20,14 +20,14 @@ struct Failing {
 }
 
 impl Backoff {
-    /// Whether to try now; an error says when. The number, of the failures before this attempt, is for
-    /// [`failed`](Self::failed).
+    /// Whether to try now; the error says when. Returns the number of failures before this attempt,
+    /// for [`failed`](Self::failed).
     pub(super) fn attempt(&self) -> Result<u32, ErrorKind> {
         let mut state = self.state();
         let Some(Failing { times, why, until }) = &mut *state else { return Ok(0) };
         let wait = until.saturating_duration_since(Instant::now());
         if wait.is_zero() {
-            // Whoever comes meanwhile waits for the outcome of this attempt.
+            // Calls that come meanwhile fail until this attempt has an outcome.
             *until = Instant::now() + delay(*times);
             return Ok(*times);
         }
@@ -41,7 +41,7 @@ impl Backoff {
         *self.state() = None;
     }
 
-    /// An attempt failed. Those that began together count as one.
+    /// An attempt failed. Attempts that began together count as one.
     pub(super) fn failed(&self, before: u32, why: &ErrorKind) {
         let mut state = self.state();
         let times = state.as_ref().map_or(0, |failing| failing.times);

@@ -1,9 +1,13 @@
-//! Running a component: the engine, the pool of instances, and a
-//! call on one of them.
+//! Running a component: its pool of instances, a call on one of them, and the thread that the call
+//! runs on.
 
 mod backoff;
+mod call;
+mod exports;
 mod pool;
 mod worker;
 
-pub(crate) use pool::{Exports, Failed, Offered, Outcome, Pool};
+pub(crate) use call::{Failed, Outcome};
+pub(crate) use exports::{Exports, Offered};
+pub(crate) use pool::Pool;
 pub(crate) use worker::{Worker, look_at_disk};

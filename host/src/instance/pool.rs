@@ -1,71 +1,31 @@
-//! Instances of one component, each checked out for one call at a time. An instance that
-//! finished its call cleanly is kept for the next; any other is dropped with all it holds.
+//! Instances of one component, each checked out for one call at a time. An instance that finished
+//! its call cleanly is kept for the next call. Any other is dropped with everything that it holds.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use wasmtime::Store;
 use wasmtime::component::{Accessor, InstancePre};
 
 use super::backoff::Backoff;
-use crate::bindings::{
-    INVENTORY, MAINTENANCE, STORE, STREAMS, artifact_store, inventory, maintenance, streams, types,
-};
+use super::call::{Instance, Outcome};
+use super::exports::{Exports, Offered};
 use crate::budget::{
     Closing, Deadline, Inline, Turns, explain_trouble, in_background, room_for_calls, spawn,
 };
-use crate::error::{ErrorKind, LoadError, wrong_interface};
+use crate::error::{ErrorKind, LoadError};
 use crate::grants::Grants;
 use crate::interface::Interface;
 use crate::limits::{Limits, here};
 #[cfg(feature = "network")]
 use crate::network::Network;
-use crate::text::foreign;
 use crate::wasi::{HostState, Preopens, new_store};
-
-/// After so many calls an instance is dropped, whatever it has kept of them.
-const CALLS_PER_INSTANCE: u32 = 1000;
-
-/// Linear memory never shrinks. An instance that has grown by more than its first size and this, in
-/// bytes, is dropped rather than kept.
-const GROWTH: usize = 8 << 20;
-
-/// An instance is dropped when its calls have left it with more entries in its tables than at first:
-/// this part of the handles it may have.
-const LEFT_OVER: usize = 4;
 
 /// How long an instance waits for a call before it is dropped.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// What the component offers, as looked up once at load.
-#[derive(Clone)]
-pub(crate) struct Offered {
-    pub(crate) store: artifact_store::GuestIndices,
-    pub(crate) streams: Option<streams::GuestIndices>,
-    pub(crate) inventory: Option<inventory::GuestIndices>,
-    pub(crate) maintenance: Option<maintenance::GuestIndices>,
-}
-
-/// The functions of one instance.
-pub(crate) struct Exports {
-    pub(crate) store: artifact_store::Guest,
-    pub(crate) streams: Option<streams::Guest>,
-    pub(crate) inventory: Option<inventory::Guest>,
-    pub(crate) maintenance: Option<maintenance::Guest>,
-}
-
-struct Instance {
-    store: Store<HostState>,
-    exports: Exports,
-    calls: u32,
-    /// Its memory in bytes, and the entries of its tables, when it was new.
-    at_first: (usize, usize),
-    idle_since: Instant,
-}
-
-/// The instances that wait for a call, the last one used at the end.
+/// The idle instances; the last one used is at the end.
 type Idle = Mutex<Vec<Instance>>;
 
 pub(crate) struct Pool {
@@ -110,7 +70,7 @@ impl Pool {
         })
     }
 
-    /// The same without an instance, and with other directories.
+    /// The same pool without instances, and with other directories.
     #[cfg(all(feature = "conformance", unix))]
     pub(crate) fn on(&self, preopens: Arc<Preopens>) -> Self {
         Self {
@@ -147,29 +107,18 @@ impl Pool {
         false
     }
 
-    pub(crate) fn offers_streams(&self) -> bool {
-        self.offered.streams.is_some()
-    }
-
     pub(crate) fn offers(&self, interface: Interface) -> bool {
-        match interface {
-            Interface::Streams => self.offers_streams(),
-            Interface::Inventory => self.offered.inventory.is_some(),
-            Interface::Maintenance => self.offers_maintenance(),
-        }
+        self.offered.has(interface)
     }
 
-    pub(crate) fn offers_maintenance(&self) -> bool {
-        self.offered.maintenance.is_some()
-    }
-
-    /// A clock for a call.
+    /// A new clock for a call.
     pub(crate) fn clock(&self) -> Arc<Deadline> {
         let (closing, turns) = (Arc::clone(&self.closing), Arc::clone(&self.turns));
         Arc::new(Deadline::new(&self.limits, closing, Some(turns)))
     }
 
-    /// Makes sure that an instance can be had, and keeps it for the first call.
+    /// Makes sure that the component can be instantiated, and keeps the instance for the first
+    /// call.
     pub(crate) async fn probe(&self, deadline: &Arc<Deadline>) -> Result<(), ErrorKind> {
         deadline.begin();
         let instance = self.attempt(deadline).await?;
@@ -177,12 +126,12 @@ impl Pool {
         Ok(())
     }
 
-    /// Runs one call of the contract on an instance; it has its turn. `body` must have
-    /// awaited all that it takes from the backend (streams, futures) when it returns.
+    /// Runs one call of the contract on an instance; the call has its turn. When `body` returns, it
+    /// must have awaited everything that it takes from the backend (streams, futures).
     ///
-    /// The instance serves again when the backend answered, be it with an error of the
-    /// contract. After a trap, a broken contract or a timeout it is dropped before this
-    /// returns: it does nothing more.
+    /// The instance is reused if the backend answered, also with an error of the contract. After a
+    /// trap, a broken contract or a timeout it is dropped before this returns and does nothing
+    /// more.
     pub(crate) async fn call<R>(
         &self,
         deadline: &Arc<Deadline>,
@@ -207,7 +156,7 @@ impl Pool {
         .await
     }
 
-    /// Runs one call beside all others: it takes neither their turn nor their instances.
+    /// Runs one call beside all others: it uses neither a turn nor a pooled instance.
     pub(crate) async fn call_aside<R>(
         &self,
         deadline: &Arc<Deadline>,
@@ -221,13 +170,13 @@ impl Pool {
         .await
     }
 
-    /// An instance, unless the last ones failed to start a moment ago.
+    /// A new instance, unless the last attempts to start one have just failed.
     async fn start(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
         let before = self.backoff.attempt()?;
         let started = self.attempt(deadline).await;
         match &started {
             Ok(_) => self.backoff.succeeded(),
-            // What the host is short of it may have the next moment.
+            // A resource that the host lacks may be available the next moment.
             Err(ErrorKind::Unavailable(_)) => {}
             Err(why) => self.backoff.failed(before, why),
         }
@@ -239,7 +188,8 @@ impl Pool {
     }
 
     async fn instantiate(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
-        // Often enough to be noticed, and seldom enough to cost nothing.
+        // Each start of an instance is often enough to detect moved directories, and seldom enough
+        // to cost nothing.
         self.preopens.look();
         let mut store = new_store(
             self.component.engine(),
@@ -255,37 +205,17 @@ impl Pool {
             true => deadline.failure(),
             false => store.data_mut().limiter.explain(trap),
         })?;
-        let offered = &self.offered;
-        // Here the functions' types are compared with the contract's.
-        let exports = Exports {
-            store: offered.store.load(&mut store, &instance).map_err(wrong_interface(STORE))?,
-            streams: (offered.streams.as_ref())
-                .map(|streams| streams.load(&mut store, &instance))
-                .transpose()
-                .map_err(wrong_interface(STREAMS))?,
-            inventory: (offered.inventory.as_ref())
-                .map(|inventory| inventory.load(&mut store, &instance))
-                .transpose()
-                .map_err(wrong_interface(INVENTORY))?,
-            maintenance: (offered.maintenance.as_ref())
-                .map(|maintenance| maintenance.load(&mut store, &instance))
-                .transpose()
-                .map_err(wrong_interface(MAINTENANCE))?,
-        };
-        let mut instance =
-            Instance { store, exports, calls: 0, at_first: (0, 0), idle_since: Instant::now() };
-        instance.at_first = instance.size();
-        Ok(instance)
+        let exports = self.offered.load(&mut store, &instance)?;
+        Ok(Instance::new(store, exports))
     }
 
-    /// Lets go of the instances that wait for a call.
+    /// Drops the idle instances.
     pub(crate) fn forget_idle(&self) {
         let idle = std::mem::take(&mut *lock(&self.idle));
         drop(idle);
     }
 
-    /// Lets go of each instance that has waited for long, now and then, for as long as there is a
-    /// pool.
+    /// Drops instances that have been idle for long, at intervals, as long as the pool exists.
     pub(crate) fn forget_idle_in_time(&self) {
         let idle = Arc::downgrade(&self.idle);
         drop(spawn(async move {
@@ -293,7 +223,7 @@ impl Pool {
                 tokio::time::sleep(IDLE / 4).await;
                 let Some(idle) = idle.upgrade() else { return };
                 let old = take_old(&mut lock(&idle));
-                // To close its files may have to wait for the disk.
+                // Closing its files may have to wait for the disk.
                 if !old.is_empty() {
                     in_background(move || drop(old));
                 }
@@ -301,7 +231,7 @@ impl Pool {
         }));
     }
 
-    /// Ends all calls, and each that is still begun.
+    /// Ends all calls, also those that begin later.
     pub(crate) fn close(&self) {
         self.closing.close();
         self.forget_idle();
@@ -319,7 +249,7 @@ impl Pool {
         if instance.is_worth_keeping(&self.limits) {
             instance.idle_since = Instant::now();
             let mut idle = lock(&self.idle);
-            // Transfers that pause have instances, too: there may be more than are ever needed.
+            // Paused transfers have instances, too: there may be more than are ever needed.
             if idle.len() < here(self.limits.concurrency) {
                 idle.push(instance);
             }
@@ -336,95 +266,8 @@ fn take_old(idle: &mut Vec<Instance>) -> Vec<Instance> {
     idle.drain(..old).collect()
 }
 
-impl Instance {
-    /// Its memory in bytes, and the entries of its tables.
-    fn size(&mut self) -> (usize, usize) {
-        let tasks = self.store.concurrent_resource_table();
-        let tasks = tasks.map_or(0, |table| table.iter_mut().count());
-        let state = self.store.data_mut();
-        (state.limiter.memory(), tasks + state.entries())
-    }
-
-    /// Whether it has changed little since it was new.
-    fn is_worth_keeping(&mut self, limits: &Limits) -> bool {
-        self.calls += 1;
-        let ((memory, entries), (first_memory, first_entries)) = (self.size(), self.at_first);
-        self.calls < CALLS_PER_INSTANCE
-            && memory <= first_memory.saturating_mul(2).saturating_add(GROWTH)
-            && entries.saturating_sub(first_entries) <= here(limits.handles) / LEFT_OVER
-    }
-
-    /// The outer result is an error where the instance is of no more use.
-    async fn call<R>(
-        &mut self,
-        deadline: &Arc<Deadline>,
-        inline: Option<&Arc<Inline>>,
-        body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
-    ) -> Result<Result<R, ErrorKind>, ErrorKind> {
-        let Self { store, exports, .. } = self;
-        store.data_mut().deadline = Arc::clone(deadline);
-        store.data_mut().inline = inline.cloned();
-        store.data_mut().limiter.begin();
-        store.data_mut().output.begin();
-        store.data().trouble.forget();
-        store.set_epoch_deadline(1);
-        let outcome = store
-            .run_concurrent(async |accessor| {
-                let outcome = body(accessor, exports).await;
-                // What the backend still does after its answer is part of the call.
-                if outcome.is_ok() {
-                    poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
-                }
-                outcome
-            })
-            .await
-            .unwrap_or_else(|trap| Err(Failed::Trap(trap)));
-        store.data().output.finish();
-        let refused = store.data().take_refused();
-        let outcome = outcome.map(|answer| {
-            answer.map_err(|kind| match refused {
-                Some(refused) => not_granted(&refused, kind),
-                None => kind,
-            })
-        });
-        let trouble = store.data().trouble.clone();
-        outcome.map(|answer| answer.map_err(|kind| trouble.explain(kind))).map_err(|failed| {
-            match failed {
-                _ if deadline.is_over() => deadline.failure(),
-                Failed::Trap(trap) => trouble.explain(store.data_mut().limiter.explain(trap)),
-                Failed::Protocol(text) => trouble.explain(ErrorKind::Protocol(text)),
-            }
-        })
-    }
-}
-
-/// What a failure means in which the backend was refused a request: where its answer may come
-/// from that, it is named, whatever the backend makes of it.
-fn not_granted(refused: &str, kind: ErrorKind) -> ErrorKind {
-    match kind {
-        ErrorKind::AccessDenied(_) | ErrorKind::Unavailable(_) | ErrorKind::Other(_) => {
-            ErrorKind::AccessDenied(format!("the backend {refused} (it says: {kind})"))
-        }
-        kind => kind,
-    }
-}
-
-/// How a call ended: with the backend's answer, or so that the instance is of no more use.
-pub(crate) type Outcome<R> = Result<Result<R, ErrorKind>, Failed>;
-
-pub(crate) enum Failed {
-    Trap(wasmtime::Error),
-    Protocol(String),
-}
-
-impl From<wasmtime::Error> for Failed {
-    fn from(trap: wasmtime::Error) -> Self {
-        Self::Trap(trap)
-    }
-}
-
-/// Ends `call` (and with it the instance that it holds) when its time is over. What it computes is
-/// counted.
+/// Ends `call` (and with it the instance that it holds) when its time is over. The time that it
+/// computes is counted.
 async fn within<R>(
     deadline: &Deadline,
     call: impl Future<Output = Result<R, ErrorKind>>,
@@ -434,23 +277,5 @@ async fn within<R>(
         biased;
         result = pin!(call) => result,
         () = deadline.over() => Err(deadline.failure()),
-    }
-}
-
-impl From<types::Error> for ErrorKind {
-    fn from(error: types::Error) -> Self {
-        match error {
-            types::Error::NotFound => Self::NotFound,
-            types::Error::AlreadyExists => Self::AlreadyExists,
-            types::Error::InvalidKey(text) => Self::InvalidKey(foreign(&text)),
-            types::Error::InvalidRange => Self::InvalidRange,
-            types::Error::TooLarge(limit) => Self::TooLarge { limit },
-            types::Error::AccessDenied(text) => Self::AccessDenied(foreign(&text)),
-            types::Error::NoSpace(text) => Self::NoSpace(foreign(&text)),
-            types::Error::Corrupt(text) => Self::Corrupt(foreign(&text)),
-            types::Error::Unavailable(text) => Self::Unavailable(foreign(&text)),
-            types::Error::Unsupported(text) => Self::Unsupported(foreign(&text)),
-            types::Error::Other(text) => Self::Other(foreign(&text)),
-        }
     }
 }

@@ -1,17 +1,17 @@
-//! What loading a component may take.
+//! What loading a component may use.
 
 use std::time::Duration;
 
 use crate::error::LoadError;
 use crate::setters::setters;
 
-/// What loading a component may take: reading and checking its file, compiling it, and starting it
-/// once. Part of [`Limits`](crate::Limits). Beyond any of them: [`LoadError::Limit`], which names
-/// it as the configuration does.
+/// What loading a component may use: reading and checking its file, compiling it, and starting it
+/// once. A part of [`Limits`](crate::Limits). Beyond any of these limits: [`LoadError::Limit`],
+/// which names the limit as the configuration does.
 ///
-/// The defaults leave the largest components that are made today (an interpreter with its library
-/// has 20 MB, 14 modules and 14 000 functions) some room. What is instantiated several times counts
-/// as often.
+/// The defaults leave room for the largest components of today: an interpreter with its library has
+/// 20 MB, 14 modules and 14 000 functions. Something that is instantiated several times counts as
+/// often.
 ///
 /// [`LoadError::Limit`]: crate::LoadError::Limit
 ///
@@ -28,13 +28,12 @@ use crate::setters::setters;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LoadLimits {
-    /// How long all of it may take, the first call of a backend that is swapped in included.
-    /// Default: 2 minutes, since an interpreter takes some 15 s of processor time, and the machine
-    /// may be busy.
+    /// The time for all of it, including the first call of a backend that is swapped in. Default: 2
+    /// minutes: an interpreter takes about 15 s of processor time, and the machine may be busy.
     pub time: Duration,
-    /// The most memory, in bytes, of the process that compiles. Default: 1 GiB, of which an
-    /// interpreter takes 370 MiB. Where components are compiled [in this process](crate::Compile),
-    /// `work` and `function_work` stand in its place.
+    /// The most memory of the process that compiles, in bytes. Default: 1 GiB; an interpreter takes
+    /// 370 MiB. If components are compiled [in this process](crate::Compile), `work` and
+    /// `function_work` apply instead.
     pub memory: u64,
     /// The most bytes of the file. Default: 64 MiB.
     pub file_size: u64,
@@ -47,9 +46,10 @@ pub struct LoadLimits {
     /// The most items that components declare: types, aliases, instances, functions, imports,
     /// exports. Default: 200 000.
     pub definitions: u64,
-    /// The most functions, those that adapt types between components included. Default: 200 000.
+    /// The most functions, including those that adapt types between components. Default: 200 000.
     pub functions: u64,
-    /// The most bytes of one function. Default: 1 MiB; the largest of an interpreter has 0.4.
+    /// The most bytes of one function. Default: 1 MiB; the largest function of an interpreter has
+    /// 0.4.
     pub function_size: u64,
     /// The most local variables of one function. Default: 10 000; an interpreter has 271.
     pub locals: u64,
@@ -59,26 +59,24 @@ pub struct LoadLimits {
     pub imports: u64,
     /// The most exports, of modules and components. Default: 50 000.
     pub exports: u64,
-    /// The most memories of one instance of the whole. Default: 100; each takes 4 GiB of the
-    /// addresses of the process.
+    /// The most memories of one instance of the whole component. Default: 100; each takes 4 GiB of
+    /// the address space of the process.
     pub memories: u64,
-    /// The most tables of one instance of the whole. Default: 100.
+    /// The most tables of one instance of the whole component. Default: 100.
     pub tables: u64,
-    /// The most functions, globals and imports of all instances of modules in one instance of the
-    /// whole. Default: 500 000; each takes up to 32 bytes, which the limit of an instance's memory
-    /// does not count.
+    /// The most functions, globals and imports of all core instances in one instance of the whole
+    /// component. Default: 500 000; each takes up to 32 bytes, which the limit of an instance's
+    /// memory does not count.
     pub parts: u64,
-    /// The most segments of data and of elements. Default: 100 000; a component of JavaScript has
-    /// 10 000.
+    /// The most data and element segments. Default: 100 000; a component of JavaScript has 10 000.
     pub segments: u64,
-    /// The most elements in all segments of elements. Default: 200 000; each takes its compiler
-    /// 2 KiB.
+    /// The most elements in all element segments. Default: 200 000; each takes the compiler 2 KiB.
     pub elements: u64,
-    /// The most work of the compiler, all functions together, where it cannot be stopped. A unit
-    /// is 1 µs of ordinary code, and at most 7 µs and 1 KiB of what was made to take long. Default:
-    /// 30 million; an interpreter takes 14.
+    /// The most work of the compiler for all functions together, if the compiler cannot be stopped.
+    /// A unit is 1 µs for ordinary code, and at most 7 µs and 1 KiB for code that was made to take
+    /// long. Default: 30 million; an interpreter takes 14.
     pub work: u64,
-    /// The same for one function. Default: 1 million; an interpreter has one of 440 000.
+    /// The same for one function. Default: 1 million; the largest of an interpreter takes 440 000.
     pub function_work: u64,
 }
 
@@ -133,7 +131,7 @@ impl Default for LoadLimits {
 }
 
 impl LoadLimits {
-    /// The error of what takes longer than this `time`.
+    /// The error if loading takes longer than `time`.
     pub(crate) fn too_slow(time: Duration) -> LoadError {
         let limit = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         LoadError::Limit { name: "time", limit, found: None, unit: "ms" }

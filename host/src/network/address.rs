@@ -5,8 +5,8 @@ use http::uri::Scheme;
 
 use crate::error::LoadError;
 
-/// An endpoint to which connections can be granted. Two are the same only where scheme, host
-/// and port are: a name grants no address and no other name.
+/// An endpoint to which connections can be granted. Two are equal only if scheme, host and port
+/// are: a granted name covers neither its addresses nor other names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     scheme: Scheme,
@@ -18,7 +18,7 @@ impl Address {
     /// The endpoint of a grant: `https://host[:port]` or `http://host[:port]`.
     pub(crate) fn parse(text: &str) -> Result<Self, LoadError> {
         let wrong = |why: &str| LoadError::Network {
-            // What stands before an `@` may be a password.
+            // The text before an `@` may be a password.
             what: format!("the endpoint `{}`", text.rsplit('@').next().unwrap_or_default()),
             source: why.into(),
         };
@@ -37,7 +37,7 @@ impl Address {
             .ok_or_else(|| wrong("it has no host, or its scheme is neither http nor https"))
     }
 
-    /// Where a request for `uri` goes.
+    /// The endpoint of a request for `uri`.
     pub(super) fn of(uri: &Uri) -> Option<Self> {
         let scheme = uri.scheme()?.clone();
         let default = match scheme.as_str() {
@@ -49,7 +49,7 @@ impl Address {
         let host = authority.host().to_ascii_lowercase();
         let port = match authority.port_u16() {
             Some(port) => Some(port).filter(|port| *port != 0)?,
-            // What is no port must not become the default one.
+            // An invalid port must not become the default one.
             None if authority.as_str().len() != host.len() => return None,
             None => default,
         };

@@ -11,22 +11,21 @@ use wasmtime_wasi_http::Error;
 
 use crate::budget::Deadline;
 
-/// A body whose bytes count as progress of the call that they belong to, as far as those of its
-/// caller cover them.
+/// A body whose bytes count as progress of its call, as far as bytes of the caller cover them.
 pub(super) struct Watched<B> {
     body: B,
     deadline: Arc<Deadline>,
-    /// Of a request: when its bytes moved.
+    /// For a request: when its bytes last moved.
     moved: Option<Moved>,
-    /// Of a response: the longest wait for bytes that the backend permits.
+    /// For a response: the longest wait for bytes that the backend permits.
     pause: Option<Duration>,
-    /// The present wait, while somebody waits.
+    /// The current wait, if there is one.
     wait: Option<Pin<Box<Sleep>>>,
-    /// The place among the requests, which is taken until the body has ended.
+    /// The place among the requests, which is held until the body has ended.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// When bytes of a request moved last.
+/// When bytes of a request last moved.
 #[derive(Clone)]
 pub(super) struct Moved(Arc<Mutex<Instant>>);
 
@@ -41,7 +40,7 @@ impl Moved {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Resolves when nothing has moved for so long.
+    /// Resolves when no byte has moved for `limit`.
     pub(super) async fn pause(&self, limit: Option<Duration>) {
         let Some(limit) = limit else { return std::future::pending().await };
         loop {
@@ -95,7 +94,7 @@ impl<B: Body<Data = Bytes, Error = Error> + Unpin> Body for Watched<B> {
             }
             Poll::Pending => {
                 let Some(pause) = me.pause else { return Poll::Pending };
-                // It begins when somebody waits: what a slow reader does between is its own time.
+                // The pause begins with the wait: the time between two reads is the reader's own.
                 let pause = || pause.min(me.deadline.of_one_wait());
                 let wait = me.wait.get_or_insert_with(|| Box::pin(sleep(pause())));
                 wait.as_mut().poll(cx).map(|()| Some(Err(Error::ConnectionReadTimeout)))

@@ -1,4 +1,4 @@
-//! Connections: how they are made and trusted, and the pool that keeps them.
+//! Connections: how they are made and verified, and the pool that keeps them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,11 +23,11 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long an idle connection is kept. Many servers close theirs after a minute.
 const IDLE: Duration = Duration::from_secs(50);
 
-/// What a response's header may take up at most, in bytes and lines.
+/// The most bytes, and lines, of a response's header.
 const HEADER: usize = 256 * 1024;
 const HEADER_LINES: usize = 200;
 
-/// Makes connections, and keeps them for the next request.
+/// Makes connections, and keeps them for later requests.
 pub(super) struct Client {
     pool: legacy::Client<Timely<HttpsConnector<Route>>, WasiBody>,
 }
@@ -36,7 +36,7 @@ impl Client {
     pub(super) fn new(authorities: &[PathBuf], proxy: Option<&str>) -> Result<Self, LoadError> {
         let tls = tls(authorities)?;
         let proxy = proxy.map(proxy_uri).transpose()?;
-        // Through a proxy it is the proxy that looks up the endpoint's name.
+        // If there is a proxy, it looks up the name of the endpoint.
         let mut tcp = HttpConnector::new_with_resolver(Resolver { is_trusted: proxy.is_some() });
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -51,7 +51,7 @@ impl Client {
         Ok(Self { pool: pool.build(Timely { inner: https, limit: CONNECT }) })
     }
 
-    /// Follows no redirect: where one leads, was not granted.
+    /// Sends a request. Redirects are not followed: their target is not granted.
     pub(super) async fn send(
         &self,
         request: Request<WasiBody>,
@@ -72,7 +72,7 @@ fn proxy_uri(proxy: &str) -> Result<Uri, LoadError> {
     })
 }
 
-/// The system's authorities, and those of the operator.
+/// Trusts the authorities of the system and those of the operator.
 fn tls(authorities: &[PathBuf]) -> Result<ClientConfig, LoadError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();

@@ -1,4 +1,4 @@
-//! The way to an endpoint: its name, the operator's proxy, and how long all that may take.
+//! Connecting to an endpoint: name lookup, the operator's proxy, and the timeout for all of it.
 
 use std::error::Error as StdError;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -19,15 +19,15 @@ use tower_service::Service;
 type BoxError = Box<dyn StdError + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
-/// Names that are looked up at once in this process. Each takes a thread, which a name server that
-/// does not answer holds for as long as the system waits.
+/// How many names this process looks up at once. Each takes a thread, which is held for as long as
+/// the system waits if the name server does not answer.
 const LOOKUPS: usize = 16;
 
-/// The most of a proxy's answer that is read.
+/// How many bytes of a proxy's answer are read.
 const PROXY_ANSWER: usize = 8 * 1024;
 
-/// Services of clouds, at addresses that are no link-local ones, which tell every caller the
-/// machine's credentials.
+/// Metadata services of clouds whose addresses are not link-local: they give the machine's
+/// credentials to every caller.
 const METADATA: [IpAddr; 5] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
@@ -36,13 +36,15 @@ const METADATA: [IpAddr; 5] = [
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)),
 ];
 
-/// Why there is no way to an endpoint, where neither the system nor TLS says so.
+/// Why an endpoint cannot be reached, if neither the system nor TLS says so.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RouteError {
     #[error("the name resolves to no address that a name may resolve to")]
     Prohibited,
     #[error("cannot start a thread to look up the name")]
     NoThread(#[source] io::Error),
+    #[error("the name cannot be looked up")]
+    UnknownName(#[source] io::Error),
     #[error("connecting took longer than {}", crate::text::span(*.0))]
     Late(Duration),
     #[error("the proxy refused the connection with status {0}")]
@@ -51,11 +53,11 @@ pub(super) enum RouteError {
     Unreachable,
 }
 
-/// Looks names up on a thread of its own, and leaves out the addresses that a name must not lead
-/// to: whoever serves the name could else make a granted one mean this machine.
+/// Looks names up on a thread of its own, and removes the addresses that a name must not lead to:
+/// otherwise the owner of a granted name could make it mean this machine.
 #[derive(Clone)]
 pub(super) struct Resolver {
-    /// The operator's own names may stand for anything.
+    /// Names that the operator configured may lead anywhere.
     pub(super) is_trusted: bool,
 }
 
@@ -90,20 +92,20 @@ async fn looked_up(name: String) -> Result<Vec<SocketAddr>, BoxError> {
     let look_up = move || {
         let found = (name.as_str(), 0).to_socket_addrs().map(Iterator::collect);
         drop(permit);
-        // Nobody may wait any longer.
+        // The receiver may be gone.
         let _ = tell.send(found);
     };
     let thread = thread::Builder::new().name("artifact-store-dns".into()).spawn(look_up);
     thread.map_err(RouteError::NoThread)?;
-    Ok(told.await??)
+    Ok(told.await?.map_err(RouteError::UnknownName)?)
 }
 
 fn is_localhost(name: &str) -> bool {
     name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case("localhost")
 }
 
-/// Addresses of this machine and its link, of many at once, and of services for machines. Private
-/// networks are none of these: that is where many stores are.
+/// Addresses of this machine and its link, multicast addresses, and metadata services. Private
+/// networks are not among them: many stores are there.
 fn is_prohibited(ip: IpAddr) -> bool {
     if METADATA.contains(&ip) {
         return true;
@@ -111,7 +113,7 @@ fn is_prohibited(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
             let first = ip.octets()[0];
-            // `0.x` is this machine, and what begins with 240 or more is nobody's.
+            // `0.x` is this machine, and addresses from 240 on are reserved.
             ip.is_loopback()
                 || ip.is_link_local()
                 || ip.is_multicast()
@@ -127,7 +129,7 @@ fn is_prohibited(ip: IpAddr) -> bool {
     }
 }
 
-/// The address of version 4 to which one of version 6 leads: mapped, compatible, by NAT64 or 6to4.
+/// The IPv4 address to which an IPv6 address leads: mapped, compatible, by NAT64 or 6to4.
 fn inner(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let [.., a, b] = ip.segments();
     match ip.segments() {
@@ -180,7 +182,7 @@ async fn tunnel(proxy: &mut TcpStream, to: &Uri) -> Result<(), BoxError> {
     let mut answer = Vec::new();
     let end = b"\r\n\r\n";
     while !answer.ends_with(end) {
-        // What follows comes from the endpoint, which waits for us: nothing does.
+        // The endpoint sends nothing before we do, so the answer ends here.
         let is_over = answer.len() > PROXY_ANSWER || answer.windows(4).any(|four| four == end);
         if is_over || proxy.read_buf(&mut answer).await? == 0 {
             return Err(RouteError::Unreachable.into());
@@ -195,7 +197,7 @@ async fn tunnel(proxy: &mut TcpStream, to: &Uri) -> Result<(), BoxError> {
     }
 }
 
-/// Bounds all that it takes to make a connection: name, proxy, TCP and TLS.
+/// Limits the time for making a connection: name lookup, proxy, TCP and TLS.
 #[derive(Clone)]
 pub(super) struct Timely<S> {
     pub(super) inner: S,

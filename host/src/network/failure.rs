@@ -1,4 +1,4 @@
-//! What a failed connection or exchange is called in `wasi:http`: the one place that decides it.
+//! The error of `wasi:http` for each failed connection or exchange. Only this file decides it.
 
 use std::error::Error as StdError;
 use std::{io, iter};
@@ -9,18 +9,18 @@ use wasmtime_wasi_http::Error;
 use super::connect::RouteError;
 use crate::text::foreign;
 
-/// The case of an error of the HTTP client. What it says in words goes to the log: `wasi:http`
-/// has no place for it in most cases.
+/// The error of the HTTP client as a case of `wasi:http`. Its text goes to the log: most cases of
+/// `wasi:http` have no place for it.
 pub(super) fn of(error: &(dyn StdError + 'static)) -> Error {
     let chain = || iter::successors(Some(error), |&error| error.source().or_else(|| inside(error)));
     let words: Vec<_> = chain().map(ToString::to_string).collect();
     tracing::debug!("a request failed: {}", foreign(&words.join(": ")));
-    // What this host found out by itself is said inside of errors of the client.
+    // Errors of this host itself are inside of errors of the client.
     let route = chain().find_map(|error| error.downcast_ref().map(of_route));
     route.or_else(|| chain().find_map(case)).unwrap_or(Error::ConnectionTerminated)
 }
 
-/// An I/O error does not count what it carries among its causes.
+/// The causes of an I/O error do not include the error that it carries.
 fn inside<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     let carried = error.downcast_ref::<io::Error>()?.get_ref()?;
     Some(carried)
@@ -39,16 +39,16 @@ fn case(error: &(dyn StdError + 'static)) -> Option<Error> {
     if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
         return of_hyper(hyper);
     }
-    let is_dns = error.to_string().starts_with("dns error");
-    is_dns.then_some(Error::DnsError { rcode: None, info_code: None })
+    None
 }
 
 fn of_route(error: &RouteError) -> Error {
     match error {
         RouteError::Prohibited => Error::DestinationIpProhibited,
         RouteError::NoThread(_) => Error::ConnectionLimitReached,
+        RouteError::UnknownName(_) => Error::DnsError { rcode: None, info_code: None },
         RouteError::Late(_) => Error::ConnectionTimeout,
-        // Whoever names the proxy has to act.
+        // The operator who configured the proxy has to act.
         RouteError::Refused(_) => Error::ConfigurationError,
         RouteError::Unreachable => Error::DestinationUnavailable,
     }
@@ -84,7 +84,7 @@ fn of_io(error: &io::Error) -> Option<Error> {
     })
 }
 
-/// What the two sides cannot agree on stays so; what was damaged on the way may be right the next
+/// A failed negotiation fails again; data that was damaged on the way may arrive intact the next
 /// time.
 fn of_tls(error: &rustls::Error) -> Error {
     match error {
@@ -92,7 +92,7 @@ fn of_tls(error: &rustls::Error) -> Error {
             Error::TlsCertificateError
         }
         rustls::Error::AlertReceived(alert) => of_alert(*alert),
-        // The version is all that these two implementations can lack; it is what we tell them.
+        // The version is the only thing that these two implementations can disagree on.
         rustls::Error::PeerIncompatible(_) => of_alert(AlertDescription::ProtocolVersion),
         rustls::Error::DecryptError | rustls::Error::PeerSentOversizedRecord => {
             Error::ConnectionTerminated
@@ -115,7 +115,7 @@ fn of_alert(alert: AlertDescription) -> Error {
     }
 }
 
-/// The case that a body of this host had ended with.
+/// The error with which a body of this host had ended.
 fn of_body(error: &Error) -> Error {
     match error {
         Error::HttpRequestBodySize(size) => Error::HttpRequestBodySize(*size),

@@ -1,4 +1,4 @@
-//! What happens to each request of a backend: allowed or refused, signed, sent, watched.
+//! The way of each request of a backend: it is allowed or refused, signed, sent, and watched.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::{Address, Network, failure};
 use crate::budget::Deadline;
 use crate::text::foreign;
 
-/// The most that a request's URL may take up.
+/// The most bytes of a request's URL.
 const URL: usize = 16 * 1024;
 
 type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
@@ -23,17 +23,17 @@ type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error
 /// The requests of one instance.
 pub(crate) struct Hooks {
     network: Arc<Network>,
-    /// Of the call that runs now: bytes that move are progress.
+    /// The clock of the current call: bytes that move are progress.
     pub(crate) deadline: Arc<Deadline>,
     refusal: Refusal,
 }
 
-/// What the backend asked for in this call and did not get: the rest of a sentence about it.
+/// The request that was refused in this call, as the rest of a sentence about the backend.
 #[derive(Clone, Default)]
 struct Refusal(Arc<Mutex<Option<String>>>);
 
 impl Refusal {
-    /// Only the first one of a call is told: a backend can ask for ever.
+    /// Only the first one of a call is kept: a backend can repeat requests for ever.
     fn note(&self, what: String) {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if first.is_none() {
@@ -48,8 +48,7 @@ impl Hooks {
         Self { network, deadline, refusal: Refusal::default() }
     }
 
-    /// What was asked for since the last time, and refused: the rest of a sentence about the
-    /// backend.
+    /// What was refused since the last time, as the rest of a sentence about the backend.
     pub(crate) fn take_refused(&self) -> Option<String> {
         self.refusal.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -72,7 +71,7 @@ impl WasiHttpHooks for Hooks {
     }
 }
 
-/// One request on its way.
+/// One request that is being sent.
 struct Sending {
     network: Arc<Network>,
     deadline: Arc<Deadline>,
@@ -95,7 +94,7 @@ impl Sending {
         let permit = Arc::clone(&self.network.free).acquire_owned().await;
         let permit = permit.map_err(|_| Error::ConnectionLimitReached)?;
         let (mut head, body) = request.into_parts();
-        // One spelling, which is also the one that is signed.
+        // This is the only spelling, which is also the signed one.
         let host = HeaderValue::from_str(&address.host_header());
         head.headers.insert(HOST, host.map_err(|_| Error::HttpRequestUriInvalid)?);
         let signed = self.sign(&address, &mut head)?;
@@ -135,7 +134,7 @@ impl Sending {
         Ok((answer, Box::new(async { Ok(()) })))
     }
 
-    /// Signs a request to an endpoint for which the host signs; any other stays as it is.
+    /// Signs a request if the host signs for its endpoint; any other stays unchanged.
     fn sign(
         &self,
         address: &Address,
@@ -154,14 +153,14 @@ impl Sending {
         Err(Error::HttpRequestDenied)
     }
 
-    /// A limit that the backend set for a pause of the service, below its own: so that it is there
-    /// to say what it waited for.
+    /// The timeout that the backend set for a pause of the service, reduced to less than its own
+    /// time, so that the backend can still say what it waited for.
     fn limit(&self, asked: Option<Duration>) -> Option<Duration> {
         asked.map(|asked| asked.min(self.deadline.of_one_wait()))
     }
 }
 
-/// Scheme, host and port; a path or query may hold what is nobody's business.
+/// Scheme, host and port; the path and the query may be confidential.
 fn asked(request: &Request<WasiBody>) -> String {
     let uri = request.uri();
     let mut asked = format!("{}://", uri.scheme_str().unwrap_or("https"));
@@ -169,7 +168,7 @@ fn asked(request: &Request<WasiBody>) -> String {
     foreign(&asked)
 }
 
-/// Takes over the service's time, where that may be why it refused the signature.
+/// Adopts the time of the service if a wrong time may be why it refused the signature.
 fn learn<B>(scope: &Scope, answer: &Response<B>) {
     let is_refusal = matches!(
         answer.status(),

@@ -1,7 +1,7 @@
-//! The network as a backend sees it: `wasi:http` to the granted endpoints, and nothing else.
+//! The network as a backend sees it: only `wasi:http`, and only to the granted endpoints.
 //!
-//! Connections belong to the host. They are shared by all instances of a backend and outlive
-//! each of them.
+//! Connections belong to the host. All instances of a backend share them, and they outlive the
+//! instances.
 
 mod address;
 mod body;
@@ -23,11 +23,11 @@ use crate::grants::{Grants, Signing};
 use client::Client;
 use sign::Scope;
 
-/// Requests of one backend that are under way at once; more wait. It bounds what a hostile one
-/// can make the host hold in sockets and buffers.
+/// How many requests of one backend run at once; more have to wait. This limits the sockets and
+/// buffers that a hostile backend can make the host hold.
 const REQUESTS: usize = 256;
 
-/// What the grants of one backend open, and the connections made so far.
+/// The granted endpoints of one backend, and its connections.
 pub(crate) struct Network {
     granted: Vec<Address>,
     scopes: Vec<Scope>,
@@ -38,8 +38,8 @@ pub(crate) struct Network {
 impl Network {
     /// # Errors
     ///
-    /// [`LoadError::Network`] where an endpoint or proxy makes no sense, or a certificate cannot
-    /// be read.
+    /// [`LoadError::Network`] if an endpoint or the proxy is invalid, or if a certificate cannot be
+    /// read.
     pub(crate) fn new(grants: &Grants) -> Result<Self, LoadError> {
         let mut granted = Vec::new();
         for endpoint in &grants.endpoints {
@@ -51,7 +51,7 @@ impl Network {
             granted.push(scope.address.clone());
             scopes.push(scope);
         }
-        // Without an endpoint no request ever gets as far as a connection.
+        // Without an endpoint, every request is refused before it needs a connection.
         let client = match granted.is_empty() {
             true => None,
             false => Some(Client::new(&grants.authorities, grants.proxy.as_deref())?),
@@ -63,7 +63,7 @@ impl Network {
         self.client.as_ref().filter(|_| self.granted.contains(address))
     }
 
-    /// What is signed of the requests to this endpoint; nothing where they are sent as they are.
+    /// The scopes in which requests to this endpoint are signed; empty if they are sent unsigned.
     fn scopes_of(&self, address: &Address) -> impl Iterator<Item = &Scope> {
         self.scopes.iter().filter(move |scope| scope.address == *address)
     }

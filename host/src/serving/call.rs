@@ -1,4 +1,4 @@
-//! A call on a backend, as whoever asked for it knows it.
+//! A call on a backend, from the side of its caller.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,29 +13,30 @@ use crate::instance::Worker;
 use crate::limits::Limits;
 use crate::{key, telemetry};
 
-/// Who asked for what, of which backend, and when. It stays with that backend to its end.
+/// One call: its operation, key, backend and start. It stays with that backend until its end.
 pub(crate) struct Call {
     pub(crate) backend: Arc<Loaded>,
     pub(crate) operation: Operation,
-    /// The key of the artifact, or the prefix of a listing; empty where it is about all.
+    /// The key of the artifact, or the prefix of a listing; empty if the call is about the whole
+    /// store.
     pub(crate) key: String,
     clock: Arc<Deadline>,
     begun: Instant,
     /// Whether its caller sends or takes bytes as they come, and may pause.
     is_transfer: bool,
-    /// Whether its end was told to operators, which is done once.
+    /// Whether its end was reported to operators, which happens once.
     is_told: AtomicBool,
 }
 
-/// Who does the work of a call.
+/// What runs the work of a call.
 #[derive(Clone, Copy)]
 pub(crate) enum RunBy {
     /// A thread that may block.
     Worker,
-    /// Whoever waits for it, on a task that may not block: until it has to wait, and then a thread.
-    /// That suits what only reads, of a backend that is known not to wait for long.
+    /// The task that waits for it, which may not block: when the work has to wait, it moves to a
+    /// thread. For reads of a backend that is known not to wait for long.
     Task,
-    /// Whoever waits for it, on a thread that may block. It is fastest.
+    /// The thread that waits for it, which may block. This is the fastest way.
     Caller,
 }
 
@@ -64,12 +65,12 @@ impl Call {
         self.is_transfer
     }
 
-    /// Why the call ended, where that was neither the backend's doing nor the storage's.
+    /// Why the call ended, if the reason is neither the backend nor the storage.
     pub(crate) fn verdict(&self) -> Option<ErrorKind> {
         self.clock.verdict()
     }
 
-    /// Tells operators how it ended.
+    /// Reports its end to operators.
     pub(crate) fn tell<T>(&self, bytes: u64, outcome: &Result<T, ErrorKind>) {
         telemetry::called(&self.seen(), bytes, outcome.as_ref().err());
     }
@@ -109,7 +110,7 @@ impl Call {
         Pending { call: self, worker }
     }
 
-    /// What is done once at the end, `bytes` being what it moved.
+    /// Ends the call, which has moved so many `bytes`. This happens once.
     pub(crate) fn end<T>(&self, bytes: u64, outcome: Result<T, ErrorKind>) -> Result<T> {
         if !self.is_told.swap(true, Ordering::Relaxed) {
             self.tell(bytes, &outcome);
@@ -118,26 +119,26 @@ impl Call {
         outcome.map_err(|kind| self.backend.error(kind, self.operation, &self.key))
     }
 
-    /// Refuses what is no key before the backend sees it.
+    /// Refuses an invalid key before the backend sees it.
     pub(crate) fn check_key(&self) -> Result<()> {
         key::check(&self.key).or_else(|why| self.end(0, Err(ErrorKind::InvalidKey(why))))
     }
 }
 
-/// The outcome of a call, once there is one. Where the work is lost, so that it does not end the
-/// call, this does.
+/// The outcome of a call, once there is one. If the work is lost and cannot end the call, this ends
+/// it.
 pub(crate) struct Pending<T: Send + 'static> {
     call: Arc<Call>,
     worker: Worker<Result<T>>,
 }
 
 impl<T: Send + 'static> Pending<T> {
-    /// Does what can be done now of work that is done by whoever waits for it.
+    /// Advances work that its waiter does, as far as possible now.
     pub(crate) fn advance(&mut self, cx: &mut Context<'_>) {
         self.worker.advance(cx);
     }
 
-    /// Whoever does the work turns to something else.
+    /// The waiter that does the work turns to something else.
     pub(crate) fn pause(&self) {
         self.worker.pause();
     }

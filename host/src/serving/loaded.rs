@@ -1,4 +1,4 @@
-//! A component that is ready to serve, and how it leaves when it was replaced.
+//! A component that is ready to serve, and its end after it was replaced.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(crate) struct Loaded {
     pub(crate) pool: Pool,
     /// Counts the first calls after a swap, until one succeeds.
     pub(crate) trial: Trial,
-    /// What ends the calls that are still there some time after the swap.
+    /// The task that ends the remaining calls some time after the swap.
     draining: Mutex<Option<AbortHandle>>,
 }
 
@@ -28,17 +28,17 @@ impl Loaded {
         Self { name, digest, pool, trial: Trial::default(), draining: Mutex::default() }
     }
 
-    /// One call of this backend, whose time begins to run.
+    /// One call of this backend, whose time starts now.
     pub(crate) fn call(self: &Arc<Self>, operation: Operation, key: &str) -> Arc<Call> {
         Call::new(Arc::clone(self), operation, key, false)
     }
 
-    /// One whose caller sends or takes bytes as they come.
+    /// One call whose caller sends or takes bytes as they come.
     pub(crate) fn transfer(self: &Arc<Self>, operation: Operation, key: &str) -> Arc<Call> {
         Call::new(Arc::clone(self), operation, key, true)
     }
 
-    /// As operators see it.
+    /// The backend as operators see it.
     pub(super) fn seen(&self) -> telemetry::Backend<'_> {
         telemetry::Backend { name: &self.name, digest: &self.digest }
     }
@@ -48,14 +48,14 @@ impl Loaded {
         Error::new(kind, operation, has_key.then_some(key), &self.name)
     }
 
-    /// Another backend took its place. Calls that are still there after `timeout` are ended;
-    /// the instances that wait for one go now.
+    /// Another backend has replaced it. Its idle instances are dropped now; calls that are still
+    /// running after `timeout` are ended.
     pub(crate) fn drain(self: &Arc<Self>, timeout: Duration) {
         self.pool.forget_idle();
         let backend = Arc::downgrade(self);
         let task = spawn(async move {
             tokio::time::sleep(timeout).await;
-            // Where it is gone, so are its calls.
+            // If the backend is gone, so are its calls.
             if let Some(backend) = backend.upgrade() {
                 backend.pool.close();
             }
@@ -64,7 +64,7 @@ impl Loaded {
         before.inspect(AbortHandle::abort);
     }
 
-    /// It serves again.
+    /// The backend serves again.
     pub(crate) fn serve_again(&self) {
         self.draining().take().inspect(AbortHandle::abort);
         self.pool.reopen();

@@ -1,4 +1,4 @@
-//! Serving calls: the backend that is loaded, the calls on it, and how another one takes its place.
+//! Serving calls: the loaded backend, the calls on it, and its replacement by another backend.
 
 mod call;
 mod loaded;

@@ -1,4 +1,4 @@
-//! A call at work.
+//! The right to run a call.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::instance::{Exports, Outcome};
 use crate::telemetry;
 use crate::wasi::HostState;
 
-/// The right to run a call: its turn, once it has it. The verbs of the contract are its methods.
+/// The right to run a call: its turn, once it has one. The verbs of the contract are its methods.
 pub(crate) struct Running {
     pub(crate) call: Arc<Call>,
     admitted: Option<Admitted>,
@@ -20,19 +20,19 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Takes its turn when it first needs the backend.
+    /// The call takes its turn when it first needs the backend.
     pub(crate) fn new(call: Arc<Call>) -> Self {
         Self { call, admitted: None, inline: None }
     }
 
-    /// The same for one that has its turn. Where it runs on a task, `inline` asks for a thread.
+    /// A call that already has its turn. If it runs on a task, `inline` asks for a thread.
     pub(super) fn admitted(mut self, admitted: Admitted, inline: Option<Arc<Inline>>) -> Self {
         self.admitted = Some(admitted);
         self.inline = inline;
         self
     }
 
-    /// Runs `body` on an instance of the backend, when it has its turn.
+    /// Runs `body` on an instance of the backend once the call has its turn.
     pub(crate) async fn run<R>(
         &self,
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
@@ -49,7 +49,7 @@ impl Running {
         };
         let outcome = call.backend.pool.call(call.clock(), self.inline.as_ref(), body);
         match (outcome.instrument(span).await, call.verdict()) {
-            // What the backend makes of it is not its failure.
+            // The backend's answer to an ended call is not a failure of its own.
             (Err(kind), Some(verdict)) if !kind.is_fault() => Err(verdict),
             (outcome, _) => outcome,
         }

@@ -11,7 +11,7 @@ use crate::error::{ErrorKind, Operation};
 use crate::setters::setters;
 use crate::telemetry;
 
-/// How a backend takes the place of another one.
+/// How a backend replaces another one.
 ///
 /// ```
 /// use artifact_store::SwapOptions;
@@ -22,13 +22,13 @@ use crate::telemetry;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SwapOptions {
-    /// How long calls in flight may go on with the old backend. Those that are still there then
-    /// end with [`ErrorKind::Unavailable`]. Default: 30 seconds.
+    /// How long calls in flight may go on with the old backend. After that they end with
+    /// [`ErrorKind::Unavailable`]. Default: 30 seconds.
     pub drain_timeout: Duration,
-    /// Where so many calls of the new backend fail through its own fault (a trap, a timeout, a
-    /// broken contract, exhausted limits) and none has succeeded before, the old one takes its
-    /// place again. An error of the contract is no such fault, but no success either. Default:
-    /// 0, which is no trial.
+    /// The length of the trial: if this many calls of the new backend fail through its own fault (a
+    /// trap, a timeout, a broken contract, exhausted limits) before one succeeds, the old backend
+    /// is restored. An error of the contract counts neither as a fault nor as a success. Default:
+    /// 0, which means no trial.
     pub trial_calls: u32,
 }
 
@@ -40,9 +40,9 @@ impl Default for SwapOptions {
     }
 }
 
-/// A backend that was compiled, checked against the contract and started once, ready to serve.
-/// [`ArtifactStore::swap`](crate::ArtifactStore::swap) returns the one that served before, and
-/// [`ArtifactStore::swap_loaded`](crate::ArtifactStore::swap_loaded) takes it.
+/// A backend that was compiled, checked against the contract and started once.
+/// [`ArtifactStore::swap`](crate::ArtifactStore::swap) returns the previous one, and
+/// [`ArtifactStore::swap_loaded`](crate::ArtifactStore::swap_loaded) takes one.
 ///
 /// ```
 /// use artifact_store::{Backend, SwapOptions, blocking::ArtifactStore};
@@ -60,7 +60,7 @@ impl Default for SwapOptions {
 pub struct LoadedBackend(pub(crate) Arc<Loaded>);
 
 impl LoadedBackend {
-    /// Its name: `fs`, or the component's file.
+    /// Its name: `fs`, or the file of the component.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
@@ -79,7 +79,7 @@ impl std::fmt::Debug for LoadedBackend {
     }
 }
 
-/// The backend that serves a store, and its clones, now.
+/// The backend that now serves a store and its clones.
 pub(crate) struct Serving(ArcSwap<Loaded>);
 
 impl Serving {
@@ -91,12 +91,12 @@ impl Serving {
         self.0.load_full()
     }
 
-    /// A call of the backend that serves now. It stays with that one to its end.
+    /// A call of the backend that serves now. The call stays with it until its end.
     pub(crate) fn call(&self, operation: Operation, key: &str) -> Arc<Call> {
         self.backend().call(operation, key)
     }
 
-    /// Puts `new` in the place of the one that serves, which is returned.
+    /// Replaces the backend that serves by `new`, and returns the former.
     pub(crate) fn swap(
         self: &Arc<Self>,
         LoadedBackend(new): LoadedBackend,
@@ -136,13 +136,13 @@ impl Trial {
         self.is_on.store(calls > 0, Ordering::Release);
     }
 
-    /// Whoever is replaced is on trial no more, and keeps nobody in reserve.
+    /// A replaced backend is no longer on trial, and keeps no other backend in reserve.
     fn end(&self) {
         self.is_on.store(false, Ordering::Release);
         *self.state() = None;
     }
 
-    /// A call ended, well or with this error.
+    /// A call ended, with `error` or without.
     pub(crate) fn observe(&self, error: Option<&ErrorKind>) {
         if !self.is_on.load(Ordering::Acquire) {
             return;
@@ -171,7 +171,7 @@ impl Trial {
 }
 
 impl Rollback {
-    /// Puts the old backend back, unless another one has come since.
+    /// Restores the old backend, unless another one has been swapped in since.
     fn run(self) {
         let Some((serving, failed)) = self.serving.upgrade().zip(self.failed.upgrade()) else {
             return;

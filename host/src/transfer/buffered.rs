@@ -1,4 +1,4 @@
-//! Whole artifacts in memory, for backends that offer no streams.
+//! Whole artifacts in memory, for backends without streams.
 
 use bytes::Bytes;
 
@@ -27,7 +27,7 @@ async fn send(running: &Running, data: Bytes) -> Result<Info, ErrorKind> {
     stored.await.map(|()| Info::of(&written))
 }
 
-/// Fetches the artifact, and ends the call.
+/// Reads the artifact, and ends the call.
 pub(crate) async fn get(running: &Running) -> error::Result<Bytes> {
     let outcome = fetch(running).await;
     let bytes = outcome.as_ref().map_or(0, |data| data.len() as u64);
@@ -52,20 +52,20 @@ async fn fetch(running: &Running) -> Result<Bytes, ErrorKind> {
     Ok(data)
 }
 
-/// `put` has no way to leave an artifact that is there.
+/// `put` cannot keep an artifact that is there.
 pub(crate) fn cannot_create() -> ErrorKind {
     let text =
         "the backend does not export `streams`, and only `streams` can create without replacing";
     ErrorKind::Unsupported(text.into())
 }
 
-/// Refuses what is not to be held in memory.
+/// Refuses an artifact that is too large for memory.
 pub(crate) fn check_size(limits: &Limits, size: u64) -> Result<(), ErrorKind> {
     let limit = limits.buffer;
     if size > limit { Err(ErrorKind::TooLarge { limit }) } else { Ok(()) }
 }
 
-/// The part of `data` that a range names, as the contract defines it.
+/// The part of `data` that a range selects, as the contract defines it.
 pub(crate) fn range(data: &Bytes, options: ReadOptions) -> Result<Bytes, ErrorKind> {
     let ReadOptions { offset, length } = options;
     let size = data.len() as u64;
@@ -73,7 +73,7 @@ pub(crate) fn range(data: &Bytes, options: ReadOptions) -> Result<Bytes, ErrorKi
         return Err(ErrorKind::InvalidRange);
     }
     let end = length.map_or(size, |length| offset.saturating_add(length).min(size));
-    // Both lie within a length that is a usize.
+    // Both lie within a length that is a `usize`.
     Ok(data.slice(offset as usize..end as usize))
 }
 

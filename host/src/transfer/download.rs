@@ -1,5 +1,5 @@
-//! The host's end of `streams.read`: takes what the backend sends, counts it, cuts what was
-//! not asked for, and compares a whole artifact with its checksum.
+//! The host's end of `streams.read`: it takes what the backend sends, counts it, cuts what was not
+//! asked for, and compares a whole artifact with its checksum.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -24,8 +24,8 @@ use crate::serving::Running;
 use crate::telemetry;
 use crate::wasi::{FileBytes, HostState, take};
 
-/// Sends the bytes that the options name to `sink`, and returns it with their number. Only then
-/// were all of them right.
+/// Sends the bytes that the options select to `sink`, and returns it with their number. All bytes
+/// are known to be right only when this returns.
 pub(crate) async fn read<S: Sink>(
     running: &Running,
     ReadOptions { offset, length }: ReadOptions,
@@ -60,12 +60,12 @@ pub(crate) async fn read<S: Sink>(
         take_all(accessor, stream, outcome, incoming, due + offset, checksum).await
     });
     let read = read.await?;
-    // The caller was given up where it seems to have gone.
+    // If the caller seems to have gone, the host has given it up.
     call.verdict().map_or(Ok(read), Err)
 }
 
-/// Takes what is due from `stream` and compares it with what `outcome` and `checksum` say. An
-/// artifact is expected to have `size` bytes, as far as it is read.
+/// Takes the bytes that are due from `stream` and compares them with what `outcome` and `checksum`
+/// say. If the artifact is read to its end, it has to have `size` bytes.
 async fn take_all<S: Sink>(
     accessor: &Accessor<HostState>,
     stream: StreamReader<u8>,
@@ -101,7 +101,7 @@ async fn take_all<S: Sink>(
     if incoming.flush().await.is_err() {
         return incoming.so_far();
     }
-    // After a cut the backend's outcome says nothing about the bytes that were due.
+    // After a cut, the backend's outcome says nothing about the bytes that were due.
     if !matches!(how, End::Cut) {
         match report.await {
             Ok(Ok(())) => {}
@@ -125,19 +125,19 @@ async fn take_all<S: Sink>(
 enum End {
     /// The backend ended it.
     Closed,
-    /// The host ended it, having all that was asked for.
+    /// The host ended it after all bytes that were asked for.
     Cut,
-    /// The host ended it: more came than the artifact has.
+    /// The host ended it: more bytes came than the artifact has.
     TooMany,
     /// The caller is gone.
     Abandoned,
 }
 
-/// What has come, and what has yet to.
+/// The bytes that have come, and the number of those that are due.
 struct Incoming<S> {
     sink: S,
     received: Checksum,
-    /// Bytes that have yet to come.
+    /// Bytes that are still due.
     due: u64,
     /// Whether the artifact goes on after them.
     is_cut: bool,
@@ -146,8 +146,8 @@ struct Incoming<S> {
 }
 
 impl<S: Sink> Incoming<S> {
-    /// Reads a file that the backend handed over. The checksum is computed over bytes that are
-    /// still in the processor's cache.
+    /// Reads a file that the backend passed on. The checksum is computed while the bytes are still
+    /// in the processor's cache.
     async fn take_from(mut self, mut file: FileBytes) -> (End, Self) {
         loop {
             if self.sink.buffer().1 == 0 && self.flush().await.is_err() {
@@ -155,7 +155,7 @@ impl<S: Sink> Incoming<S> {
             }
             let (buffer, room) = self.sink.buffer();
             let before = buffer.len();
-            // One more than is due shows whether there is more.
+            // One byte more than is due shows whether there are more.
             let wanted = usize::try_from(self.due).unwrap_or(usize::MAX);
             let wanted = if self.is_cut { wanted } else { wanted.saturating_add(1) };
             let limit = wanted.min(room);
@@ -167,7 +167,7 @@ impl<S: Sink> Incoming<S> {
             self.due -= read as u64;
             match self.due {
                 0 if self.is_cut => return (End::Cut, self),
-                // It was asked for one more.
+                // One byte more than is due was asked for.
                 0 if read < limit => return (End::Closed, self),
                 _ if read == 0 => return (End::Closed, self),
                 _ => self.clock.delivered(read as u64),
@@ -179,7 +179,7 @@ impl<S: Sink> Incoming<S> {
         Ok(Ok((self.sink, self.received.size())))
     }
 
-    /// Takes what there is room for. None once it has the end.
+    /// Takes as many bytes as there is room for. `None` once it has the end.
     fn take(&mut self, bytes: &[u8]) -> (usize, Option<End>) {
         let due = usize::try_from(self.due).unwrap_or(usize::MAX);
         let (buffer, room) = self.sink.buffer();
@@ -194,7 +194,7 @@ impl<S: Sink> Incoming<S> {
         (taken, (self.due == 0 && self.is_cut).then_some(End::Cut))
     }
 
-    /// Hands on what has come.
+    /// Passes on what has come.
     async fn flush(&mut self) -> Result<(), Gone> {
         poll_fn(|cx| {
             ready!(self.poll_flush(cx))?;
@@ -203,7 +203,7 @@ impl<S: Sink> Incoming<S> {
         .await
     }
 
-    /// Waits for the caller to take what has come. That is not the backend's time.
+    /// Waits for the caller to take what has come. This is not the backend's time.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         if let Poll::Ready(flushed) = self.sink.poll_flush(cx) {
             return Poll::Ready(flushed);
@@ -211,7 +211,7 @@ impl<S: Sink> Incoming<S> {
         self.patience.poll_over(&self.clock, cx).map(|()| Err(Gone))
     }
 
-    /// Waits for the turn, where it went to another call while the caller was waited for.
+    /// Waits for the turn, if another call got it while the backend waited for the caller.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         self.patience.poll_turn(&self.clock, cx).map_err(|_| Gone)
     }
@@ -225,9 +225,9 @@ impl<S: Sink> Incoming<S> {
     }
 }
 
-/// Takes what the backend itself, or another host function, puts into the stream.
+/// Takes what the backend itself, or another host function, writes to the stream.
 struct Consumer<S: Sink> {
-    /// None once it has been sent back.
+    /// `None` once it has been sent back.
     incoming: Option<Incoming<S>>,
     ended: Option<oneshot::Sender<(End, Incoming<S>)>>,
 }
@@ -235,7 +235,7 @@ struct Consumer<S: Sink> {
 impl<S: Sink> Consumer<S> {
     fn end(&mut self, how: End) -> Poll<wasmtime::Result<StreamResult>> {
         if let (Some(ended), Some(incoming)) = (self.ended.take(), self.incoming.take()) {
-            // Nobody listens where the whole call is being dropped.
+            // If the whole call is being dropped, the receiver is gone.
             let _ = ended.send((how, incoming));
         }
         Poll::Ready(Ok(StreamResult::Dropped))
@@ -274,7 +274,7 @@ impl<S: Sink> StreamConsumer<HostState> for Consumer<S> {
     }
 }
 
-/// The backend ended it.
+/// The backend ended the stream.
 impl<S: Sink> Drop for Consumer<S> {
     fn drop(&mut self) {
         if let Some(incoming) = &self.incoming {

@@ -1,8 +1,8 @@
 //! Moving an artifact's bytes between the caller and a backend.
 //!
-//! `upload` and `download` carry streams of any size in bounded memory, past the backend where it
-//! lets them (`wasi::read`); `buffered` stands in for them where a backend offers no streams. `writer`,
-//! `reader` and `sink` are the caller's ends.
+//! `upload` and `download` carry streams of any size in bounded memory, bypassing the backend where
+//! it permits this (`wasi::read`). `buffered` replaces them for a backend without streams.
+//! `writer`, `reader` and `sink` are the caller's ends.
 
 pub(crate) mod buffered;
 pub(crate) mod download;
@@ -13,7 +13,7 @@ pub(crate) mod writer;
 
 use crate::error::ErrorKind;
 
-/// How many chunks wait between the two, beside the one at work.
+/// How many chunks wait between the two ends, besides the one that is being filled.
 pub(crate) const CHUNKS_WAITING: usize = 1;
 
 fn no_streams() -> ErrorKind {

@@ -14,13 +14,15 @@ use super::sink::Chunks;
 use super::{CHUNKS_WAITING, buffered, download};
 use crate::error::{Operation, Result};
 use crate::info::{Info, ReadOptions};
+use crate::interface::Interface;
 use crate::serving::{Call, Loaded, Pending, RunBy, Running};
 
-/// Yields an artifact's bytes as they come, in bounded memory. Made by
+/// Yields the bytes of an artifact as they come, in bounded memory. Made by
 /// [`ArtifactStore::read`](crate::ArtifactStore::read).
 ///
-/// The bytes are right only when the reader has reached its end without an error: a whole
-/// artifact is then compared with its checksum, and a cut one is an error, never a short read.
+/// The bytes are known to be right only when the reader has reached its end without an error: then
+/// a whole artifact has been compared with its checksum. A truncated artifact is an error, never a
+/// short read.
 ///
 /// ```
 /// use artifact_store::{ArtifactStore, ReadOptions};
@@ -45,7 +47,7 @@ pub struct ArtifactReader {
     info: Info,
     chunk: Bytes,
     chunks: Pin<Box<dyn Stream<Item = Bytes> + Send + Sync>>,
-    /// Says whether the chunks were right; taken when it has been heard.
+    /// The outcome of the read; taken once it is known.
     work: Option<Pending<()>>,
 }
 
@@ -63,13 +65,13 @@ impl ArtifactReader {
         options: ReadOptions,
         by: RunBy,
     ) -> Result<Self> {
-        if !backend.pool.offers_streams() {
+        if !backend.pool.offers(Interface::Streams) {
             return Self::buffered(backend.call(Operation::Get, key), options).await;
         }
         let call = backend.transfer(Operation::Get, key);
         call.check_key()?;
         let waiting = match by {
-            // To read ahead would only push out of the cache what is about to be taken.
+            // Reading ahead would only evict from the cache the bytes that the caller takes next.
             RunBy::Caller => 0,
             _ => CHUNKS_WAITING,
         };
@@ -93,7 +95,7 @@ impl ArtifactReader {
             Either::Left((Ok(info), _)) => reader.info = info.into(),
             // It failed before it began; the outcome says why.
             Either::Left((Err(_), ended)) => ended.await?,
-            // It is over already, or does not answer any more.
+            // It is already over, or no longer answers.
             Either::Right((outcome, mut started)) => {
                 outcome?;
                 if let Ok(Some(info)) = started.try_recv() {
@@ -101,14 +103,14 @@ impl ArtifactReader {
                 }
             }
         }
-        // A small artifact is then done with: nothing waits for its reader.
+        // A small artifact is read completely here: nothing then waits for the reader.
         std::future::poll_fn(|cx| Poll::Ready(reader.work.as_mut().map(|work| work.advance(cx))))
             .await;
         reader.pause();
         Ok(reader)
     }
 
-    /// The same of a backend that offers no streams: all of it is in memory.
+    /// The same for a backend without streams: the whole artifact is in memory.
     async fn buffered(call: Arc<Call>, options: ReadOptions) -> Result<Self> {
         call.check_key()?;
         let read = async move |running: Running| buffered::get(&running).await;
@@ -119,40 +121,40 @@ impl ArtifactReader {
         Ok(Self { call, info, chunk: part, chunks: Box::pin(stream::empty()), work: None })
     }
 
-    /// A caller who does the work of this reader turns to something else.
+    /// A caller that does the work of this reader turns to something else.
     pub(crate) fn pause(&self) {
         self.work.as_ref().inspect(|work| work.pause());
     }
 
-    /// The whole artifact's info, whatever range is read.
+    /// The info of the whole artifact, also if only a range is read.
     #[must_use]
     pub fn info(&self) -> &Info {
         &self.info
     }
 
-    /// The next bytes, at least one; none at the end, when all of them were right.
+    /// The next bytes, at least one; `None` at the end, when all of them were right.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) where the bytes so far are not the ones
-    /// that were put, and whatever stopped the backend.
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the bytes so far are not those that
+    /// were put, and any error that stopped the backend.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
         std::future::poll_fn(|cx| self.poll_fill(cx)).await?;
         Ok(Some(std::mem::take(&mut self.chunk)).filter(|chunk| !chunk.is_empty()))
     }
 
-    /// Makes `chunk` hold the next bytes; it is empty at the end.
+    /// Fills `chunk` with the next bytes; it is empty at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.work.is_some() {
             self.call.clock().touch();
         }
         while self.chunk.is_empty() {
-            // Who does the work in here may have a chunk only after it.
+            // If the work is done here, a chunk can be ready after it only.
             let mut next = self.chunks.as_mut().poll_next(cx);
             if next.is_pending() {
                 match self.poll_outcome(cx) {
                     Poll::Ready(Ok(())) => continue,
-                    // Where the backend does not answer any more, no chunk comes.
+                    // If the backend no longer answers, no chunk comes.
                     Poll::Ready(failed) => return Poll::Ready(failed),
                     Poll::Pending => next = self.chunks.as_mut().poll_next(cx),
                 }
@@ -170,7 +172,7 @@ impl ArtifactReader {
         let outcome = ready!(Pin::new(work).poll(cx));
         self.work = None;
         if outcome.is_err() {
-            // What is still on its way is not to be believed.
+            // After an error the bytes on their way are not trusted.
             self.chunks = Box::pin(stream::empty());
         }
         Poll::Ready(outcome)

@@ -1,4 +1,4 @@
-//! Where the bytes of a read go: to a caller who takes them as they come, or into memory.
+//! Where the bytes of a read go: to a caller that takes them as they come, or into memory.
 
 use std::task::{Context, Poll, ready};
 
@@ -13,22 +13,22 @@ use crate::error::ErrorKind;
 pub(crate) struct Gone;
 
 pub(crate) trait Sink: Send + Unpin + 'static {
-    /// Learns what is being read, and how many bytes of it are due.
+    /// Called first, with the info of the artifact and the number of bytes that are due.
     fn start(&mut self, info: types::Info, due: u64) -> Result<Result<(), Gone>, ErrorKind>;
 
-    /// Where the next bytes are appended, and how many have room.
+    /// The buffer to which the next bytes are appended, and how many fit.
     fn buffer(&mut self) -> (&mut Vec<u8>, usize);
 
-    /// Hands on what has come so far, to make room.
+    /// Passes on what has come so far, to make room.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>>;
 }
 
-/// A caller who takes chunks. As many wait for it as their channel has room for.
+/// A caller that takes chunks. Its channel holds those that it has not taken.
 pub(crate) struct Chunks {
     start: Option<oneshot::Sender<types::Info>>,
     chunks: mpsc::Sender<Bytes>,
     buffer: Vec<u8>,
-    /// Bytes that have yet to be handed on, and one more, which shows that there is none.
+    /// Bytes that are not yet passed on, plus one, which shows that there are no more.
     rest: u64,
 }
 
@@ -39,7 +39,7 @@ impl Chunks {
 }
 
 impl Chunks {
-    /// Makes the memory of the next chunk.
+    /// Allocates the memory of the next chunk.
     fn renew(&mut self) {
         let size = usize::try_from(self.rest).unwrap_or(CHUNK);
         self.buffer = chunk::empty(size.min(CHUNK));
@@ -68,8 +68,8 @@ impl Sink for Chunks {
             let chunk = std::mem::take(&mut self.buffer);
             self.chunks.start_send(chunk::share(chunk)).map_err(|_| Gone)?;
         }
-        // Once all is handed on nothing is waited for. Else what comes next may find the memory free
-        // that the caller has just read, which is in the processor's cache.
+        // After the last chunk there is nothing to wait for. Before it, waiting lets the next bytes
+        // reuse the memory that the caller has just read, which is in the processor's cache.
         if self.rest > 1 {
             ready!(self.chunks.poll_ready(cx)).map_err(|_| Gone)?;
             self.renew();
@@ -78,11 +78,11 @@ impl Sink for Chunks {
     }
 }
 
-/// How many bytes are appended to a whole artifact at once: as many as a processor's second cache still
-/// holds when their checksum is computed.
+/// How many bytes are appended to a whole artifact at once: as many as a processor's second-level
+/// cache still holds when their checksum is computed.
 const PIECE: usize = 2 * CHUNK;
 
-/// Memory for a whole artifact, as long as it is not too much.
+/// Memory for a whole artifact, up to a limit.
 pub(crate) struct Whole {
     limit: u64,
     data: Vec<u8>,
@@ -106,14 +106,14 @@ impl Sink for Whole {
             return Err(too_large);
         }
         let Ok(size) = usize::try_from(due) else { return Err(too_large) };
-        // One more, which shows at the end that there is no more.
+        // One byte more, which shows at the end that there are no more.
         let reserved = self.data.try_reserve_exact(size.saturating_add(1));
         reserved
             .map_err(|_| ErrorKind::Unavailable(format!("there is no memory for {size} bytes")))?;
         Ok(Ok(()))
     }
 
-    /// More than is due is never appended.
+    /// No more than what is due is appended.
     fn buffer(&mut self) -> (&mut Vec<u8>, usize) {
         (&mut self.data, PIECE)
     }

@@ -1,4 +1,4 @@
-//! The host's end of `streams.write`: feeds the backend, seals the write, checks the answer.
+//! The host's end of `streams.write`: it feeds the backend, seals the write, and checks the answer.
 
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
@@ -19,17 +19,17 @@ use crate::info::WriteOptions;
 use crate::serving::Running;
 use crate::wasi::HostState;
 
-/// What ends an upload: the seal, or why there is none.
+/// How an upload ends: with the seal, or with the reason why there is none.
 pub(crate) type End = Result<Seal, String>;
 
-/// Stores what `chunks` yields, if and when `end` says that it is complete.
+/// Stores what `chunks` yields, if `end` says that it is complete.
 pub(crate) async fn write(
     running: &Running,
     options: WriteOptions,
     chunks: impl Stream<Item = Bytes> + Send + Unpin + 'static,
     end: oneshot::Receiver<End>,
 ) -> Result<types::Info, ErrorKind> {
-    // What the backend was told; a backend that did not ask was told nothing.
+    // What the backend was told; `None` if it did not ask.
     let told = Arc::new(Mutex::new(None));
     let telling = Arc::clone(&told);
     let end = async move {
@@ -40,7 +40,7 @@ pub(crate) async fn write(
     let stored = send(running, options, chunks, end).await;
     let told = told.lock().unwrap_or_else(|e| e.into_inner()).take();
     if let (Some(Err(why)), Err(ErrorKind::Other(_))) = (&told, &stored) {
-        // It did as it was told (write-2), and is no failure of its own.
+        // It did as it was told (write-2), which is not a failure of its own.
         return Err(ErrorKind::Io(std::io::Error::other(why.clone())));
     }
     let stored = stored?;
@@ -89,24 +89,24 @@ pub(crate) async fn send(
         .await
 }
 
-/// How the caller ends the write, unless the host gives it up before.
+/// How the caller ends the write, unless the host ends it before.
 async fn first(end: impl Future<Output = End>, given_up: oneshot::Receiver<String>) -> End {
     match select(pin!(end), given_up).await {
         Either::Left((end, _)) => end,
         Either::Right((Ok(why), _)) => Err(why),
-        // All bytes are taken, or the backend wants no more.
+        // All bytes are taken, or the backend takes no more.
         Either::Right((Err(_), end)) => end.await,
     }
 }
 
-/// Hands chunks to whoever reads the stream: the backend itself, or a WASI call of the host
-/// to which the backend passed it on.
+/// Passes chunks to the reader of the stream: the backend itself, or a WASI call of the host to
+/// which the backend passed the stream.
 struct Producer<S> {
     chunks: S,
     /// What the caller sent, while the backend waits for its turn to take it.
     next: Option<Option<Bytes>>,
     patience: Patience,
-    /// Ends the write for the backend where the caller pauses for too long.
+    /// Ends the write for the backend if the caller pauses for too long.
     give_up: Option<oneshot::Sender<String>>,
     clock: Arc<Deadline>,
 }
@@ -115,7 +115,7 @@ impl<S> Producer<S> {
     fn give_up(&mut self) -> Poll<wasmtime::Result<StreamResult>> {
         let why = self.clock.failure().to_string();
         if let Some(give_up) = self.give_up.take() {
-            // A backend that does not listen is told nothing.
+            // If the backend does not listen, it is not told.
             let _ = give_up.send(why);
         }
         Poll::Ready(Ok(StreamResult::Dropped))
@@ -136,7 +136,7 @@ where
         mut destination: Destination<'a, u8, Bytes>,
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        // A reader of no bytes asks whether some are there; it finds out by reading.
+        // A read of zero bytes asks whether bytes are there; a real read will find out.
         if destination.remaining(store) == Some(0) {
             return Poll::Ready(Ok(StreamResult::Completed));
         }

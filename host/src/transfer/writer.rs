@@ -20,17 +20,18 @@ use crate::checksum::Checksum;
 use crate::chunk::{self, CHUNK};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::info::{Info, WriteOptions};
+use crate::interface::Interface;
 use crate::serving::{Call, Loaded, Pending, RunBy, Running};
 
-/// How long a backend that takes no more bytes has to say why, before it is told that they were not
-/// all.
+/// How long a backend that takes no more bytes has to answer why, before it is told that more bytes
+/// were to come.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Takes an artifact's bytes as they come, in bounded memory, and stores them at
+/// Takes the bytes of an artifact as they come, in bounded memory, and stores them at
 /// [`commit`](Self::commit). Made by [`ArtifactStore::writer`](crate::ArtifactStore::writer).
 ///
-/// Nothing is visible before the commit. A writer that is dropped, or whose task ends early,
-/// stores nothing, and an artifact that was there stays.
+/// Before the commit nothing is visible. If the writer is dropped, or its task ends early, nothing
+/// is stored, and an existing artifact stays.
 ///
 /// ```
 /// use artifact_store::{ArtifactStore, WriteOptions};
@@ -54,7 +55,7 @@ pub struct ArtifactWriter {
     buffer: Vec<u8>,
     written: Checksum,
     way: Way,
-    /// Ends when a backend that took not all bytes had its time to say why.
+    /// Ends when a backend that did not take all bytes has had its time to answer why.
     patience: Option<Timer>,
 }
 
@@ -71,9 +72,9 @@ enum Way {
         end: Option<oneshot::Sender<End>>,
         work: Pending<types::Info>,
     },
-    /// For a backend without streams: all of it is kept until the commit.
+    /// For a backend without streams: all bytes are kept until the commit.
     Buffered { size: Option<u64> },
-    /// The backend's end came before the caller's.
+    /// The backend ended the call before the caller did.
     Failed,
 }
 
@@ -86,7 +87,7 @@ impl ArtifactWriter {
     ) -> Result<Self> {
         let call = backend.transfer(Operation::Put, key);
         call.check_key()?;
-        let way = if backend.pool.offers_streams() {
+        let way = if backend.pool.offers(Interface::Streams) {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
             let (end, ended) = oneshot::channel();
             let write = move |running: Running| async move {
@@ -105,13 +106,13 @@ impl ArtifactWriter {
         Ok(Self { call, buffer, written, way, patience: None })
     }
 
-    /// Stores what was written, as one artifact under the key. When this returns ok, it is
-    /// durable and visible to every call.
+    /// Stores what was written as one artifact under the key. When this returns `Ok`, the artifact
+    /// is durable and visible to every call.
     ///
     /// # Errors
     ///
-    /// All that [`ArtifactStore::put`](crate::ArtifactStore::put) names; then nothing was stored,
-    /// except after [`ErrorKind::Timeout`], which leaves open whether it was.
+    /// Those of [`ArtifactStore::put`](crate::ArtifactStore::put); nothing was stored then, except
+    /// that after [`ErrorKind::Timeout`] it may have been.
     pub async fn commit(mut self) -> Result<Info> {
         if let Way::Buffered { size } = self.way {
             if let Some(size) = size.filter(|size| *size != self.written.size()) {
@@ -132,14 +133,14 @@ impl ArtifactWriter {
         Ok(poll_fn(|cx| self.poll_outcome(cx)).await?.into())
     }
 
-    /// The CRC-64/NVME of the bytes that were written so far: what a commit would store, to be
-    /// compared with what is expected before it is stored.
+    /// The CRC-64/NVME of the bytes written so far, which a commit would store. It lets the caller
+    /// verify the bytes before they are stored.
     pub fn checksum(&self) -> u64 {
         self.written.value()
     }
 
-    /// Gives the write up: nothing is stored, and the backend has removed what it had when
-    /// this returns. Dropping the writer does the same in the background.
+    /// Discards the write: nothing is stored, and the backend has removed what it had when this
+    /// returns. Dropping the writer does the same in the background.
     pub async fn abort(mut self) {
         self.give_up();
         if let Way::Streamed { work, .. } = &mut self.way {
@@ -151,18 +152,18 @@ impl ArtifactWriter {
         self.end(Err("the caller aborted the write".into()));
     }
 
-    /// Tells the backend how the write ends; what comes later changes nothing.
+    /// Tells the backend how the write ends. Only the first call counts.
     fn end(&mut self, how: End) {
         if let Way::Streamed { chunks, end, .. } = &mut self.way {
             if let Some(end) = end.take() {
-                // Where nobody listens the call has ended, and says how.
+                // If the receiver is gone, the call has ended and says how.
                 let _ = end.send(how);
             }
             chunks.close_channel();
         }
     }
 
-    /// A caller who does the work of this writer turns to something else.
+    /// A caller that does the work of this writer turns to something else.
     pub(crate) fn pause(&self) {
         if let Way::Streamed { work, .. } = &self.way {
             work.pause();
@@ -173,7 +174,7 @@ impl ArtifactWriter {
         self.call.backend.error(kind, Operation::Put, &self.call.key)
     }
 
-    /// What made this writer fail, out of the I/O error that carries it.
+    /// The error of this writer that an I/O error carries.
     pub(crate) fn io_error(&self, error: io::Error) -> Error {
         match error.downcast::<Error>() {
             Ok(error) => error,
@@ -181,7 +182,7 @@ impl ArtifactWriter {
         }
     }
 
-    /// Sends the buffer, where it is not empty.
+    /// Sends the buffer, if it is not empty.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.buffer.is_empty() {
             return Poll::Ready(Ok(()));
@@ -196,15 +197,15 @@ impl ArtifactWriter {
                     }
                 }
                 Poll::Ready(Err(_)) => is_refused = true,
-                // Where the backend does not answer any more, no room comes.
+                // If the backend no longer answers, no room comes.
                 Poll::Pending => {}
             }
         }
         // The backend ended the call before it had all bytes; its answer says why.
         let mut answer = self.poll_outcome(cx);
         if is_refused && answer.is_pending() {
-            // It is on its way, unless the backend waits for an end: after a moment it is given
-            // one, which is not that of all bytes.
+            // The answer is on its way, unless the backend waits for an end: after a moment it gets
+            // one, which does not cover all bytes.
             ready!(self.patience.get_or_insert_with(|| after(PATIENCE)).as_mut().poll(cx));
             self.end(Err("the backend did not take all bytes".into()));
             answer = self.poll_outcome(cx);
@@ -260,13 +261,13 @@ impl AsyncWrite for ArtifactWriter {
         Poll::Ready(Ok(taken))
     }
 
-    /// Hands what is buffered to the backend. It commits nothing.
+    /// Passes the buffered bytes to the backend. It commits nothing.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.way {
             Way::Buffered { .. } => Poll::Ready(Ok(())),
             _ => {
                 ready!(self.poll_send(cx))?;
-                // No other thread would, and the caller may be away for long.
+                // No other thread would do the work, and the caller may pause for long.
                 if let Way::Streamed { work, .. } = &mut self.way {
                     work.advance(cx);
                 }

@@ -10,6 +10,7 @@ use crate::checksum::Checksum;
 use crate::chunk::CHUNK;
 use crate::error::{ErrorKind, Result};
 use crate::info::{Info, ReadOptions, WriteOptions};
+use crate::interface::Interface;
 use crate::serving::Running;
 use crate::transfer::sink::Whole;
 use crate::transfer::{buffered, download, upload};
@@ -17,7 +18,7 @@ use crate::transfer::{buffered, download, upload};
 impl Running {
     pub(crate) async fn put(&self, data: Bytes, create: bool) -> Result<Info> {
         self.call.check_key()?;
-        if self.call.backend.pool.offers_streams() {
+        if self.call.backend.pool.offers(Interface::Streams) {
             let size = data.len() as u64;
             self.call.end(size, self.put_streamed(data, create).await)
         } else if create {
@@ -32,7 +33,7 @@ impl Running {
         written.update(&data);
         let size = written.size();
         let (end, ended) = oneshot::channel();
-        // The receiver is at hand, so that this cannot fail.
+        // The receiver still exists, so this cannot fail.
         let _ = end.send(Ok(Seal { size, checksum: written.value() }));
         let chunks = (0..data.len())
             .step_by(CHUNK)
@@ -45,7 +46,7 @@ impl Running {
 
     pub(crate) async fn get(&self) -> Result<Bytes> {
         self.call.check_key()?;
-        if !self.call.backend.pool.offers_streams() {
+        if !self.call.backend.pool.offers(Interface::Streams) {
             return buffered::get(self).await;
         }
         let outcome = self.get_streamed().await;

@@ -13,9 +13,8 @@ use crate::error::Result;
 use crate::maintenance::Finding;
 use crate::serving::{Loaded, RunBy};
 
-/// The findings of an audit, fetched page by page: a [`Stream`], whose errors
-/// are those of [`next`](Self::next). Made by
-/// [`ArtifactStore::audit`](crate::ArtifactStore::audit).
+/// The findings of an audit, fetched page by page: a [`Stream`] whose errors are those of
+/// [`next`](Self::next). Made by [`ArtifactStore::audit`](crate::ArtifactStore::audit).
 ///
 /// ```
 /// # tokio::runtime::Runtime::new()?.block_on(async {
@@ -42,14 +41,14 @@ impl Audit {
         Self(Pages::new(backend, ""))
     }
 
-    /// The next finding; none at the end.
+    /// The next finding; `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the backend has no
-    /// `maintenance`; [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied) where a part
-    /// of the store cannot be looked at. The audit goes on at the failed page when it is asked
-    /// again, and ends when that has failed three times in a row.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the backend has no
+    /// `maintenance`; [`ErrorKind::AccessDenied`](crate::ErrorKind::AccessDenied) if a part of the
+    /// store cannot be read. After an error, the next call retries the same page; the audit ends
+    /// after three failures in a row.
     pub async fn next(&mut self) -> Result<Option<Finding>> {
         poll_fn(|cx| self.0.poll_next(RunBy::Worker, cx)).await.transpose()
     }

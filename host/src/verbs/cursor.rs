@@ -5,46 +5,46 @@ use sha2::{Digest, Sha256};
 
 use crate::instance::Failed;
 
-/// The longest cursor, in bytes. It is kept for as long as the listing is open.
+/// The longest cursor, in bytes. The cursor is kept while the listing is open.
 const LENGTH: usize = 64 << 10;
 
 /// How many pages in a row may be empty. A backend that looks for a rare prefix among many
-/// artifacts sends some, each for thousands of names; one that never ends is not waited for.
+/// artifacts sends some, each after thousands of names. Beyond this number it counts as endless.
 const EMPTY_PAGES: u32 = 10_000;
 
-/// How long they may take together, in times of one call.
+/// How long these pages may take together, as a multiple of `call_timeout`.
 const EMPTY_CALLS: u32 = 20;
 
-/// Where a listing is, and what it takes to notice that it goes in a circle: Brent's way, which
-/// remembers one cursor, and after ever more pages the present one.
+/// The position of a listing, and the state of Brent's algorithm, which detects a circle: it
+/// remembers one cursor, and replaces it by the present one after ever more pages.
 #[derive(Clone, Default)]
 pub(crate) struct Cursor {
     at: Option<Arc<str>>,
-    /// The digest of the one that is remembered.
+    /// The digest of the remembered cursor.
     remembered: Option<[u8; 32]>,
     steps: u64,
     span: u64,
-    /// Pages without an entry since the last one that had some, and the backend's time for them.
+    /// The pages without an entry since the last one with entries, and the backend's time for them.
     empty: u32,
     spent: Duration,
 }
 
-/// A page of a listing, as far as its cursor is concerned.
+/// A page of a listing, as far as the cursor needs it.
 pub(super) struct Step {
     pub(super) next: String,
     pub(super) entries: usize,
-    /// The backend's time for it, and the most for one call.
+    /// The backend's time for the page, and the limit for one call.
     pub(super) spent: Duration,
     pub(super) call_timeout: Duration,
 }
 
 impl Cursor {
-    /// What the backend is asked to go on from; none at the start.
+    /// Where the backend is asked to go on; `None` at the start.
     pub(super) fn at(&self) -> Option<&str> {
         self.at.as_deref()
     }
 
-    /// The cursor behind a page.
+    /// The cursor after a page.
     pub(super) fn advance(mut self, page: Step) -> Result<Self, Failed> {
         let Step { next, entries, spent, call_timeout } = page;
         if next.len() > LENGTH {
@@ -82,7 +82,7 @@ mod tests {
         Step { next: next.into(), entries, spent, call_timeout }
     }
 
-    /// Cursors that run straight for `start` pages, then in a circle of `length`.
+    /// Cursors that differ for `start` pages, then repeat in a circle of `length`.
     fn pages_until_noticed(start: usize, length: usize) -> Option<usize> {
         let mut cursor = Cursor::default();
         for page in 0..10_000 {

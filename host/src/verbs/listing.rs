@@ -13,9 +13,8 @@ use crate::error::Result;
 use crate::info::Entry;
 use crate::serving::{Loaded, RunBy};
 
-/// The entries of a listing, fetched page by page: a [`Stream`], whose errors
-/// are those of [`next`](Self::next). Made by
-/// [`ArtifactStore::list`](crate::ArtifactStore::list).
+/// The entries of a listing, fetched page by page: a [`Stream`] whose errors are those of
+/// [`next`](Self::next). Made by [`ArtifactStore::list`](crate::ArtifactStore::list).
 ///
 /// ```
 /// # tokio::runtime::Runtime::new()?.block_on(async {
@@ -44,14 +43,14 @@ impl Listing {
         Self(Pages::new(backend, prefix))
     }
 
-    /// The next entry; none at the end.
+    /// The next entry; `None` at the end.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the backend has no
-    /// `inventory`; [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) where it lists what it was
-    /// not asked for. The listing goes on at the failed page when it is asked again, and ends when
-    /// that has failed three times in a row.
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) if the backend has no `inventory`;
+    /// [`ErrorKind::Protocol`](crate::ErrorKind::Protocol) if it lists something that it was not
+    /// asked for. After an error, the next call retries the same page; the listing ends after three
+    /// failures in a row.
     pub async fn next(&mut self) -> Result<Option<Entry>> {
         poll_fn(|cx| self.0.poll_next(RunBy::Worker, cx)).await.transpose()
     }

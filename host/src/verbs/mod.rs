@@ -1,4 +1,4 @@
-//! The verbs of the contract, one call each.
+//! The verbs of the contract; each is one call.
 
 mod artifact;
 mod audit;

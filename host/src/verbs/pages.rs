@@ -10,15 +10,16 @@ use super::paging::{Page, Paged};
 use crate::error::Result;
 use crate::serving::{Loaded, Pending, RunBy};
 
-/// A page that fails so often in a row is the last one: whoever skips errors comes to an end.
+/// After so many failures in a row a page is the last one, so that a caller who skips errors
+/// reaches an end.
 const ATTEMPTS: u32 = 3;
 
-/// The items that have come and were not taken yet, and where the next ones are.
+/// The items that were fetched and not yet taken, and where the next page begins.
 pub(crate) struct Pages<T: Paged> {
     backend: Arc<Loaded>,
     prefix: String,
     items: VecDeque<T>,
-    /// What to ask for when all items are taken; none at the end.
+    /// Where the next page begins; `None` at the end.
     rest: Option<Cursor>,
     coming: Option<Pending<Page<T>>>,
     /// How often in a row the next page has failed.

@@ -1,4 +1,4 @@
-//! One page of a listing or audit, which is checked before any of it is passed on.
+//! One page of a listing or audit, checked before any of it is passed on.
 
 use std::collections::HashSet;
 
@@ -12,20 +12,20 @@ use crate::maintenance::Finding;
 use crate::serving::{Call, Running};
 use crate::text::quoted;
 
-/// Items that are asked for at once.
+/// How many items a page is asked for.
 const PAGE: u32 = 1000;
 
-/// Some items, and where it goes on.
+/// Some items, and where the next page begins.
 pub(crate) struct Page<T> {
     pub(super) items: Vec<T>,
     pub(super) next: Option<Cursor>,
 }
 
-/// What comes page by page.
+/// Something that comes page by page.
 pub(crate) trait Paged: Sized + Send + Sync + 'static {
     const OPERATION: Operation;
 
-    /// One page of it, from there on.
+    /// One page, from the cursor on.
     fn page(
         running: Running,
         cursor: Cursor,
@@ -69,7 +69,7 @@ impl Running {
         self.call.end(0, outcome.await)
     }
 
-    /// One page of what in the store is no sound artifact.
+    /// One page of the findings.
     async fn audit(&self, cursor: Cursor) -> Result<Page<Finding>> {
         let outcome = self.run(async |accessor, exports| {
             let Some(maintenance) = &exports.maintenance else { return Ok(Err(no_maintenance())) };
@@ -129,7 +129,7 @@ fn findings(
     Ok(Page { items: page.items.into_iter().map(Finding::from).collect(), next })
 }
 
-/// The cursor behind a page that had `entries` and names `next`.
+/// The cursor after a page that had `entries` and names `next`.
 fn go_on(
     call: &Call,
     cursor: Cursor,

@@ -1,4 +1,4 @@
-//! Removing what crashed writers left behind.
+//! Removing what crashed writers have left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,13 @@ use wasmtime::component::Accessor;
 use super::paging::no_maintenance;
 use crate::error::{ErrorKind, Operation, Result};
 use crate::instance::{Exports, Outcome, Worker};
+use crate::interface::Interface;
 use crate::maintenance::Swept;
 use crate::serving::{Loaded, Running};
 use crate::wasi::HostState;
 
 impl Running {
-    /// Removes the temporaries that nobody has written to for `older_than`.
+    /// Removes the temporaries that were last written to at least `older_than` ago.
     pub(crate) async fn sweep(&self, older_than: Duration) -> Result<Swept> {
         let outcome =
             self.run(async |accessor, exports| sweep(accessor, exports, older_than).await);
@@ -21,11 +22,11 @@ impl Running {
     }
 }
 
-/// Does so beside all calls and on a thread of its own, where the backend offers that. Nobody waits
-/// for it, and it decides no trial: it is no call of the application. The next one comes when the
+/// Sweeps beside all calls and on a thread of its own, if the backend offers it. The application
+/// does not wait for it, and its outcome does not count in a trial. The next one runs when the
 /// store is opened again.
 pub(crate) fn in_background(backend: &Arc<Loaded>, older_than: Duration) {
-    if !backend.pool.offers_maintenance() {
+    if !backend.pool.offers(Interface::Maintenance) {
         return;
     }
     let call = backend.call(Operation::Sweep, "");

@@ -1,9 +1,10 @@
-//! Reading a directory, for one system call per batch of names rather than one per name, and never
-//! more of it than a batch.
+//! Reading a directory with one system call for each batch of names instead of one for each name,
+//! and holding no more than a batch.
 //!
-//! WASI tells each entry's name and type. wasmtime looks at every file to learn the type, which a
-//! store of 4096 directories pays for on each page of a listing; the directory itself says it, on
-//! nearly all filesystems. In WASI 0.2 wasmtime reads all names at once, however many there are.
+//! WASI returns the name and the type of each entry. wasmtime examines every file to learn its
+//! type; in a store of 4096 directories, each page of a listing pays for that. On nearly all
+//! filesystems the directory itself has the type. In WASI 0.2 wasmtime also reads all names at
+//! once, however many there are.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -15,25 +16,25 @@ use rustix::fs::{
 use rustix::io::{Errno, Result, fcntl_dupfd_cloexec};
 use wasmtime_wasi::filesystem::Dir;
 
-/// How many entries are read before others have their turn.
+/// How many entries are read before other calls may run.
 pub(super) const BATCH: usize = 1024;
 
-/// The entries of a directory that are still to be read.
+/// The entries of a directory that are not yet read.
 pub(super) struct Entries {
     names: Names,
-    /// Shows the next reader that this one is at work.
+    /// Shows the next reader that this one exists.
     _in_use: Arc<File>,
 }
 
-/// What a directory holds under a name.
+/// A name in a directory, and its type.
 pub(super) struct Entry {
     pub(super) name: CString,
     pub(super) kind: FileType,
 }
 
 impl Entries {
-    /// Reads `dir` from its beginning. Two readers of one directory must not share a place in it:
-    /// where somebody else may be at work it is opened anew, which takes as long as to read it.
+    /// Reads `dir` from the beginning. Two readers of one directory must not share a position: if
+    /// another one may exist, the directory is opened again, which takes as long as reading it.
     pub(super) fn of(dir: &Dir) -> Result<Self> {
         let is_idle = Arc::strong_count(&dir.dir) == 1;
         let names = match is_idle && seek(&*dir.dir, SeekFrom::Start(0)).is_ok() {
@@ -46,8 +47,8 @@ impl Entries {
         Ok(Self { names, _in_use: Arc::clone(&dir.dir) })
     }
 
-    /// The next entry, or none in the place of one that is left out: the directory itself, the one
-    /// above it, and what is gone by now. The outer one is the end.
+    /// The next entry. `Some(Ok(None))` stands for a skipped entry: the directory itself, its
+    /// parent, and entries that were removed meanwhile. `None` is the end.
     pub(super) fn next(&mut self) -> Option<Result<Option<Entry>>> {
         Some(self.names.read()?.map(|entry| self.describe(&entry)))
     }
@@ -58,7 +59,7 @@ impl Entries {
             return None;
         }
         let kind = match entry.file_type() {
-            // A filesystem that does not say.
+            // The filesystem does not report the type.
             FileType::Unknown => {
                 let found =
                     self.names.fd().and_then(|dir| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW));
@@ -74,8 +75,8 @@ impl Entries {
     }
 }
 
-/// Names that are not UTF-8, which a listing leaves out, for people: escaped, and no more of them
-/// than they read.
+/// Names that are not UTF-8, which a listing leaves out, for people: escaped and cut to a readable
+/// length.
 #[derive(Default)]
 pub(super) struct LeftOut {
     shown: String,
@@ -83,7 +84,7 @@ pub(super) struct LeftOut {
 }
 
 impl LeftOut {
-    /// How much is shown, in bytes.
+    /// How many bytes are shown.
     const SHOWN: usize = 1024;
 
     pub(super) fn add(&mut self, name: &[u8]) {
@@ -96,7 +97,7 @@ impl LeftOut {
         }
     }
 
-    /// What was left out; none where nothing was.
+    /// The names that were left out; `None` if there are none.
     pub(super) fn text(&self) -> Option<String> {
         let Self { shown, count } = self;
         (*count > 0).then(|| match shown.len() < Self::SHOWN {

@@ -1,21 +1,21 @@
-//! What a failure of the system is called in WASI: one table for both of its generations, and for
-//! all functions of the host's own `wasi:filesystem`.
+//! The code of WASI for each failure of the system: one table for both generations, and for all
+//! functions of the host's own `wasi:filesystem`.
 
 use std::io;
 
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::{p2, p3};
 
-/// What a function of `wasi:filesystem` ends with.
+/// The result of a function of `wasi:filesystem`.
 pub(super) type Called<T> = Result<T, Refusal>;
 
-/// Why a function did not do what it was asked for.
+/// Why a function failed.
 pub(super) enum Refusal {
-    /// The backend named a handle that there is not, or has too many.
+    /// The backend named a handle that does not exist, or has too many.
     Trap(wasmtime::Error),
-    /// The host refuses it.
+    /// The host refused it.
     Refused(Code),
-    /// The system does.
+    /// The system failed.
     System(io::Error),
 }
 
@@ -50,13 +50,13 @@ impl From<rustix::io::Errno> for Refusal {
     }
 }
 
-/// The codes that both generations have, by the same names.
+/// The codes that both generations have, with the same names.
 macro_rules! codes {
     ($($name:ident)*) => {
-        /// What a failure is called in WASI.
+        /// The code of a failure in WASI.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Code {
-            /// To be called `busy` in WASI 0.3.
+            /// This is `busy` in WASI 0.3.
             WouldBlock,
             $($name),*
         }
@@ -119,7 +119,7 @@ fn by_number(errno: rustix::io::Errno) -> Option<Code> {
         Errno::IO => Code::Io,
         Errno::ISDIR => Code::IsDirectory,
         Errno::LOOP => Code::Loop,
-        // WASI has no word for too many open files, which are a shortage of the host as well.
+        // WASI has no code for too many open files. They are a shortage of the host, like memory.
         Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Code::InsufficientMemory,
         Errno::MLINK => Code::TooManyLinks,
         Errno::MSGSIZE => Code::MessageSize,
@@ -141,16 +141,16 @@ fn by_number(errno: rustix::io::Errno) -> Option<Code> {
         Errno::SPIPE => Code::InvalidSeek,
         Errno::TXTBSY => Code::TextFileBusy,
         Errno::XDEV => Code::CrossDevice,
-        // A file whose key for decrypting is not there.
+        // The key for decrypting the file is missing.
         #[cfg(target_os = "linux")]
         Errno::NOKEY | Errno::KEYEXPIRED | Errno::KEYREVOKED => Code::Access,
-        // One number on some systems, and two on others.
+        // These have the same number on some systems, and two numbers on others.
         _ if errno == Errno::NOTSUP || errno == Errno::OPNOTSUPP => Code::Unsupported,
         _ => return None,
     })
 }
 
-/// For errors that are none of the system's, and on systems with other numbers.
+/// For errors that do not come from the system, and for systems with other numbers.
 fn by_kind(kind: io::ErrorKind) -> Code {
     use io::ErrorKind as Kind;
     match kind {
@@ -199,7 +199,7 @@ mod tests {
             (Errno::MFILE, Code::InsufficientMemory),
             (Errno::NFILE, Code::InsufficientMemory),
             (Errno::NOTSUP, Code::Unsupported),
-            // WASI has no words for these.
+            // WASI has no codes for these.
             (Errno::STALE, Code::Io),
             (Errno::TIMEDOUT, Code::Io),
         ] {

@@ -1,22 +1,22 @@
-//! What a component is linked with: WASI, as far as its grants give it a meaning.
+//! What a component is linked with: WASI, as far as its grants provide it.
 
 use wasmtime::component::Linker;
 use wasmtime::{Engine, Result};
 
 use super::{HostState, Links, p3, preopens};
 
-/// What goes beyond plain WASI, or stays behind it.
+/// Deviations from plain WASI.
 pub(crate) struct Linked {
     pub(crate) links: Links,
-    /// Bytes of a file that it hands on go past it.
+    /// Bytes of a file that the component passes on bypass it.
     pub(crate) splice: bool,
-    /// Asks for HTTP.
+    /// The component imports HTTP.
     #[cfg_attr(not(feature = "network"), allow(dead_code, reason = "there is no network"))]
     pub(crate) http: bool,
 }
 
-/// Both generations of WASI, so that a component of any toolchain finds its own; HTTP only for
-/// one that asks for it.
+/// Both generations of WASI, so that components of any toolchain find theirs. HTTP only for a
+/// component that imports it.
 pub(crate) fn linker(engine: &Engine, linked: &Linked) -> Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;

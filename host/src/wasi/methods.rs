@@ -1,12 +1,12 @@
-//! The methods of descriptors that both generations of WASI have, and that open or change something.
-//! What only looks at an open file is left to wasmtime.
+//! The methods of descriptors that open or change something, for both generations of WASI. Methods
+//! that only read an open descriptor are wasmtime's.
 
 use rustix::fs::Timespec;
 
 use super::errno::{Called, Code};
 
-/// Has `$link` put each of them into `$types`. The types of arguments and answers are those of the
-/// generation, as are `time` and `describe`, which translate.
+/// Links each of them into `$types` by `$link`. The types of arguments and results, and `time` and
+/// `describe`, which convert, are those of the generation.
 macro_rules! methods {
     ($link:ident, $types:ident) => {
         $link!($types, "create-directory-at", |table, (dir: Fd, path: String)| -> () {
@@ -80,8 +80,8 @@ macro_rules! methods {
 }
 pub(super) use methods;
 
-/// What the system tells of a file, in the terms of either generation, whose `time_of` translates a
-/// time. `$other` is what WASI has no word for.
+/// The attributes of a file in the types of either generation, whose `time_of` converts a time.
+/// `$other` is the type of files that WASI does not know.
 macro_rules! describe {
     ($other:expr) => {
         pub(super) fn kind_of(kind: FileType) -> DescriptorType {
@@ -111,7 +111,7 @@ macro_rules! describe {
 }
 pub(super) use describe;
 
-/// A time to set; `now` is by the clock of the storage.
+/// A time to set; `now` is taken from the clock of the storage.
 pub(super) fn timespec(seconds: i64, nanoseconds: u32) -> Called<Timespec> {
     let seconds = seconds.checked_add(i64::from(nanoseconds / 1_000_000_000));
     Ok(Timespec {

@@ -1,10 +1,10 @@
-//! What a component sees of the world: WASI, and in it the host's own `wasi:filesystem`.
+//! What a component can access: WASI, and in it the host's own `wasi:filesystem`.
 //!
-//! The core (`open`, `paths`, `write`, `directory`, `pread`, over `resolve`) knows no generation of
-//! WASI; `p2` and `p3` put it into the two that there are. It takes the place of wasmtime's own so
-//! that no call waits for a pipe or a device, each error of the system keeps its meaning (`errno`,
-//! `trouble`), and no call holds more than a batch. On Windows wasmtime's own is used, but for the
-//! reading of files.
+//! The core (`open`, `paths`, `write`, `directory`, `pread`, over `resolve`) is independent of the
+//! generation of WASI; `p2` and `p3` adapt it to both generations. It replaces wasmtime's
+//! implementation so that no call waits for a pipe or a device, each error of the system keeps its
+//! meaning (`errno`, `trouble`), and no call holds more than a batch. On Windows wasmtime's
+//! implementation is used, except for reading files.
 
 #[cfg(unix)]
 mod directory;
@@ -34,11 +34,11 @@ pub(crate) use p3::{FileBytes, take};
 pub(crate) use preopens::{Preopen, Preopens};
 pub(crate) use state::{HostState, new_store};
 
-/// How symbolic links on a path are taken.
+/// How symbolic links on a path are treated.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Links {
-    /// As WASI has it: followed within the granted directory.
+    /// Followed within the granted directory, as WASI specifies.
     Within,
-    /// None is followed, not even one that stays within. So it is for the built-in backend.
+    /// Never followed, not even within the directory. For the built-in backend.
     Never,
 }

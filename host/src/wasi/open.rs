@@ -1,10 +1,10 @@
-//! Opening: a backend opens regular files and directories, and nothing else. To open a pipe waits
-//! for its other end, a device does as it likes, and no clock ends a thread that is in the system.
+//! Opening files: a backend opens only regular files and directories. Opening a pipe waits for its
+//! other end, a device can do anything, and a thread that waits in the system cannot be ended.
 //!
-//! So nothing is opened in a way that waits, and what was opened is looked at before anything is
-//! done with it: whatever takes its name meanwhile makes nobody wait, and is neither cut nor
-//! written to. A foreign backend's name is looked at before that as well, since a device may act
-//! on being opened.
+//! Therefore files are opened without waiting, and an opened file is checked before anything is
+//! done with it: if another file takes its name meanwhile, the host neither waits for it nor
+//! truncates or writes it. For foreign backends the name is also checked before, since opening a
+//! device may have effects.
 
 use std::fs::File as SystemFile;
 
@@ -19,26 +19,26 @@ use super::errno::{Called, Code, Refusal};
 use super::paths::{self, Fd};
 use super::resolve;
 
-/// What is to be opened, and for what.
+/// What is opened, and for which accesses.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) path: &'a str,
-    /// Whether a link at its end is followed.
+    /// Whether a link at the end of the path is followed.
     pub(super) follow: bool,
     pub(super) links: Links,
     pub(super) read: bool,
     pub(super) write: bool,
     pub(super) create: bool,
-    /// Only where there is nothing yet.
+    /// Fails if the name exists.
     pub(super) exclusive: bool,
     pub(super) truncate: bool,
-    /// Only a directory.
+    /// Fails if it is not a directory.
     pub(super) directory: bool,
-    /// What WASI has a flag for and this host nothing.
+    /// A flag of WASI that this host does not support.
     pub(super) synchronous: bool,
 }
 
-/// What `open-at` is asked for, in the terms of either generation.
+/// The arguments of `open-at`, of either generation.
 macro_rules! asked {
     ($path:expr, $follow:ident, $how:ident, $flags:ident, $links:ident) => {
         $crate::wasi::open::Asked {
@@ -70,7 +70,7 @@ impl Asked<'_> {
         self.write || self.create || self.truncate
     }
 
-    /// A file that is opened for nothing can be read.
+    /// A file that is opened for no access can be read.
     fn mode(&self) -> OpenMode {
         let mut mode = OpenMode::empty();
         mode.set(OpenMode::WRITE, self.writes());
@@ -78,7 +78,7 @@ impl Asked<'_> {
         mode
     }
 
-    /// Without `O_TRUNC`: nobody knows yet what will be opened.
+    /// Without `O_TRUNC`: it is not yet known what will be opened.
     fn flags(&self) -> OFlags {
         let mode = self.mode();
         let mut flags = match (mode.contains(OpenMode::READ), mode.contains(OpenMode::WRITE)) {
@@ -100,7 +100,7 @@ pub(super) fn open_at(table: &mut ResourceTable, dir: &Fd, asked: Asked<'_>) -> 
     match table.push(opened) {
         Ok(opened) => Ok(opened),
         Err(full) => {
-            // The backend is ended, and cannot remove what was made for it.
+            // The backend is ended, so it cannot remove a file that was created for it.
             if asked.makes_new() {
                 let _ = paths::unlink_file(table, dir, asked.path);
             }
@@ -128,7 +128,7 @@ fn open(dir: &Dir, asked: Asked<'_>) -> Called<Descriptor> {
     match resolve::open(&dir.dir, asked.path, asked.flags(), asked.links) {
         Ok(opened) => take(dir, asked, opened.into()),
         Err(Refusal::System(error)) => Err(match Errno::from_io_error(&error) {
-            // A socket, a pipe that nobody reads, a device that is not there.
+            // A socket, a pipe that nothing reads, or a device that is not there.
             Some(Errno::NXIO | Errno::NODEV) => Code::NotPermitted.into(),
             _ => error.into(),
         }),
@@ -136,7 +136,7 @@ fn open(dir: &Dir, asked: Asked<'_>) -> Called<Descriptor> {
     }
 }
 
-/// Looks at what was opened, and makes it a handle of the backend.
+/// Checks what was opened, and makes it a handle of the backend.
 fn take(dir: &Dir, asked: Asked<'_>, opened: SystemFile) -> Called<Descriptor> {
     let kind = match asked {
         _ if asked.makes_new() => FileType::RegularFile,
@@ -159,8 +159,8 @@ fn is_special(kind: FileType) -> bool {
     !matches!(kind, FileType::RegularFile | FileType::Directory | FileType::Symlink)
 }
 
-/// As [`open_at`], to read what lies in memory already; none where that cannot be told without
-/// waiting for the disk.
+/// Like [`open_at`], for reading cached data; `None` if that cannot be decided without waiting for
+/// the disk.
 #[cfg(target_os = "linux")]
 pub(super) fn open_cached(
     table: &mut ResourceTable,

@@ -1,4 +1,4 @@
-//! What a backend writes to its standard output and error, line by line, for whoever debugs it.
+//! What a backend writes to its standard output and error, logged line by line for debugging.
 
 use std::io;
 use std::pin::Pin;
@@ -12,16 +12,16 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// What a filter of `tracing` calls these lines.
+/// The target of these lines in `tracing`.
 const TARGET: &str = "artifact_store::backend";
 
-/// A longer line is shown in pieces of so many bytes.
+/// A longer line is logged in pieces of this many bytes.
 const LINE: usize = 4 << 10;
 
-/// What is shown of one call, in bytes.
+/// How many bytes of one call are logged.
 const PER_CALL: usize = 64 << 10;
 
-/// How much a component may hand over at once.
+/// The most bytes of one write.
 const AT_ONCE: usize = 64 << 10;
 
 /// Both streams of one instance.
@@ -29,9 +29,9 @@ const AT_ONCE: usize = 64 << 10;
 pub(crate) struct Output(Arc<Mutex<Log>>);
 
 struct Log {
-    /// What may still be shown of the call.
+    /// How many bytes of this call may still be logged.
     left: usize,
-    /// The line that has not ended, and the stream that it is from.
+    /// The unfinished line, and its stream.
     line: Vec<u8>,
     stream: &'static str,
 }
@@ -52,7 +52,7 @@ impl Output {
         self.log().left = PER_CALL;
     }
 
-    /// It ended; what it did not end with a line feed is a line, too.
+    /// The call has ended; an unfinished line is logged, too.
     pub(crate) fn finish(&self) {
         self.log().show();
     }
@@ -77,7 +77,7 @@ impl Output {
 }
 
 impl Log {
-    /// A line, or a part of one.
+    /// Adds a line, or a part of one.
     fn add(&mut self, mut part: &[u8]) {
         while !part.is_empty() && self.left > 0 {
             let taken = part.len().min(LINE - self.line.len()).min(self.left);
@@ -102,7 +102,7 @@ impl Log {
     }
 }
 
-/// It is shown on terminals, and must not drive them.
+/// Escapes what could control a terminal.
 fn printable(line: &[u8]) -> String {
     let mut shown = String::with_capacity(line.len());
     for c in String::from_utf8_lossy(line).chars() {
@@ -111,7 +111,7 @@ fn printable(line: &[u8]) -> String {
     shown
 }
 
-/// One of the two, as a component writes to it. It takes everything at once.
+/// One of the two streams, as a component writes to it. It accepts every write at once.
 struct Stream {
     log: Output,
     name: &'static str,

@@ -1,8 +1,9 @@
-//! What is done to names below a granted directory.
+//! Operations on names below a granted directory.
 //!
-//! All names of a path but the last lead to a directory, which is opened without leaving the granted
-//! one; the last is given to the system as it is, and a link under it is not followed. None of this
-//! opens what the last name stands for, so that a pipe or a device is left alone.
+//! All names of a path but the last lead to a directory, which is opened without leaving the
+//! granted one. The system gets the last name unchanged, and does not follow it if it is a link.
+//! None of these operations opens the file with the last name, so pipes and devices are not
+//! touched.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -31,7 +32,7 @@ pub(super) fn dir<'a>(table: &'a ResourceTable, fd: &Fd) -> Called<&'a Dir> {
     }
 }
 
-/// The same where the grant permits to change it.
+/// The same, if the grant permits changes.
 fn changeable<'a>(table: &'a ResourceTable, fd: &Fd) -> Called<&'a Dir> {
     let dir = dir(table, fd)?;
     match dir.perms.write_not_permitted() {
@@ -67,10 +68,10 @@ pub(super) fn rename(
     let (old_parent, old_name) = parent(&from.dir, without_slash(old))?;
     let (new_parent, new_name) = parent(&to.dir, without_slash(new))?;
     let mut old_name = Cow::from(old_name);
-    // A slash at the end of either says that it is a directory.
+    // A slash at the end of either requires a directory.
     if old.ends_with('/') || new.ends_with('/') {
         if cfg!(target_os = "linux") {
-            // Here the system sees to it, and follows no link.
+            // Here the system checks that, and follows no link.
             old_name.to_mut().push('/');
         } else {
             let found = statat(&old_parent, &*old_name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -97,8 +98,8 @@ pub(super) fn link(
     Ok(linkat(old_parent, old_name, new_parent, new_name, AtFlags::empty())?)
 }
 
-/// Makes a link that leads to `target`, which it need not; one that leads out from anywhere, being
-/// absolute, is not made.
+/// Creates a link to `target`, which need not exist. An absolute target, which leads out of the
+/// directory from anywhere, is refused.
 pub(super) fn symlink(table: &ResourceTable, fd: &Fd, target: &str, path: &str) -> Called<()> {
     let dir = changeable(table, fd)?;
     if target.starts_with('/') {
@@ -108,7 +109,7 @@ pub(super) fn symlink(table: &ResourceTable, fd: &Fd, target: &str, path: &str) 
     Ok(symlinkat(target, parent, name)?)
 }
 
-/// Where a link leads; the host keeps absolute ones to itself.
+/// The target of a link; absolute ones are not disclosed.
 pub(super) fn read_link(table: &ResourceTable, fd: &Fd, path: &str) -> Called<String> {
     let (parent, name) = parent(&dir(table, fd)?.dir, path)?;
     let target = readlinkat(parent, name, Vec::new())?.into_string();
@@ -119,7 +120,7 @@ pub(super) fn read_link(table: &ResourceTable, fd: &Fd, path: &str) -> Called<St
     }
 }
 
-/// What the system tells of a file.
+/// The attributes of a file.
 pub(super) struct Found {
     pub(super) kind: FileType,
     pub(super) links: u64,
@@ -158,7 +159,7 @@ pub(super) fn stat_below(dir: &File, path: &str, follow: bool) -> Called<Found> 
     Ok(statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?.into())
 }
 
-/// Opens a name without touching what it stands for, where the system has that; else without waiting.
+/// Opens a name without touching the file if the system supports it; else without waiting.
 fn open_path(dir: &File, path: &str) -> Called<OwnedFd> {
     resolve::open(dir, path, OFlags::RDONLY | path_only(), Links::Within)
 }
@@ -172,7 +173,7 @@ pub(super) fn set_times(table: &ResourceTable, fd: &Fd, times: &Timestamps) -> C
         return Err(Code::NotPermitted.into());
     }
     match futimens(file, times) {
-        // A directory that was opened by its name alone.
+        // The directory was opened as a path only.
         Err(Errno::BADF) => Ok(utimensat(file, ".", times, AtFlags::empty())?),
         set => Ok(set?),
     }
@@ -216,7 +217,7 @@ fn set_times_of(found: &OwnedFd, times: &Timestamps) -> rustix::io::Result<()> {
     futimens(found, times)
 }
 
-/// The directory in which the last name of a path lies.
+/// The directory that contains the last name of a path.
 enum Parent<'a> {
     Given(&'a File),
     Opened(OwnedFd),
@@ -231,8 +232,8 @@ impl AsFd for Parent<'_> {
     }
 }
 
-/// The directory in which the last name of `path` lies, and that name. A path that ends with `/`,
-/// `.` or `..` leads to a directory, which is then `.` in itself.
+/// The directory that contains the last name of `path`, and that name. A path that ends with `/`,
+/// `.` or `..` leads to a directory, whose name is then `.` in itself.
 fn parent<'a>(dir: &'a File, path: &'a str) -> Called<(Parent<'a>, &'a str)> {
     let (before, name) = match path.rsplit_once('/') {
         Some((before, name)) => (Some(before), name),
@@ -251,12 +252,13 @@ fn parent<'a>(dir: &'a File, path: &'a str) -> Called<(Parent<'a>, &'a str)> {
     }
 }
 
-/// Of what an absolute path asks for.
+/// The refusal of an absolute path.
 fn escape() -> Refusal {
     io::Error::new(io::ErrorKind::PermissionDenied, "the path is absolute").into()
 }
 
-/// To make, move and remove a directory a slash at the end of its name makes no difference.
+/// For creating, moving and removing a directory, a slash at the end of its name makes no
+/// difference.
 fn without_slash(path: &str) -> &str {
     match path.trim_end_matches('/') {
         "" => path,

@@ -1,4 +1,4 @@
-//! Reading a file at a place, with no cursor that another reader of it could move.
+//! Reading a file at an offset, without a cursor that another reader could move.
 
 use std::fs::File;
 use std::io;
@@ -7,13 +7,14 @@ use std::os::fd::AsRawFd;
 
 use bytes::Bytes;
 
-/// How much is read behind the few bytes that a backend reads itself: they are mostly a header, and
-/// what follows is asked for next. More would take longer than the system call that it saves.
+/// How many bytes are read beyond a small read of the backend: such a read is usually a header, and
+/// the next read asks for what follows. More bytes would cost more than the system call that they
+/// save.
 #[cfg(target_os = "linux")]
 const AHEAD: usize = 2048;
 
-/// Fills what it can of `buffer`; the number is 0 at the end of the file. With it comes all that
-/// follows in the file, where that is little, or nothing.
+/// Fills as much of `buffer` as it can; the number is 0 at the end of the file. It also returns the
+/// rest of the file if that is short, or nothing.
 pub(super) fn read_ahead(
     file: &File,
     offset: u64,
@@ -26,7 +27,7 @@ pub(super) fn read_ahead(
             Err(errno) if !linux::may_be_missing(errno) => return Err(errno.into()),
             Err(_) => {
                 let read = read(file, offset, buffer)?;
-                // The same file can be read in the other way.
+                // The file can be read in the other way.
                 linux::is_missing_from_now_on();
                 return Ok((read, Bytes::new()));
             }
@@ -35,8 +36,7 @@ pub(super) fn read_ahead(
     Ok((read(file, offset, buffer)?, Bytes::new()))
 }
 
-/// As [`read_ahead`], of bytes that are in the system's memory; none where it would have to wait for
-/// them.
+/// Like [`read_ahead`], for cached bytes; `None` if it would have to wait for them.
 pub(super) fn read_ahead_cached(
     file: &File,
     offset: u64,
@@ -56,7 +56,7 @@ pub(super) fn read_ahead_cached(
     }
 }
 
-/// What only Linux has, and not every Linux: an old kernel or a filter of system calls refuses it.
+/// Calls that only Linux has; an old kernel or a filter of system calls may refuse them.
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::File;
@@ -90,7 +90,7 @@ mod linux {
         buffer: &mut [u8],
         how: ReadWriteFlags,
     ) -> Result<(usize, Bytes)> {
-        // To the system -1 is no place: it would read at the cursor, and move it.
+        // For the system, -1 means no offset: it would read at the cursor, and move it.
         if i64::try_from(offset).is_err() {
             return Err(Errno::INVAL);
         }
@@ -99,7 +99,8 @@ mod linux {
         let parts = &mut [buffer, &mut ahead].map(IoSliceMut::new);
         let read = retry_on_intr(|| preadv2(file, parts, offset, how))?;
         let behind = read.saturating_sub(room);
-        // What stops because it would wait does so where a page ends, and a file may end anywhere.
+        // A read that stops because it would wait stops at a page boundary; the end of a file may
+        // be anywhere.
         let is_end = behind < ahead.len() && !(offset + read as u64).is_multiple_of(4096);
         ahead.truncate(if is_end { behind } else { 0 });
         Ok((read - behind, ahead.into()))
@@ -117,8 +118,8 @@ fn read(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
-/// Appends what it can of `limit` bytes to `buffer`, into memory that was not written before: to clear
-/// it first, as Windows has to, takes a quarter of the time that it takes to read a file from the cache.
+/// Appends up to `limit` bytes to `buffer`, into uninitialized memory. Clearing it first, which
+/// Windows requires, takes a quarter of the time of reading a file from the cache.
 pub(super) fn append(
     file: &File,
     offset: u64,
@@ -131,7 +132,7 @@ pub(super) fn append(
         buffer.reserve(limit);
         let room = &mut buffer.spare_capacity_mut()[..limit];
         let read = retry_on_intr(|| pread(file, &mut *room, offset).map(|(read, _)| read.len()))?;
-        // SAFETY: the system has filled that many bytes behind the present ones.
+        // SAFETY: the system has initialized that many bytes after the present ones.
         unsafe { buffer.set_len(buffer.len() + read) };
         Ok(read)
     }
@@ -145,8 +146,7 @@ pub(super) fn append(
     }
 }
 
-/// As [`append`], of bytes that are in the system's memory; none where it would have to wait for
-/// them.
+/// Like [`append`], for cached bytes; `None` if it would have to wait for them.
 pub(super) fn append_cached(
     file: &File,
     offset: u64,
@@ -162,11 +162,11 @@ pub(super) fn append_cached(
         let room = buffer.spare_capacity_mut().as_mut_ptr();
         let part = libc::iovec { iov_base: room.cast(), iov_len: limit };
         let offset = offset.try_into().ok()?;
-        // SAFETY: there is room for that many bytes. `rustix` has no such call for memory that was
-        // not written before.
+        // SAFETY: there is room for that many bytes. `rustix` has no such call for uninitialized
+        // memory.
         let read = unsafe { libc::preadv2(file.as_raw_fd(), &part, 1, offset, libc::RWF_NOWAIT) };
         let read = usize::try_from(read).ok()?;
-        // SAFETY: the system has filled that many bytes behind the present ones.
+        // SAFETY: the system has initialized that many bytes after the present ones.
         unsafe { buffer.set_len(buffer.len() + read) };
         Some(read)
     }

@@ -1,6 +1,6 @@
-//! The granted directories: opened once, when a backend is loaded, for all its instances and for
-//! both generations of WASI. No path is resolved again, so that nobody who changes what a path
-//! names changes what a backend reaches.
+//! The granted directories. They are opened once, when a backend is loaded, for all its instances
+//! and both generations of WASI. Paths are never resolved again, so changing what a path names does
+//! not change what a backend reaches.
 
 use std::fs::File;
 use std::io;
@@ -31,12 +31,12 @@ pub(crate) struct Preopen {
     path: PathBuf,
     guest: String,
     dir: Dir,
-    /// Whether it was said that the path names something else by now.
+    /// Whether it was reported that the path now names something else.
     is_told: AtomicBool,
 }
 
 impl Preopen {
-    /// `path` is where `dir` was opened, and `guest` how the component sees it.
+    /// `path` is where `dir` was opened, and `guest` is its path in the component.
     pub(crate) fn new(path: PathBuf, guest: String, dir: File, writable: bool) -> Self {
         let (perms, mode) = match writable {
             true => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
@@ -47,7 +47,7 @@ impl Preopen {
         Self { path, guest, dir, is_told: AtomicBool::new(false) }
     }
 
-    /// The directory that every instance shares.
+    /// The directory that all instances share.
     pub(crate) fn file(&self) -> &File {
         &self.dir.dir
     }
@@ -62,8 +62,8 @@ impl Preopens {
         self.0.iter()
     }
 
-    /// Says, once for each directory, where its path names another one by now, or none: whoever
-    /// opens the path anew does not find what this backend stores.
+    /// Reports, once for each directory, that its path names another directory or nothing: opening
+    /// the path again does not find what this backend stores.
     pub(crate) fn look(&self) {
         for Preopen { path, dir, is_told, .. } in &self.0 {
             if is_told.load(Ordering::Relaxed) {
@@ -77,7 +77,7 @@ impl Preopens {
     }
 }
 
-/// What `path` names, where that is not `opened`. A path that cannot be looked at tells nothing.
+/// What `path` names, if that is not `opened`. `None` if the path cannot be examined.
 fn found_instead(path: &std::path::Path, opened: &File) -> Option<&'static str> {
     match std::fs::metadata(path) {
         Ok(found) if !found.is_dir() => Some("no directory"),
@@ -96,14 +96,13 @@ fn is_other(found: &std::fs::Metadata, opened: &File) -> bool {
     opened.metadata().is_ok_and(|opened| id(&opened) != id(found))
 }
 
-/// Windows neither renames nor removes a directory that is open.
+/// On Windows an open directory can be neither renamed nor removed.
 #[cfg(not(unix))]
 fn is_other(_: &std::fs::Metadata, _: &File) -> bool {
     false
 }
 
-/// Puts the directories that are open already in the place of those that wasmtime would open for
-/// each instance.
+/// Replaces the directories that wasmtime would open for each instance by the open ones.
 pub(crate) fn link(linker: &mut Linker<HostState>) -> Result<()> {
     for generation in [P2, P3] {
         linker.instance(generation)?.func_wrap(

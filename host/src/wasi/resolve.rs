@@ -1,9 +1,8 @@
-//! From a path below a granted directory to what it stands for, without ever leaving that
-//! directory, and without waiting: what is opened says at once that it is there, be it a pipe
-//! without another end.
+//! Resolving a path below a granted directory, without leaving that directory and without waiting:
+//! opening succeeds or fails at once, also for a pipe without another end.
 //!
-//! Linux does all of that in one system call, `openat2`. Where there is none (another system, an
-//! old kernel, a filter of system calls) the host goes from name to name.
+//! On Linux one system call does this, `openat2`. Where it is missing (another system, an old
+//! kernel, a filter of system calls) the host goes from name to name.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,17 +12,17 @@ use rustix::fs::{Mode, OFlags, openat, readlinkat};
 use super::Links;
 use super::errno::{Called, Code};
 
-/// The most links on one path, as Linux has it.
+/// The most links on one path, as on Linux.
 const LINKS: usize = 40;
 
-/// The longest path, as Linux has it.
+/// The longest path, as on Linux.
 const LENGTH: usize = 4096;
 
-/// The most directories that are open at once on the way from name to name.
+/// The most directories that are open at once while going from name to name.
 const DEPTH: usize = 128;
 
-/// Opens `path` below `dir` without waiting; the last name may be a link that is followed, unless
-/// the flags say otherwise.
+/// Opens `path` below `dir` without waiting. If the last name is a link it is followed, unless the
+/// flags say otherwise.
 pub(super) fn open(dir: &File, path: &str, flags: OFlags, links: Links) -> Called<OwnedFd> {
     let flags = without_waiting(flags);
     #[cfg(target_os = "linux")]
@@ -33,7 +32,7 @@ pub(super) fn open(dir: &File, path: &str, flags: OFlags, links: Links) -> Calle
     walk(dir, path, flags, links)
 }
 
-/// Opens what lies in memory already; none where the disk is needed, or nobody can tell.
+/// Opens what is cached; `None` if the disk is needed, or if that is unknown.
 #[cfg(target_os = "linux")]
 pub(super) fn open_cached(dir: &File, path: &str, flags: OFlags) -> Option<Called<OwnedFd>> {
     linux::open_cached(dir, path, without_waiting(flags))
@@ -41,22 +40,22 @@ pub(super) fn open_cached(dir: &File, path: &str, flags: OFlags) -> Option<Calle
 
 fn without_waiting(flags: OFlags) -> OFlags {
     match !path_only().is_empty() && flags.contains(path_only()) {
-        // Nothing is opened then that could wait, and the system takes no such flags.
+        // Opening a path only never waits, and the system takes no such flags with it.
         true => flags | OFlags::CLOEXEC,
         false => flags | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK,
     }
 }
 
-/// As [`open`], name after name. The system is given one name at a time, and follows no link: where
-/// a name is one, those that it leads to take its place. The way back is by the directories that
-/// were opened on the way, whatever is moved meanwhile, and ends at the first.
+/// Like [`open`], name by name. The system gets one name at a time and follows no link: if a name
+/// is a link, the names of its target replace it. `..` goes back through the directories that were
+/// opened on the way, whatever is moved meanwhile, and not above the first.
 fn walk(start: &File, path: &str, flags: OFlags, links: Links) -> Called<OwnedFd> {
     let on_the_way = without_waiting(OFlags::DIRECTORY | OFlags::NOFOLLOW | path_only());
     let (at_the_end, mode) = (flags | OFlags::NOFOLLOW, mode(flags));
     let follow = !flags.intersects(OFlags::NOFOLLOW | OFlags::EXCL);
     let mut links_left = if links == Links::Never { 0 } else { LINKS };
     let mut dirs: Vec<OwnedFd> = Vec::new();
-    // The next one comes last.
+    // The next name is at the end.
     let mut names = split(path.as_bytes())?;
     while let Some(name) = names.pop() {
         let is_last = names.is_empty();
@@ -89,7 +88,7 @@ fn walk(start: &File, path: &str, flags: OFlags, links: Links) -> Called<OwnedFd
     Err(Code::NoEntry.into())
 }
 
-/// The names of a path, the first one last.
+/// The names of a path, the first one at the end.
 fn split(path: &[u8]) -> Called<Vec<Vec<u8>>> {
     match path {
         [b'/', ..] => Err(Code::NotPermitted.into()),
@@ -103,7 +102,7 @@ fn mode(flags: OFlags) -> Mode {
     if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o666) } else { Mode::empty() }
 }
 
-/// What opens a name without touching what it stands for, where the system has that.
+/// The flag that opens a name without touching the file, if the system has one.
 pub(super) fn path_only() -> OFlags {
     #[cfg(target_os = "linux")]
     return OFlags::PATH;
@@ -123,13 +122,13 @@ mod linux {
     use super::super::errno::{Called, Code, Refusal};
     use super::{Links, mode};
 
-    /// How often a path is tried that another process is changing.
+    /// How often a path is retried that another process is changing.
     const ATTEMPTS: usize = 4;
 
     /// Whether this process has no `openat2`.
     static IS_MISSING: AtomicBool = AtomicBool::new(false);
 
-    /// None where there is no such system call, or where it does not come to an end.
+    /// `None` if the system call is missing, or if the path keeps changing.
     pub(super) fn open(
         dir: &File,
         path: &str,
@@ -172,14 +171,14 @@ mod linux {
 
     fn failure(errno: Errno) -> Refusal {
         match errno {
-            // A path that leads out of the directory.
+            // The path leads out of the directory.
             Errno::XDEV => Code::NotPermitted.into(),
             errno => errno.into(),
         }
     }
 
-    /// Whether there is no such system call: it then refuses the simplest there is to ask, too.
-    /// That is so for the whole life of a process.
+    /// Whether the system call is missing: then it refuses even the simplest request. This does not
+    /// change during the life of a process.
     fn is_missing(errno: Errno, dir: &File) -> bool {
         let is_refusal =
             |errno| matches!(errno, Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP | Errno::INVAL);
@@ -203,7 +202,7 @@ mod tests {
     use super::super::errno::Refusal;
     use super::*;
 
-    /// What the file at a path holds, or the code of its refusal.
+    /// The contents of the file at a path, or the code of its refusal.
     fn read(
         open: impl FnOnce(&File, &str, OFlags, Links) -> Called<OwnedFd>,
         dir: &File,
@@ -223,7 +222,7 @@ mod tests {
         }
     }
 
-    /// The two ways lead to the same.
+    /// Both ways give the same result.
     #[test]
     fn going_from_name_to_name_is_as_good_as_the_systems_own_way() {
         use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! What one instance sees of the world: its grants, through WASI.
+//! What one instance can access: its grants, through WASI.
 
 use std::sync::Arc;
 
@@ -21,11 +21,11 @@ use crate::limits::{Limits, here};
 use crate::network::{Hooks, Network};
 use crate::wasi::Preopens;
 
-/// The most random bytes, in bytes, that one call of a backend gets: the host makes them in its own
-/// memory, in time that nothing interrupts.
+/// The most random bytes that one call of a backend gets. The host generates them in its own
+/// memory, and this cannot be interrupted.
 const RANDOM: u64 = 1 << 20;
 
-/// What the header of one request or response may take up in memory, in bytes.
+/// The most memory, in bytes, for the header fields of one request or response.
 #[cfg(feature = "network")]
 const FIELDS: usize = 64 * 1024;
 
@@ -34,13 +34,13 @@ pub(crate) struct HostState {
     table: ResourceTable,
     pub(crate) limiter: Limiter,
     pub(crate) output: Output,
-    /// The directories that it is granted.
+    /// The granted directories.
     pub(crate) preopens: Arc<Preopens>,
-    /// What the system failed with, in the call that runs now.
+    /// Failures of the system in the current call.
     pub(crate) trouble: Trouble,
-    /// The deadline of the call that runs now.
+    /// The deadline of the current call.
     pub(crate) deadline: Arc<Deadline>,
-    /// Where that call runs; none where it may block from the beginning.
+    /// How the current call runs on its caller's task; `None` if it may block from the beginning.
     pub(crate) inline: Option<Arc<Inline>>,
     #[cfg(feature = "network")]
     http: (WasiHttpCtx, Hooks),
@@ -63,12 +63,12 @@ impl WasiHttpView for HostState {
 
 #[cfg(unix)]
 impl HostState {
-    /// What the handles of the backend stand for.
+    /// The handles of the backend.
     pub(super) fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
     }
 
-    /// What a call of the filesystem answers; the outer error ends the backend.
+    /// The result of a call of the filesystem; the outer error ends the backend.
     pub(super) fn answer<T>(&self, called: Called<T>) -> wasmtime::Result<Result<T, Code>> {
         Ok(match called {
             Ok(done) => Ok(done),
@@ -83,13 +83,13 @@ impl HostState {
 }
 
 impl HostState {
-    /// How many handles the host has given to the instance and not got back.
+    /// How many handles of the host the instance holds.
     pub(crate) fn entries(&mut self) -> usize {
         self.table.iter_mut().count()
     }
 
-    /// An error when the call has had its time. The host asks for it wherever it may go on for long
-    /// without the backend running, such as between two streams of its own.
+    /// Fails if the call has used up its time. The host checks this where it may run for long while
+    /// the backend does not, such as between two streams of its own.
     pub(super) fn check_deadline(&self) -> wasmtime::Result<()> {
         if self.deadline.is_over() {
             wasmtime::bail!("the deadline has passed");
@@ -97,8 +97,8 @@ impl HostState {
         Ok(())
     }
 
-    /// What the backend asked of the network and was refused, since this was last asked: the rest of
-    /// a sentence about it.
+    /// The request that the network refused to the backend since this was last asked, as the rest
+    /// of a sentence about it.
     pub(crate) fn take_refused(&self) -> Option<String> {
         #[cfg(feature = "network")]
         return self.http.1.take_refused();
@@ -107,7 +107,7 @@ impl HostState {
     }
 }
 
-/// A store for one instance with these grants and limits, its clock running. `preopens` are the
+/// A store for one instance with these grants and limits, whose clock runs. `preopens` are the
 /// directories of the grants.
 pub(crate) fn new_store(
     engine: &Engine,

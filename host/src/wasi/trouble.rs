@@ -1,6 +1,7 @@
-//! Failures of the system that say nothing of a backend and pass by themselves: a shortage of the
-//! host, or a file server that does not answer. WASI has no words for most of them, so that a
-//! backend cannot tell them from others; the host takes note, and says so in its place.
+//! Failures of the system that the backend did not cause and that pass by themselves: a shortage of
+//! the host, or a file server that does not answer. WASI has no codes for most of them, so a
+//! backend cannot tell them from other errors. The host notes them, and adds them to the error of
+//! the call.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::budget::of_system;
 use crate::error::ErrorKind;
 
-/// What a call of a backend met with, shared by all that serves the call.
+/// The failures during one call of a backend, shared by everything that serves the call.
 #[derive(Clone, Default)]
 pub(crate) struct Trouble(Arc<Mutex<Option<String>>>);
 
@@ -18,15 +19,15 @@ impl Trouble {
         *self.first() = None;
     }
 
-    /// The system answered with `error`.
+    /// The system returned `error`.
     pub(super) fn note(&self, error: &io::Error) {
         if let Some(text) = of_system(error) {
             self.first().get_or_insert(text);
         }
     }
 
-    /// What an error of the call that ended means: where the system failed the backend before, it
-    /// may come from that, whatever the backend makes of it.
+    /// The error of the call that ended. If the system failed during the call, that may be the
+    /// cause of the backend's error, which then becomes [`ErrorKind::Unavailable`].
     pub(crate) fn explain(&self, kind: ErrorKind) -> ErrorKind {
         match (&*self.first(), kind) {
             (Some(text), kind) if is_doubtful(&kind) => {
@@ -41,7 +42,7 @@ impl Trouble {
     }
 }
 
-/// Whether an error may be the backend's answer to a failure of the system. Those that the host
+/// Whether an error may be the backend's answer to a failure of the system. Errors that the host
 /// found in its caller are not.
 fn is_doubtful(kind: &ErrorKind) -> bool {
     !matches!(kind, ErrorKind::Timeout(_) | ErrorKind::Io(_) | ErrorKind::TooLarge { .. })

@@ -1,12 +1,12 @@
-//! The bytes of a key as letters that no filesystem changes, and back.
+//! Encoding the bytes of a key as characters that no filesystem changes, and decoding them.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Lower-case letters, digits, `-`, `_` and `.` stand for themselves (a last `.` does not,
-/// since Windows drops it), `,` for `/`, `+x` for the upper-case letter `X`, and `%xx` for
-/// every other byte. Appended to `encoded`.
+/// Appends the encoding of `key` to `encoded`. Lower-case letters, digits, `-`, `_` and `.` stay
+/// unchanged (except a last `.`, since Windows drops it), `/` becomes `,`, an upper-case letter `X`
+/// becomes `+x`, and every other byte becomes `%xx`.
 pub fn encode(key: &str, encoded: &mut String) {
     encoded.reserve(key.len());
     for (at, byte) in key.bytes().enumerate() {
@@ -20,7 +20,7 @@ pub fn encode(key: &str, encoded: &mut String) {
     }
 }
 
-/// At most `most` bytes from the beginning of an encoding, cut between two escapes.
+/// At most `most` bytes of the beginning of an encoding, cut between two escapes.
 pub fn beginning(encoded: &str, most: usize) -> &str {
     let is_whole =
         |cut: &&str| !cut.ends_with('+') && !cut.bytes().rev().take(2).any(|byte| byte == b'%');
@@ -28,8 +28,8 @@ pub fn beginning(encoded: &str, most: usize) -> &str {
     cuts.find(is_whole).unwrap_or_default()
 }
 
-/// The key that reads like this, if any. Other spellings of it are read as well: only
-/// encoding it again tells.
+/// The key with this encoding, if there is one. Other spellings of the key are accepted, too:
+/// encode it again to compare.
 pub fn decode(encoded: &str) -> Option<String> {
     let mut key = Vec::with_capacity(encoded.len());
     let mut bytes = encoded.bytes();

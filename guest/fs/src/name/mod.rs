@@ -1,5 +1,5 @@
-//! Keys and the files that hold them: an injective mapping to names that every common
-//! filesystem keeps as they are.
+//! Keys and their files: an injective mapping to names that every common filesystem stores
+//! unchanged.
 
 mod escape;
 #[cfg(test)]
@@ -20,19 +20,19 @@ use escape::{beginning, decode, encode};
 /// The longest file name in bytes: what eCryptfs leaves of the usual 255.
 pub const MAX_NAME: usize = 143;
 
-/// The directory of unfinished writes. Shards have three letters too, but hexadecimal ones.
+/// The directory of unfinished writes. Shards have three characters too, but hexadecimal ones.
 pub const TEMPORARIES: &str = "tmp";
 
-/// Begins a name from which the key can be read.
+/// The first character of a name that spells out the key.
 const PLAIN: char = '_';
 
-/// Begins the name of a key that is too long to be spelled out.
+/// The first character of a name whose key is too long to be spelled out.
 const HASHED: char = '@';
 
-/// How much of a long key its name spells out, in bytes of the encoding.
+/// How many bytes of a long key's encoding its name spells out.
 const READABLE: usize = 60;
 
-/// Where an artifact lies, below the root of the store.
+/// The place of an artifact below the root of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The directory: three hexadecimal digits, one of 4096.
@@ -47,29 +47,29 @@ impl fmt::Display for Place {
     }
 }
 
-/// Whose artifact lies at the place of a key, by the key in its header.
+/// Whose artifact is at the place of a key, according to the key in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// The key that was asked for.
     Asked,
-    /// Another key with the same hash. The one that was asked for has no artifact.
+    /// Another key with the same hash. The requested key has no artifact.
     Twin,
-    /// A key that belongs elsewhere: somebody moved or changed the file.
+    /// A key that belongs elsewhere: the file was moved or changed.
     Stray,
 }
 
 impl Place {
-    /// Whether the name of the file leaves open which key it is.
+    /// Whether the name of the file does not determine the key.
     pub fn is_hashed(&self) -> bool {
         self.file.starts_with(HASHED)
     }
 
-    /// Whose artifact this is, being at the place of `asked` with `found` in its header.
+    /// The owner of the artifact at the place of `asked` whose header has the key `found`.
     pub fn holder(&self, asked: &str, found: &str) -> Holder {
         self.holder_by(asked, found, sha256)
     }
 
-    /// As [`holder`](Self::holder), with the hash that [`place_by`] was given.
+    /// Like [`holder`](Self::holder), with the hash that [`place_by`] was given.
     pub fn holder_by(&self, asked: &str, found: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Holder {
         if asked == found {
             Holder::Asked
@@ -86,7 +86,7 @@ pub fn place(key: &str) -> Place {
     place_by(key, sha256)
 }
 
-/// As [`place`], with the hash that names keys too long to be spelled out.
+/// Like [`place`], with the hash for keys that are too long to be spelled out.
 pub fn place_by(key: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Place {
     let shard = shard_name((checksum(key.as_bytes()) >> 52) as u16);
     let mut file = String::with_capacity(PLAIN.len_utf8() + key.len());
@@ -100,8 +100,8 @@ pub fn place_by(key: &str, hash: impl Fn(&[u8]) -> [u8; 32]) -> Place {
     Place { shard, file }
 }
 
-/// The name of the shard with this number. Each read comes here, and to format a number takes the
-/// time of a call of the system.
+/// The name of the shard with this number. Each read calls this, and formatting a number would take
+/// as long as a system call.
 fn shard_name(number: u16) -> String {
     let digit = |at: u16| b"0123456789abcdef"[usize::from(number >> at & 15)];
     str::from_utf8(&[digit(8), digit(4), digit(0)]).unwrap_or_default().into()
@@ -117,7 +117,7 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// The inverse of [`place`].
 pub fn parse(shard: &str, file: &str) -> Named {
     if let Some(encoded) = file.strip_prefix(PLAIN) {
-        // Only the one spelling in the one shard: two files never stand for one key.
+        // Each key has exactly one spelling in one shard, so two files never have the same key.
         let key = decode(encoded).filter(|key| key::check(key).is_ok());
         let own = key.filter(|key| {
             let place = place(key);
@@ -131,17 +131,17 @@ pub fn parse(shard: &str, file: &str) -> Named {
     }
 }
 
-/// A directory of a store, in the order of their names.
+/// A directory of a store, in the order of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Folder {
     /// The granted directory itself.
     Root,
-    /// By its number, which its name is.
+    /// A shard; its name is its number.
     Shard(u16),
     Temporaries,
 }
 
-/// How many shards there are: one for each three hexadecimal digits.
+/// The number of shards: one for each three hexadecimal digits.
 pub const SHARDS: u16 = 4096;
 
 impl Folder {

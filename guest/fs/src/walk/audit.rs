@@ -1,4 +1,4 @@
-//! Looking for everything in the store that is not a sound artifact.
+//! Finding everything in the store that is not a sound artifact.
 
 use alloc::format;
 use alloc::string::String;
@@ -15,7 +15,7 @@ use crate::read;
 use crate::shard;
 use crate::wasi::{ErrorCode, Failure, Kind, Stat};
 
-/// One page of what is no sound artifact. Headers are verified, payloads are not.
+/// One page of the findings. Headers are verified, payloads are not.
 pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     let mut folders = vec![Folder::Root];
     folders.extend(shard::all().await?);
@@ -38,8 +38,8 @@ pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
     Ok(Findings { items, next: walk.next })
 }
 
-/// A directory of this store of which not all can be listed: for a name in it that is not UTF-8, which
-/// the host names or stops at, or as it is none.
+/// The finding for a directory of this store that cannot be listed completely: it has a name that
+/// is not UTF-8, which the host reports or stops at, or it is not a directory.
 fn unlisted(dir: &str, failure: Failure) -> Result<Finding> {
     let (kind, detail) = match failure.code {
         ErrorCode::Other(Some(left_out)) => (FindingKind::Foreign, left_out),
@@ -54,11 +54,11 @@ fn unlisted(dir: &str, failure: Failure) -> Result<Finding> {
     Ok(Finding { kind, name: dir.into(), size: None, modified: None, detail })
 }
 
-/// What is to be said about a name; nothing where it has gone meanwhile.
+/// The finding for a name; `None` if it is gone, or if it is sound.
 async fn examine(visit: Visit<'_>) -> Result<Option<Finding>> {
     let Some(stat) = visit.dir.look(visit.file).await? else { return Ok(None) };
     let said = match visit.folder {
-        // What has the name of a directory of this store is visited, or said to be none.
+        // An entry with the name of a directory of this store is visited or reported elsewhere.
         Folder::Root if Folder::parse(visit.file).is_some() => None,
         Folder::Root => foreign("not a file or directory of this store"),
         Folder::Temporaries => in_temporaries(visit.file, &stat),
@@ -109,11 +109,11 @@ async fn in_shard(visit: &Visit<'_>, stat: &Stat) -> Result<Said> {
                 _ if place.file == visit.file => {
                     foreign(&format!("the artifact `{key}`, which belongs in `{place}`"))
                 }
-                // The artifact that has this name is lost.
+                // The artifact with this name is lost.
                 _ => damaged(&format!("the file states the key `{key}`")),
             })
         }
-        // A newer version's artifact is whole, as far as can be told here.
+        // An artifact of a newer version counts as sound.
         Ok(None) | Err(Error::Unsupported(_)) => Ok(None),
         Err(Error::Corrupt(why)) => Ok(damaged(&why)),
         Err(error) => Err(error),

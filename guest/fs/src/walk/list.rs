@@ -13,8 +13,8 @@ use crate::read;
 use crate::shard;
 use crate::wasi::{self, Kind, may_have_changed};
 
-/// One page of the artifacts whose keys begin with `prefix`. What is damaged is left out, so
-/// that the listing goes on; reading it by its key says what is wrong.
+/// One page of the artifacts whose keys begin with `prefix`. Damaged artifacts are left out, so
+/// that the listing can continue; reading one by its key reports the damage.
 pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page> {
     let before = last_put().await?;
     let mut replaced = may_have_changed(before, before);
@@ -27,8 +27,8 @@ pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page
     }
 }
 
-/// When a put was last under way. Each makes a temporary, and takes its name away in the very step
-/// that replaces another one.
+/// When the last put was under way. Each put creates a temporary, and removes its name in the same
+/// step that replaces another artifact.
 async fn last_put() -> Result<Option<Instant>> {
     Ok(wasi::root()?.look(name::TEMPORARIES).await?.and_then(|stat| stat.modified))
 }
@@ -44,7 +44,7 @@ async fn list_once(prefix: &str, cursor: Option<&str>, limit: u32, replaced: boo
                 None => break,
             },
             Step::Unlisted(failure) if failure.left_out() => Ok(None),
-            // What lies there must not be left out in silence.
+            // The entries there must not be left out silently.
             Step::Unlisted(failure) => Err(failure.into()),
             Step::End => break,
         };
@@ -58,7 +58,7 @@ async fn list_once(prefix: &str, cursor: Option<&str>, limit: u32, replaced: boo
     Ok(Page { entries, next: walk.next })
 }
 
-/// The artifact under a name, if it is one and its key begins with `prefix`.
+/// The artifact with this file name, if it is one and its key begins with `prefix`.
 async fn entry(visit: Visit<'_>, prefix: &str) -> Result<Option<Entry>> {
     match name::parse(visit.dir_name, visit.file) {
         Named::Plain(key) if key.starts_with(prefix) => plain(visit, key).await,
@@ -78,7 +78,7 @@ async fn entry(visit: Visit<'_>, prefix: &str) -> Result<Option<Entry>> {
     }
 }
 
-/// The name spells out the key, and the key says how long the header is: no need to open.
+/// The name spells out the key, and the key gives the length of the header: no need to open.
 async fn plain(visit: Visit<'_>, key: String) -> Result<Option<Entry>> {
     let stat = visit.dir.look(visit.file).await?;
     let file = stat.filter(|stat| stat.kind == Kind::File);

@@ -1,5 +1,5 @@
-//! Going through the store page by page: directory after directory, and within each by name,
-//! so that a cursor is a place, and stays one when what lay there is gone.
+//! Walking through the store page by page: directory after directory, and by name within each. A
+//! cursor is a position, which stays valid if the entry there is removed.
 
 mod audit;
 mod list;
@@ -19,48 +19,48 @@ use crate::name::Folder;
 use crate::shard;
 use crate::wasi::{self, Access, Dir, Failure, Names};
 
-/// After how many names a call ends its page at the next directory. Who looks for a rare
-/// prefix among millions must not run into the caller's deadline.
+/// After how many names a call ends its page at the next directory. A search for a rare prefix
+/// among millions must not exceed the caller's deadline.
 const NAMES: usize = 20_000;
 
-/// One page's way through the names of some directories, sorted. A cursor is `directory/name`, and
-/// what follows that name comes next.
+/// One page of a walk through the sorted names of some directories. A cursor is `directory/name`;
+/// the next page begins after that name.
 ///
-/// A failure is never passed over, or the listing would have a hole. What was found before it is
-/// handed out first; the next page begins at the failure.
+/// A failure is never skipped, which would leave a hole in the listing. Items that were found
+/// before it are returned first; the next page begins at the failure.
 struct Walk {
     root: &'static Dir,
     folders: vec::IntoIter<Folder>,
-    /// The directory that is being gone through.
+    /// The present directory.
     folder: Folder,
     folder_name: String,
     dir: Option<Dir>,
     names: Vec<String>,
-    /// Why there may be others behind these names.
+    /// Why other names may be missing after these.
     unlisted: Option<Failure>,
-    /// How many of the names were passed.
+    /// How many of the names have been passed.
     passed: usize,
-    /// The name in this directory behind which the names begin.
+    /// The names begin after this one.
     after: String,
     /// Whether artifacts are being replaced meanwhile.
     replaced: bool,
     /// How many names were seen in all directories.
     seen: usize,
     limit: usize,
-    /// Where the next page begins; none while there is more of this one, and at the end.
+    /// Where the next page begins; `None` while this page continues, and at the end.
     next: Option<String>,
 }
 
-/// Where a walk has come to.
+/// The result of a step.
 enum Step {
-    /// To a name, for [`Walk::visit`].
+    /// A name, for [`Walk::visit`].
     Name,
-    /// To a directory of which no more can be listed.
+    /// A directory of which no more can be listed.
     Unlisted(Failure),
     End,
 }
 
-/// A name that is being visited.
+/// The name that is being visited.
 struct Visit<'a> {
     dir: &'a Dir,
     folder: Folder,
@@ -95,7 +95,7 @@ impl Walk {
         })
     }
 
-    /// Goes one step further, where `found` items are on the page so far.
+    /// Takes one step; `found` items are on the page so far.
     async fn step(&mut self, found: usize) -> Step {
         if self.passed < self.names.len() {
             self.passed += 1;
@@ -150,20 +150,20 @@ impl Walk {
         Step::End
     }
 
-    /// What the last step came to.
+    /// The result of the last step.
     fn visit(&self) -> Option<Visit<'_>> {
         let file = self.names.get(self.passed.checked_sub(1)?)?;
         let Self { folder, folder_name: dir_name, .. } = self;
         Some(Visit { dir: self.dir.as_ref()?, folder: *folder, dir_name, file })
     }
 
-    /// Ends the page before what the last step came to.
+    /// Ends the page before the result of the last step.
     fn stop(&mut self) {
         let before = self.passed.checked_sub(2).and_then(|at| self.names.get(at));
         self.next = Some([&*self.folder_name, "/", before.unwrap_or(&self.after)].concat());
     }
 
-    /// Adds what was found at the last step; whether to go on.
+    /// Adds the item of the last step; returns whether to continue.
     fn add<T>(&mut self, items: &mut Vec<T>, found: Result<Option<T>>) -> Result<bool> {
         match found {
             Ok(found) => {

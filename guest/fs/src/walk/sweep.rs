@@ -1,4 +1,4 @@
-//! Removing what unfinished writes left.
+//! Removing the temporaries of unfinished writes.
 
 use artifact_store_backend::{Instant, Result};
 
@@ -8,12 +8,12 @@ use crate::name;
 use crate::shard;
 use crate::wasi::{self, Access, Dir, Kind, Stat};
 
-/// A file that is made to learn the time. Its name is always the same, so that a sweep that is
-/// killed leaves one at most, and the next sweep removes that, whatever its age.
+/// A file that is created to learn the time. Its name is always the same: a sweep that is killed
+/// leaves at most this one, and the next sweep removes it, whatever its age.
 const PROBE: &str = "00000000000000000000000000000000";
 
-/// Removes the temporaries whose last write is `age` seconds or more ago. One that cannot be
-/// removed does not keep the others; the first such failure is reported at the end.
+/// Removes the temporaries that were last written to at least `age` seconds ago. If one cannot be
+/// removed, the others still are; the first such failure is returned at the end.
 pub async fn sweep(age: u64) -> Result<SweepReport> {
     let mut report = SweepReport { removed: 0, bytes: 0, kept: 0 };
     let root = wasi::root()?;
@@ -24,8 +24,8 @@ pub async fn sweep(age: u64) -> Result<SweepReport> {
     if names.is_empty() {
         return Ok(report);
     }
-    // To learn the time of the storage takes a change. Nothing is changed where no temporary is
-    // old, neither by the host's clock nor by the time of the last change here.
+    // Learning the time of the storage takes a change. Nothing is changed if no temporary is old,
+    // neither by the host's clock nor by the time of the last change here.
     let mut clocks = [Some(wasi::now()), dir.stat().await?.modified];
     let mut removes = false;
     let mut first_failure = None;
@@ -35,7 +35,7 @@ pub async fn sweep(age: u64) -> Result<SweepReport> {
         for name in &names {
             let stat = match dir.look(name).await {
                 Ok(Some(stat)) if stat.kind == Kind::File => stat,
-                // Its writer or another sweep was faster, or it is none.
+                // Its writer or another sweep has removed it, or it is not a temporary.
                 Ok(_) => continue,
                 Err(failure) => {
                     first_failure.get_or_insert(failure);
@@ -67,20 +67,20 @@ pub async fn sweep(age: u64) -> Result<SweepReport> {
             return Ok(report);
         };
         (dir, removes, first_failure) = (opened, true, None);
-        // Where there is no room for a file, the host's clock has to do.
+        // If there is no room for a file, the host's clock is used.
         let time = if age > 0 { storage_time(&dir).await } else { None };
         clocks = [time.or_else(|| Some(wasi::now())), None];
     }
 }
 
-/// Whether the last write to a temporary is `age` seconds or more before `now`.
+/// Whether a temporary was last written to at least `age` seconds before `now`.
 fn is_over(stat: &Stat, age: u64, now: Instant) -> bool {
     let time = |at: Instant| (at.seconds, at.nanoseconds);
     stat.modified.is_some_and(|at| age::seconds(time(at), time(now)) >= age)
 }
 
-/// The time by the clock that dates the files, which on a file server is another one than the
-/// host's: one that is a day ahead must not take a file that is being written for an old one.
+/// The time of the clock that dates the files. On a file server this is not the host's clock: if
+/// that is a day ahead, a file that is being written must not count as old.
 async fn storage_time(dir: &Dir) -> Option<Instant> {
     for _ in 0..4 {
         match dir.create_file(PROBE).await {
@@ -89,7 +89,7 @@ async fn storage_time(dir: &Dir) -> Option<Instant> {
                 dir.discard(PROBE).await;
                 return stat.ok()?.modified;
             }
-            // Of another sweep, which may have been killed.
+            // The file of another sweep, which may have been killed.
             Err(failure) if failure.is_taken() => dir.discard(PROBE).await,
             Err(_) => break,
         }

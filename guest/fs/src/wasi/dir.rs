@@ -1,5 +1,5 @@
-//! Directories. No call here follows a link in the last place of a name, and every name is a
-//! single component, so that none is followed at all.
+//! Directories. The calls here do not follow a link in the last component of a name, and every name
+//! is a single component, so no link is followed.
 
 use alloc::collections::BinaryHeap;
 use alloc::string::String;
@@ -17,7 +17,7 @@ use wit_bindgen::StreamResult;
 use super::{Called, ErrorCode, Failure, File, Kind, Stat};
 use crate::age;
 
-/// How often a directory is read where its names change while it is read.
+/// How often a directory is read if its names change meanwhile.
 const ATTEMPTS: usize = 16;
 
 /// An open directory, and its path in the store for error messages.
@@ -26,23 +26,23 @@ pub struct Dir {
     path: String,
 }
 
-/// What a directory is opened for.
+/// The purpose of opening a directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Read,
-    /// To make, rename and remove entries, too.
+    /// Also creating, renaming and removing entries.
     Change,
 }
 
-/// What was read of a directory.
+/// The names that were read from a directory.
 pub struct Names {
     pub sorted: Vec<String>,
-    /// How the reading ended: where it went wrong, other names may lie behind these.
+    /// How the reading ended: after a failure, names may be missing.
     pub ended: Called<()>,
 }
 
 impl Names {
-    /// All names, but for those that the host leaves out since they are not UTF-8.
+    /// All names, except those that the host leaves out because they are not UTF-8.
     pub fn whole(self) -> Called<Vec<String>> {
         match self.ended {
             Err(failure) if !failure.left_out() => Err(failure),
@@ -69,7 +69,7 @@ impl Dir {
     }
 
     /// Opens the file `name` for reading. Call [`look`](Self::look) before, unless the host
-    /// [does](super::looks): to open a pipe waits for its writer.
+    /// [does](super::looks): opening a pipe waits for its writer.
     pub async fn open_file(&self, name: &str) -> Called<File> {
         let opened = self.open(name, OpenFlags::empty(), DescriptorFlags::READ).await;
         Ok(File::new(opened.map_err(self.failed("open", name))?, self.join(name)))
@@ -88,12 +88,12 @@ impl Dir {
         created.map_err(self.failed("create", name))
     }
 
-    /// What is known of this directory itself.
+    /// The attributes of this directory.
     pub async fn stat(&self) -> Called<Stat> {
         Ok(self.handle.stat().await.map_err(self.failed("stat", ""))?.into())
     }
 
-    /// What lies under `name`; none where nothing does.
+    /// The attributes of `name`; `None` if it does not exist.
     pub async fn look(&self, name: &str) -> Called<Option<Stat>> {
         match self.handle.stat_at(PathFlags::empty(), name.into()).await {
             Ok(stat) => Ok(Some(stat.into())),
@@ -102,14 +102,14 @@ impl Dir {
         }
     }
 
-    /// Moves `name` to `new` in the directory `to`, in place of a file that is there.
+    /// Moves `name` to `new` in the directory `to`, replacing a file that is there.
     pub async fn rename(&self, name: &str, to: &Self, new: &str) -> Called<()> {
         let renamed = self.handle.rename_at(name.into(), &to.handle, new.into()).await;
         renamed.map_err(to.failed("publish", new))
     }
 
-    /// Makes `new` in the directory `to` a second name of the file `name`; fails with
-    /// `exist` where there is something.
+    /// Makes `new` in the directory `to` a second name of the file `name`; fails with `exist` if
+    /// `new` exists.
     pub async fn link(&self, name: &str, to: &Self, new: &str) -> Called<()> {
         let (name, new_name) = (name.into(), new.into());
         let linked = self.handle.link_at(PathFlags::empty(), name, &to.handle, new_name).await;
@@ -121,8 +121,8 @@ impl Dir {
         self.handle.unlink_file_at(name.into()).await.map_err(self.failed("remove", name))
     }
 
-    /// Removes the file `name`, whose content nobody will miss. Where this fails twice it is litter
-    /// for the next sweep, and whoever removes it has something better to tell.
+    /// Removes the file `name`, whose content is not needed. If this fails twice, the next sweep
+    /// removes it; the caller has a more important error to report.
     pub async fn discard(&self, name: &str) {
         for _ in 0..2 {
             match self.unlink(name).await {
@@ -132,9 +132,9 @@ impl Dir {
         }
     }
 
-    /// Makes the entries of this directory durable. Where the system cannot sync a directory
-    /// it keeps the entries in order by itself, and that is no failure. Windows is one of
-    /// them and says `access`; elsewhere that comes when a directory is opened.
+    /// Makes the entries of this directory durable. A system that cannot sync a directory keeps the
+    /// entries in order by itself, so this is not a failure. Windows is such a system and answers
+    /// `access`; other systems answer that when a directory is opened.
     pub async fn sync(&self) -> Called<()> {
         use ErrorCode as Code;
         match self.handle.sync().await {
@@ -143,11 +143,11 @@ impl Dir {
         }
     }
 
-    /// The names in this directory that are to be kept.
+    /// The names in this directory for which `keep` is true.
     ///
-    /// Some filesystems move a name that is replaced to the end of the directory: a reader sees it
-    /// twice, or not at all. So where names are being `replaced` a directory that changes is read
-    /// again, and what was seen once counts. A name that is here may have gone, as always.
+    /// Some filesystems move a replaced name to the end of the directory: a reader sees it twice,
+    /// or not at all. If names are being `replaced`, a directory that changes is therefore read
+    /// again, and names that were seen once count. As always, a name may have been removed since.
     pub async fn names(&self, replaced: bool, keep: &dyn Fn(&str, Kind) -> bool) -> Names {
         let (mut sorted, mut ended, mut before) = (Vec::new(), None, None);
         let mut attempt = 0;
@@ -165,7 +165,7 @@ impl Dir {
                 None => {}
                 // The host looks at each name that it finds, and one has just been removed.
                 Some(Err(ErrorCode::NoEntry)) if !is_last => {}
-                // Some hosts leave a name out and say so, after all others.
+                // Some hosts leave a name out and report this after all others.
                 Some(Ok(()) | Err(ErrorCode::Other(_)))
                     if !is_last && may_have_changed(before, now) => {}
                 Some(ended) => {
@@ -174,7 +174,7 @@ impl Dir {
             }
             before = now;
             ended = Some(self.read_names(keep, &mut sorted).await);
-            // By a heap: what `sort` is made of would be a fiftieth of the component.
+            // With a heap: the code of `sort` would be a fiftieth of the component.
             sorted = BinaryHeap::from(sorted).into_sorted_vec();
             sorted.dedup();
             attempt += 1;
@@ -187,7 +187,7 @@ impl Dir {
         names: &mut Vec<String>,
     ) -> core::result::Result<(), ErrorCode> {
         let (mut stream, outcome) = self.handle.read_directory();
-        // Asked for at first, since that there are no more names and how it went comes together.
+        // Requested first, since the end of the names and the outcome come together.
         let mut outcome = pin!(outcome.into_future());
         let known = poll_fn(|cx| Poll::Ready(outcome.as_mut().poll(cx))).await;
         let mut batch = Vec::with_capacity(256);
@@ -216,7 +216,7 @@ impl Dir {
         self.handle.open_at(PathFlags::empty(), name.into(), how, flags).await
     }
 
-    /// The path of `name` in the store, or of the directory itself where it is empty.
+    /// The path of `name` in the store; that of the directory itself if `name` is empty.
     pub fn join(&self, name: &str) -> String {
         match (&*self.path, name) {
             ("", "") => "/".into(),
@@ -231,8 +231,8 @@ impl Dir {
     }
 }
 
-/// Whether a directory may have changed between two looks at the time of its last change. Two changes
-/// that are close together may have the same time.
+/// Whether a directory may have changed between two looks at its modification time. Two changes in
+/// quick succession may have the same time.
 pub fn may_have_changed(before: Option<Instant>, after: Option<Instant>) -> bool {
     let time = |at: Instant| (at.seconds, at.nanoseconds);
     let (before, after) = (before.map(time), after.map(time));

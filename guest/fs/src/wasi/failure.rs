@@ -1,4 +1,4 @@
-//! What a system error means to the caller of the contract: the one place that decides it.
+//! The meaning of a system error for the caller of the contract. Only this file decides it.
 
 use alloc::format;
 use alloc::string::String;
@@ -6,7 +6,7 @@ use alloc::string::String;
 use artifact_store_backend::Error;
 use wasip3::filesystem::types::ErrorCode;
 
-/// A call that the system refused: what was being done, on which name, and its answer.
+/// A call that the system refused: the operation, the name, and the answer.
 pub struct Failure {
     pub doing: &'static str,
     pub path: String,
@@ -14,23 +14,23 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Whether there was nothing under the name.
+    /// Whether the name did not exist.
     pub fn is_absent(&self) -> bool {
         matches!(self.code, ErrorCode::NoEntry)
     }
 
-    /// Whether a directory holds a name that is not UTF-8, so that it cannot be listed.
+    /// Whether a directory has a name that is not UTF-8, so that it cannot be listed.
     pub fn is_not_unicode(&self) -> bool {
         matches!(self.code, ErrorCode::IllegalByteSequence)
     }
 
-    /// Whether a directory was read to its end, but for names that are not UTF-8. So says this
-    /// project's host, which names them; others stop at the first.
+    /// Whether a directory was read to its end except for names that are not UTF-8. Only this
+    /// project's host reports this, and names them; others stop at the first.
     pub fn left_out(&self) -> bool {
         matches!(self.code, ErrorCode::Other(Some(_)))
     }
 
-    /// Whether there was something under the name.
+    /// Whether the name existed.
     pub fn is_taken(&self) -> bool {
         matches!(self.code, ErrorCode::Exist)
     }
@@ -56,7 +56,7 @@ impl From<Failure> for Error {
             Code::Interrupted | Code::InProgress | Code::Already => {
                 Error::Unavailable(text("interrupted"))
             }
-            // Who looks for a key handles this answer; anybody else had just seen the name.
+            // Lookups of a key handle this answer before; elsewhere the name had just been seen.
             Code::NoEntry => Error::Unavailable(text("it is gone")),
             Code::Loop => Error::Corrupt(text("a link stands in its place")),
             Code::NotDirectory => Error::Corrupt(text("it is no directory")),
@@ -66,7 +66,7 @@ impl From<Failure> for Error {
             Code::IllegalByteSequence => Error::Other(text("it holds a name that is not UTF-8")),
             Code::CrossDevice => Error::Other(text("it is on another filesystem than `tmp`")),
             Code::NameTooLong => Error::Other(text("the name is too long for the filesystem")),
-            // Hosts fold what WASI has no code for into this one, so that nothing follows from it.
+            // Hosts use this code for all that WASI has no code for, so nothing follows from it.
             Code::Io => Error::Other(text(
                 "input/output error, or an error without a code in WASI: too many open files, a \
                  full quota, a read-only filesystem",

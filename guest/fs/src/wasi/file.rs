@@ -1,4 +1,4 @@
-//! Open files. Streams carry no error: what became of one, its future says.
+//! Open files. Streams carry no errors: the future of a stream reports how it ended.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,10 +8,10 @@ use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use super::{Called, ErrorCode, Failure, Stat};
 
-/// Says how a stream of a file ended.
+/// Reports how a stream of a file ended.
 pub type Ended = FutureReader<core::result::Result<(), ErrorCode>>;
 
-/// A file's bytes from an offset to its end, and how that went; for [`end`](File::end).
+/// The bytes of a file from an offset to its end, and how reading ended; for [`end`](File::end).
 pub type FileStream = (StreamReader<u8>, Ended);
 
 /// An open file, and its path in the store for error messages.
@@ -29,7 +29,7 @@ impl File {
         Ok(self.handle.stat().await.map_err(self.failed("stat"))?.into())
     }
 
-    /// Makes the file's bytes and size durable, without exception.
+    /// Makes the file's bytes and size durable; no setting turns this off.
     pub async fn sync(&self) -> Called<()> {
         self.handle.sync().await.map_err(self.failed("sync"))
     }
@@ -44,8 +44,8 @@ impl File {
         ended.await.map_err(self.failed("read"))
     }
 
-    /// Fills the room that `bytes` has with what `stream` brings; returns what follows, or none
-    /// where the file ended before.
+    /// Fills the capacity of `bytes` from `stream`. Returns the rest of the stream; `None` if the
+    /// file ended before.
     pub async fn read(
         &self,
         (mut stream, ended): FileStream,
@@ -63,19 +63,19 @@ impl File {
         Ok((bytes, Some((stream, ended))))
     }
 
-    /// Writes `first`, and `second` behind it, to the beginning of the file.
+    /// Writes `first`, and `second` after it, to the beginning of the file.
     pub async fn write(&self, first: Vec<u8>, second: Vec<u8>) -> Called<()> {
         let (mut writer, reader) = wasip3::wit_stream::new();
         let written = self.handle.write_via_stream(reader, 0);
         let mut is_cut = false;
         for part in [first, second] {
-            // A stream that was refused bytes must not be offered more: that is a trap.
+            // A stream that refused bytes must not be offered more: that is a trap.
             if !part.is_empty() && !is_cut {
                 is_cut = !writer.write_all(part).await.is_empty();
             }
         }
         drop(writer);
-        // A write that was dropped reports ok.
+        // A dropped write reports success.
         match written.await {
             Ok(()) if is_cut => Err(ErrorCode::Io),
             written => written,
@@ -83,7 +83,7 @@ impl File {
         .map_err(self.failed("write"))
     }
 
-    /// Writes what `data` brings at `offset`. Ok says nothing of how much that was.
+    /// Writes the bytes of `data` at `offset`. `Ok` does not say how many there were.
     pub async fn write_stream(&self, offset: u64, data: StreamReader<u8>) -> Called<()> {
         self.handle.write_via_stream(data, offset).await.map_err(self.failed("write"))
     }

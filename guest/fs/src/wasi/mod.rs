@@ -11,7 +11,6 @@ use alloc::string::String;
 
 use artifact_store_backend::{Error, Instant, Result};
 use once_cell::race::OnceBox;
-use wasip3::cli::environment::get_environment;
 use wasip3::clocks::system_clock;
 use wasip3::filesystem::preopens::get_directories;
 pub use wasip3::filesystem::types::ErrorCode;
@@ -45,37 +44,6 @@ pub fn root() -> Result<&'static Dir> {
         };
         Ok(Box::new(Dir::root(found)))
     })
-}
-
-/// Whether ok means durable: always, unless the user asked for less. To be called before
-/// anything is changed, since a setting that makes no sense is an error.
-pub fn is_durable() -> Result<bool> {
-    static ASKED: Asked = Asked::new();
-    switch(&ASKED, "ARTIFACT_STORE_SYNC")
-}
-
-/// Whether this backend looks at what it opens, so that it waits for no pipe and follows no link,
-/// and again at what it has read, which may have been cut: always, unless the host says that it
-/// does so itself.
-pub fn looks() -> Result<bool> {
-    static ASKED: Asked = Asked::new();
-    switch(&ASKED, "ARTIFACT_STORE_LOOK")
-}
-
-/// What a variable was when it was asked for first.
-type Asked = OnceBox<Option<String>>;
-
-/// A setting that is on unless its variable `name` says otherwise.
-fn switch(asked: &Asked, name: &str) -> Result<bool> {
-    let asked = asked.get_or_init(|| {
-        let found = get_environment().into_iter().find(|(found, _)| found == name);
-        Box::new(found.map(|(_, value)| value))
-    });
-    match asked.as_deref() {
-        None | Some("on") => Ok(true),
-        Some("off") => Ok(false),
-        Some(_) => Err(Error::Other(format!("the variable {name}: it is neither `on` nor `off`"))),
-    }
 }
 
 /// A name for a new temporary file that nobody else comes upon.

@@ -1,7 +1,7 @@
 use anyhow::Result;
 use artifact_store::{
-    ArtifactStore, Cache, Configuration, ConfigurationError, Error, ErrorKind, Interface, Problem,
-    ReadOptions,
+    ArtifactStore, Backend, Cache, Configuration, ConfigurationError, Error, ErrorKind, Interface,
+    LoadError, Problem, ReadOptions, SettingProblem,
 };
 use clap::{Args, Subcommand};
 
@@ -30,8 +30,9 @@ enum Command {
 /// Each store is written as the file could have it, with all defaults and with no value of an
 /// environment variable. Each is then opened and asked for the beginning of its listing (where the
 /// backend has none, for an artifact that is not there): a service that is down, a wrong secret and
-/// a missing bucket show in no other way. What is wrong is on standard error, a line for each; the
-/// exit code is then 1. Nothing is stored or removed.
+/// a missing bucket show in no other way. What is wrong is on standard error, a line for each, with the
+/// line of the file where it sets what is wrong; the exit code is then 1. A variable that the backend
+/// does not read is a warning. Nothing is stored or removed.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -79,7 +80,7 @@ pub async fn run(arguments: &StoreArguments, Arguments { command }: Arguments) -
             out.text(&format!("# {proof}\n")).await?;
         }
         if let Err(error) = outcome {
-            message::print(&format!("store `{}`: {error:#}", name.escape_debug()));
+            report(name, &error);
             code = failure::FAILURE;
         }
     }
@@ -100,6 +101,14 @@ async fn prove(
     if check.no_open {
         return Ok(());
     }
+    if let Some(settings) = backend.settings().await? {
+        for problem in configuration.store(name)?.unknown_variables(&settings) {
+            // A store may keep the variables of the backend that it is switched to and fro.
+            if !Backend::S3_VARIABLES.contains(&&*problem.name) {
+                message::print(&line_of(&name.escape_debug().to_string(), &problem, "warning: "));
+            }
+        }
+    }
     let store = ArtifactStore::open(backend).await?;
     proofs.push(format!("opened; SHA-256 of the component: {}", store.backend().digest()));
     if check.no_probe {
@@ -114,6 +123,27 @@ async fn prove(
         asked.or_else(|error| if is_absent(&error) { Ok(()) } else { Err(error) })?;
     }
     Ok(())
+}
+
+/// What is wrong with a store. Each setting that the file has wrong gets a line to which an editor
+/// can jump.
+fn report(store: &str, error: &anyhow::Error) {
+    let store = store.escape_debug().to_string();
+    match failure::find(error).map(artifact_store::Error::kind) {
+        Some(ErrorKind::Load(LoadError::Settings(problems))) => {
+            problems.iter().for_each(|problem| message::print(&line_of(&store, problem, "")));
+        }
+        _ => message::print(&format!("store `{store}`: {error:#}")),
+    }
+}
+
+fn line_of(store: &str, problem: &SettingProblem, kind: &str) -> String {
+    let SettingProblem { name, reason, location, .. } = problem;
+    let text = format!("{kind}store `{store}`: the variable {name}: {reason}");
+    match location {
+        Some((file, line)) => format!("{}:{line}: {text}", file.display()),
+        None => text,
+    }
 }
 
 /// A line for each problem, as an editor can jump to it.

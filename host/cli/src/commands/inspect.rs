@@ -2,7 +2,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use artifact_store::{Access, Backend, Inspection};
+use artifact_store::{Access, Backend, Inspection, Interface, Setting};
 use clap::{Args, ValueHint};
 use indicatif::HumanBytes;
 use serde::Serialize;
@@ -13,9 +13,10 @@ use crate::message;
 use crate::output::Standard;
 use crate::store::built_in;
 
-/// Shows what a component offers and what it could do, without running it
+/// Shows what a component offers, what it could do, and how it can be set
 ///
-/// With a second file it shows what is different in that one.
+/// A component that describes its settings is run to ask for them, within the default limits and
+/// without any grant. With a second file, none is run, and what is different in that file is shown.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -51,6 +52,19 @@ struct Shown<'a> {
     producers: &'a std::collections::BTreeMap<String, String>,
     exports: &'a [String],
     imports: Vec<Import<'a>>,
+    /// Absent where it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<Vec<Described>>,
+}
+
+/// An environment variable that the component reads.
+#[derive(Serialize)]
+struct Described {
+    name: String,
+    description: String,
+    required: bool,
+    secret: bool,
+    default: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -72,15 +86,28 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
     let Arguments { file, new, fail_on_new_access, json } = arguments;
     let mut out = Standard::open()?.and_goes_on();
     let old = inspect(&file).await?;
-    let shown = Shown::of(&file, &old);
-    let mut code = 0;
+    let mut shown = Shown::of(&file, &old);
+    let (mut code, mut has_new_access) = (0, false);
+    if old.offers(Interface::Settings) && new.is_none() {
+        match backend(&file).settings().await {
+            Ok(settings) => {
+                let settings = settings.unwrap_or_default();
+                shown.settings = Some(settings.into_iter().map(Described::from).collect());
+            }
+            Err(error) => {
+                message::print(&format!("cannot ask the component for its settings: {error}"));
+                code = failure::FAILURE;
+            }
+        }
+    }
     match &new {
         None if json => out.json(&shown).await?,
         None => out.text(&shown.text(&old)).await?,
         Some(path) => {
             let new = inspect(path).await?;
             let access: Vec<_> = new.new_access(&old).iter().map(Access::to_string).collect();
-            if fail_on_new_access && !access.is_empty() {
+            has_new_access = fail_on_new_access && !access.is_empty();
+            if has_new_access {
                 code = failure::FAILURE;
             }
             match json {
@@ -93,19 +120,41 @@ pub async fn run(arguments: Arguments) -> Result<u8> {
         }
     }
     out.finish().await?;
-    if code != 0 {
+    if has_new_access {
         message::print("the newer version can do what the older one could not");
     }
     Ok(code)
 }
 
-async fn inspect(file: &Path) -> Result<Inspection> {
-    let backend = match built_in(file) {
+fn backend(file: &Path) -> Backend {
+    match built_in(file) {
         Some(bytes) => Backend::from_bytes(&file.display().to_string(), bytes),
         None => Backend::from_file(file),
-    };
+    }
+}
+
+async fn inspect(file: &Path) -> Result<Inspection> {
+    let backend = backend(file);
     let inspected = disk::load(move || Ok(backend.inspect()?)).await;
     inspected.with_context(|| format!("cannot inspect `{}`", file.display()))
+}
+
+impl From<Setting> for Described {
+    fn from(setting: Setting) -> Self {
+        let Setting { name, description, is_required, is_secret, default, .. } = setting;
+        Self { name, description, required: is_required, secret: is_secret, default }
+    }
+}
+
+impl Described {
+    /// What is special about it, in brackets.
+    fn note(&self) -> String {
+        let default = self.default.as_deref().map(|default| format!("default `{default}`"));
+        let required = self.required.then(|| "required".to_owned());
+        let secret = self.secret.then(|| "secret".to_owned());
+        let notes: Vec<_> = [required, secret, default].into_iter().flatten().collect();
+        if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) }
+    }
 }
 
 impl<'a> Shown<'a> {
@@ -122,6 +171,7 @@ impl<'a> Shown<'a> {
             producers: &inspected.producers,
             exports: &inspected.exports,
             imports: inspected.imports.iter().map(import).collect(),
+            settings: None,
         }
     }
 
@@ -149,6 +199,13 @@ impl<'a> Shown<'a> {
         for Import { name, access } in &self.imports {
             let access = access.as_deref().unwrap_or("nothing by itself");
             let _ = writeln!(text, "  {:44}  {access}", name.escape_debug().to_string());
+        }
+        if let Some(settings) = &self.settings {
+            let _ = writeln!(text, "\nIt reads these variables");
+            for setting in settings {
+                let Described { name, description, .. } = setting;
+                let _ = writeln!(text, "  {name}{}\n      {description}", setting.note());
+            }
         }
         text
     }

@@ -24,10 +24,11 @@ pub struct Arguments {
     path: Option<PathBuf>,
 }
 
-const WIT: [(&str, &str); 6] = [
+const WIT: [(&str, &str); 7] = [
     ("artifact-store.wit", include_str!("../../template/wit/artifact-store.wit")),
     ("inventory.wit", include_str!("../../template/wit/inventory.wit")),
     ("maintenance.wit", include_str!("../../template/wit/maintenance.wit")),
+    ("settings.wit", include_str!("../../template/wit/settings.wit")),
     ("streams.wit", include_str!("../../template/wit/streams.wit")),
     ("types.wit", include_str!("../../template/wit/types.wit")),
     ("worlds.wit", include_str!("../../template/wit/worlds.wit")),

@@ -1,4 +1,4 @@
-//! Directories as Linux knows them: by handles, which a rename does not change.
+//! Directories identified by handles of Linux, which a rename does not change.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -16,31 +16,32 @@ use super::way::{self, Found, System, Way};
 
 pub(super) use super::mounts::{Device, Mounts, Region};
 
-/// No chain of parents is followed for longer. It ends at the root long before.
+/// The longest chain of parents that is followed. Chains end at the root long before.
 const DEPTH: usize = 4096;
 
-/// How often a path is followed again that others change meanwhile.
+/// How often a path is followed again if others change it meanwhile.
 const TRIES: usize = 16;
 
-/// `/proc`, where links lead where no text says.
+/// `/proc`, whose links need not lead where their text says.
 const PROC: u64 = 0x9fa0;
 
-/// Stands for a file or directory, and neither reads nor acts on it.
+/// A handle for a file or directory that neither reads it nor acts on it.
 const HANDLE: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 const FILE: OFlags = HANDLE.union(OFlags::NOFOLLOW);
 const DIRECTORY: OFlags = FILE.union(OFlags::DIRECTORY);
 
-/// Opens a directory, as wasmtime opens those that it grants, and tells the way that led there.
+/// Opens a directory, in the way in which wasmtime opens granted ones, and returns the way that led
+/// there.
 pub(super) fn open_dir(path: &Path) -> io::Result<(File, Way)> {
     let mut why = io::Error::other("its path keeps leading elsewhere");
     for _ in 0..TRIES {
-        // The system has the last word: it refuses what it refuses everybody.
+        // The system decides in the end: its refusals are final.
         let mut options = OpenOptions::new();
         options.read(true).custom_flags((OFlags::PATH | OFlags::DIRECTORY).bits() as i32);
         let opened = options.open(path)?;
         match follow(path) {
             Ok(way) if way.place.id() == Some(id(opened.as_fd())?) => return Ok((opened, way)),
-            // Somebody has changed it meanwhile.
+            // The path was changed meanwhile.
             Ok(_) => {}
             Err(error) => why = error,
         }
@@ -52,7 +53,8 @@ pub(super) fn follow(path: &Path) -> io::Result<Way> {
     way::follow::<Linux>(path)
 }
 
-/// Where an open directory is now. That asks no filesystem, which may be one that does not answer.
+/// The present place of an open directory. Finding it does not access the filesystem, which may not
+/// answer.
 pub(super) fn at(dir: &File) -> Option<At> {
     at_of(dir.as_fd())
 }
@@ -83,7 +85,7 @@ impl System for Linux {
         }
         let target = match readlinkat(dir, name, Vec::new()) {
             Ok(target) => target,
-            // No link, and no directory.
+            // Neither a link nor a directory.
             Err(Errno::INVAL) => {
                 return Ok(Found::File(openat(dir, name, FILE, Mode::empty())?));
             }
@@ -105,7 +107,7 @@ impl System for Linux {
     }
 }
 
-/// What a link of `/proc` led to, whose text need not say so.
+/// The target of a link of `/proc`, whose text need not name it.
 fn jump(found: OwnedFd) -> io::Result<Found<OwnedFd>> {
     let path = at_of(found.as_fd()).map(|at| at.path).unwrap_or_default();
     let found = match openat(&found, ".", DIRECTORY, Mode::empty()) {
@@ -116,7 +118,7 @@ fn jump(found: OwnedFd) -> io::Result<Found<OwnedFd>> {
     Ok(Found::Jump(Box::new(found), path))
 }
 
-/// A directory and all that it lies in. Where one of those cannot be entered, the chain ends.
+/// A directory and its parents. If a parent cannot be entered, the chain ends there.
 fn chain(dir: BorrowedFd<'_>) -> io::Result<Vec<Id>> {
     let mut ids = vec![id(dir)?];
     let root = id(Linux::root(Path::new("/"))?.as_fd())?;
@@ -131,7 +133,7 @@ fn chain(dir: BorrowedFd<'_>) -> io::Result<Vec<Id>> {
     Ok(ids)
 }
 
-/// A filesystem's number, as `/proc/self/mountinfo` writes it.
+/// The number of a filesystem, in the format of `/proc/self/mountinfo`.
 fn number_of(device: u64) -> Device {
     format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device)).into_bytes()
 }
@@ -141,9 +143,9 @@ fn id(file: BorrowedFd<'_>) -> io::Result<Id> {
     Ok(Id(about.st_dev, about.st_ino))
 }
 
-/// By `/proc`; none where there is no such thing.
+/// The place according to `/proc`; `None` if there is no `/proc`.
 fn at_of(file: BorrowedFd<'_>) -> Option<At> {
-    // Of this thread: the first one of the process may have ended.
+    // Of this thread: the first thread of the process may have ended.
     let (proc, file) = (Path::new("/proc/thread-self"), file.as_raw_fd().to_string());
     let about = std::fs::read_to_string(proc.join("fdinfo").join(&file)).ok()?;
     let mount = about.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()?;

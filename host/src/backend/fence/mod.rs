@@ -1,8 +1,8 @@
-//! What a set of grants may not contain: the one place that decides it, when a backend is loaded.
+//! What a set of grants may not contain. Only this module decides it, when a backend is loaded.
 //!
-//! A backend may rename, replace and link whatever lies below a directory that it may write. So no
-//! grant, and no file that says what a backend is or may touch, has to be found through such a
-//! directory of another one.
+//! A backend may rename, replace and link everything below a directory that it may write. Therefore
+//! the path of a grant, or of a file that decides what a backend is or may touch, must not lead
+//! through such a directory of another backend.
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -22,42 +22,61 @@ use linux as system;
 #[cfg(not(target_os = "linux"))]
 use portable as system;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::engine::ReliedOn;
-use crate::error::LoadError;
+use crate::error::{LoadError, SettingProblem};
 use crate::grants::Directory;
 use crate::wasi::{Preopen, Preopens};
 use party::{Item, Kind, Party, What};
 use system::Mounts;
 
-/// A backend that is to be loaded, as far as the rules go.
+/// A backend that is to be loaded, as far as the rules need it.
 pub(super) struct Applicant<'a> {
-    /// How errors call it where no configuration names its store.
+    /// Its name in errors if no configuration names its store.
     pub(super) name: &'a str,
     pub(super) directories: &'a [Directory],
     /// The file that its component was read from.
     pub(super) component: Option<&'a Path>,
     pub(super) authorities: &'a [PathBuf],
-    /// It is one of this library's own, which make no links.
+    /// Whether it is a part of this library; those make no links.
     pub(super) is_built_in: bool,
     pub(super) relied_on: &'a [ReliedOn],
     pub(super) surroundings: Option<&'a Surroundings>,
 }
 
-/// What is beside a store in its configuration.
+/// The configuration around a store.
 #[derive(Clone, Debug)]
 #[cfg_attr(not(feature = "config"), allow(dead_code, reason = "there are no configurations"))]
 pub(crate) struct Surroundings {
-    /// The configuration.
+    /// The configuration file.
     pub(crate) file: PathBuf,
     /// Where it keeps compiled code.
     pub(crate) cache: Option<PathBuf>,
     /// The store's own name in it.
     pub(crate) store: String,
-    /// All stores of it, this one included.
+    /// All its stores, including this one.
     pub(crate) stores: Arc<[Neighbour]>,
+    /// Where the file sets what of the store.
+    pub(crate) lines: Lines,
+}
+
+/// The lines of a store in its configuration, from 1.
+#[derive(Clone, Default)]
+pub(crate) struct Lines {
+    /// Where it begins.
+    pub(crate) start: usize,
+    /// Where each variable is set.
+    pub(crate) variables: BTreeMap<String, usize>,
+}
+
+/// Without the variables: what is not granted is not shown with the grants.
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("start", &self.start).finish_non_exhaustive()
+    }
 }
 
 /// One store of a configuration.
@@ -65,12 +84,12 @@ pub(crate) struct Surroundings {
 pub(crate) struct Neighbour {
     pub(crate) store: String,
     pub(crate) directories: Vec<Directory>,
-    /// The component's file; none where it is built in.
+    /// The file of the component; `None` if it is built in.
     pub(crate) component: Option<PathBuf>,
     pub(crate) authorities: Vec<PathBuf>,
 }
 
-/// What is beside a store is no part of it: two that differ in nothing else need no swap.
+/// The surroundings are not part of a store: two stores that differ in nothing else need no swap.
 impl PartialEq for Surroundings {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -80,24 +99,39 @@ impl PartialEq for Surroundings {
 impl Eq for Surroundings {}
 
 impl Surroundings {
-    /// Whether a refusal beside the one holds beside the other, too.
+    /// Whether a refusal in these surroundings also holds in the others.
     #[cfg(feature = "config")]
     pub(crate) fn are(&self, others: &Self) -> bool {
-        let Self { file, cache, store, stores } = self;
+        let Self { file, cache, store, stores, lines: _ } = self;
         *file == others.file
             && *cache == others.cache
             && *store == others.store
             && *stores == others.stores
     }
+
+    /// The same error, which says where the configuration sets what is wrong.
+    pub(crate) fn locate(&self, error: LoadError) -> LoadError {
+        let LoadError::Settings(problems) = error else { return error };
+        let mut problems: Vec<_> = problems.into_iter().map(|it| self.locate_one(it)).collect();
+        problems.sort_by(|a, b| a.location.cmp(&b.location));
+        LoadError::Settings(problems)
+    }
+
+    pub(crate) fn locate_one(&self, mut problem: SettingProblem) -> SettingProblem {
+        let Lines { start, variables } = &self.lines;
+        let line = variables.get(&problem.name).unwrap_or(start);
+        problem.location = Some((self.file.clone(), *line));
+        problem
+    }
 }
 
-/// Opens the directories of a backend, once for all its instances, unless they are too near to
-/// something that they, or somebody else, may change.
+/// Opens the directories of a backend, once for all its instances, unless they overlap something
+/// that they, or another backend, may change.
 ///
 /// # Errors
 ///
-/// [`LoadError::Directory`] where one cannot be opened; [`LoadError::Read`] where the component's
-/// file is none any more; [`LoadError::Overlap`].
+/// [`LoadError::Directory`] if one cannot be opened; [`LoadError::Read`] if the component's file no
+/// longer exists as a file; [`LoadError::Overlap`].
 pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError> {
     let mut opened = Vec::new();
     let mut items = Vec::new();
@@ -120,7 +154,7 @@ pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError
     let party = Party { owner, kind: Kind::Applicant, is_trusted: applicant.is_built_in, items };
     let mut beside = vec![party::host(applicant.relied_on, applicant.surroundings)];
     beside.extend(applicant.surroundings.map(party::beside).unwrap_or_default());
-    // Whoever comes at the same time is compared with this one, or this one with it.
+    // Backends that are loaded at the same time are compared with each other.
     let mut register = register::lock();
     let mounts = Mounts::default();
     beside.extend(register.parties(&mounts));
@@ -134,7 +168,7 @@ mod tests {
     use super::{linux, portable};
     use std::os::unix::fs::symlink;
 
-    /// What the systems that cannot be tested here do is what this one does.
+    /// Systems that cannot be tested here do the same as this one.
     #[test]
     fn every_system_finds_the_same_way() {
         let place = tempfile::tempdir().unwrap();
@@ -184,7 +218,7 @@ mod tests {
         assert!(linux::follow("".as_ref()).is_err() && portable::follow("".as_ref()).is_err());
     }
 
-    /// Their text is not where they lead.
+    /// Their text does not say where they lead.
     #[test]
     fn a_link_of_proc_leads_to_what_is_open() {
         let place = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
 //! The mounts of Linux. A directory that is mounted in a second place has two chains of parents;
-//! what it is shows in the terms of its filesystem.
+//! its identity shows in terms of its filesystem.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -10,19 +10,20 @@ use std::path::{Path, PathBuf};
 use super::linux::follow;
 use super::place::At;
 
-/// A directory or file of a mounted filesystem, and all below it.
+/// A directory or file of a mounted filesystem, and everything below it.
 #[derive(Clone, Debug)]
 pub(super) struct Region {
     device: Device,
     path: PathBuf,
-    /// Whether a write to what shows it is one to it: to the lower layers of an overlay it is not.
+    /// Whether writing to what shows the region writes to the region: the lower layers of an
+    /// overlay are not written.
     is_written: bool,
 }
 
 /// The number of a filesystem, which all its mounts share.
 pub(super) type Device = Vec<u8>;
 
-/// An overlay lies over another one; the system stacks no more than two.
+/// How deep overlays may lie over each other: the system stacks no more than two.
 const STACKED: usize = 2;
 
 impl Region {
@@ -43,67 +44,68 @@ impl Region {
     }
 }
 
-/// What is mounted, read when it is first asked for.
+/// The mounts, read when first needed.
 #[derive(Default)]
 pub(super) struct Mounts(OnceCell<BTreeMap<u64, Mount>>);
 
 struct Mount {
     id: u64,
-    /// The one that it is mounted in.
+    /// The mount that contains its mount point.
     parent: u64,
     device: Device,
-    /// Which directory of the filesystem is mounted.
+    /// The directory of the filesystem that is mounted.
     root: PathBuf,
-    /// Where.
+    /// Its mount point.
     point: PathBuf,
-    /// It shows the processes of the system, and their memory.
+    /// Whether it shows the processes of the system, and with them their memory.
     is_proc: bool,
-    /// Of an overlay, the directories that it lies over.
+    /// The directories below an overlay.
     layers: Vec<Layer>,
-    /// It names some of them in a way that nobody can follow.
+    /// Whether some of them are named in a way that cannot be resolved.
     has_unknown_layers: bool,
 }
 
-/// A directory that an overlay lies over.
+/// A directory below an overlay.
 struct Layer {
     path: PathBuf,
     is_upper: bool,
-    /// The mount that it lies in, and where in it, looked up when it is first asked for; none where
-    /// the path leads nowhere now.
+    /// The mount that it lies in, and its path there, looked up when first needed; `None` if the
+    /// path now leads nowhere.
     under: OnceCell<Option<(u64, PathBuf)>>,
 }
 
 impl Mounts {
-    /// The regions that something is: its own, and those that an overlay shows there.
+    /// The regions of a place: its own, and those that an overlay shows there.
     pub(super) fn of(&self, at: &At) -> Vec<Region> {
         let Some(mount) = self.mount(at.mount) else { return Vec::new() };
         let Ok(rest) = at.path.strip_prefix(&mount.point) else { return Vec::new() };
         self.regions(mount, rest)
     }
 
-    /// The regions that are mounted below it.
+    /// The regions that are mounted below a place.
     pub(super) fn below(&self, at: &At) -> Vec<Region> {
         self.mounts_below(at).flat_map(|mount| self.regions(mount, Path::new(""))).collect()
     }
 
-    /// The filesystems, of it and below it, that show directories of others, and nobody tells which.
+    /// The filesystems, at a place and below it, that show directories of others, without it being
+    /// known which.
     pub(super) fn unknown(&self, at: &At) -> Vec<Device> {
         let is_unknown = |mount: &&Mount| {
             let is_lost = |layer: &Layer| self.under(mount, layer).is_none();
             let is_unknown = mount.has_unknown_layers || mount.layers.iter().any(is_lost);
-            // The layers of a container's root are in the namespace that made it.
+            // The layers of a container's root are in the namespace that mounted it.
             is_unknown && !self.is_root(&mount.device)
         };
         self.of_and_below(at).filter(is_unknown).map(|mount| mount.device.clone()).collect()
     }
 
-    /// Where it is a part of the filesystem of processes, or that is mounted below it: that place.
+    /// Where the place, or a mount below it, shows the processes of the system.
     pub(super) fn processes(&self, at: &At) -> Option<PathBuf> {
         self.of_and_below(at).find(|mount| mount.is_proc).map(|mount| mount.point.clone())
     }
 
-    /// Whether the system tells what it is a part of. It does not tell of another namespace's, nor
-    /// of a root that is no mount.
+    /// Whether the system reports which region the place is. It does not for other namespaces, nor
+    /// for a root that is not a mount.
     pub(super) fn is_told(&self, at: &At) -> bool {
         self.mount(at.mount).is_some()
     }
@@ -120,10 +122,10 @@ impl Mounts {
         self.all().values().filter(|mount| self.is_below(mount, at))
     }
 
-    /// Whether a mount is seen below `at`, itself or by one that it is mounted in.
+    /// Whether a mount is visible below `at`, itself or through a mount that contains it.
     fn is_below(&self, mount: &Mount, at: &At) -> bool {
         let mut mount = mount;
-        // There is no circle in a list of the system, and where there were one this would end.
+        // The system's list has no circles; if it had one, this loop would still end.
         for _ in 0..self.all().len() {
             if mount.id == at.mount {
                 return false;
@@ -164,10 +166,10 @@ impl Mounts {
         }
     }
 
-    /// The mount that a layer of this one lies in, and where in it.
+    /// The mount that a layer of this one lies in, and the layer's path there.
     fn under<'a>(&'a self, mount: &Mount, layer: &'a Layer) -> Option<(&'a Mount, &'a Path)> {
         let find = || {
-            // What it lies over in the layer's own place is what was mounted before.
+            // If the overlay covers its own layer, the layer lies in what was mounted there before.
             let (id, path) = match layer.path.starts_with(&mount.point) {
                 true => (mount.parent, layer.path.clone()),
                 false => {
@@ -195,29 +197,29 @@ impl Mounts {
 }
 
 impl Mount {
-    /// One line, as `proc_pid_mountinfo(5)` describes it.
+    /// Parses one line, as `proc_pid_mountinfo(5)` describes it.
     fn parse(line: &[u8]) -> Option<Self> {
         let mut words = line.split(|byte| *byte == b' ');
         let id = number(words.next()?)?;
         let parent = number(words.next()?)?;
         let device = words.next()?.to_vec();
         let (root, point) = (path(unescaped(words.next()?)), path(unescaped(words.next()?)));
-        // The mount's options, and what else there may be, to a dash.
+        // The options of the mount and optional fields, up to a dash.
         let mut words = words.skip_while(|word| *word != b"-").skip(1);
         let kind = words.next()?;
         let options = words.nth(1).unwrap_or_default();
         let is_proc = kind == b"proc";
         let mut layers = if kind == b"overlay" { layers(options) } else { Vec::new() };
         let all = layers.len();
-        // Nobody tells where a relative path began.
+        // It is not known where a relative path began.
         layers.retain(|layer| layer.path.is_absolute());
-        // A directory may show another one's files.
+        // A directory may show the files of another one.
         let redirects = options.split(|byte| *byte == b',').any(|it| it == b"redirect_dir=on");
         let has_unknown_layers = layers.len() < all || redirects;
         Some(Self { id, parent, device, root, point, is_proc, layers, has_unknown_layers })
     }
 
-    /// Which directory of the filesystem is mounted, without the `/` before it.
+    /// The mounted directory of the filesystem, without the leading `/`.
     fn root_within(&self) -> PathBuf {
         self.root.components().skip(1).collect()
     }
@@ -227,8 +229,8 @@ fn number(word: &[u8]) -> Option<u64> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// The layers of an overlay, from the options of its mount. Where a writer may reach what it writes
-/// there, it is an upper one.
+/// The layers of an overlay, from the options of its mount. A writer may reach the upper layer,
+/// where the overlay writes.
 fn layers(options: &[u8]) -> Vec<Layer> {
     let mut layers = Vec::new();
     for option in options.split(|byte| *byte == b',') {
@@ -241,14 +243,14 @@ fn layers(options: &[u8]) -> Vec<Layer> {
             b"upperdir" | b"workdir" => (vec![value], true),
             _ => continue,
         };
-        // Two colons stand before a layer of data.
+        // Two colons precede a data layer.
         let paths = paths.into_iter().filter(|path| !path.is_empty()).map(path);
         layers.extend(paths.map(|path| Layer { path, is_upper, under: OnceCell::new() }));
     }
     layers
 }
 
-/// The parts between colons; a backslash takes its meaning from the next byte.
+/// The parts between colons; a backslash escapes the next byte.
 fn separated(value: &[u8]) -> Vec<Vec<u8>> {
     let mut parts = vec![Vec::new()];
     let mut bytes = value.iter();
@@ -263,7 +265,7 @@ fn separated(value: &[u8]) -> Vec<Vec<u8>> {
     parts
 }
 
-/// A word in which some bytes are written as a backslash and three octal digits.
+/// Decodes bytes that are written as a backslash and three octal digits.
 fn unescaped(word: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(word.len());
     let mut left = word;

@@ -1,4 +1,4 @@
-//! Who has which directories, and needs which files.
+//! The owners of directories, and the files that they need.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
@@ -11,27 +11,27 @@ use crate::engine::ReliedOn;
 use crate::error::LoadError;
 use crate::telemetry;
 
-/// How long a path of another store is looked at. A file server that is gone does not keep a store
-/// from being opened that has nothing to do with it.
+/// How long examining a path of another store may take. If its file server is gone, stores that
+/// have nothing to do with it can still be opened.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The same for further ones after one that did not answer.
+/// The same for further paths after one that did not answer.
 const LEAST: Duration = Duration::from_millis(500);
 
-/// A backend, or whoever else has something that no backend may touch.
+/// A backend, or another owner of something that no backend may touch.
 #[derive(Clone)]
 pub(super) struct Party {
-    /// How messages call it.
+    /// Its name in messages.
     pub(super) owner: String,
     pub(super) kind: Kind,
-    /// Its component is one of this library's own.
+    /// Its component is a part of this library.
     pub(super) is_trusted: bool,
     pub(super) items: Vec<Item>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The one that is to be loaded.
+    /// The backend that is being loaded.
     Applicant,
     /// A store of the same configuration, open or not.
     Configured,
@@ -41,7 +41,7 @@ pub(super) enum Kind {
     Host,
 }
 
-/// A directory or file, and how its path led there.
+/// A directory or file, and the way that its path led there.
 #[derive(Clone)]
 pub(super) struct Item {
     /// As it was named.
@@ -54,7 +54,7 @@ pub(super) struct Item {
 pub(super) enum What {
     /// A grant.
     Directory { writable: bool },
-    /// A file or folder that the host itself relies on: what it is to its owner.
+    /// A file or folder that the host relies on; the text says what it is to its owner.
     Protected(&'static str),
 }
 
@@ -62,8 +62,9 @@ const COMPONENT: What = What::Protected("the component");
 const CACHE: &str = "the cache of compiled code";
 const AUTHORITY: What = What::Protected("a certificate authority");
 
-/// The files of a backend that is being loaded. The component has been read; what is gone since then
-/// leaves the directory that it was in. An authority is read later, which says what is wrong with it.
+/// The files of a backend that is being loaded. The component has already been read; if its file
+/// has been removed since, its directory still counts. An authority is read later, which reports
+/// its errors.
 pub(super) fn files(
     component: Option<&Path>,
     authorities: &[PathBuf],
@@ -123,7 +124,7 @@ pub(super) fn beside(surroundings: &Surroundings) -> Vec<Party> {
     for ((at, path, what), way) in named.into_iter().zip(ways(paths)) {
         match way {
             Some(Ok(way)) => parties[at].items.push(Item { path, what, way }),
-            // Whoever loads it learns what is wrong with it.
+            // Loading that store reports what is wrong with it.
             Some(Err(_)) => {}
             None => telemetry::silent(&parties[at].owner, &path),
         }
@@ -131,7 +132,7 @@ pub(super) fn beside(surroundings: &Surroundings) -> Vec<Party> {
     parties
 }
 
-/// The ways that all these paths lead, on a thread that may hang; none for a path that does not
+/// The ways of all these paths, found on a thread that may hang; `None` for a path that does not
 /// answer.
 fn ways(paths: Vec<PathBuf>) -> Vec<Option<io::Result<Way>>> {
     let mut found = Vec::new();
@@ -141,13 +142,13 @@ fn ways(paths: Vec<PathBuf>) -> Vec<Option<io::Result<Way>>> {
         let (sender, receiver) = sync_channel(left.len());
         let look = move || {
             for path in left {
-                // Nobody listens where it has taken too long.
+                // If it took too long, the receiver is gone.
                 let _ = sender.send(system::follow(&path));
             }
         };
         let name = "artifact-store-look".to_owned();
         if thread::Builder::new().name(name).spawn(look).is_err() {
-            // Without a thread it is looked at here.
+            // Without a thread the rest is examined here.
             found.extend(paths[found.len()..].iter().map(|path| Some(system::follow(path))));
             break;
         }
@@ -156,7 +157,7 @@ fn ways(paths: Vec<PathBuf>) -> Vec<Option<io::Result<Way>>> {
                 Ok(way) => found.push(Some(way)),
                 Err(_) => {
                     found.push(None);
-                    // The next one may well be in the same place.
+                    // The next path may well be in the same place.
                     patience = (patience / 4).max(LEAST);
                     break;
                 }

@@ -1,28 +1,28 @@
-//! Where something is, and what lies in what, as the system sees it. Text of paths says neither:
-//! links, `..`, mounts and the case of letters give one directory many names.
+//! Where something is, and what lies in what, as the system resolves it. Paths as text do not show
+//! this: links, `..`, mounts and the case of letters give one directory many names.
 
 use std::path::PathBuf;
 
 use super::system::{Device, Mounts, Region};
 
-/// What tells two directories apart.
+/// The identity of a file or directory.
 #[cfg(unix)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(pub(super) u64, pub(super) u64);
 
-/// What tells two directories apart: the path without links.
+/// The identity of a file or directory: its path without links.
 #[cfg(not(unix))]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Id(pub(super) PathBuf);
 
-/// Where a file or directory was when it was looked at.
+/// Where a file or directory was when it was examined.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// Itself, the directory that it lies in, and so on to the root.
+    /// The identities of itself, its directory, and so on to the root.
     pub(super) ids: Vec<Id>,
-    /// The same in the terms of the mounted filesystems; none where that is not known.
+    /// The same in terms of the mounted filesystems; `None` if unknown.
     pub(super) at: Option<At>,
-    /// The number of its filesystem, as the list of mounts writes it.
+    /// The number of its filesystem, in the format of the list of mounts.
     pub(super) device: Option<Device>,
 }
 
@@ -55,42 +55,43 @@ impl Place {
     }
 }
 
-/// A [`Place`] beside the mounts of the system.
+/// A [`Place`] together with the mounts of the system.
 #[derive(Default)]
 pub(super) struct Seen {
     ids: Vec<Id>,
-    /// The parts of filesystems that it is: first its own, then those of the filesystems that this
-    /// one lies over.
+    /// The parts of filesystems that it is: first its own, then those of the filesystems below an
+    /// overlay.
     own: Vec<Region>,
-    /// What is mounted below it.
+    /// The regions that are mounted below it.
     below: Vec<Region>,
-    /// Filesystems, of it or below it, that show directories of others, and nobody tells which.
+    /// Filesystems, at it or below it, that show directories of others, without it being known
+    /// which.
     unknown: Vec<Device>,
-    /// The filesystem that it is a part of, where nobody tells of which one.
+    /// Its filesystem, if it is not known which part of the filesystem it is.
     untold: Option<Device>,
     /// Where it shows the processes of the system.
     processes: Option<PathBuf>,
 }
 
 impl Seen {
-    /// Whether both are one file or directory.
+    /// Whether both are the same file or directory.
     pub(super) fn is(&self, other: &Self) -> bool {
         let is_one = |(one, other): (&Region, &Region)| one.is(other);
         self.ids.first() == other.ids.first()
             || self.own.first().zip(other.own.first()).is_some_and(is_one)
     }
 
-    /// Whether what is written in it may be in `other`: that lies in it, however deep, or is the
-    /// same, or both have something mounted in them that is.
+    /// Whether something that is written in it may be in `other`: `other` lies in it at any depth,
+    /// or is the same, or both contain mounts of which this is true.
     pub(super) fn holds(&self, other: &Self) -> bool {
         let is_above = self.ids.first().is_some_and(|id| other.ids.contains(id));
         let mut written = self.own.iter().chain(&self.below).filter(|region| region.is_written());
         let shown = || other.own.iter().chain(&other.below);
-        // One that is mounted below `other` is in it only as a whole.
+        // A region that is mounted below `other` is in it only as a whole.
         is_above || written.any(|region| shown().any(|own| region.holds(own)))
     }
 
-    /// Where it shows the processes of the system, and their memory.
+    /// Where it shows the processes of the system, and with them their memory.
     pub(super) fn processes(&self) -> Option<&PathBuf> {
         self.processes.as_ref()
     }
@@ -98,7 +99,7 @@ impl Seen {
     /// Whether one of them may show what the other is.
     pub(super) fn may_share(&self, other: &Self) -> bool {
         let shows = |one: &Self, other: &Self| {
-            // Within one filesystem all is told.
+            // Within one filesystem everything is known.
             let is_within = |device| other.own.iter().any(|region| region.is_of(device));
             one.unknown.iter().any(|device| !is_within(device))
                 || one.untold.as_ref().is_some_and(is_within)

@@ -1,5 +1,5 @@
-//! Directories as every system knows them: by their paths without links. On Linux this is only
-//! tested.
+//! Directories identified by their paths without links, which works on every system. On Linux this
+//! is only tested.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 use super::place::{At, Id, Place};
 use super::way::{self, Found, System, Way};
 
-/// Opens a directory, as wasmtime opens those that it grants, and tells the way that led there.
+/// Opens a directory, in the way in which wasmtime opens granted ones, and returns the way that led
+/// there.
 pub(super) fn open_dir(path: &Path) -> io::Result<(File, Way)> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(windows)]
     {
         use std::os::windows::fs::OpenOptionsExt;
-        /// Without it a directory cannot be opened.
+        /// Needed for opening a directory.
         const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
-        /// Others may read and write, but neither rename nor remove it.
+        /// Others may read and write the directory, but neither rename nor remove it.
         const FILE_SHARE_READ_AND_WRITE: u32 = 1 | 2;
         options.custom_flags(FILE_FLAG_BACKUP_SEMANTICS).share_mode(FILE_SHARE_READ_AND_WRITE);
     }
@@ -43,7 +44,7 @@ pub(super) fn follow(path: &Path) -> io::Result<Way> {
     way::follow::<Portable>(&std::path::absolute(path)?)
 }
 
-/// Nobody tells.
+/// Not known on these systems.
 pub(super) fn at(_: &File) -> Option<At> {
     None
 }
@@ -79,7 +80,7 @@ impl System for Portable {
     }
 
     fn place(dir: &PathBuf, file: Option<&PathBuf>) -> io::Result<Place> {
-        // As the system spells it, where it takes several spellings.
+        // In the spelling of the system, if several are accepted.
         let path = file.unwrap_or(dir).canonicalize()?;
         let ids = path.ancestors().map(id_of).collect::<io::Result<_>>()?;
         Ok(Place { ids, at: None, device: None })
@@ -102,7 +103,7 @@ fn id_of(path: &Path) -> io::Result<Id> {
     Ok(Id(path.to_owned()))
 }
 
-/// The part of a mounted filesystem, which nobody tells.
+/// A part of a mounted filesystem, which is not known on these systems.
 #[derive(Clone, Debug)]
 pub(super) enum Region {}
 
@@ -128,7 +129,7 @@ impl Region {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Device {}
 
-/// What is mounted, which nobody tells.
+/// The mounts, which are not known on these systems.
 #[derive(Default)]
 pub(super) struct Mounts;
 

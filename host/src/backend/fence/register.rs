@@ -1,4 +1,4 @@
-//! What is granted to the backends that are open in this process.
+//! The grants of the backends that are open in this process.
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
@@ -10,11 +10,11 @@ static REGISTER: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
 struct Entry {
     party: Party,
-    /// Gone when the backend and all its instances are.
+    /// Dropped with the backend and all its instances.
     preopens: Weak<Preopens>,
 }
 
-/// Held while a backend is compared with those that are open and becomes one of them.
+/// Held while a backend is compared with the open ones and is added to them.
 pub(super) struct Register(MutexGuard<'static, Vec<Entry>>);
 
 pub(super) fn lock() -> Register {
@@ -22,7 +22,7 @@ pub(super) fn lock() -> Register {
 }
 
 impl Register {
-    /// The open backends, with their directories where they are now.
+    /// The open backends, with the present places of their directories.
     pub(super) fn parties(&mut self, mounts: &Mounts) -> Vec<Party> {
         self.0.retain(|entry| entry.preopens.strong_count() > 0);
         let open = self.0.iter().filter_map(|Entry { party, preopens }| {
@@ -32,7 +32,8 @@ impl Register {
             let directories = party.items.iter_mut().filter(is_directory);
             for (item, preopen) in directories.zip(preopens.iter()) {
                 if let Some(at) = system::at(preopen.file()) {
-                    // What it lay in when it was opened tells nothing where this is known.
+                    // If the present place is known, the parents at the time of opening do not
+                    // count.
                     if !mounts.of(&at).is_empty() {
                         item.way.place.ids.truncate(1);
                     }

@@ -1,12 +1,13 @@
-//! What has to be apart.
+//! What has to be separate.
 //!
-//! 1. A directory that a backend may write neither holds another grant nor lies in one, of the same
-//!    backend, of its configuration, or of the process; nor is it granted twice to one backend. Two
-//!    backends may have the same directory, and those of this library may be open on nested ones.
-//! 2. No grant is found through a link that lies in a directory which a backend may write.
-//! 3. A directory that a foreign backend may write holds nothing that the host relies on.
-//! 4. No directory of a foreign backend shows the processes of the system, whose memory it could
-//!    read and write there.
+//! 1. A directory that a backend may write neither contains another grant nor lies in one, of the
+//!    same backend, of its configuration, or of the process; nor is it granted twice to one backend.
+//!    Two backends may have the same directory, and those of this library may be open on nested ones.
+//! 2. The path of a grant does not lead through a link that lies in a directory which a backend may
+//!    write.
+//! 3. A directory that a foreign backend may write contains nothing that the host relies on.
+//! 4. A directory of a foreign backend does not show the processes of the system, whose memory the
+//!    backend could read and write there.
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -16,12 +17,12 @@ use super::place::Seen;
 use super::system::Mounts;
 use crate::error::LoadError;
 
-/// How two lie where the system does not tell.
+/// How two relate if the system does not say.
 const UNKNOWN: &str = "may share files, through mounts that the system does not fully report, with";
 
 /// # Errors
 ///
-/// [`LoadError::Overlap`] with the first thing that breaks a rule.
+/// [`LoadError::Overlap`] with the first violation.
 pub(super) fn check(applicant: &Party, others: &[Party], mounts: &Mounts) -> Result<(), LoadError> {
     let applicant = Looked::at(applicant, mounts);
     let others: Vec<_> = others.iter().map(|party| Looked::at(party, mounts)).collect();
@@ -49,14 +50,14 @@ pub(super) fn check(applicant: &Party, others: &[Party], mounts: &Mounts) -> Res
     for party in all().filter(|party| !party.party.is_trusted) {
         let relied_on: Vec<_> = match party.party.kind {
             Kind::Applicant => all().collect(),
-            // What else there is was compared with it when that was loaded.
+            // Everything else was compared with it when it was loaded.
             Kind::Open => {
                 let is_new =
                     |of: &&Looked<'_>| matches!(of.party.kind, Kind::Applicant | Kind::Host);
                 all().filter(is_new).collect()
             }
-            // It is refused when it is loaded. But it may have been open before, with another
-            // configuration, and what the host relies on is used for everybody.
+            // Its own violations are reported when it is loaded. But it may have been open before,
+            // with another configuration, and what the host relies on is used for all backends.
             Kind::Configured => all().filter(|of| of.party.kind == Kind::Host).collect(),
             Kind::Host => continue,
         };
@@ -80,7 +81,7 @@ struct Looked<'a> {
 struct LookedAt<'a> {
     item: &'a Item,
     mounts: &'a Mounts,
-    /// Compared with nothing, it costs nothing.
+    /// Computed only if the directory is compared with something.
     seen: OnceCell<Seen>,
 }
 
@@ -98,7 +99,7 @@ impl<'a> Looked<'a> {
         self.items.iter().filter(|at| matches!(at.item.what, What::Protected(_)))
     }
 
-    /// How the other side's owner is called beside this one.
+    /// The other side's owner, as named in a message about this one.
     fn name(&self) -> &str {
         match self.party.kind {
             Kind::Applicant => "the same backend",
@@ -116,12 +117,12 @@ impl LookedAt<'_> {
         self.item.what == What::Directory { writable: true }
     }
 
-    /// Whether somebody may write there now.
+    /// Whether a backend may write there now.
     fn is_written(&self) -> bool {
         self.is_writable() && self.item.way.exists
     }
 
-    /// The first rule, with this one of the applicant and `other` of `party`.
+    /// The first rule, with this directory of the applicant and `other` of `party`.
     fn apart_from(
         &self,
         other: &Self,
@@ -132,7 +133,7 @@ impl LookedAt<'_> {
             return Ok(());
         }
         let how = match other.item.way.exists {
-            // What will be made there lies in this one.
+            // What will be created there lies in this one.
             false => self.seen().holds(other.seen()).then_some("holds"),
             true if self.seen().is(other.seen()) => {
                 (party.party.kind == Kind::Applicant).then_some("is the same as")
@@ -152,7 +153,7 @@ impl LookedAt<'_> {
         Err(self.overlap(applicant, how, other.item.path.clone(), whose))
     }
 
-    /// The second rule, with this one of `applicant` and `writable` of `party`.
+    /// The second rule, with this directory of `applicant` and `writable` of `party`.
     fn not_found_through(
         &self,
         writable: &Self,
@@ -164,7 +165,7 @@ impl LookedAt<'_> {
         Err(self.overlap(applicant, "is reached through", path, whose))
     }
 
-    /// The third rule, with this one of `party` and `file` of `of`.
+    /// The third rule, with this directory of `party` and `file` of `of`.
     fn holds_nothing_of(
         &self,
         file: &Self,
@@ -191,8 +192,8 @@ impl LookedAt<'_> {
         Err(self.overlap(party, how, file.item.path.clone(), whose))
     }
 
-    /// What on the way to this one `party` may change, which may write `writable`: a link in it or,
-    /// by renaming, the way up from a directory in it.
+    /// What `party`, which may write `writable`, can change on the way to this one: a link in
+    /// `writable` or, by renaming, the way up from a directory in it.
     fn crossing(&self, writable: &Self, party: &Looked<'_>) -> Option<PathBuf> {
         let crossing = self.item.way.crossings.iter().find(|crossing| {
             let seen = crossing.place.seen(self.mounts);

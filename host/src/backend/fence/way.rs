@@ -1,5 +1,5 @@
-//! The way to a file or directory: followed from directory to directory, so that each link on it is
-//! seen with the directory that it lies in.
+//! The way to a file or directory, followed from directory to directory, so that each link on it is
+//! found with the directory that contains it.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -8,21 +8,21 @@ use std::path::{Component, Path, PathBuf};
 
 use super::place::Place;
 
-/// So many links on one path are followed by the system, too.
+/// The most links on one path, as in the system.
 const LINKS: usize = 40;
 
-/// How a path led to its place.
+/// The way of a path to its place.
 #[derive(Clone, Debug)]
 pub(super) struct Way {
-    /// Where it ends, or the last directory on it that there is.
+    /// Where it ends, or the last directory on it that exists.
     pub(super) place: Place,
-    /// Whether all of it is there.
+    /// Whether the whole path exists.
     pub(super) exists: bool,
-    /// What on the way decides where it leads.
+    /// What decides on the way where it leads.
     pub(super) crossings: Vec<Crossing>,
 }
 
-/// A directory that holds a link on the way, or that the way leaves by `..`.
+/// A directory that contains a link of the way, or that the way leaves by `..`.
 #[derive(Clone, Debug)]
 pub(super) struct Crossing {
     pub(super) place: Place,
@@ -31,22 +31,22 @@ pub(super) struct Crossing {
     pub(super) is_link: bool,
 }
 
-/// What following a way takes of a system.
+/// The operations of a system for following a way.
 pub(super) trait System {
     /// A directory on the way, or the file at its end.
     type Item;
 
-    /// The directory that relative paths begin in.
+    /// The directory where relative paths begin.
     fn here() -> io::Result<(Self::Item, PathBuf)>;
 
     fn root(path: &Path) -> io::Result<Self::Item>;
 
     fn up(dir: &Self::Item) -> io::Result<Self::Item>;
 
-    /// What lies in `dir` under this name, without following a link.
+    /// The entry of `dir` with this name, without following a link.
     fn find(dir: &Self::Item, name: &OsStr) -> io::Result<Found<Self::Item>>;
 
-    /// Where something is that was found; `dir` is the directory where the way ended.
+    /// The place of a found entry; `dir` is the directory where the way ended.
     fn place(dir: &Self::Item, file: Option<&Self::Item>) -> io::Result<Place>;
 }
 
@@ -54,13 +54,13 @@ pub(super) enum Found<T> {
     Directory(T),
     File(T),
     Link(PathBuf),
-    /// A link that leads where no text says: to this directory or file.
+    /// A link whose text does not say where it leads: to this directory or file.
     Jump(Box<Self>, PathBuf),
 }
 
-/// Follows `path` to its end, or to the last directory on it that there is and may be entered. A
-/// link that leads in a circle, or a file with more behind it, ends it as well: somebody may put
-/// something else in its place later.
+/// Follows `path` to its end, or to the last directory on it that exists and may be entered. A link
+/// that leads in a circle, or a file with more names after it, also ends it: something else may be
+/// put in its place later.
 pub(super) fn follow<S: System>(path: &Path) -> io::Result<Way> {
     if path.as_os_str().is_empty() {
         return Err(io::ErrorKind::NotFound.into());
@@ -75,7 +75,7 @@ pub(super) fn follow<S: System>(path: &Path) -> io::Result<Way> {
 
 struct Walk<S: System> {
     here: S::Item,
-    /// What `here` is called.
+    /// The path of `here`.
     name: PathBuf,
     /// A file ends the way.
     file: Option<S::Item>,
@@ -106,7 +106,7 @@ fn steps(path: &Path) -> impl DoubleEndedIterator<Item = Step> {
 }
 
 impl<S: System> Walk<S> {
-    /// Whether there is an end.
+    /// Follows the rest; returns whether it ends.
     fn run(&mut self) -> bool {
         while let Some(step) = self.left.pop_front() {
             match self.step(step) {

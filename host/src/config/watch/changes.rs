@@ -1,4 +1,4 @@
-//! What the system tells of the files.
+//! Notifications of the system about changed files.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -12,21 +12,21 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-/// Files that change again within this time are looked at when that is over.
+/// Files are looked at when they have not changed for this long.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// They are looked at after this time, even where they never come to rest.
+/// Files that keep changing are looked at after this time.
 const UNREST: Duration = Duration::from_secs(2);
 
-/// How often they are looked at where nothing tells of changes: a mount of another machine's files,
-/// the target of a link.
+/// How often files are looked at without a notification: the system reports none for network mounts
+/// and the targets of links.
 pub(super) const RECHECK: Duration = Duration::from_secs(5);
 
-/// What the system tells of the files, on a thread of its own.
+/// The notifications about the files, received on a thread of its own.
 #[derive(Default)]
 pub(super) struct Changes {
     pub(super) told: Notify,
-    /// The names of the files; all else in their folders is of no interest.
+    /// The names of the files; other names in their folders are ignored.
     names: Mutex<BTreeSet<OsString>>,
 }
 
@@ -43,7 +43,7 @@ impl Changes {
 
     fn concerns(&self, event: &Event) -> bool {
         match event.kind {
-            // That somebody reads a file, as we do, is no change.
+            // Reading a file, as we do, is not a change.
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
             EventKind::Access(_) => return false,
             _ => {}
@@ -66,10 +66,10 @@ impl Changes {
     }
 }
 
-/// The folders of the files. A file that is replaced is another one; its folder stays.
+/// The folders of the files. A replaced file is another file, but its folder stays the same.
 pub(super) struct Folders {
     changes: Arc<Changes>,
-    /// None where the system has no room for one: then there are the other looks.
+    /// `None` if the system can create no watcher: then only the periodic looks remain.
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
 }
@@ -82,18 +82,18 @@ impl Folders {
         Self { changes, watcher: watcher.ok(), watched: BTreeSet::new() }
     }
 
-    /// Watches the folders of these files and no others; whether any is new.
+    /// Watches the folders of exactly these files; returns whether any folder is new.
     pub(super) fn watch(&mut self, files: &[PathBuf]) -> bool {
         let names = files.iter().filter_map(|file| file.file_name()).map(ToOwned::to_owned);
         *self.changes.names.lock().unwrap_or_else(|e| e.into_inner()) = names.collect();
         let Some(watcher) = &mut self.watcher else { return false };
         let folders: BTreeSet<_> = files.iter().filter_map(|file| folder(file)).collect();
         for folder in self.watched.difference(&folders) {
-            // It may be gone.
+            // The folder may be gone.
             let _ = watcher.unwatch(folder);
         }
         let mut watched = BTreeSet::new();
-        // Again and again: one that was removed and made again is another one.
+        // This is repeated, since a folder that was removed and created again is another one.
         for folder in folders {
             match watcher.watch(&folder, RecursiveMode::NonRecursive) {
                 Ok(()) => drop(watched.insert(folder)),

@@ -1,4 +1,4 @@
-//! Swapping in what the files name, when it has proved itself.
+//! Swapping in the backend that the files name, after it has passed its trial.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,20 +15,20 @@ use crate::serving::Serving;
 use crate::text::chain;
 use crate::{Backend, LoadedBackend, SwapOptions};
 
-/// The longest pause before a backend that was refused is tried again.
+/// The longest pause before a refused backend is tried again.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// The same where trying it costs what it may take.
+/// The same if a trial uses all the resources that loading may use.
 const COSTLY: Duration = Duration::from_secs(10 * 60);
 
 pub(super) struct Watching {
     looks: Looks,
     options: SwapOptions,
     serving: Arc<Serving>,
-    /// What the watch has opened or swapped in last.
+    /// What the watch last opened or swapped in.
     served: Found,
     refused: Option<Refused>,
-    /// Shared with a look at the directories that is under way.
+    /// Shared with a running check of the directories.
     looking: Arc<()>,
     shared: Arc<Shared>,
 }
@@ -36,7 +36,7 @@ pub(super) struct Watching {
 /// What could not be opened.
 struct Refused {
     found: Found,
-    /// After which it is tried again; none where that cannot help.
+    /// The pause until it is tried again; `None` if trying again cannot help.
     pause: Option<Duration>,
     since: Instant,
 }
@@ -65,8 +65,8 @@ impl Watching {
         }
     }
 
-    /// Looks whether the paths of the directories still name those that are open. Nobody waits for
-    /// it, and where it hangs there is no second one.
+    /// Checks in the background whether the paths of the directories still name the open ones. If a
+    /// check hangs, no second one is started.
     fn look_at_directories(&self) {
         if Arc::strong_count(&self.looking) > 1 {
             return;
@@ -92,7 +92,8 @@ impl Watching {
         }
         match backend.load_successor().await {
             Ok(backend) => {
-                // What was being written while it was tried is tried again when it is whole.
+                // A file that was being written while it was tried is tried again when it is
+                // complete.
                 match self.looks.look().await {
                     Ok((still, _)) if still == found => self.serve(found, backend),
                     _ => self.looks.changes.told.notify_one(),
@@ -121,13 +122,13 @@ impl Watching {
         info!(store, file = %file, "the store follows its configuration");
     }
 
-    /// The old backend goes on to serve.
+    /// The old backend goes on serving.
     fn refuse(&self, error: Error) {
         let last = self.shared.state().status.last_error.replace(Arc::new(error));
         let state = self.shared.state();
         let Some(error) = &state.status.last_error else { return };
         let cause = chain(error);
-        // Once for each reason, however often it is looked at.
+        // Each reason is reported once, however often the files are checked.
         if last.is_none_or(|last| chain(&*last) != cause) {
             let store = &*self.looks.place.store;
             warn!(store, cause, "the old backend goes on to serve: the new one was refused");
@@ -141,14 +142,14 @@ impl Refused {
     }
 }
 
-/// How long what was refused for this reason is left alone, after a pause of `before`.
+/// How long a backend that was refused for this reason is left alone, after a pause of `before`.
 fn pause(why: &ErrorKind, before: Option<Duration>) -> Option<Duration> {
     match why {
         // The machine may have been busy, or short of memory.
         ErrorKind::Load(LoadError::Limit { name: "time", .. } | LoadError::Compiler(_)) => {
             Some(COSTLY)
         }
-        // The same component is refused again.
+        // The same component would be refused again.
         ErrorKind::Load(
             LoadError::NotAComponent(_)
             | LoadError::MissingExport { .. }
@@ -159,7 +160,7 @@ fn pause(why: &ErrorKind, before: Option<Duration>) -> Option<Duration> {
             | LoadError::WrongDigest { .. },
         ) => None,
         kind if kind.is_fault() => Some(COSTLY),
-        // A directory may be there then.
+        // A directory may exist by then.
         _ => Some(before.map_or(RECHECK, |before| (before * 2).min(RETRY))),
     }
 }

@@ -1,4 +1,4 @@
-//! What is to serve, as the files say it now.
+//! Reading the files: which backend has to serve now.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,30 +13,31 @@ use crate::config::Configuration;
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::{Backend, file};
 
-/// How long a look may take before that is an error. It goes on all the same.
+/// How long a look may take before this is an error. The look itself goes on.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where it is written what is to serve.
+/// The configuration file, and the name of the store.
 #[derive(Clone)]
 pub(super) struct Origin {
     pub(super) file: PathBuf,
     pub(super) store: String,
 }
 
-/// What is to serve: two that are equal need no swap.
+/// The backend that has to serve: if two are equal, no swap is needed.
 #[derive(PartialEq)]
 pub(super) struct Found {
-    /// As the configuration names it, the values of its secrets included.
+    /// As the configuration describes it, including the values of its secrets.
     backend: Backend,
     /// The SHA-256 of its component.
     digest: String,
-    /// What is in the files of the certificate authorities that it trusts; none where there is no
-    /// such file.
+    /// The contents of the files of the certificate authorities that it trusts; `None` if the file
+    /// is absent.
     authorities: Vec<Option<Vec<u8>>>,
 }
 
 impl Found {
-    /// Whether both stand beside the same stores, which decides whether they may be opened.
+    /// Whether both have the same other stores in their configuration, which decide whether they
+    /// may be opened.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         match (self.backend.surroundings(), other.backend.surroundings()) {
             (Some(ours), Some(others)) => ours.are(others),
@@ -49,7 +50,7 @@ impl Found {
 struct Look {
     /// The files that were looked at.
     files: Vec<PathBuf>,
-    /// The backend has its component in memory: what was looked at is what will be tried.
+    /// The backend has its component in memory: what was read is what will be tried.
     outcome: Result<(Found, Backend)>,
 }
 
@@ -76,12 +77,12 @@ impl Origin {
     }
 }
 
-/// Looks at the files on a thread that may block. Where the disk does not answer, one look waits for
-/// it, and no other is begun meanwhile.
+/// Looks at the files on a thread that may block. If the disk does not answer, one look waits for
+/// it, and no other look starts meanwhile.
 pub(super) struct Looks {
     pub(super) place: Origin,
     pub(super) changes: Arc<Changes>,
-    /// None while a look has them.
+    /// `None` while a look uses them.
     folders: Option<Folders>,
     pending: Option<oneshot::Receiver<(Look, Folders)>>,
 }
@@ -103,11 +104,11 @@ impl Looks {
                 in_background(move || {
                     let look = place.look();
                     let mut folders = folders.unwrap_or_else(|| Folders::new(Arc::clone(&changes)));
-                    // From here on changes are told: what came before is seen by a second look.
+                    // From here on changes are reported; a second look sees earlier ones.
                     if folders.watch(&look.files) {
                         changes.told.notify_one();
                     }
-                    // Nobody may watch any more.
+                    // The receiver may be gone.
                     let _ = done.send((look, folders));
                 });
                 pending

@@ -1,4 +1,4 @@
-//! Keeping an open store in step with its configuration.
+//! Following the configuration of an open store.
 
 mod changes;
 mod follow;
@@ -16,7 +16,7 @@ use crate::serving::Serving;
 use follow::Watching;
 use look::Looks;
 
-/// Keeps a store in step with its configuration, until it is dropped. Made by
+/// Follows the configuration of a store until it is dropped. Made by
 /// [`ArtifactStore::open_watched`](crate::ArtifactStore::open_watched).
 ///
 /// ```
@@ -55,9 +55,9 @@ pub struct Watch {
 pub struct WatchStatus {
     /// How often the configuration and the component were looked at.
     pub checks: u64,
-    /// How often another backend took the place of the one that served.
+    /// How often the serving backend was replaced.
     pub swaps: u64,
-    /// Why what the configuration names now does not serve; none where it does.
+    /// Why the backend that the configuration names now does not serve; `None` if it does.
     pub last_error: Option<Arc<Error>>,
 }
 
@@ -71,7 +71,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        // Whoever drops it sees no swap afterwards.
+        // After the drop no swap happens.
         self.shared.state().is_over = true;
         self.task.abort();
     }

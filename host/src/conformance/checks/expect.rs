@@ -1,18 +1,18 @@
-//! What checks expect of an answer.
+//! Expectations about answers.
 
 use std::thread::ScopedJoinHandle;
 
 use super::super::direct::Download;
-use super::super::subject::{Answer, Subject, Verdict, error_shown};
-use super::super::trace::shown_bytes;
+use super::super::shown::{error_shown, shown_bytes};
+use super::super::subject::{Answer, Subject, Verdict};
 
 impl Subject {
-    /// An answer that is ok; a failure shows the calls about `key`, or all where it is empty.
+    /// The answer must be ok. A failure shows the calls about `key`, or all calls if it is empty.
     pub(super) fn ok<T>(&self, key: &str, answer: Answer<T>) -> Verdict<T> {
         answer.map_err(|kind| self.fail_by_last(&keys(key), "ok", error_shown(&kind)))
     }
 
-    /// An error of one of these cases.
+    /// The answer must be an error of one of these cases.
     pub(super) fn refused<T>(&self, key: &str, answer: Answer<T>, cases: &[&str]) -> Verdict {
         let seen = match answer {
             Err(kind) if cases.contains(&kind.name()) => return Ok(()),
@@ -22,14 +22,14 @@ impl Subject {
         Err(self.fail_by_last(&keys(key), format!("err({})", cases.join(" or ")), seen))
     }
 
-    /// The key holds these bytes.
+    /// The key must have these bytes.
     pub(super) fn holds(&self, key: &str, data: impl AsRef<[u8]>) -> Verdict {
         let got = self.get(key);
         let got = self.ok(key, got)?;
         self.same(key, data.as_ref(), &got)
     }
 
-    /// There is nothing under the key.
+    /// The key must have no artifact.
     pub(super) fn absent(&self, key: &str) -> Verdict {
         let got = self.get(key);
         self.refused(key, got, &["not-found"])
@@ -50,7 +50,7 @@ impl Subject {
         if is_right { Ok(()) } else { Err(self.fail(expected, seen)) }
     }
 
-    /// A read that ended well, with exactly these bytes.
+    /// The read must have ended without an error, with exactly these bytes.
     pub(super) fn sound(&self, key: &str, data: &[u8], read: Answer<Download>) -> Verdict {
         let read = self.ok(key, read)?;
         if let Some(end) = read.end {
@@ -59,7 +59,7 @@ impl Subject {
         self.same(key, data, &read.bytes)
     }
 
-    /// All keys of a listing, page by page; it has to end.
+    /// All keys of a listing, page by page; the listing has to end.
     pub(super) fn list(&self, prefix: &str, limit: u32) -> Verdict<Vec<(String, u64)>> {
         const MOST: usize = 1_000_000;
         let (mut entries, mut cursor) = (Vec::new(), None::<String>);
@@ -76,7 +76,7 @@ impl Subject {
         }
     }
 
-    /// Bytes of which no two stretches are alike; another number gives others.
+    /// Bytes without repeated stretches; another number gives other bytes.
     pub(super) fn bytes(&self, size: usize, number: u64) -> Vec<u8> {
         let mut state = self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut bytes = Vec::with_capacity(size + 8);
@@ -92,7 +92,7 @@ impl Subject {
     }
 }
 
-/// What a thread of a check came to.
+/// The result of a thread of a check.
 pub(super) fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -39,7 +39,7 @@ fn kept(s: &Subject) -> Verdict {
     Ok(())
 }
 
-/// What one instance learned is changed through another one.
+/// What one instance has learned is changed by another one.
 fn stale(s: &Subject, other: &Subject) -> Verdict {
     s.ok("k", s.put("k", "old"))?;
     s.holds("k", "old")?;
@@ -65,7 +65,7 @@ fn dropped(s: &Subject) -> Verdict {
     for chunks in [0, 1, 4, usize::MAX] {
         for key in ["k", "new"] {
             for upload in [Upload::of(&data), Upload::of(&data).end_first()] {
-                // The seal came: the outcome is open.
+                // The seal was sent, so the write may have succeeded.
                 let is_open = upload.end_first && chunks == usize::MAX;
                 s.write_dropped(key, upload, chunks);
                 if is_open {

@@ -14,7 +14,7 @@ pub(super) const CHECKS: &[Check] = &[
         .direct(),
 ];
 
-/// Keys that filesystems, protocols and naming schemes have mixed up.
+/// Keys that filesystems, protocols and naming schemes have confused.
 pub(super) const HARD: [&str; 49] = [
     "L%3ABC.parquet",
     "L:BC.parquet",
@@ -109,14 +109,14 @@ fn no_key(s: &Subject) -> Verdict {
 
 fn different(s: &Subject) -> Verdict {
     all_apart(s, &HARD.map(str::to_owned))?;
-    // Where 64 bits of a common hash are all that a name keeps, these two share it.
+    // These two share a name if names keep only 64 bits of a common hash.
     let pair = ["before_after_d43dda031d98a443", "before_after_1e008442e5f29cce"];
     all_apart(s, &pair.map(|end| format!("session_0001_patch_{end}")))
 }
 
 fn long_apart(s: &Subject) -> Verdict {
     for bytes in [60, 80, 120, 128, 143, 200, 240, 255, 500, 1000, 1023] {
-        // The same beginning, another end; and the other way round.
+        // The same beginning with different ends, and the reverse.
         let same = "k".repeat(bytes);
         let keys = ["a", "b", "K"].map(|end| [format!("{same}{end}"), format!("{end}{same}")]);
         all_apart(s, &keys.concat())?;
@@ -124,7 +124,7 @@ fn long_apart(s: &Subject) -> Verdict {
     Ok(())
 }
 
-/// Each key keeps its own bytes. Where two do not, these two alone are tried again.
+/// Each key keeps its own bytes. If two keys do not, these two are tried again alone.
 fn all_apart(s: &Subject, keys: &[String]) -> Verdict {
     for key in keys {
         s.ok(key, s.put(key, key))?;

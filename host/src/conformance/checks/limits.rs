@@ -11,7 +11,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("many_calls_leave_nothing_behind", Limits, &["instance-1"], many).direct(),
 ];
 
-/// What is larger than the backend takes is refused whole.
+/// An artifact that is larger than the backend accepts is refused as a whole.
 fn large_put(s: &Subject) -> Verdict {
     let data = s.bytes(24 << 20, 1);
     match s.put("k", &data) {
@@ -34,7 +34,7 @@ fn large_stream(s: &Subject) -> Verdict {
     }
 }
 
-/// Handles that one instance does not give back are used up at some time.
+/// Handles that an instance does not close run out at some time.
 fn many(s: &Subject) -> Verdict {
     s.ok("k", s.put("k", "x"))?;
     for round in 0..400 {

@@ -46,7 +46,7 @@ fn fill(s: &Subject, count: usize) -> Verdict<BTreeSet<String>> {
     Ok(keys)
 }
 
-/// Each of `expected` once, and nothing else.
+/// Exactly the keys `expected`, each once.
 fn complete(s: &Subject, expected: &BTreeSet<String>, listed: Vec<String>) -> Verdict {
     let mut seen = HashSet::new();
     for key in listed {
@@ -88,7 +88,7 @@ fn prefixes(s: &Subject) -> Verdict {
 }
 
 fn once(s: &Subject) -> Verdict {
-    // Filesystems and their interfaces have cut listings at 150 names.
+    // Filesystems and their interfaces have truncated listings at 150 names.
     for count in [0, 1, 149, 151, 300] {
         let expected = fill(s, count)?;
         complete(s, &expected, keys(s, "", 0)?)?;
@@ -96,7 +96,7 @@ fn once(s: &Subject) -> Verdict {
     Ok(())
 }
 
-/// Lists with a page at a time, and something else between them.
+/// Lists page by page, and runs `between` in between.
 fn paged(
     s: &Subject,
     limit: u32,
@@ -145,7 +145,7 @@ fn small_pages(s: &Subject) -> Verdict {
         s.note("23 artifacts n/0, n/1, … are stored");
         complete(s, &expected, keys(s, "", limit)?)?;
     }
-    // Of a prefix that few have.
+    // A prefix that few keys have.
     let listed = keys(s, "n/1", 2)?;
     s.check(listed.len() == 11, "the 11 keys that begin with n/1", format!("{listed:?}"))
 }
@@ -169,7 +169,7 @@ fn unusable(s: &Subject) -> Verdict {
     fill(s, 3)?;
     for cursor in ["no cursor", "", "\u{0}", "😀", "../..", "99999999999999999999999"] {
         match s.page("", Some(cursor), 0) {
-            // A backend may know how to go on from any text: then this is a usable cursor.
+            // A backend may be able to continue from any text: then this is a valid cursor.
             Ok(page) if page.entries.len() < 3 && page.next.is_none() => {}
             answer => s.refused("", answer, &["other"])?,
         }
@@ -180,7 +180,7 @@ fn unusable(s: &Subject) -> Verdict {
 fn ends(s: &Subject) -> Verdict {
     fill(s, 9)?;
     for limit in [0, 1, 4] {
-        // It fails by itself where a cursor comes twice.
+        // This fails by itself if a cursor repeats.
         keys(s, "", limit)?;
         keys(s, "none/", limit)?;
     }

@@ -75,7 +75,7 @@ fn intact(s: &Subject) -> Verdict {
     s.holds("empty", "")
 }
 
-/// Unfinished writes, as a crash leaves them; some backends have no trace of those.
+/// Unfinished writes, as a crash leaves them; some backends keep no trace of them.
 fn leave_temporaries(s: &Subject) {
     if s.offers(Interface::Streams) {
         for _ in 0..3 {
@@ -110,7 +110,7 @@ fn unchanged(s: &Subject) -> Verdict {
     intact(s)
 }
 
-/// Files that somebody left in the directory of the store.
+/// Foreign files in the directory of the store.
 fn leave_files(s: &Subject) -> Verdict {
     let dir = s.dir.as_ref().ok_or_else(|| Stop::NotOffered("a directory".into()))?;
     for name in ["notes.txt", "Thumbs.db", "README"] {

@@ -12,6 +12,7 @@ mod maintenance;
 mod overwrite;
 mod ranges;
 mod round_trip;
+mod settings;
 mod streaming;
 
 use super::{Check, Interface};
@@ -19,6 +20,7 @@ use super::{Check, Interface};
 const STREAMS: &[Interface] = &[Interface::Streams];
 const INVENTORY: &[Interface] = &[Interface::Inventory];
 const MAINTENANCE: &[Interface] = &[Interface::Maintenance];
+const SETTINGS: &[Interface] = &[Interface::Settings];
 
 /// All checks, group by group.
 pub fn checks() -> impl Iterator<Item = &'static Check> {
@@ -35,6 +37,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         instances::CHECKS,
         limits::CHECKS,
         maintenance::CHECKS,
+        settings::CHECKS,
     ]
     .into_iter()
     .flatten()

@@ -85,7 +85,7 @@ fn info(s: &Subject) -> Verdict {
             infos.push(s.ok("k", s.stat("k"))?);
         }
         for info in infos {
-            // What a host knows about a write a backend without checksums does not.
+            // The host knows the checksum of a write even if the backend keeps none.
             let sums = info.checksum.zip(stored.checksum);
             let is_right = info.size == size as u64 && sums.is_none_or(|(a, b)| a == b);
             let expected = format!("size {size} and the checksum of the write");
@@ -95,8 +95,8 @@ fn info(s: &Subject) -> Verdict {
     Ok(())
 }
 
-/// Cuts all files of the store to half their size, or turns one byte of each; whether there
-/// were any. Only the artifact `k` is in it.
+/// Cuts all files of the store to half their size, or changes one byte of each; returns whether
+/// there were any. The store contains only the artifact `k`.
 fn damage(s: &Subject, cut: bool) -> Verdict {
     s.ok("k", s.put("k", s.bytes(2000, 1)))?;
     let Some(dir) = &s.dir else {

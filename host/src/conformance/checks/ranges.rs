@@ -14,14 +14,14 @@ pub(super) const CHECKS: &[Check] = &[
 
 const DATA: &str = "01234";
 
-/// Reads a part of `01234`; a backend may send more than the length, and the caller cuts.
+/// Reads a part of `01234`. A backend may send more than the length; its caller cuts.
 fn part(s: &Subject, offset: u64, length: Option<u64>, expected: &str) -> Verdict {
     let read = s.ok("", s.read("five", offset, length))?;
     if let Some(end) = read.end {
         s.ok("", end)?;
     }
     s.same("", expected.as_bytes(), due_of(&read.bytes, length))?;
-    // What is more has to be what follows.
+    // Additional bytes have to be those that follow.
     let (from, all) = (offset as usize, DATA.as_bytes());
     let follows = all[from..].starts_with(&read.bytes);
     s.check(follows, "only bytes of the artifact from the offset on", "other bytes")

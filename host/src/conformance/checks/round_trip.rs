@@ -99,7 +99,7 @@ fn streamed(s: &Subject) -> Verdict {
     Ok(())
 }
 
-/// Neighbours of the key are there.
+/// Neighbours of the key exist.
 fn neighbours(s: &Subject) -> Verdict {
     for key in ["ab", "a/b", "A"] {
         s.ok(key, s.put(key, "x"))?;
@@ -198,7 +198,7 @@ fn time(s: &Subject) -> Verdict {
     for time in infos.iter().filter_map(|info| info.modified) {
         let seen = format!("{} s and {} ns", time.seconds, time.nanoseconds);
         s.check(time.nanoseconds < 1_000_000_000, "nanoseconds below 1 000 000 000", seen)?;
-        // A backend that takes milliseconds for seconds, or the other way round.
+        // The backend may confuse milliseconds and seconds.
         let seen = format!("{} s after 1970", time.seconds);
         let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
         let days = now.abs_diff(time.seconds.max(0).unsigned_abs()) / 86_400;

@@ -48,7 +48,7 @@ fn crc(data: &[u8]) -> u64 {
     sum.value()
 }
 
-/// Writes that have to fail, over an artifact and where there is none.
+/// Writes that have to fail, with and without an existing artifact.
 fn fails(s: &Subject, upload: &Upload, cases: &[&str]) -> Verdict {
     s.begin();
     s.refused("new", s.write("new", upload.clone()), cases)?;
@@ -131,8 +131,8 @@ fn returns(s: &Subject) -> Verdict {
     Ok(())
 }
 
-/// A backend that computes the checksum refuses a seal with another one; one that does not keeps
-/// the seal's, so that every reader finds out.
+/// A backend that computes the checksum refuses a seal with a wrong one. A backend that does not
+/// compute it stores the seal's, so that every reader detects the difference.
 fn checksum(s: &Subject) -> Verdict {
     let data = b"123456789";
     let wrong = crc(data) ^ 1;

@@ -1,4 +1,4 @@
-//! A backend on the bench: compiled once, opened on any number of directories.
+//! A backend under test: compiled once, opened on any number of directories.
 
 use std::io;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) struct Bench {
 pub(super) enum Step {
     Put(String, Bytes),
     Create(String, Bytes),
-    /// In pieces, without saying how much there will be.
+    /// In pieces, without an announced size.
     Write(String, Bytes),
     Delete(String),
 }
@@ -39,7 +39,7 @@ impl Step {
         }
     }
 
-    /// What lies under the key afterwards.
+    /// The artifact of the key afterwards.
     pub(super) fn value(&self) -> Option<&Bytes> {
         match self {
             Self::Put(_, value) | Self::Create(_, value) | Self::Write(_, value) => Some(value),
@@ -77,11 +77,11 @@ impl Bench {
     }
 }
 
-/// Bytes of which no two parts are alike, and none are zero.
+/// Bytes without repeated parts and without zeros.
 pub(super) fn value(seed: u64, size: usize) -> Bytes {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let next = || {
-        // Xorshift: enough to tell the pieces apart.
+        // Xorshift: good enough to distinguish the pieces.
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
@@ -90,7 +90,7 @@ pub(super) fn value(seed: u64, size: usize) -> Bytes {
     std::iter::repeat_with(next).take(size).collect::<Vec<_>>().into()
 }
 
-/// What a key holds, as short as it can be said.
+/// A short description of the artifact of a key.
 pub(super) fn describe(value: Option<&Bytes>) -> String {
     match value {
         None => "nothing".into(),

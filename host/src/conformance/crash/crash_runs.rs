@@ -1,4 +1,4 @@
-//! Doing the steps, and looking at each directory that a crash may leave.
+//! Running the scenarios, and testing each directory that a crash may leave.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,17 +19,17 @@ use crate::blocking::ArtifactStore;
 use crate::error::{ErrorKind, Result};
 use crate::{FindingKind, Interface};
 
-/// What a key may hold, and the rule that says so.
+/// What a key may hold, and the rule that requires it.
 struct Expected {
     rule: Rule,
     allowed: Vec<Option<Bytes>>,
-    /// What it held before the last change that was acknowledged.
+    /// What it held before the last acknowledged change.
     gone: Vec<Option<Bytes>>,
 }
 
 type Expectation = BTreeMap<String, Expected>;
 
-/// Runs one scenario and all that may follow.
+/// Runs one scenario, and tests all of its crashes.
 pub(super) fn run(
     bench: &Bench,
     scenario: &Scenario,
@@ -59,7 +59,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Does the steps; none where the backend does not offer them.
+/// Runs the steps; `None` if the backend does not offer them.
 fn record(
     bench: &Bench,
     scenario: &Scenario,
@@ -74,7 +74,7 @@ fn record(
             return Ok(None);
         }
     }
-    // What an instance knows is not known to the next.
+    // Each step has a new instance, without the memory of the one before.
     let store = bench.open(&dir)?;
     let failing = if kill > 0 { Failing::Killed(kill) } else { Failing::Never };
     bench.recorder.start(dir.path(), failing)?;
@@ -106,7 +106,7 @@ fn record(
     Ok(recording.map(|recording| (recording, was_killed)))
 }
 
-/// What may be under each key after `prefix` events.
+/// What each key may hold after `prefix` events.
 fn expected(scenario: &Scenario, events: &[Event]) -> Expectation {
     let mut keys: Expectation = BTreeMap::new();
     let mut set = |key: &str, value| {
@@ -170,7 +170,7 @@ fn try_all(
         }
         let left_out = enumerate(recording, kill > 0, |state| {
             count += 1;
-            // Where all threads are gone, one panicked, and the scope says so.
+            // If all threads are gone, one has panicked, and the scope reports it.
             let _ = states.send(state);
         });
         drop(states);
@@ -203,7 +203,7 @@ fn crash(recording: &Recording, state: &State, kill: usize) -> String {
 
 type Broken = Vec<(Rule, String, String)>;
 
-/// Opens the backend on one state and holds it to the rules.
+/// Opens the backend on one state and tests the rules.
 fn try_state(
     bench: &Bench,
     scenario: &Scenario,
@@ -292,7 +292,7 @@ fn try_next(store: &ArtifactStore, step: &Step) -> Broken {
     vec![(Rule::Next, describe(Some(&new)), seen)]
 }
 
-/// The temporaries that a sweep of all ages leaves.
+/// The temporaries that remain after a sweep of all ages.
 pub(super) fn swept(store: &ArtifactStore) -> std::result::Result<Vec<String>, ErrorKind> {
     store.sweep(Duration::ZERO).map_err(|error| error.into_kind())?;
     let mut left = Vec::new();

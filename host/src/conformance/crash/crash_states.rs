@@ -1,4 +1,4 @@
-//! Every directory that a crash may leave, each once.
+//! Every directory that a crash may leave, without duplicates.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -12,7 +12,7 @@ use super::model::{Disk, Names, Variant};
 use super::recorder::{Event, Recording};
 use super::tree::{Node, ROOT};
 
-/// More states than this after one prefix of the log are not tried one by one.
+/// If one prefix of the log has more states than this, the rest is left out.
 const STATES: usize = 20_000;
 
 type Hash = [u8; 32];
@@ -30,14 +30,14 @@ enum Entry {
 /// One directory that a crash may leave.
 pub(super) struct State {
     entries: BTreeMap<String, Entry>,
-    /// How many events of the log came before the crash.
+    /// The number of events of the log before the crash.
     pub(super) prefix: usize,
-    /// What of the changes that were not durable is kept, for people.
+    /// Which of the changes that were not durable are kept, for people.
     pub(super) variant: String,
 }
 
 impl State {
-    /// Makes the empty directory `dir` this one.
+    /// Fills the empty directory `dir` with this state.
     pub(super) fn make(&self, dir: &Path) -> io::Result<()> {
         let mut made: HashMap<Node, &str> = HashMap::new();
         for (path, entry) in &self.entries {
@@ -72,8 +72,8 @@ impl State {
     }
 }
 
-/// Hands the states of all prefixes of the log, or of the whole log only, to `each`, which says
-/// how far the contract's calls had come. Returns how many were left out for being too many.
+/// Passes the states of all prefixes of the log, or of the whole log only, to `each`, together with
+/// the progress of the contract's calls. Returns how many states were left out for being too many.
 pub(super) fn enumerate(
     recording: &Recording,
     whole_only: bool,
@@ -85,7 +85,7 @@ pub(super) fn enumerate(
     for prefix in 0..=recording.events.len() {
         if let Some(event) = prefix.checked_sub(1).map(|last| &recording.events[last]) {
             disk.apply(event);
-            // What is expected is another thing now, so that each state counts anew.
+            // The expectation changes here, so equal states count again.
             if matches!(event, Event::Begin(_) | Event::Acknowledge(_)) {
                 seen.clear();
             }
@@ -173,7 +173,7 @@ fn walk(
 ) {
     for (name, node) in chosen.get(&dir).into_iter().flat_map(|names| names.iter()) {
         let path = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
-        // A rename may be lost on one side only, so that a directory could be in itself.
+        // A rename may be lost on one side only, so a directory could contain itself.
         let is_new = found.insert(path.clone(), *node).is_none();
         if is_new && disk.is_dir(*node) && path.len() < 4096 {
             walk(disk, chosen, *node, &path, found);
@@ -181,7 +181,7 @@ fn walk(
     }
 }
 
-/// All ways to choose one of each; the first is the first of all.
+/// All combinations of one variant each; the first combination has the first of each.
 struct Choices {
     counts: Vec<usize>,
     next: Option<Vec<usize>>,

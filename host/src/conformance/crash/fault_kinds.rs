@@ -10,19 +10,19 @@ use super::recorder::{Intent, Refusal, Seen};
 pub enum Fault {
     /// The device is full.
     NoSpace,
-    /// The user's share of it is.
+    /// The user's quota is used up.
     Quota,
     /// The filesystem was remounted read-only.
     ReadOnly,
-    /// The process has too many open files, for which WASI has no code but `io`.
+    /// The process has too many open files; WASI has no other code for this than `io`.
     TooManyOpenFiles,
     /// The device failed.
     Io,
-    /// Half of the bytes were moved, and then the stream ended as if that were all.
+    /// Half of the bytes were moved, and then the stream ended as if it were complete.
     ShortTransfer,
     /// The filesystem cannot sync a directory.
     UnsupportedSync,
-    /// The system refuses.
+    /// The system refuses the access.
     Permission,
 }
 
@@ -38,7 +38,7 @@ impl Fault {
         Self::Permission,
     ];
 
-    /// Whether a real system could fail in this way there.
+    /// Whether a real system could fail in this way at this call.
     pub(super) fn fits(self, call: &Seen) -> bool {
         let intent = &call.intent;
         let is_open = matches!(intent, Intent::Open { .. });
@@ -59,8 +59,8 @@ impl Fault {
         }
     }
 
-    /// Whether a backend may go on as if this sync had succeeded: a system that cannot sync a
-    /// directory keeps the names in order by itself.
+    /// Whether a backend may continue as if this sync had succeeded: a system that cannot sync a
+    /// directory keeps the order of names by itself.
     pub(super) fn is_tolerable(self, call: &Seen) -> bool {
         matches!(call.intent, Intent::Sync { is_dir: true, .. })
             && matches!(self, Self::UnsupportedSync | Self::Permission)

@@ -18,7 +18,7 @@ use crate::blocking::ArtifactStore;
 use crate::chunk::CHUNK;
 use crate::error::{Error, ErrorKind, Result};
 
-/// One call of the contract, with what lies under its key before.
+/// One call of the contract, and the artifact of its key before.
 struct Case {
     name: &'static str,
     before: Option<Bytes>,
@@ -66,7 +66,7 @@ struct Trial<'a> {
     case: &'a Case,
 }
 
-/// What the call under trial answered, as far as it is of interest.
+/// The relevant part of the answer to the tested call.
 type Reading = std::result::Result<Option<Bytes>, Error>;
 
 type Broken = (Rule, String, String);
@@ -120,7 +120,7 @@ impl Trial<'_> {
         self.case.before.clone().map_or(Ok(()), |old| store.put(KEY, old).map(drop))
     }
 
-    /// Does the call in a new instance.
+    /// Makes the call in a new instance.
     fn call(&self, dir: &TempDir, failing: Failing) -> io::Result<(Reading, Option<Recording>)> {
         let store = self.bench.open(dir)?;
         self.bench.recorder.start(dir.path(), failing)?;
@@ -143,7 +143,7 @@ impl Trial<'_> {
         }
     }
 
-    /// What the call has to answer.
+    /// The correct answer to the call.
     fn right(&self) -> Option<Bytes> {
         match &self.case.call {
             Call::Change(_) => None,
@@ -207,12 +207,12 @@ impl Trial<'_> {
                 broken.push((Rule::Untouched, right, shown(&seen)));
             }
         }
-        // One more file where there is an artifact that was none before.
+        // One more file, if the key now has an artifact and had none before.
         let is_there = seen.as_ref().is_ok_and(Option::is_some);
         let was_there = self.case.before.is_some();
         let due = (files + usize::from(is_there)).saturating_sub(usize::from(was_there));
         if matches!(call.intent, Intent::Unlink { .. }) {
-            // Where the removal itself failed, a sweep takes what is left.
+            // If the removal itself failed, a sweep removes the rest.
             let _ = swept(&store);
         }
         let left = count(dir.path())?;
@@ -225,7 +225,7 @@ impl Trial<'_> {
 
     fn again(&self, store: &ArtifactStore, new: &Option<Bytes>) -> Option<Broken> {
         let answer = match (&self.case.call, self.ask(store)) {
-            // The first try may have come through.
+            // The first attempt may have succeeded.
             (Call::Change(Step::Create(..)), Err(error))
                 if matches!(error.kind(), ErrorKind::AlreadyExists) =>
             {
@@ -257,7 +257,7 @@ fn shown(seen: &std::result::Result<Option<Bytes>, String>) -> String {
     seen.as_ref().map_or_else(Clone::clone, |seen| describe(seen.as_ref()))
 }
 
-/// What is wrong with the error that came of a fault.
+/// What is wrong with the error that a fault led to.
 fn untyped(error: &Error, call: &Seen, fault: Fault) -> Option<Broken> {
     let is_right = match error.kind() {
         ErrorKind::NoSpace(why) => {
@@ -267,7 +267,7 @@ fn untyped(error: &Error, call: &Seen, fault: Fault) -> Option<Broken> {
             matches!(fault, Fault::ReadOnly | Fault::Permission) && !why.is_empty()
         }
         ErrorKind::Unsupported(why) => fault == Fault::UnsupportedSync && !why.is_empty(),
-        // Bytes that are missing are all that tells of a transfer that was cut.
+        // A truncated transfer shows only as missing bytes.
         ErrorKind::Corrupt(why) => {
             fault == Fault::ShortTransfer && call.intent.is_read() && !why.is_empty()
         }

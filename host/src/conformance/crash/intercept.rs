@@ -1,4 +1,4 @@
-//! What both generations of `wasi:filesystem` share, with the recorder in their place.
+//! The parts of the recorder that both generations of `wasi:filesystem` share.
 
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::Descriptor;
@@ -23,14 +23,14 @@ pub(super) fn add_to_linker(
     intercept_p3::add_to_linker(linker, recorder)
 }
 
-/// What a successful call answers.
+/// The result of a successful call.
 pub(super) trait Answer: Sized {
     /// The descriptor that it opened.
     fn opened(&self) -> Option<&Fd> {
         None
     }
 
-    /// The answer of a sync that is left out.
+    /// The result of a sync that is left out.
     fn of_nothing() -> Option<Self> {
         None
     }
@@ -48,7 +48,7 @@ impl Answer for Fd {
     }
 }
 
-/// What the types of a generation answer, by themselves and in place of a call.
+/// The results of a generation's types, of a call and in place of one.
 macro_rules! answers {
     () => {
         impl Answer for DescriptorStat {}
@@ -56,7 +56,7 @@ macro_rules! answers {
         impl Answer for DescriptorFlags {}
         impl Answer for MetadataHashValue {}
 
-        /// What the host answers in place of a call.
+        /// The result of a call that the host does not make.
         fn refused(refusal: Refusal) -> wasmtime::Result<ErrorCode> {
             let Refusal::Fault(fault) = refusal else { return Err(killed()) };
             Ok(match fault {
@@ -72,7 +72,7 @@ macro_rules! answers {
 }
 pub(super) use answers;
 
-/// Puts the recorder before each function that both generations have, with its generation's
+/// Puts the recorder before each function that both generations have, through the generation's
 /// `$shadow`.
 macro_rules! shadow_all {
     ($shadow:ident, $linker:ident, $recorder:ident) => {
@@ -131,7 +131,8 @@ macro_rules! shadow_all {
 }
 pub(super) use shadow_all;
 
-/// What `fd` stands for, and whether that is a directory. Nobody asks while nothing is recorded.
+/// The file or directory of `fd`, and whether it is a directory. Not called while nothing is
+/// recorded.
 pub(super) fn identity(
     recorder: &Recorder,
     table: &ResourceTable,
@@ -146,7 +147,7 @@ pub(super) fn identity(
     })
 }
 
-/// The file to write to; none where it is a directory or may not be written to.
+/// The file to write to; `None` if it is a directory or may not be written to.
 pub(super) fn writable(table: &ResourceTable, fd: &Fd) -> wasmtime::Result<Option<Arc<File>>> {
     Ok(match table.get(fd)? {
         Descriptor::File(file) if !file.perms.write_not_permitted() => Some(Arc::clone(&file.file)),
@@ -154,7 +155,7 @@ pub(super) fn writable(table: &ResourceTable, fd: &Fd) -> wasmtime::Result<Optio
     })
 }
 
-/// How the process of a backend ends in the middle of a call.
+/// The error that ends a backend's process in the middle of a call.
 pub(super) fn killed() -> wasmtime::Error {
     wasmtime::format_err!("the process was killed, as asked")
 }

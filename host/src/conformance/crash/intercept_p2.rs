@@ -1,5 +1,4 @@
-//! The recorder in the place of `wasi:filesystem@0.2`, which most toolchains other than Rust's
-//! still import.
+//! The recorder for `wasi:filesystem@0.2`, which most toolchains other than Rust's still import.
 
 use std::fs::File;
 use std::pin::Pin;
@@ -25,7 +24,7 @@ const INTERFACE: &str = "wasi:filesystem/types@0.2.12";
 answers!();
 impl Answer for (Vec<u8>, bool) {}
 
-/// As the one of the same name for WASI 0.3.
+/// Like the macro of the same name for WASI 0.3.
 macro_rules! shadow {
     ($linker:ident, $recorder:ident, $name:literal,
      $method:ident($fd:ident $(, $arg:ident: $ty:ty)*) -> $answer:ty, |$id:ident| $intent:expr) => {
@@ -121,7 +120,7 @@ fn open_writer(
     Ok((Ok(files.table.push(writer)?),))
 }
 
-/// Takes a stream into a file at once, each chunk being one call of the filesystem or more.
+/// Writes a stream to a file at once; each chunk is one call of the filesystem or more.
 struct Writer {
     recorder: Arc<Recorder>,
     name: &'static str,
@@ -172,7 +171,7 @@ impl Pollable for Writer {
     }
 }
 
-/// A fault as the system reports it; WASI 0.2 takes the errors of streams from there.
+/// A fault as an error of the system, from which WASI 0.2 derives the errors of streams.
 fn system(fault: Fault) -> std::io::Error {
     use std::io::ErrorKind as Kind;
     match fault {

@@ -1,4 +1,4 @@
-//! The recorder in the place of `wasi:filesystem@0.3.0`.
+//! The recorder for `wasi:filesystem@0.3.0`.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -28,8 +28,8 @@ type Ended = Result<(), ErrorCode>;
 
 answers!();
 
-/// Puts the recorder before an `async func` of descriptors. `$id` tells what a descriptor stands
-/// for, and `$intent` what the call is about to do.
+/// Puts the recorder before an `async func` of descriptors. `$id` identifies the file of a
+/// descriptor, and `$intent` describes what the call is about to do.
 macro_rules! shadow {
     ($linker:ident, $recorder:ident, $name:literal,
      $method:ident($fd:ident $(, $arg:ident: $ty:ty)*) -> $answer:ty, |$id:ident| $intent:expr) => {
@@ -137,7 +137,7 @@ fn ended(
     FutureReader::new(store, async move { wasmtime::error::Ok(outcome) })
 }
 
-/// Half of what a file holds from `offset` on.
+/// Half of the bytes of a file from `offset` on.
 fn half_of(descriptor: &Descriptor, offset: u64) -> wasmtime::Result<Vec<u8>> {
     let Descriptor::File(file) = descriptor else { return Ok(Vec::new()) };
     let size = file.file.metadata()?.len().saturating_sub(offset) / 2;
@@ -165,7 +165,7 @@ fn write(
     Ok((FutureReader::new(&mut store, outcome)?,))
 }
 
-/// Takes a stream into a file, each chunk being one call of the filesystem.
+/// Writes a stream to a file; each chunk is one call of the filesystem.
 struct Writer {
     recorder: Arc<Recorder>,
     name: &'static str,
@@ -177,7 +177,7 @@ struct Writer {
 impl Writer {
     fn end(&mut self, outcome: Ended) -> Poll<wasmtime::Result<StreamResult>> {
         if let Some(done) = self.done.take() {
-            // Nobody may be waiting for it.
+            // The receiver may be gone.
             let _ = done.send(outcome);
         }
         Poll::Ready(Ok(StreamResult::Dropped))
@@ -218,7 +218,7 @@ impl<D> StreamConsumer<D> for Writer {
     }
 }
 
-/// As with wasmtime's own, a write that is dropped reports ok.
+/// As in wasmtime, a dropped write reports success.
 impl Drop for Writer {
     fn drop(&mut self) {
         let _ = self.end(Ok(()));

@@ -1,10 +1,11 @@
-//! What a crash of the machine may leave of a store, and what a failing filesystem does to it.
+//! What a crash of the machine may leave of a store, and how a backend handles a failing
+//! filesystem.
 //!
-//! [`check`] runs a backend on a directory and writes down every change that it makes there. From
-//! that log it builds each directory that a crash could leave at each moment, opens the backend on
-//! it, and holds it to the contract. [`faults`] makes each call of the filesystem fail in turn.
-//! Both work on a component as it is, of any language, as long as it keeps its artifacts in a
-//! directory. They need no special filesystem and no privileges.
+//! [`check`] runs a backend on a directory and records every change that it makes there. From that
+//! log it builds each directory that a crash could leave at each moment, opens the backend on it,
+//! and tests the contract. [`faults`] makes each call of the filesystem fail in turn. Both work on
+//! an unmodified component of any language that keeps its artifacts in a directory. They need no
+//! special filesystem and no privileges.
 //!
 //! ```
 //! use artifact_store::{Backend, conformance::crash};
@@ -36,14 +37,14 @@ pub use report::{Consequence, FaultReport, Operation, Report, Rule, Scenario, Vi
 use crate::Backend;
 use crate::error::Result;
 
-/// How a check is done.
+/// How a check is run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// Other keys than the one that is written, which have to keep their artifacts. Choose some
-    /// that the backend keeps near `crash/key`, such as in the same directory.
+    /// Other keys than the one that is written, which have to keep their artifacts. Choose keys
+    /// that the backend stores near `crash/key`, such as in the same directory.
     pub neighbours: Vec<String>,
-    /// How many states are tried at once.
+    /// How many states are tried in parallel.
     pub threads: usize,
 }
 
@@ -55,14 +56,14 @@ impl Default for Options {
     }
 }
 
-/// Tries every directory that a crash may leave. `backend` runs on temporary directories in the
-/// place of all that it may write to; its own are not touched. `on_progress` hears the name of
-/// each scenario before it begins.
+/// Tries every directory that a crash may leave. `backend` runs on temporary directories instead of
+/// those that it may write to, which are not touched. `on_progress` gets the name of each scenario
+/// before it begins.
 ///
 /// # Errors
 ///
-/// Where the backend cannot be loaded, or no temporary directory can be had. What the backend does
-/// wrong is no error but a part of the report.
+/// The backend cannot be loaded, or a temporary directory cannot be created. Faults of the backend
+/// are not errors but a part of the report.
 pub fn check(
     backend: &Backend,
     options: &Options,
@@ -82,7 +83,7 @@ pub fn check(
 ///
 /// # Errors
 ///
-/// As there.
+/// The same as those of [`check`].
 pub fn faults(
     backend: &Backend,
     options: &Options,

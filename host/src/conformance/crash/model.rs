@@ -1,16 +1,17 @@
-//! What of a directory is durable, and what is not yet: the model of the filesystem.
+//! The model of the filesystem: which parts of a directory are durable.
 //!
-//! - The bytes and the size of a file are durable once the file is synced. Of what was written
-//!   since, a crash keeps all, nothing, or any part, with old bytes or zeros in the place of the
-//!   rest.
-//! - The names in a directory are durable once that directory is synced. Of the changes since, a
-//!   crash keeps the first ones in order, or one name alone, or all but one, in each directory for
-//!   itself. A sync of a file does not keep its name.
-//! - A rename within a directory is one change. Over two directories it is one in each, so that
-//!   either name, both or none may be there. In its place stands the old file or the new one.
-//! - A directory whose name is lost takes all below with it.
+//! - The bytes and the size of a file are durable once the file is synced. Of later writes, a crash
+//!   keeps all, nothing, or any part, with old bytes or zeros in place of the rest.
+//! - The names in a directory are durable once that directory is synced. Of later changes, a crash
+//!   keeps the first ones in order, or only one name, or all but one, in each directory
+//!   independently. Syncing a file does not sync its name.
+//! - A rename within a directory is one change. A rename from one directory to another is one
+//!   change in each, so either name, both or none may exist. The new name has the old file or the
+//!   new one.
+//! - If the name of a directory is lost, so is everything below it.
 //!
-//! That is what POSIX leaves open, and more than ext4, xfs or btrfs do in practice: their journals
+//! POSIX permits all of this. ext4, xfs and btrfs do less in practice: their journals keep the
+//! order over all directories.
 //! keep the order over all directories.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,14 +22,14 @@ use super::tree::{Item, Node, Tree, overlay};
 
 pub(super) type Names = BTreeMap<String, Node>;
 
-/// One change of a file that is not durable yet.
+/// A change of a file that is not yet durable.
 #[derive(Clone)]
 enum Change {
     Write(usize, Arc<[u8]>),
     SetSize(usize),
 }
 
-/// One change of a directory that is not durable yet.
+/// A change of a directory that is not yet durable.
 #[derive(Clone)]
 enum Naming {
     Add(String, Node),
@@ -54,14 +55,14 @@ pub(super) struct Disk {
     dirs: BTreeMap<Node, DirState>,
 }
 
-/// One way in which something is after a crash, and what is said of it.
+/// One state that something may have after a crash, and its description.
 pub(super) struct Variant<T> {
     pub(super) value: T,
     pub(super) what: String,
 }
 
 impl Disk {
-    /// A directory all of which is durable.
+    /// A directory that is durable as a whole.
     pub(super) fn new(tree: &Tree) -> Self {
         let mut disk = Self { files: HashMap::new(), dirs: BTreeMap::new() };
         for (node, item) in tree.items() {
@@ -137,12 +138,12 @@ impl Disk {
         self.dirs.contains_key(&node)
     }
 
-    /// What each directory may hold after a crash; the first is what all see now.
+    /// What each directory may contain after a crash; the first variant is the present state.
     pub(super) fn names(&self) -> Vec<(Node, Vec<Variant<Names>>)> {
         self.dirs.iter().map(|(node, dir)| (*node, dir.variants())).collect()
     }
 
-    /// What the file `node` may hold after a crash; the first is what all see now.
+    /// What the file `node` may contain after a crash; the first variant is the present state.
     pub(super) fn contents(&self, node: Node) -> Vec<Variant<Vec<u8>>> {
         self.files.get(&node).map_or_else(Vec::new, FileState::variants)
     }
@@ -190,7 +191,7 @@ impl DirState {
                 Some(node) => drop(names.insert(name.clone(), *node)),
                 None => drop(names.remove(name)),
             };
-            // The two names of a move come and go together.
+            // The two names of a move appear and disappear together.
             if self.changes.iter().any(|change| matches!(change, Naming::Move(..))) {
                 continue;
             }
@@ -205,11 +206,12 @@ impl DirState {
     }
 }
 
-/// Of so many changes of a file the first and last are taken one by one.
+/// If a file has more changes, only so many of the first and last are tried one by one.
 const CHANGES: usize = 12;
 
 impl FileState {
-    /// The file with those changes whose number is to be kept, and the size as after all of them.
+    /// The file with only the changes whose number `keep` accepts, and the size as after all of
+    /// them.
     fn with(&self, keep: impl Fn(usize) -> bool) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         for (at, change) in self.changes.iter().enumerate() {
@@ -226,8 +228,8 @@ impl FileState {
         bytes
     }
 
-    /// The file after the first `whole` changes and a part of the next one: a byte, a sector, a
-    /// half, or all but a byte.
+    /// The file after the first `whole` changes and a part of the next one: a byte, a sector, half
+    /// of it, or all but a byte.
     fn torn(&self, whole: usize) -> Vec<Vec<u8>> {
         let first = Self { durable: self.durable.clone(), changes: self.changes[..whole].to_vec() };
         let bytes = first.with(|_| true);

@@ -1,5 +1,5 @@
-//! What stands between a backend and its directory: it lets every call through and writes down
-//! what it changed, or makes one of them fail.
+//! The layer between a backend and its directory: it passes every call on and records its changes,
+//! or makes one of them fail.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -12,17 +12,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::fault_kinds::{Failing, Fault};
 use super::tree::{Inode, Item, Node, Tree, inode, overlay};
 
-/// One change of the directory, or a moment in the life of a call of the contract.
+/// One change of the directory, or a point in a call of the contract.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
-    /// A new file or directory `node` came to be under this name.
+    /// A new file or directory `node` got this name.
     Add {
         dir: Node,
         name: String,
         node: Node,
         is_dir: bool,
     },
-    /// One more name for the file `node`.
+    /// The file `node` got another name.
     Link {
         dir: Node,
         name: String,
@@ -100,7 +100,7 @@ pub(super) enum Intent {
         dir: Inode,
         path: String,
     },
-    /// A change that the model does not know, such as a symbolic link.
+    /// A change that the model does not support, such as a symbolic link.
     Unknown,
 }
 
@@ -110,17 +110,17 @@ impl Intent {
     }
 }
 
-/// One call that was seen: its name in WASI and what it was about to do.
+/// One observed call: its name in WASI, and what it was about to do.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) name: &'static str,
     pub(super) intent: Intent,
 }
 
-/// Why a call is not let through.
+/// Why a call is not passed on.
 pub(super) enum Refusal {
     Fault(Fault),
-    /// The process is gone.
+    /// The process was killed.
     Killed,
 }
 
@@ -130,23 +130,23 @@ pub(super) struct Recorder {
     recording: Mutex<Option<Recording>>,
 }
 
-/// What was written down from [`Recorder::start`] on.
+/// What was recorded since [`Recorder::start`].
 pub(super) struct Recording {
-    /// The directory at the start, all of which is durable.
+    /// The directory at the start, which is durable as a whole.
     pub(super) before: Tree,
     now: Tree,
     pub(super) events: Vec<Event>,
     pub(super) calls: Vec<Seen>,
-    /// What the model could not follow.
+    /// The changes that the model does not support.
     pub(super) unknown: Vec<String>,
-    /// Files of which a sync failed and was tried again.
+    /// The number of files whose sync failed and was repeated.
     pub(super) synced_again: usize,
     failed_syncs: HashSet<Inode>,
     failing: Failing,
 }
 
 impl Recorder {
-    /// Begins to write down what happens in `dir`, and to fail as told.
+    /// Starts to record the changes of `dir`, and to fail as told.
     pub(super) fn start(&self, dir: &Path, failing: Failing) -> io::Result<()> {
         let before = Tree::scan(dir)?;
         *self.lock() = Some(Recording {
@@ -176,8 +176,8 @@ impl Recorder {
         }
     }
 
-    /// Ends the recording. From now on all calls are let through, but for syncs: nothing that is
-    /// only looked at needs to be durable.
+    /// Ends the recording. From now on all calls are passed on, except syncs: a directory that is
+    /// only read need not be durable.
     pub(super) fn stop(&self) -> Option<Recording> {
         self.is_on.store(false, Ordering::SeqCst);
         self.lock().take()
@@ -187,7 +187,7 @@ impl Recorder {
         self.is_on.load(Ordering::SeqCst)
     }
 
-    /// To be asked before each call.
+    /// Called before each call.
     pub(super) fn begin(&self, name: &'static str, intent: &Intent) -> Result<(), Refusal> {
         if !self.is_on() {
             return Ok(());
@@ -208,7 +208,7 @@ impl Recorder {
         refused.map_or(Ok(()), Err)
     }
 
-    /// To be told after each call that succeeded; `opened` is what it opened.
+    /// Called after each call that succeeded; `opened` is what it opened.
     pub(super) fn end(&self, name: &'static str, intent: &Intent, opened: Option<Inode>) {
         if !self.is_on() {
             return;
@@ -220,8 +220,8 @@ impl Recorder {
         }
     }
 
-    /// Writes to an open file, at its end where there is no offset. Returns how much was written,
-    /// and whether the rest is not to be taken.
+    /// Writes to an open file, at its end if there is no offset. Returns the number of bytes, and
+    /// whether the rest must be refused.
     pub(super) fn write(
         &self,
         name: &'static str,
@@ -251,7 +251,7 @@ impl Recorder {
 }
 
 impl Recording {
-    /// Applies a call that succeeded; none where the model does not know what it did.
+    /// Applies a call that succeeded; `None` if the model does not support it.
     fn follow(&mut self, intent: &Intent, opened: Option<Inode>) -> Option<()> {
         match intent {
             Intent::Look | Intent::Read | Intent::Write => {}
@@ -287,7 +287,7 @@ impl Recording {
                 let (dir, name) = self.now.place(self.now.node(*dir)?, path)?;
                 let (to, new_name) = self.now.place(self.now.node(*to)?, new_path)?;
                 let node = self.now.child(dir, &name)?;
-                // Of two names of one file neither goes.
+                // If both names are of the same file, neither is removed.
                 if self.now.child(to, &new_name) != Some(node) {
                     self.now.names(dir)?.remove(&name);
                     self.now.names(to)?.insert(new_name.clone(), node);

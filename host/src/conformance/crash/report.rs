@@ -1,23 +1,23 @@
-//! What came out.
+//! The results.
 
 use std::fmt;
 
 use super::Fault;
 
-/// What a check of crashes found.
+/// The result of [`check`](super::check).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// What was done, and in how many states it was cut off.
+    /// The scenarios, and the number of states in which each was cut off.
     pub scenarios: Vec<Scenario>,
-    /// What the backend got wrong; empty where it passed. One for each rule and scenario.
+    /// The faults of the backend, one for each rule and scenario; empty if it passed.
     pub violations: Vec<Violation>,
-    /// What could not be looked at, and is therefore not known to be right.
+    /// What could not be observed, and is therefore not known to be right.
     pub unobserved: Vec<String>,
 }
 
 impl Report {
-    /// How many different directories were tried in all.
+    /// How many different directories were tried.
     #[must_use]
     pub fn states(&self) -> usize {
         self.scenarios.iter().map(|scenario| scenario.states).sum()
@@ -45,11 +45,11 @@ impl Report {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Scenario {
-    /// What was done.
+    /// A description of the calls.
     pub name: &'static str,
-    /// How many changes of the directory that took.
+    /// How many changes of the directory they made.
     pub events: usize,
-    /// How many different directories a crash could leave, each of which was tried.
+    /// How many different directories a crash could leave; each of them was tried.
     pub states: usize,
 }
 
@@ -59,14 +59,14 @@ pub struct Scenario {
 pub struct Violation {
     /// The rule.
     pub rule: Rule,
-    /// In which sequence of calls.
+    /// The sequence of calls.
     pub scenario: &'static str,
-    /// When the crash came and what it left, or which call of the filesystem failed and how: the
-    /// first case that was found.
+    /// The first case: when the crash came and what it left, or which call of the filesystem failed
+    /// and how.
     pub case: String,
-    /// What the rule asks for.
+    /// What the rule requires.
     pub expected: String,
-    /// What was there instead.
+    /// What was found instead.
     pub seen: String,
     /// In how many cases of this scenario the rule was broken.
     pub times: usize,
@@ -81,7 +81,7 @@ impl fmt::Display for Violation {
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $name:ident $sentence:literal,)*) => {
-        /// What holds when the machine stops, or the filesystem fails.
+        /// What must hold if the machine stops or the filesystem fails.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Rule {
@@ -124,20 +124,20 @@ rules! {
     SyncedAgain "a sync that failed is not tried again on the same file",
 }
 
-/// What a check of failures found.
+/// The result of [`faults`](super::faults).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct FaultReport {
-    /// What was done, and how often it failed.
+    /// The operations, and the failures that were tried in each.
     pub operations: Vec<Operation>,
-    /// What the backend got wrong; empty where it passed. One for each rule and operation.
+    /// The faults of the backend, one for each rule and operation; empty if it passed.
     pub violations: Vec<Violation>,
-    /// What could not be looked at, and is therefore not known to be right.
+    /// What could not be observed, and is therefore not known to be right.
     pub unobserved: Vec<String>,
 }
 
 impl FaultReport {
-    /// How many failures were tried in all.
+    /// How many failures were tried.
     #[must_use]
     pub fn injected(&self) -> usize {
         self.operations.iter().map(|operation| operation.outcomes.len()).sum()
@@ -148,24 +148,24 @@ impl FaultReport {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Operation {
-    /// What was done.
+    /// A description of the call.
     pub name: &'static str,
-    /// How many calls of the filesystem that takes.
+    /// How many calls of the filesystem it takes.
     pub calls: usize,
-    /// What each failure led to.
+    /// The consequence of each failure.
     pub outcomes: Vec<Consequence>,
 }
 
-/// What one failure led to.
+/// The consequence of one failure.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Consequence {
-    /// Which call failed, counted from 1.
+    /// The number of the call that failed, from 1.
     pub call: usize,
-    /// That call's name in WASI.
+    /// The name of that call in WASI.
     pub function: &'static str,
     /// How it failed.
     pub fault: Fault,
-    /// The error that the caller of the contract got; none where it was ok.
+    /// The error that the caller of the contract got; `None` if the call succeeded.
     pub error: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What is done before a crash.
+//! The calls before a crash.
 
 use bytes::Bytes;
 
@@ -7,15 +7,15 @@ use crate::chunk::CHUNK;
 
 pub(super) struct Scenario {
     pub(super) name: &'static str,
-    /// What is there, durably, when it begins.
+    /// The artifacts that are stored durably at the start.
     pub(super) before: Vec<(String, Bytes)>,
     pub(super) steps: Vec<Step>,
-    /// Whether the first step's process is killed before each of its calls in turn, while the
-    /// machine goes on, and the second step is another process's.
+    /// Whether the process of the first step is killed before each of its calls in turn, while the
+    /// machine keeps running, and another process does the second step.
     pub(super) is_killed: bool,
 }
 
-/// The key that most steps are about.
+/// The key of most steps.
 pub(super) const KEY: &str = "crash/key";
 
 pub(super) fn scenarios(neighbours: &[String]) -> Vec<Scenario> {

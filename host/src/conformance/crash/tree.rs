@@ -6,12 +6,12 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path};
 
-/// A file or directory, whatever names it has. The root is [`ROOT`].
+/// A file or directory, independent of its names. The root is [`ROOT`].
 pub(super) type Node = usize;
 
 pub(super) const ROOT: Node = 0;
 
-/// What the system calls a file or directory: its device and number there.
+/// The identity of a file or directory in the system: its device and inode.
 pub(super) type Inode = (u64, u64);
 
 pub(super) fn inode(file: &File) -> io::Result<Inode> {
@@ -35,7 +35,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// What lies in `dir` now.
+    /// Reads the present contents of `dir`.
     pub(super) fn scan(dir: &Path) -> io::Result<Self> {
         let mut tree = Self { items: Vec::new(), inodes: HashMap::new() };
         tree.add_all(dir)?;
@@ -74,7 +74,7 @@ impl Tree {
         self.items.iter().enumerate()
     }
 
-    /// Says what the system calls `node`; its number may have been another file's before.
+    /// Sets the inode of `node`; another file may have had the same number before.
     pub(super) fn identify(&mut self, inode: Inode, node: Node) {
         self.inodes.insert(inode, node);
     }
@@ -97,8 +97,8 @@ impl Tree {
         }
     }
 
-    /// The directory in which the last name of `path` stands, and that name; none where there
-    /// is no such directory. The last name of `.` is empty: the directory itself.
+    /// The directory that contains the last name of `path`, and that name; `None` if there is no
+    /// such directory. The last name of `.` is empty: the directory itself.
     pub(super) fn place(&self, from: Node, path: &str) -> Option<(Node, String)> {
         let mut way = vec![from];
         let mut parts = Path::new(path).components().peekable();
@@ -117,7 +117,7 @@ impl Tree {
         Some((*way.last()?, String::new()))
     }
 
-    /// What has the name `name` in the directory `dir`.
+    /// The file or directory with the name `name` in `dir`.
     pub(super) fn child(&self, dir: Node, name: &str) -> Option<Node> {
         match self.items.get(dir)? {
             Item::Dir(_) if name.is_empty() => Some(dir),
@@ -127,7 +127,7 @@ impl Tree {
     }
 }
 
-/// Puts `bytes` into `file` at `offset`, with zeros before where it was shorter.
+/// Writes `bytes` to `file` at `offset`, after zeros if the file was shorter.
 pub(super) fn overlay(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     let end = offset + bytes.len();
     if file.len() < end {

@@ -1,4 +1,4 @@
-//! The bytes of an entry: what it is for, and a digest of it all.
+//! The bytes of an entry: its key, the code, and a digest of both.
 
 use sha2::{Digest, Sha256};
 
@@ -10,7 +10,7 @@ const MAGIC: &[u8; 16] = b"artifact code 1\n";
 const DIGEST: usize = 32;
 const HEAD: usize = MAGIC.len() + 2 * DIGEST + Profile::BYTES + DIGEST;
 
-/// What an entry is for: the component, and the engine that compiled it.
+/// The key of an entry: the component, and the engine that compiled it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) struct Id {
     /// The component's SHA-256.
@@ -19,7 +19,7 @@ pub(in crate::engine) struct Id {
     pub(in crate::engine) engine: [u8; 32],
 }
 
-/// What stands before the code in an entry.
+/// The bytes before the code in an entry.
 pub(super) fn head(id: &Id, profile: &Profile, code: &[u8]) -> Vec<u8> {
     let mut head = Vec::with_capacity(HEAD);
     head.extend(MAGIC);
@@ -30,7 +30,7 @@ pub(super) fn head(id: &Id, profile: &Profile, code: &[u8]) -> Vec<u8> {
     head
 }
 
-/// The code in an entry, where the entry is for `id` and was not changed since it was written.
+/// The code in an entry, if the entry is for `id` and has not changed since it was written.
 pub(super) fn open<'e>(entry: &'e [u8], id: &Id) -> Option<(Profile, &'e [u8])> {
     let (head, code) = entry.split_at_checked(HEAD)?;
     let (stated, found) = head.split_at(HEAD - DIGEST);

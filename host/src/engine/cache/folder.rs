@@ -1,4 +1,4 @@
-//! Where compiled code is kept. It is run as it is found, so that nobody else may write there.
+//! The folder of compiled code. The code is run as it is found, so no other user may write there.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ pub(super) enum Unusable {
     Upwards,
 }
 
-/// The folder for this user: below `XDG_CACHE_HOME`, or where the system keeps what can be made
-/// again. After it the one that holds where that variable is not set, as in other processes.
+/// The default folders of this user: below `XDG_CACHE_HOME`, or the cache folder of the system;
+/// after it the one that applies if that variable is not set, as in other processes.
 pub(in crate::engine) fn defaults() -> impl Iterator<Item = PathBuf> {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     let caches = if cfg!(windows) {
@@ -32,10 +32,10 @@ pub(in crate::engine) fn defaults() -> impl Iterator<Item = PathBuf> {
     caches.map(|caches| caches.join("artifact-store").join("code"))
 }
 
-/// Makes the folder where it is absent, and returns the path that leads to it without a link.
+/// Creates the folder if it is absent, and returns its path without links.
 ///
 /// From the root down, each folder has to belong to the system or this user, and no other user may
-/// replace what is in it: then the path stays what it is.
+/// replace anything in it: then the path keeps its meaning.
 pub(super) fn prepare(folder: &Path) -> Result<PathBuf, Unusable> {
     let folder = std::path::absolute(folder)?;
     let mut absent = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn prepare(folder: &Path) -> Result<PathBuf, Unusable> {
             }
         }
     };
-    // Before anything is made: nothing of ours is to appear in another user's folder.
+    // This is checked before anything is created, so that nothing appears in another user's folder.
     for folder in path.ancestors() {
         check(folder, false)?;
     }
@@ -68,13 +68,13 @@ fn make(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(folder) {
-        // Another process was faster.
+        // Another process has created it.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
     }
 }
 
-/// The last folder of the path has to be this user's own.
+/// The last folder of the path has to belong to this user.
 #[cfg(unix)]
 fn check(folder: &Path, is_last: bool) -> Result<(), Unusable> {
     use std::os::unix::fs::MetadataExt;
@@ -94,13 +94,13 @@ fn check(folder: &Path, is_last: bool) -> Result<(), Unusable> {
     Ok(())
 }
 
-/// Below the folder of a user's own, nobody else can write.
+/// Below a folder of the user's own, no other user can write.
 #[cfg(not(unix))]
 fn check(_: &Path, _: bool) -> Result<(), Unusable> {
     Ok(())
 }
 
-/// Whether it is a file of this user's own that no other user may write to.
+/// Whether it is a file of this user that no other user may write to.
 #[cfg(unix)]
 pub(super) fn is_own(file: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;

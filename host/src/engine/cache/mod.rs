@@ -1,5 +1,5 @@
-//! Compiled code on the disk. What is run is compared with a digest first, in the very memory
-//! that it is run from.
+//! Compiled code on the disk. Before it is run, its digest is verified in the very memory that it
+//! is run from.
 
 mod entry;
 mod folder;
@@ -17,25 +17,26 @@ use tracing::{debug, warn};
 
 use super::profile::Profile;
 
-/// The most bytes of all entries together. Beyond it the oldest go.
+/// The most bytes of all entries together. Beyond it the oldest entries are removed.
 const ROOM: u64 = 512 << 20;
 
-/// The time of an entry is that of its last use, give or take this.
+/// The modification time of an entry is that of its last use, up to this error.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What an entry's name ends with, and that of one that is being written.
+/// The suffixes of entries, and of entries that are being written.
 const ENTRY: &str = "code";
 const UNFINISHED: &str = "part";
 
-/// A writer takes no longer than this.
+/// A writer takes less time than this.
 const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
-/// Where compiled code is kept for the next start: [`EngineBuilder::cache`](crate::EngineBuilder::cache).
+/// Where compiled code is kept for the next start:
+/// [`EngineBuilder::cache`](crate::EngineBuilder::cache).
 ///
-/// Code from the cache is run outside of any sandbox, as this user. A folder is used only where no
-/// other user can write to it: it belongs to this user, each one above it to this user or the
-/// system, and no other user may write to any of them. Else components are compiled at each start,
-/// and a `tracing` event says why.
+/// Code from the cache runs outside of any sandbox, as this user. A folder is used only if no other
+/// user can write to it: it belongs to this user, each folder above it belongs to this user or the
+/// system, and no other user may write to any of them. Otherwise components are compiled at each
+/// start, and a `tracing` event says why.
 ///
 /// ```
 /// use artifact_store::{Cache, Engine};
@@ -48,18 +49,18 @@ const ABANDONED: Duration = Duration::from_secs(60 * 60);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cache {
-    /// In the user's folder for what can be made again: `artifact-store/code` in
-    /// `$XDG_CACHE_HOME`, `~/.cache`, or what the system has in its place.
+    /// In the user's cache folder: `artifact-store/code` in `$XDG_CACHE_HOME`, `~/.cache`, or the
+    /// equivalent of the system.
     #[default]
     Default,
-    /// In this folder, which is made where it is absent.
+    /// In this folder, which is created if it is absent.
     Dir(PathBuf),
-    /// Nowhere: each start compiles.
+    /// No cache: each start compiles.
     Off,
 }
 
 impl Cache {
-    /// Where code is kept, or would be by the next process.
+    /// The folder where code is kept, or would be kept by the next process.
     pub(super) fn folder(&self) -> Option<PathBuf> {
         match self {
             Self::Dir(folder) => std::path::absolute(folder).ok(),
@@ -76,7 +77,7 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    /// None where the cache is off or there is no such folder, which is told.
+    /// `None` if the cache is off or the folder cannot be used, which is logged.
     pub(super) fn open(cache: &Cache) -> Option<Self> {
         if *cache == Cache::Off {
             return None;
@@ -95,7 +96,7 @@ impl Entries {
         }
     }
 
-    /// Hands the code for `id` to `run`, where it is there and sound.
+    /// Passes the code for `id` to `run`, if it is there and sound.
     pub(super) fn find<T>(
         &self,
         id: &Id,
@@ -118,7 +119,7 @@ impl Entries {
         found
     }
 
-    /// Keeps the code for `id`, in the place of what there is. Where that fails, the next start
+    /// Stores the code for `id`, replacing an entry that is there. If this fails, the next start
     /// compiles again.
     pub(super) fn keep(&self, id: &Id, profile: &Profile, code: &[u8]) {
         let head = entry::head(id, profile, code);
@@ -161,7 +162,7 @@ impl Entries {
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
         (&mut file).take(self.room).read_to_end(&mut bytes)?;
         if metadata.modified()?.elapsed().is_ok_and(|age| age > DAY) {
-            // Those that are in use stay longest.
+            // Entries that are used stay longest.
             let _ = file.set_modified(SystemTime::now());
         }
         Ok(bytes)
@@ -174,7 +175,7 @@ impl Entries {
             let entry = entry?;
             let path = entry.path();
             let ending = path.extension().and_then(|ending| ending.to_str());
-            // It may be gone.
+            // It may have been removed.
             let Ok(metadata) = entry.metadata() else { continue };
             let used = metadata.modified()?;
             match ending {
@@ -201,7 +202,7 @@ impl Entries {
     }
 }
 
-/// Writes a file that is new, and only this user's to read and write.
+/// Writes a new file that only this user may read and write.
 fn write(path: &Path, head: &[u8], code: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,8 +1,9 @@
-//! Compiling in a process of its own, which is this program once more: a compiler that takes too
-//! long or too much is ended with it.
+//! Compiling in a separate process, which runs this program again: a compiler that takes too much
+//! time or memory is ended with it.
 //!
 //! The parent writes a request to the child's standard input, and reads the answer from its
-//! standard output. Whatever else the child says there, on its standard error too, is why it died.
+//! standard output. Anything else that the child writes there or to its standard error is reported
+//! as the reason why it died.
 
 mod parent;
 mod serve;
@@ -17,13 +18,13 @@ use rustix::process::Resource;
 
 pub(super) use parent::compile;
 
-/// What the child is started with. Nobody else should.
+/// The argument that starts the child. It is not for users.
 const ARGUMENT: &str = "--artifact-store-compile-a-component";
 
-/// What an answer begins with; a message of a program does not.
+/// An answer begins with this; the message of a program does not.
 const MAGIC: [u8; 8] = *b"\0answer\n";
 
-/// The exit code of a child that the system refused something; a compiler that panics has another.
+/// The exit code of a child that the system refused a resource; a compiler that panics has another.
 const REFUSED: i32 = 75;
 
 static IS_ENABLED: AtomicBool = AtomicBool::new(false);
@@ -32,7 +33,7 @@ pub(super) fn is_enabled() -> bool {
     IS_ENABLED.load(Ordering::Relaxed)
 }
 
-/// In the child this does not return. A program that calls it can be the child.
+/// Does not return in the child. A program that calls it can be the child.
 pub(super) fn enable() {
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(ARGUMENT)) {
         serve::serve();
@@ -40,18 +41,18 @@ pub(super) fn enable() {
     IS_ENABLED.store(true, Ordering::Relaxed);
 }
 
-/// What is to be compiled, and within which limits.
+/// What to compile, and the limits.
 struct Request {
-    /// Bytes of memory.
+    /// Memory in bytes.
     memory: u64,
-    /// Processor time, of all threads together.
+    /// Processor time of all threads together.
     time: Duration,
     /// The number of bytes of the component, which follow.
     size: u64,
 }
 
 impl Request {
-    /// What the child may take of what the system limits, and may permit less of.
+    /// The limits that the child sets itself in the system; the system may permit less.
     #[cfg(unix)]
     fn bounds(&self) -> [(Resource, u64); 3] {
         [
@@ -76,18 +77,18 @@ impl Request {
     }
 }
 
-/// How compiling ended.
+/// How the compilation ended.
 #[derive(Clone, Copy)]
 enum Reply {
-    /// What follows is code.
+    /// Code follows.
     Compiled,
-    /// What follows is a text that says why there is none.
+    /// A text follows that says why there is no code.
     Invalid,
 }
 
-/// What an answer begins with.
+/// The beginning of an answer.
 struct Head {
-    /// The digest that names the child's engine.
+    /// The key of the child's engine.
     key: [u8; 32],
     outcome: Reply,
     /// The number of bytes that follow.
@@ -102,7 +103,7 @@ impl Head {
         to.write_all(&self.size.to_le_bytes())
     }
 
-    /// What comes after [`MAGIC`].
+    /// Reads what follows [`MAGIC`].
     fn read(mut from: impl Read) -> io::Result<Self> {
         let (mut key, mut outcome) = ([0; 32], [0]);
         from.read_exact(&mut key)?;

@@ -1,5 +1,5 @@
-//! The parent's half: it starts the child, hands it the component, and takes what comes back within
-//! the limits.
+//! The parent's side: it starts the child, sends it the component, and takes the answer within the
+//! limits.
 
 use std::io::{self, PipeReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use crate::budget::not_started;
 use crate::engine::LoadLimits;
 use crate::error::{ErrorKind, LoadError};
 
-/// How many components are compiled at once, of all backends of the process: each may take the
+/// How many components are compiled at once, for all backends of the process: each may take the
 /// memory of its limit. Others wait, within their own time.
 const AT_ONCE: usize = 4;
 
-/// How much of what a child says at its end is read.
+/// How many bytes of a dying child's output are read.
 const TEXT: u64 = 4096;
 
-/// What Rust's standard library says where there is no memory.
+/// The message of Rust's standard library if there is no memory.
 const NO_MEMORY: &str = "memory allocation of";
 
 /// Compiles the component in a child whose engine has to have this key.
@@ -55,7 +55,7 @@ pub(in crate::engine) fn compile(
         };
         let answer =
             spawn().map(|()| receiver.recv_timeout(limits.time.saturating_sub(begun.elapsed())));
-        // It has nothing more to say, or is not to go on; the threads end with their pipes.
+        // It has sent its answer, or has to end; the threads end with their pipes.
         let _ = child.kill();
         answer
     });
@@ -65,7 +65,7 @@ pub(in crate::engine) fn compile(
         Ok(Answered::Invalid(text)) => Err(LoadError::Invalid(text.into()).into()),
         Ok(Answered::None(text)) => Err(died(&text, &status, &request).into()),
         Err(RecvTimeoutError::Timeout) => Err(LoadLimits::too_slow(limits.time).into()),
-        // Only where reading panicked.
+        // This happens only if reading panicked.
         Err(RecvTimeoutError::Disconnected) => Err(died("", &status, &request).into()),
     }
 }
@@ -74,7 +74,7 @@ fn start(threads: usize) -> io::Result<(Child, ChildStdin, PipeReader)> {
     let (output, child_end) = io::pipe()?;
     let mut command = Command::new(program()?);
     command.arg(ARGUMENT).env_clear();
-    // Nothing of this process but how many threads are worth their memory.
+    // The child gets nothing of this process but the number of threads that its memory allows.
     command.env("RAYON_NUM_THREADS", threads.to_string());
     command.stdin(Stdio::piped()).stdout(child_end.try_clone()?).stderr(child_end);
     let mut child = command.spawn()?;
@@ -82,7 +82,7 @@ fn start(threads: usize) -> io::Result<(Child, ChildStdin, PipeReader)> {
     Ok((child, stdin, output))
 }
 
-/// This program, also where its file has been replaced or removed since it was started.
+/// This program, even if its file has been replaced or removed since it was started.
 fn program() -> io::Result<PathBuf> {
     let linux = Path::new("/proc/self/exe");
     if cfg!(target_os = "linux") && linux.exists() {
@@ -94,7 +94,7 @@ fn program() -> io::Result<PathBuf> {
 enum Answered {
     Code(Vec<u8>),
     Invalid(String),
-    /// It died; what it said.
+    /// It died; the text is its output.
     None(String),
 }
 
@@ -123,13 +123,13 @@ fn read(mut from: PipeReader, key: &[u8; 32], most: u64) -> io::Result<Answered>
     })
 }
 
-/// Why the child has died, from what it said and how it ended.
+/// Why the child died, from its output and how it ended.
 fn died(text: &str, status: &ExitStatus, request: &Request) -> LoadError {
     if status.code() == Some(REFUSED) {
         return LoadError::Refused(text.trim().to_owned());
     }
     let has_no_memory = text.contains(NO_MEMORY);
-    // Whoever has less than it was to have did not run into the limit of loading.
+    // A child that got less than its limits did not exceed the limit of loading.
     if (has_no_memory || text.is_empty() && status.code().is_none())
         && let Some(less) = request.cut(has_no_memory)
     {
@@ -147,7 +147,7 @@ fn died(text: &str, status: &ExitStatus, request: &Request) -> LoadError {
 }
 
 impl Request {
-    /// What the system gives the child less of than it was to have: memory, or else processor time.
+    /// What the system gives the child less of than its limits: memory, or else processor time.
     #[cfg(unix)]
     fn cut(&self, memory: bool) -> Option<String> {
         use rustix::process::{Resource, getrlimit};
@@ -170,14 +170,14 @@ impl Request {
     }
 }
 
-/// The right to have a child.
+/// The right to run a child.
 struct Turn;
 
 static FREE: Mutex<usize> = Mutex::new(AT_ONCE);
 static GIVEN_BACK: Condvar = Condvar::new();
 
 impl Turn {
-    /// None where there was none within `time`.
+    /// `None` if no place was free within `time`.
     fn take(time: Duration) -> Option<Self> {
         let free = FREE.lock().unwrap_or_else(|e| e.into_inner());
         let waited = GIVEN_BACK.wait_timeout_while(free, time, |free| *free == 0);

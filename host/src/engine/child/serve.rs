@@ -1,4 +1,4 @@
-//! The child's half: it limits itself before it reads the component, and ends with its parent.
+//! The child's side: it limits itself before it reads the component, and ends with its parent.
 
 use std::io::{self, Read, Write};
 use std::process::{abort, exit};
@@ -12,7 +12,7 @@ use crate::text::chain;
 
 /// Answers one request.
 pub(super) fn serve() -> ! {
-    // Its parent sees that there is no answer, and why, where there is somebody to tell.
+    // The parent sees that there is no answer, and the reason if it can still read it.
     match answer() {
         Ok(()) => exit(0),
         Err(error) => {
@@ -31,7 +31,7 @@ fn answer() -> Result<(), LoadError> {
     close_inherited();
     let mut stdin = io::stdin().lock();
     let request = Request::read(&mut stdin).map_err(failed)?;
-    // The engine is to be the parent's, whose limits these are.
+    // The engine has to match the parent's, so this looks before the process lowers its limits.
     scarce();
     limit(&request).map_err(failed)?;
     let mut component = Vec::new();
@@ -40,7 +40,7 @@ fn answer() -> Result<(), LoadError> {
     if component.len() as u64 != request.size {
         return Err(failed(io::ErrorKind::UnexpectedEof.into()));
     }
-    // Nothing more comes: what ends here is the parent.
+    // Nothing more is sent; the end of the input means the end of the parent.
     let watch = std::thread::Builder::new().spawn(|| {
         let _ = io::stdin().lock().read(&mut [0]);
         abort()
@@ -76,12 +76,12 @@ fn refused(kind: ErrorKind) -> LoadError {
 }
 
 /// Why a component is invalid: the causes of the error, without its own sentence, which the parent
-/// says.
+/// adds.
 fn reason(error: &LoadError) -> String {
     std::error::Error::source(error).map_or_else(String::new, chain)
 }
 
-/// A compiler needs none but the standard ones.
+/// A compiler needs only the standard descriptors.
 #[cfg(unix)]
 fn close_inherited() {
     use std::os::fd::{BorrowedFd, RawFd};
@@ -92,7 +92,7 @@ fn close_inherited() {
         // SAFETY: this process has only begun, does nothing else meanwhile, and never uses one that
         // it has not opened itself after this.
         unsafe {
-            // That of the folder itself is closed by now.
+            // The descriptor of the folder itself is closed by now.
             let is_open = rustix::io::fcntl_getfd(BorrowedFd::borrow_raw(number)).is_ok();
             if number > 2 && is_open {
                 rustix::io::close(number);
@@ -108,25 +108,25 @@ fn close_inherited() {}
 fn limit(request: &Request) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let at_most = |resource, limit: u64| {
-        // Only the system's administrator could raise what is lower.
+        // Only the system's administrator could raise a lower limit.
         let limit = Some(getrlimit(resource).maximum.map_or(limit, |maximum| limit.min(maximum)));
         setrlimit(resource, Rlimit { current: limit, maximum: limit })
     };
     #[cfg(target_os = "linux")]
     {
-        // Where the machine itself has too little memory, this process is the one to end.
+        // If the machine runs out of memory, this process is the one to be killed.
         let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     }
     for (resource, limit) in request.bounds() {
         at_most(resource, limit)?;
     }
-    // It writes no files, and leaves none when it is ended.
+    // It writes no files, and leaves none when it is killed.
     at_most(Resource::Core, 0)?;
     at_most(Resource::Fsize, 0)?;
     Ok(())
 }
 
-/// The parent ends it when its time is over; its memory is the system's to limit.
+/// The parent ends the child when its time is over; its memory is left to the system to limit.
 #[cfg(not(unix))]
 fn limit(_: &Request) -> io::Result<()> {
     Ok(())

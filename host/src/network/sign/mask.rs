@@ -1,5 +1,5 @@
-//! Keeps the signature of a request out of what its answer shows to the backend: some services
-//! repeat a request in a header or in a body.
+//! Keeps the signature of a request out of the answer that the backend sees: some services repeat a
+//! request in a header or in the body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,15 +9,15 @@ use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 use memchr::memmem::{find, find_iter};
 
-/// A body in which asterisks stand in the place of the signature.
+/// A body in which asterisks replace the signature.
 pub(in crate::network) struct Masked<B> {
     body: B,
     signature: Bytes,
-    /// What has come and may be the beginning of the signature.
+    /// Bytes that have come and may be the beginning of the signature.
     held: Bytes,
 }
 
-/// Removes the headers that hold one of these `secrets`.
+/// Removes the headers that contain one of these `secrets`.
 pub(in crate::network) fn mask_headers(headers: &mut HeaderMap, secrets: &[&str]) {
     let shows = |value: &[u8]| {
         secrets.iter().any(|secret| !secret.is_empty() && find(value, secret.as_bytes()).is_some())
@@ -37,7 +37,7 @@ impl<B> Masked<B> {
         Self { body, signature: signature.into(), held: Bytes::new() }
     }
 
-    /// What can be passed on of what is held and `data`, without the signature.
+    /// The bytes of `held` and `data` that can be passed on, with the signature replaced.
     fn pass(&mut self, data: Bytes) -> Bytes {
         let mut data = match self.held.is_empty() {
             true => data,
@@ -76,10 +76,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Masked<B> {
                 }
                 other => return other,
             };
-            // Trailers say nothing that a store needs.
+            // A store needs no trailers.
             if let Ok(data) = frame.into_data() {
                 let data = me.pass(data);
-                // All of it may be held: then the next frame is asked for at once.
+                // All of it may be held: then the next frame is requested at once.
                 if !data.is_empty() {
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    /// The body that comes of `text` in pieces of this size.
+    /// The masked body of `text`, sent in pieces of this size.
     fn masked(text: &str, size: usize) -> String {
         let chunks = text.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
         let body = Masked::new(Chunks(chunks), SIGNATURE.into());

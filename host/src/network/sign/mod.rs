@@ -1,7 +1,7 @@
-//! Signing in the backend's place, so that the secret stays outside of the sandbox.
+//! Signing for the backend, so that the secret stays outside of the sandbox.
 //!
-//! [`scope`] decides what is signed, [`sigv4`] how, by the time of [`clock`]; [`mask`] keeps the
-//! signature out of what the backend sees of the answer.
+//! [`scope`] decides which requests are signed, and [`sigv4`] signs them at the time of [`clock`];
+//! [`mask`] keeps the signature out of what the backend sees of the answer.
 
 mod clock;
 mod mask;
@@ -21,19 +21,19 @@ pub(super) use scope::Scope;
 
 /// Why a request was not signed.
 pub(super) enum Unsigned {
-    /// No store needs it; the text is the rest of a sentence about the backend.
+    /// A store does not need the request; the text is the rest of a sentence about the backend.
     Refused(String),
     Failed(Error),
 }
 
-/// What must not be seen in the answer to a signed request.
+/// What the answer to a signed request must not show.
 pub(super) struct Secrets {
     pub(super) signature: String,
     pub(super) token: Option<String>,
 }
 
 /// Signs the request at the time `here` of this machine. The payload is not part of the signature,
-/// since it is not known yet.
+/// since it is not yet known.
 pub(super) fn sign(head: &mut Parts, scope: &Scope, here: Timestamp) -> Result<Secrets, Unsigned> {
     let invalid = |()| Unsigned::Failed(Error::HttpRequestUriInvalid);
     let permitted = scope.permit(head).map_err(Unsigned::Refused)?;
@@ -44,7 +44,7 @@ pub(super) fn sign(head: &mut Parts, scope: &Scope, here: Timestamp) -> Result<S
     }
     let host = HeaderValue::from_str(&scope.address.host_header()).map_err(|_| invalid(()))?;
     head.headers.insert(HOST, host);
-    // A body that a proxy compresses is another one, and hides what it repeats.
+    // A body that a proxy compresses could contain the signature in a form that is not found.
     head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let path = sigv4::encoded_path(&permitted.path);
     let pairs: Vec<_> =

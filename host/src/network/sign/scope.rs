@@ -1,5 +1,5 @@
-//! Which requests the host signs: those that a store in the granted part of a bucket needs. What
-//! is not listed here is refused.
+//! Which requests the host signs: those that a store in the granted part of a bucket needs. All
+//! others are refused.
 
 use http::header::{self, HeaderName};
 use http::request::Parts;
@@ -17,8 +17,8 @@ enum Target {
     Object,
 }
 
-/// One operation of S3: its method and target, the parameters that make it what it is, and those
-/// that it may have besides.
+/// One operation of S3: its method and target, the parameters that identify it, and those that it
+/// may have besides.
 struct Operation(&'static str, Target, &'static [&'static str], &'static [&'static str]);
 
 const OPERATIONS: &[Operation] = &[
@@ -27,7 +27,8 @@ const OPERATIONS: &[Operation] = &[
     Operation("HEAD", Target::Object, &[], &[]),
     Operation("PUT", Target::Object, &[], &[]),
     Operation("DELETE", Target::Object, &[], &[]),
-    // CreateMultipartUpload, UploadPart and UploadPartCopy, and what ends an upload.
+    // CreateMultipartUpload, UploadPart and UploadPartCopy, CompleteMultipartUpload,
+    // AbortMultipartUpload.
     Operation("POST", Target::Object, &["uploads"], &[]),
     Operation("PUT", Target::Object, &["partNumber", "uploadId"], &[]),
     Operation("POST", Target::Object, &["uploadId"], &[]),
@@ -61,11 +62,11 @@ const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// Headers of a request that the host replaces by its own or does without.
+/// Headers of a request that the host replaces or removes.
 const REPLACED: &[&str] =
     &["authorization", "date", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
 
-/// The same among the parameters, in lower case: those of a signature in the query.
+/// The same for parameters, in lower case: those of a signature in the query.
 const REPLACED_PARAMETERS: &[&str] = &[
     "x-amz-algorithm",
     "x-amz-content-sha256",
@@ -77,8 +78,8 @@ const REPLACED_PARAMETERS: &[&str] = &[
     "x-amz-signedheaders",
 ];
 
-/// The headers that a request may have. Those of access control, of locks, of tags, of redirects
-/// and of encryption with a key of the backend's own are not among them.
+/// The headers that a request may have. Headers of access control, of locks, of tags, of redirects
+/// and of encryption with the backend's own key are not among them.
 const HEADERS: &[&str] = &[
     "accept",
     "accept-encoding",
@@ -118,13 +119,13 @@ const HEADERS: &[&str] = &[
 
 const COPY_SOURCE: &str = "x-amz-copy-source";
 
-/// Begins the names of a user's own metadata.
+/// The prefix of the headers of a user's metadata.
 const METADATA: &str = "x-amz-meta-";
 
-/// How much of a name that a backend made up is shown.
+/// How many bytes of a name are shown that a backend made up.
 const SHOWN: usize = 64;
 
-/// A part of a bucket, and who may do what a store needs there.
+/// A part of a bucket, and the credentials for what a store needs there.
 #[derive(Debug)]
 pub(in crate::network) struct Scope {
     pub(in crate::network) address: Address,
@@ -144,13 +145,13 @@ pub(super) struct Permitted {
     pub(super) parameters: Vec<(String, String)>,
 }
 
-/// What was to be signed and is not, and why, as the rest of a sentence.
+/// The reason why a request is not signed, as the rest of a sentence.
 type Refused<T> = Result<T, String>;
 
 impl Scope {
     /// # Errors
     ///
-    /// [`LoadError::Network`] where the endpoint makes no sense or the credentials cannot be sent.
+    /// [`LoadError::Network`] if the endpoint is invalid or the credentials cannot be sent.
     pub(in crate::network) fn new(
         bucket: &S3Bucket,
         credentials: &S3Credentials,
@@ -158,7 +159,7 @@ impl Scope {
         let wrong = |problem: BucketProblem| LoadError::Network {
             what: match problem {
                 BucketProblem::Name => "the bucket".into(),
-                // What stands before an `@` may be a password.
+                // The text before an `@` may be a password.
                 _ => format!("the endpoint `{}`", after_user(&bucket.endpoint)),
             },
             source: problem.into(),
@@ -177,7 +178,7 @@ impl Scope {
         })
     }
 
-    /// What is signed of a request, or why it is not.
+    /// The request as it may be signed, or the reason why it is not signed.
     pub(super) fn permit(&self, head: &Parts) -> Refused<Permitted> {
         let method = head.method.as_str();
         let known = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"];
@@ -288,7 +289,7 @@ impl Scope {
     /// Whether an object that is to be copied is below the prefix.
     fn is_source(&self, source: &str) -> bool {
         let source = if source.starts_with('/') { source.into() } else { format!("/{source}") };
-        // A version, perhaps: what was there before is not what is granted.
+        // The source may name a version; earlier contents are not granted.
         let path = canonical(&source).filter(|_| !source.contains(['?', '#']));
         let object = path
             .as_deref()
@@ -297,24 +298,24 @@ impl Scope {
     }
 }
 
-/// Whether a header of the backend's is left out.
+/// Whether this header of the backend is removed.
 pub(super) fn is_replaced(name: &HeaderName) -> bool {
     REPLACED.contains(&name.as_str()) || name == header::HOST
 }
 
-/// A path, decoded; none where services and proxies could read it differently.
+/// A path, decoded; `None` if services and proxies could read it differently.
 fn canonical(path: &str) -> Option<String> {
     let decoded = percent_decode_str(path).decode_utf8().ok()?;
     let rest = decoded.strip_prefix('/')?;
-    // What is encoded twice, or is another `/` to some.
+    // Double encoding, and characters that some treat as another `/`.
     let encoded = path.to_ascii_lowercase();
     if encoded.contains("%2f") || decoded.chars().any(|c| c.is_control() || "%\\".contains(c)) {
         return None;
     }
-    // That of a bucket may have a `/` at its end.
+    // The path of a bucket may end with a `/`.
     let segments = rest.strip_suffix('/').unwrap_or(rest);
     let is_fine = |segment: &str| {
-        // To some, what follows a `;` is no part of a name.
+        // Some treat what follows a `;` as not part of the name.
         let name = segment.split(';').next().unwrap_or_default();
         !matches!(name, "" | "." | "..")
     };

@@ -10,7 +10,7 @@ fn scope(bucket: S3Bucket) -> Scope {
     Scope::new(&bucket, &S3Credentials::new("AKIAIOSFODNN7EXAMPLE", SECRET)).unwrap()
 }
 
-/// The part below `team` of a bucket whose name is part of the path.
+/// The part below `team` of a bucket that is addressed in the path.
 fn team() -> Scope {
     scope(S3Bucket::new("http://h:1", "artifacts").prefix("team"))
 }
@@ -113,7 +113,7 @@ fn everything_else_is_refused_by_name() {
         ("OPTIONS", "/artifacts/team/k", "`OPTIONS` of an object"),
         ("TRACE", "/artifacts/team/k", "another method"),
         ("get", "/artifacts/team/k", "another method"),
-        // What one reads in one way and the next one in another.
+        // Paths that services and proxies read differently.
         ("GET", "/artifacts/team/../k", "several ways"),
         ("GET", "/artifacts/team/%2e%2e/k", "several ways"),
         ("GET", "/artifacts/team/%2E./k", "several ways"),

@@ -1,4 +1,4 @@
-//! Reading a directory in WASI 0.2: a resource that is asked for one entry after the other.
+//! Reading a directory in WASI 0.2: a resource that returns one entry after the other.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -13,7 +13,7 @@ use crate::wasi::directory::{BATCH, Entries};
 use crate::wasi::errno::{Called, Code};
 use crate::wasi::paths::{self, Fd};
 
-/// Puts a resource of the host's own in the place of wasmtime's, with all that handles it.
+/// Replaces wasmtime's resource, and all functions that handle it, by the host's own.
 pub(super) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<()> {
     types.resource(
         "directory-entry-stream",
@@ -39,7 +39,7 @@ pub(super) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Resul
                     if let Some(next) = next(store.data_mut(), &entries)? {
                         return Ok((next,));
                     }
-                    // A directory may go on for ever with what is left out.
+                    // A directory may have endlessly many entries that are skipped.
                     yield_once().await;
                 }
             })
@@ -54,7 +54,7 @@ fn open(state: &mut HostState, dir: &Fd) -> Called<Resource<Entries>> {
 
 type Next = Result<Option<DirectoryEntry>, ErrorCode>;
 
-/// The next entry, or none where many were left out.
+/// The next entry, or `None` if many were skipped.
 fn next(state: &mut HostState, entries: &Resource<Entries>) -> wasmtime::Result<Option<Next>> {
     for _ in 0..BATCH {
         let called = match state.table().get_mut(entries)?.next() {
@@ -71,7 +71,7 @@ fn next(state: &mut HostState, entries: &Resource<Entries>) -> wasmtime::Result<
     Ok(None)
 }
 
-/// Lets others run, among them whoever watches the deadline.
+/// Lets other tasks run, including the one that checks the deadline.
 async fn yield_once() {
     let mut has_yielded = false;
     poll_fn(|cx| {

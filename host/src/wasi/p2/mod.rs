@@ -1,4 +1,4 @@
-//! The host's own `wasi:filesystem` in its generation 0.2.
+//! The host's own `wasi:filesystem` in generation 0.2.
 
 mod directory;
 mod streams;
@@ -21,7 +21,7 @@ use crate::telemetry;
 
 pub(super) const TYPES: &str = "wasi:filesystem/types@0.2.12";
 
-/// Replaces what wasmtime has of it.
+/// Replaces wasmtime's implementation.
 pub(super) fn link(linker: &mut Linker<HostState>, links: Links) -> wasmtime::Result<()> {
     let types = &mut linker.instance(TYPES)?;
     link_methods(types)?;
@@ -46,7 +46,7 @@ pub(super) fn link(linker: &mut Linker<HostState>, links: Links) -> wasmtime::Re
     )
 }
 
-/// What a method answers; the outer error ends the backend.
+/// The result of a method; the outer error ends the backend.
 fn answer<T>(state: &HostState, called: Called<T>) -> wasmtime::Result<Result<T, ErrorCode>> {
     Ok(state.answer(called)?.map_err(ErrorCode::from))
 }
@@ -73,7 +73,7 @@ fn link_methods(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<(
 
 describe!(DescriptorType::Unknown);
 
-/// A time before 1970 has no name in WASI 0.2.
+/// WASI 0.2 cannot express a time before 1970.
 fn time_of((seconds, nanoseconds): (i64, u32)) -> Option<Datetime> {
     Some(Datetime { seconds: seconds.try_into().ok()?, nanoseconds })
 }

@@ -1,8 +1,8 @@
-//! Reading and writing files in WASI 0.2, and what their streams failed with.
+//! Reading and writing files in WASI 0.2, and the errors of their streams.
 //!
-//! Calls run on threads that may wait for the disk, so that all of it is done at once. Bytes that wait
-//! for a thread of their own, or for somebody to take them, would be held in the host's memory, by as
-//! many streams as a backend opens.
+//! Calls run on threads that may wait for the disk, so every operation is done at once. Bytes that
+//! wait for another thread, or for a reader, would be held in the host's memory, for as many
+//! streams as a backend opens.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +25,7 @@ use crate::wasi::trouble::Trouble;
 use crate::wasi::write::{Position, writable, write, write_all};
 use crate::wasi::{HostState, pread};
 
-/// How much moves at once.
+/// How many bytes move at once.
 const AT_ONCE: usize = 64 << 10;
 
 pub(super) fn link(types: &mut LinkerInstance<'_, HostState>) -> wasmtime::Result<()> {
@@ -77,7 +77,7 @@ fn write_at(state: &mut HostState, file: &Fd, bytes: &[u8], offset: u64) -> Call
     Ok(written as u64)
 }
 
-/// The file behind a handle; `instead` is what a directory is answered with.
+/// The file of a handle; for a directory the error is `instead`.
 fn readable(state: &mut HostState, fd: &Fd, instead: Code) -> Called<Arc<File>> {
     match state.table().get(fd)? {
         Descriptor::File(file) => Ok(Arc::clone(&file.file)),
@@ -85,7 +85,7 @@ fn readable(state: &mut HostState, fd: &Fd, instead: Code) -> Called<Arc<File>> 
     }
 }
 
-/// Bytes, and whether the file has ended.
+/// The bytes, and whether the file has ended.
 fn read_at(state: &mut HostState, file: &Fd, most: u64, offset: u64) -> Called<(Vec<u8>, bool)> {
     let file = readable(state, file, Code::BadDescriptor)?;
     let mut bytes = Vec::new();
@@ -113,7 +113,7 @@ fn open_writer(
     Ok(state.table().push(stream)?)
 }
 
-/// What the error of a stream is called, if it is one of the filesystem.
+/// The code of a stream's error, if it is one of the filesystem.
 fn error_code(
     mut store: StoreContextMut<'_, HostState>,
     (error,): (Resource<wasmtime::Error>,),

@@ -1,4 +1,4 @@
-//! Reading a directory in WASI 0.3: a stream of entries, of which the host holds a batch.
+//! Reading a directory in WASI 0.3: a stream of entries, of which the host holds one batch.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,7 +17,7 @@ use crate::wasi::errno::{Called, Code};
 use crate::wasi::paths::{self, Fd};
 use crate::wasi::{HostState, Links};
 
-/// What reading a directory is in WASI: its entries, and how reading them ended.
+/// The result of reading a directory in WASI: its entries, and how reading them ended.
 type Reading = (StreamReader<DirectoryEntry>, FutureReader<Result<(), ErrorCode>>);
 
 pub(super) fn link(
@@ -57,8 +57,9 @@ struct Stream {
 }
 
 impl Stream {
-    /// How the reading ended. A name that is not UTF-8 cannot be told in WASI. All others were; the
-    /// built-in backend knows that from this host, and hears which names were left out.
+    /// How the reading ended. WASI cannot express a name that is not UTF-8; all other names were
+    /// reported. The built-in backend knows this about this host, and learns which names were left
+    /// out.
     fn outcome(&self) -> Result<(), ErrorCode> {
         match (self.left_out.text(), self.links) {
             (None, _) => Ok(()),
@@ -80,7 +81,7 @@ impl StreamProducer<HostState> for Stream {
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let room = destination.remaining(&mut store).unwrap_or(BATCH).min(BATCH);
-        // A reader of no entries asks whether some are there; it finds out by reading.
+        // A read of zero entries asks whether entries are there; a real read will find out.
         if room == 0 {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
@@ -115,8 +116,8 @@ impl StreamProducer<HostState> for Stream {
             }
         }
         if batch.is_empty() && matches!(result, StreamResult::Completed) {
-            // A directory may go on for ever with what is left out: others have their turn, among
-            // them whoever watches the deadline.
+            // A directory may have endlessly many entries that are skipped: other tasks may run,
+            // including the one that checks the deadline.
             if finish {
                 return Poll::Ready(Ok(StreamResult::Cancelled));
             }

@@ -1,4 +1,4 @@
-//! Opening, and what is done to names and to open files, in WASI 0.3.
+//! Opening, and operations on names and open files, in WASI 0.3.
 
 use std::future::poll_fn;
 
@@ -46,7 +46,7 @@ pub(super) fn link(
     )
 }
 
-/// Puts an `async func` of descriptors into the linker.
+/// Links an `async func` of descriptors.
 macro_rules! link_method {
     ($types:ident, $name:literal,
      |$table:ident, ($($arg:ident: $ty:ty),*)| -> $answer:ty $body:block) => {
@@ -67,15 +67,15 @@ macro_rules! link_method {
 }
 use link_method;
 
-/// What a method answers; the outer error ends the backend.
+/// The result of a method; the outer error ends the backend.
 type Answered<T> = wasmtime::Result<Result<T, ErrorCode>>;
 
 fn answer<T>(state: &HostState, called: Called<T>) -> Answered<T> {
     Ok(state.answer(called)?.map_err(ErrorCode::from))
 }
 
-/// Does `call` on a thread that may wait for the disk. On a task, which may not, `cached` is tried
-/// before.
+/// Runs `call` on a thread that may wait for the disk. On a task, which must not wait, `cached` is
+/// tried first.
 async fn on_thread<T>(
     accessor: &Accessor<HostState>,
     cached: impl Fn(&mut HostState) -> Option<T>,
@@ -97,7 +97,7 @@ async fn on_thread<T>(
     }
 }
 
-/// Opens what lies in memory; none where it does not, or nobody can tell.
+/// Opens what is cached; `None` if it is not, or if that is unknown.
 fn open_cached(state: &mut HostState, dir: &Fd, asked: Asked<'_>) -> Option<Answered<Fd>> {
     #[cfg(target_os = "linux")]
     {

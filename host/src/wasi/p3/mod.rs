@@ -1,4 +1,4 @@
-//! The host's own `wasi:filesystem` in its generation 0.3.
+//! The host's own `wasi:filesystem` in generation 0.3.
 
 #[cfg(unix)]
 mod directory;
@@ -18,7 +18,7 @@ use super::{HostState, Linked};
 
 const TYPES: &str = "wasi:filesystem/types@0.3.0";
 
-/// Replaces what wasmtime has of it.
+/// Replaces wasmtime's implementation.
 pub(super) fn link(linker: &mut Linker<HostState>, linked: &Linked) -> wasmtime::Result<()> {
     let types = &mut linker.instance(TYPES)?;
     #[cfg(unix)]
@@ -33,11 +33,11 @@ pub(super) fn link(linker: &mut Linker<HostState>, linked: &Linked) -> wasmtime:
     Ok(())
 }
 
-/// Tells the backend how a stream ended, once.
+/// Tells the backend, once, how a stream ended.
 struct Ended(Option<oneshot::Sender<Result<(), ErrorCode>>>);
 
 impl Ended {
-    /// With what the backend's future waits for.
+    /// Also returns what the backend's future waits for.
     fn new() -> (Self, oneshot::Receiver<Result<(), ErrorCode>>) {
         let (ended, end) = oneshot::channel();
         (Self(Some(ended)), end)
@@ -45,13 +45,13 @@ impl Ended {
 
     fn tell(&mut self, outcome: Result<(), ErrorCode>) {
         if let Some(ended) = self.0.take() {
-            // A backend that dropped its future does not want to know.
+            // A backend that dropped its future is not told.
             let _ = ended.send(outcome);
         }
     }
 }
 
-/// Who ends it before has had what it wanted.
+/// A reader or writer that stops before the end has got what it wanted.
 impl Drop for Ended {
     fn drop(&mut self) {
         self.tell(Ok(()));

@@ -1,21 +1,20 @@
-//! The splice: an artifact's bytes go from the file to the caller without passing through the
+//! The splice: the bytes of an artifact go from the file to the caller without passing through the
 //! backend, which still decides everything else.
 //!
-//! A backend answers a read with a `stream<u8>`. One that keeps artifacts in files gets that
-//! stream from `wasi:filesystem` and hands it on, unread; both of its ends are then this host's.
-//! So the host makes the stream itself: [`link`] puts a `read-via-stream` of its own in the place
-//! of wasmtime's, whose producer, [`FileBytes`], is a file and an offset. When a backend hands a
-//! stream back, [`take`] asks wasmtime whether its producer is still that one, untouched by any
-//! reader that has yet to be served. If so the host takes file and offset out of it and reads as
-//! fast as the system lets it.
+//! A backend answers a read with a `stream<u8>`. A backend that keeps artifacts in files gets that
+//! stream from `wasi:filesystem` and passes it on, unread; then both of its ends belong to this
+//! host. The host creates the stream itself: [`link`] replaces wasmtime's `read-via-stream` by one
+//! whose producer, [`FileBytes`], is a file and an offset. When a backend returns a stream,
+//! [`take`] asks wasmtime whether its producer is still this one, with no reader that has yet to be
+//! served. If so, the host takes the file and the offset out of it and reads at full speed.
 //!
-//! It changes no meaning. Where the backend reads the stream itself, makes one of its own of it,
-//! or drops it, [`FileBytes`] serves as wasmtime's own producer does. What it has read is gone from
-//! the stream, so that a stream handed back half-read goes on behind that. And the backend's future
-//! learns how the reading ended, whoever did it.
+//! The meaning does not change. If the backend reads the stream itself, builds another one from it,
+//! or drops it, [`FileBytes`] behaves like wasmtime's own producer. Bytes that the backend has read
+//! are gone from the stream, so a stream that is returned half-read continues after them. The
+//! backend's future learns how the reading ended, whoever did it.
 //!
-//! The way in needs none of this: the stream that the host makes for a write is joined with the
-//! file by wasmtime itself, and moves whole chunks.
+//! Writes do not need this: wasmtime itself joins the stream that the host creates for a write with
+//! the file, and moves whole chunks.
 
 use std::any::{Any, TypeId};
 use std::fs::File;
@@ -41,7 +40,7 @@ use crate::wasi::errno::Code;
 use crate::wasi::trouble::Trouble;
 use crate::wasi::{HostState, pread};
 
-/// What a stream of a file is in WASI: its bytes, and how reading them ended.
+/// The result of reading a file in WASI: its bytes, and how reading them ended.
 type Reading = (StreamReader<u8>, FutureReader<Result<(), ErrorCode>>);
 
 /// Replaces wasmtime's way to read a file in `types`, which is `wasi:filesystem/types`.
@@ -67,7 +66,7 @@ fn read_via_stream(
     Ok(((bytes, FutureReader::new(&mut store, end)?),))
 }
 
-/// The file behind a stream that a backend handed back, or that stream where it is another one.
+/// The file behind a stream that a backend returned, or the stream itself if it is another one.
 pub(crate) fn take(
     stream: StreamReader<u8>,
     accessor: &Accessor<HostState>,
@@ -75,12 +74,12 @@ pub(crate) fn take(
     accessor.with(|access| stream.try_into::<FileBytes>(access))
 }
 
-/// The bytes of a file from an offset on. They are read at their place, with no cursor that
+/// The bytes of a file from an offset on. They are read at the offset, without a cursor that
 /// another reader of the same file could move.
 pub(crate) struct FileBytes {
     file: Arc<File>,
     offset: u64,
-    /// What follows in the file from the offset on, all of it, where little does and it came along.
+    /// The whole rest of the file after the offset, if it is short and was read along.
     ahead: Bytes,
     ended: Ended,
     inline: Option<Arc<Inline>>,
@@ -88,8 +87,8 @@ pub(crate) struct FileBytes {
 }
 
 impl FileBytes {
-    /// Appends the next bytes to `buffer`, at most `limit` of them. None come at the end of the
-    /// file, and where it cannot be read: the backend is told.
+    /// Appends the next bytes to `buffer`, at most `limit`. It appends none at the end of the file,
+    /// and if the file cannot be read, of which the backend is told.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -110,13 +109,13 @@ impl FileBytes {
         Poll::Ready(self.advance(read))
     }
 
-    /// At most `limit` bytes of what came along, if any did.
+    /// At most `limit` of the bytes that were read along, if there are any.
     fn take_ahead(&mut self, limit: usize) -> Option<Bytes> {
         let most = limit.min(self.ahead.len());
         (most > 0).then(|| self.ahead.split_to(most))
     }
 
-    /// Reads into a backend's memory, and keeps what comes along.
+    /// Reads into the memory of a backend, and keeps what was read along.
     fn poll_fill(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         if let Some(ahead) = self.take_ahead(buffer.len()) {
             buffer[..ahead.len()].copy_from_slice(&ahead);
@@ -139,12 +138,12 @@ impl FileBytes {
         self.inline.as_ref().map_or(Poll::Ready(()), |inline| inline.poll_thread(cx))
     }
 
-    /// Whether so much may be read on the caller's task.
+    /// Whether this many bytes may be read on the caller's task.
     fn may_read(&self, bytes: usize) -> bool {
         self.inline.as_ref().is_some_and(|inline| inline.may_read(bytes))
     }
 
-    /// Takes note of an attempt to read.
+    /// Records the result of a read.
     fn advance(&mut self, read: io::Result<usize>) -> usize {
         let outcome = match read {
             Ok(0) => Ok(()),
@@ -176,12 +175,12 @@ impl StreamProducer<HostState> for FileBytes {
         destination: Destination<'a, u8, Bytes>,
         _: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
-        // From a file to another stream of the host there is nobody else who would look.
+        // From a file to another stream of the host, nothing else checks the deadline.
         store.data().check_deadline()?;
-        // Right into the reader's memory: nothing is left over that a splice would lose.
+        // Reads directly into the reader's memory: no bytes are left over that a splice would lose.
         let mut destination = destination.as_direct(store, CHUNK);
         let buffer = destination.remaining();
-        // A reader of no bytes asks whether some are there; it finds out by reading.
+        // A read of zero bytes asks whether bytes are there; a real read will find out.
         if buffer.is_empty() {
             return Poll::Ready(Ok(StreamResult::Completed));
         }

@@ -1,5 +1,5 @@
-//! Writing to files in WASI 0.3: what a stream brings goes to the system at once, right from where
-//! it lies.
+//! Writing to files in WASI 0.3: the bytes of a stream are written to the system at once, directly
+//! from the stream's memory.
 
 use std::fs::File;
 use std::pin::Pin;
@@ -58,7 +58,7 @@ fn start(
 struct Writer {
     file: Arc<File>,
     place: Position,
-    /// A write that is dropped reports ok.
+    /// A dropped write reports success.
     ended: Ended,
 }
 
@@ -75,7 +75,7 @@ impl StreamConsumer<HostState> for Writer {
         if let Some(inline) = store.data().inline.clone() {
             ready!(inline.poll_thread(cx));
         }
-        // From a file to a file there is nobody else who would look.
+        // From a file to a file, nothing else checks the deadline.
         store.data().check_deadline()?;
         let me = &mut *self;
         let trouble = store.data_mut().trouble.clone();

@@ -8,6 +8,7 @@ mod inventory;
 mod maintenance;
 mod names;
 mod paging;
+mod settings;
 mod store;
 mod streams;
 
@@ -22,6 +23,7 @@ wit_bindgen::generate!({
         world wrong {
             include artifact:storage/full-backend@0.1.0;
             export artifact:storage/maintenance@0.1.0;
+            export artifact:storage/settings@0.1.0;
         }
     ",
     world: "artifact:wrong/wrong",

@@ -1,18 +1,22 @@
 //! A strict S3 service in memory, with the differences that services have among each other: it
 //! verifies every signature by its own arithmetic and takes nothing that is not canonical.
 
+mod objects;
+mod uploads;
+
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use jiff::{SignedDuration, Timestamp};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 use crate::scripted::{Answer, Request, Scripted, answer, error};
 use crate::signature::{self, Signer};
 use crate::weed;
+
+use objects::{State, is_free, metadata};
 
 const CRC64: &str = "x-amz-checksum-crc64nvme";
 
@@ -97,27 +101,6 @@ struct Service {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct State {
-    objects: BTreeMap<String, Object>,
-    uploads: BTreeMap<String, Upload>,
-    made: u64,
-}
-
-#[derive(Clone)]
-struct Object {
-    body: Vec<u8>,
-    metadata: Vec<(String, String)>,
-    tag: String,
-    modified: Timestamp,
-}
-
-struct Upload {
-    name: String,
-    metadata: Vec<(String, String)>,
-    parts: BTreeMap<usize, Vec<u8>>,
-}
-
 /// An error: its status and code, and what else stands in the answer.
 type Refused = (u16, &'static str, String);
 
@@ -171,7 +154,7 @@ impl Service {
         let get = |name: &str| query.get(name).map(String::as_str);
         match (request.method.as_str(), &*name, get("uploads"), get("uploadId")) {
             ("GET", "", None, None) => self.list(&state, &query),
-            ("GET", "", Some(_), None) => Ok(uploads(&state)),
+            ("GET", "", Some(_), None) => Ok(uploads::uploads(&state)),
             ("GET" | "HEAD", name, None, None) => self.read(&state, name, request),
             ("PUT", name, None, None) => {
                 is_free(&state, name, request)?;
@@ -183,7 +166,7 @@ impl Service {
                 state.objects.remove(name);
                 Ok(answer(204, "", ""))
             }
-            ("POST", name, Some(_), None) => Ok(begin(&mut state, name, request)),
+            ("POST", name, Some(_), None) => Ok(uploads::begin(&mut state, name, request)),
             (method, name, None, Some(id)) => {
                 let id = id.to_owned();
                 let of_this = state.uploads.get(&id).is_some_and(|upload| upload.name == name);
@@ -248,187 +231,6 @@ impl Service {
             false => Ok(()),
         }
     }
-
-    /// Stores the object; its tag.
-    fn keep(
-        &self,
-        state: &mut State,
-        name: &str,
-        body: Vec<u8>,
-        metadata: Vec<(String, String)>,
-    ) -> String {
-        state.made += 1;
-        let tag = match self.differences.quotes_tags {
-            true => format!("\"{:x}\"", state.made),
-            false => format!("{:x}", state.made),
-        };
-        state.objects.insert(
-            name.to_owned(),
-            Object { body, metadata, tag: tag.clone(), modified: Timestamp::now() },
-        );
-        tag
-    }
-
-    fn read(&self, state: &State, name: &str, request: &Request) -> Result<Vec<u8>, Refused> {
-        let object = state.objects.get(name).ok_or_else(|| refuse(404, "NoSuchKey"))?;
-        let size = object.body.len();
-        let range = request.header("range").map(|range| range_of(range, size));
-        let (status, part) = match range {
-            None => (200, 0..size),
-            Some(Some(part)) => (206, part),
-            Some(None) => return Err(refuse(416, "InvalidRange")),
-        };
-        let mut head = format!("HTTP/1.1 {status} Because\r\ncontent-length: {}\r\n", part.len());
-        let _ = write!(head, "etag: {}\r\n", object.tag);
-        let _ =
-            write!(head, "last-modified: {}\r\n", object.modified.strftime("%a, %d %b %Y %T GMT"));
-        if status == 206 {
-            let (first, last) = (part.start, part.end - 1);
-            let _ = write!(head, "content-range: bytes {first}-{last}/{size}\r\n");
-        }
-        if self.differences.knows_checksum && request.header("x-amz-checksum-mode").is_some() {
-            let _ = write!(head, "{CRC64}: {}\r\n", crc(&object.body));
-            head += "x-amz-checksum-type: FULL_OBJECT\r\n";
-        }
-        for (name, value) in &object.metadata {
-            let _ = write!(head, "{name}: {value}\r\n");
-        }
-        let mut bytes = (head + "\r\n").into_bytes();
-        if request.method == "GET" {
-            bytes.extend(&object.body[part]);
-        }
-        Ok(bytes)
-    }
-
-    fn list(&self, state: &State, query: &BTreeMap<String, String>) -> Result<Vec<u8>, Refused> {
-        let get = |name: &str| query.get(name).map_or("", String::as_str);
-        if get("list-type") != "2" {
-            return Err(refuse(501, "NotImplemented"));
-        }
-        let most = get("max-keys").parse().map_or(1000, |most: usize| most.min(1000));
-        let most = most.min(self.differences.page);
-        // The token is what the last page ended with, and opaque.
-        let after = percent_decode_str(get("continuation-token")).decode_utf8_lossy().into_owned();
-        let found = state.objects.iter().filter(|(name, _)| {
-            name.starts_with(get("prefix")) && (after.is_empty() || **name > after)
-        });
-        let found: Vec<_> = found.take(most + 1).collect();
-        let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ListBucketResult \
-             xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
-            .to_owned();
-        for (name, object) in found.iter().take(most) {
-            let name = match get("encoding-type") {
-                "url" => utf8_percent_encode(name, NON_ALPHANUMERIC).to_string(),
-                _ => (*name).clone(),
-            };
-            let tag = object.tag.replace('"', "&quot;");
-            let size = object.body.len();
-            let _ = write!(
-                text,
-                "<Contents><Key>{name}</Key><LastModified>2015-10-21T07:28:00.000Z</LastModified>\
-                 <ETag>{tag}</ETag><Size>{size}</Size></Contents>"
-            );
-        }
-        let is_cut = found.len() > most;
-        let _ = write!(text, "<IsTruncated>{is_cut}</IsTruncated>");
-        if let Some((last, _)) = found.get(most - 1).filter(|_| is_cut) {
-            let token = utf8_percent_encode(last, NON_ALPHANUMERIC);
-            let _ = write!(text, "<NextContinuationToken>{token}</NextContinuationToken>");
-        }
-        Ok(answer(200, "", &(text + "</ListBucketResult>")))
-    }
-
-    /// What is done with an upload that has begun.
-    fn upload(
-        &self,
-        state: &mut State,
-        method: &str,
-        id: &str,
-        part: Option<&str>,
-        request: &Request,
-    ) -> Result<Vec<u8>, Refused> {
-        let upload = state.uploads.get_mut(id).expect("it was looked at");
-        match (method, part.and_then(|part| part.parse::<usize>().ok())) {
-            ("PUT", Some(number @ 1..=10_000)) => {
-                upload.parts.insert(number, request.body.clone());
-                Ok(answer(200, &format!("etag: \"part{number}\"\r\n"), ""))
-            }
-            ("DELETE", None) => {
-                state.uploads.remove(id);
-                Ok(answer(204, "", ""))
-            }
-            ("GET", None) => {
-                let mut text = "<ListPartsResult><IsTruncated>false</IsTruncated>".to_owned();
-                for (number, part) in &upload.parts {
-                    let size = part.len();
-                    let number = format!("<PartNumber>{number}</PartNumber>");
-                    let _ = write!(text, "<Part>{number}<Size>{size}</Size></Part>");
-                }
-                Ok(answer(200, "", &(text + "</ListPartsResult>")))
-            }
-            ("POST", None) => {
-                let named = String::from_utf8_lossy(&request.body).into_owned();
-                let is_named = |number| {
-                    named.contains(&format!("<PartNumber>{number}</PartNumber><ETag>&quot;part"))
-                };
-                let count = upload.parts.len();
-                if !upload.parts.keys().all(is_named) || named.matches("<Part>").count() != count {
-                    return Err(refuse(400, "InvalidPart"));
-                }
-                // All but the last one have the least size of a part.
-                if upload.parts.values().rev().skip(1).any(|part| part.len() < 5 << 20) {
-                    return Err(refuse(400, "EntityTooSmall"));
-                }
-                let body = upload.parts.values().flatten().copied().collect::<Vec<_>>();
-                if request.header(CRC64).is_some_and(|stated| stated != crc(&body)) {
-                    return Err(refuse(400, "BadDigest"));
-                }
-                let name = upload.name.clone();
-                is_free(state, &name, request)?;
-                let metadata = state.uploads.remove(id).expect("it was looked at").metadata;
-                self.keep(state, &name, body, metadata);
-                let done = "<CompleteMultipartUploadResult/>";
-                Ok(answer(200, "", done))
-            }
-            _ => Err(refuse(405, "MethodNotAllowed")),
-        }
-    }
-}
-
-fn begin(state: &mut State, name: &str, request: &Request) -> Vec<u8> {
-    state.made += 1;
-    let id = format!("upload {}+/", state.made);
-    let (parts, metadata) = (BTreeMap::new(), metadata(request));
-    state.uploads.insert(id.clone(), Upload { name: name.into(), metadata, parts });
-    let text = format!("<UploadId>{id}</UploadId>");
-    answer(
-        200,
-        "",
-        &format!("<InitiateMultipartUploadResult>{text}</InitiateMultipartUploadResult>"),
-    )
-}
-
-fn uploads(state: &State) -> Vec<u8> {
-    let mut text = "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>".to_owned();
-    for (id, upload) in &state.uploads {
-        let name = utf8_percent_encode(&upload.name, NON_ALPHANUMERIC);
-        let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
-        let _ = write!(text, "<Upload><Key>{name}</Key><UploadId>{id}</UploadId></Upload>");
-    }
-    answer(200, "", &(text + "</ListMultipartUploadsResult>"))
-}
-
-fn is_free(state: &State, name: &str, request: &Request) -> Result<(), Refused> {
-    let is_taken = state.objects.contains_key(name);
-    match request.header("if-none-match") {
-        Some("*") if is_taken => Err(refuse(412, "PreconditionFailed")),
-        _ => Ok(()),
-    }
-}
-
-fn metadata(request: &Request) -> Vec<(String, String)> {
-    let own = request.headers.iter().filter(|(name, _)| name.starts_with("x-amz-meta-"));
-    own.cloned().collect()
 }
 
 fn query(request: &Request) -> BTreeMap<String, String> {
@@ -436,14 +238,6 @@ fn query(request: &Request) -> BTreeMap<String, String> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.map(|(name, value)| (decode(name), decode(value))).collect()
-}
-
-/// The part of `size` bytes that the header names; none where there is no such part.
-fn range_of(header: &str, size: usize) -> Option<std::ops::Range<usize>> {
-    let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;
-    let first: usize = first.parse().ok()?;
-    let end = last.parse().map_or(size, |last: usize| last.saturating_add(1).min(size));
-    (first < end).then_some(first..end)
 }
 
 fn crc(bytes: &[u8]) -> String {
