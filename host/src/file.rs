@@ -14,9 +14,9 @@ pub(crate) enum Unreadable {
     #[error(transparent)]
     System(#[from] io::Error),
     /// Not a regular file; the text says what it is.
-    #[error("this is {0}, not a file")]
+    #[error("it is {0}, not a file")]
     NotAFile(&'static str),
-    #[error("it has {found} bytes, of which {limit} are allowed")]
+    #[error("it has {found} bytes; the limit is {limit}")]
     TooLarge { found: u64, limit: u64 },
     #[error("it could not be read within {}", crate::text::span(*.0))]
     TooSlow(Duration),

@@ -74,11 +74,11 @@ impl fmt::Display for Access {
             Self::Network => "open connections to granted hosts",
             Self::Http => "send HTTP requests to granted hosts",
             Self::Environment => "read granted environment variables",
-            Self::Standard => "use standard input and output, which lead nowhere",
+            Self::Standard => "use standard input and output, which are not connected",
             Self::Clocks => "read clocks and wait",
             Self::Random => "draw random numbers",
             Self::Backend => "store and read through another backend",
-            Self::Unknown => "use what this host does not know, and does not give",
+            Self::Unknown => "use what this host does not know or offer",
         })
     }
 }

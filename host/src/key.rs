@@ -7,7 +7,7 @@ pub(crate) const MAX_LEN: usize = 1024;
 /// error is a text for people.
 pub(crate) fn check(key: &str) -> Result<(), String> {
     if key.is_empty() {
-        return Err("a key has at least 1 byte".into());
+        return Err("it is empty; a key has at least 1 byte".into());
     }
     check_prefix(key)
 }
@@ -15,7 +15,7 @@ pub(crate) fn check(key: &str) -> Result<(), String> {
 /// Like [`check`], but a prefix may be empty: it selects every key.
 pub(crate) fn check_prefix(prefix: &str) -> Result<(), String> {
     if prefix.len() > MAX_LEN {
-        return Err(format!("it has {} bytes, a key has at most {MAX_LEN}", prefix.len()));
+        return Err(format!("it has {} bytes; a key has at most {MAX_LEN}", prefix.len()));
     }
     match prefix.chars().find(|c| c.is_control()) {
         Some(c) => Err(format!("it holds the control character U+{:04X}", u32::from(c))),

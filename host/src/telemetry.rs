@@ -27,16 +27,16 @@ const SWAPS: &str = "artifact_store_swaps_total";
 
 /// Describes the metrics to the recorder that is installed now.
 pub(crate) fn describe() {
-    describe_counter!(CALLS, Unit::Count, "Calls that have ended, well or not");
+    describe_counter!(CALLS, Unit::Count, "Calls that ended, whether they succeeded or failed");
     describe_histogram!(
         DURATION,
         Unit::Seconds,
-        "How long calls took, waiting for their turn included"
+        "How long calls took, including the wait for their turn"
     );
-    describe_counter!(BYTES, Unit::Bytes, "Bytes of artifacts moved by calls that ended well");
-    describe_counter!(ERRORS, Unit::Count, "Calls that have failed, by the case of their error");
-    describe_gauge!(ACTIVE, Unit::Count, "Calls that run on an instance of the backend now");
-    describe_counter!(SWAPS, Unit::Count, "Backends that took the place of another one");
+    describe_counter!(BYTES, Unit::Bytes, "Bytes of artifacts that successful calls transferred");
+    describe_counter!(ERRORS, Unit::Count, "Calls that failed, by the case of their error");
+    describe_gauge!(ACTIVE, Unit::Count, "Calls that are running on an instance of the backend");
+    describe_counter!(SWAPS, Unit::Count, "Backends that replaced another one");
 }
 
 /// A backend, as operators see it.
@@ -124,7 +124,7 @@ pub(crate) fn called(call: &Call<'_>, bytes: u64, error: Option<&ErrorKind>) {
 pub(crate) fn silent(owner: &str, path: &std::path::Path) {
     warn!(
         target: TARGET, owner, path = %path.display(),
-        "it does not answer, and is not compared with the grants"
+        "the path does not answer and is not compared with the grants"
     );
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn silent(owner: &str, path: &std::path::Path) {
 pub(crate) fn moved(path: &std::path::Path, instead: &str) {
     warn!(
         target: TARGET, path = %path.display(), instead,
-        "the path of a granted directory names something else: the store goes on with what it opened"
+        "the path of a granted directory now leads elsewhere; the store keeps the directory that it opened"
     );
 }
 

@@ -84,7 +84,10 @@ fn a_seal_over_more_than_came_stores_nothing_and_leaves_nothing() {
                 Ok(()) => writer.commit().unwrap_err().to_string(),
                 Err(error) => error.to_string(),
             };
-            assert!(error.contains("announced") || error.contains("exists"), "{error}");
+            assert!(
+                error.contains("announced") || error.contains("already has an artifact"),
+                "{error}"
+            );
             assert_eq!(temporaries(dir.path()).len(), 0);
         }
     }

@@ -186,11 +186,11 @@ fn a_named_store_lends_its_settings_and_is_left_alone() {
     assert_eq!(entries(&dir.join("live")), 1, "the store itself is not touched");
     // A bucket is no empty store.
     let error = expect(dir, &["check", "--config", "stores.toml", "--store", "b"], b"", 2);
-    assert!(error.contains("an empty store for each rule"), "{error}");
+    assert!(error.contains("each rule needs an empty store"), "{error}");
     let error = expect(dir, &["check", "--config", "stores.toml"], b"", 2);
-    assert!(error.contains("--store has to name one of"), "{error}");
+    assert!(error.contains("name one store of the configuration with --store"), "{error}");
     let error = expect(dir, &["check"], b"", 2);
-    assert!(error.contains("needs the file of a backend"), "{error}");
+    assert!(error.contains("needs a component file"), "{error}");
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_put_says_what_it_makes_where_that_may_be_a_mistake() {
     // Names like those of a store make none.
     std::fs::create_dir_all(dir.join("words/bad/cafe")).unwrap();
     let (code, said) = code_and_error(&run(dir, &["--dir", "words", "put", "k"], b"1"));
-    assert!(code == Some(0) && said.contains("becomes a store"), "{said}");
+    assert!(code == Some(0) && said.contains("is now the directory of a store"), "{said}");
 }
 
 #[test]
@@ -246,8 +246,8 @@ fn a_store_that_cannot_be_seen_as_a_whole_is_not_green() {
     let dir = dir.path();
     for (fault, code, said) in [
         ("", 0, "3 artifacts are sound"),
-        ("lists-one-page", 6, "not all of the store was seen"),
-        ("audit-fails", 6, "not all of the store was seen"),
+        ("lists-one-page", 6, "incomplete: a part of the store was not read"),
+        ("audit-fails", 6, "incomplete: a part of the store was not read"),
         ("reads-unavailable", 6, "3 unreadable"),
         ("reads-nothing", 5, "3 damaged"),
     ] {

@@ -143,7 +143,7 @@ fn a_component_is_described() {
     assert!(!json.contains("\"settings\":"), "{json}");
     // A component that this host would not load is described all the same.
     let text = expect(dir.path(), &["inspect", &path("asks_for_more")], 0);
-    assert!(text.contains("does not give"), "{text}");
+    assert!(text.contains("does not know or offer"), "{text}");
     // The other half of a bundle.
     expect(dir.path(), &["extract", "command", "-o", "command.wasm"], 0);
     let text = expect(dir.path(), &["inspect", "command.wasm"], 0);

@@ -25,7 +25,7 @@ fn a_put_that_is_refused_leaves_no_directory() {
     ] {
         let error = String::from_utf8(run(dir, arguments, b"1").stderr).unwrap();
         assert!(!error.is_empty(), "{arguments:?}");
-        assert!(!names_place || !error.contains("made the directory"), "{arguments:?}: {error}");
+        assert!(!names_place || !error.contains("created the directory"), "{arguments:?}: {error}");
         assert_eq!(std::fs::read_dir(dir).unwrap().count(), 2, "{arguments:?}: {error}");
     }
 }

@@ -205,7 +205,7 @@ fn is_not_used(folder: &Path, why: &str) {
     let before = entries(folder);
     let engine = engine(folder);
     let ((), log) = logged(|| works(&engine));
-    assert!(log.contains("WARN") && log.contains("compiled code is not kept"), "{log}");
+    assert!(log.contains("WARN") && log.contains("compiled code is not cached"), "{log}");
     assert!(log.contains(why), "{log}");
     works(&engine);
     assert_eq!(entries(folder), before);

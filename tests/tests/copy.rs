@@ -99,7 +99,10 @@ fn all_artifacts_go_over_and_only_once() {
         to.delete(key).unwrap();
     }
     let text = place.copy("b", &["builds/", "--jobs", "1"]);
-    assert!(text.starts_with("2 artifacts copied, ") && text.contains("; 0 were there"), "{text}");
+    assert!(
+        text.starts_with("2 artifacts copied, ") && text.contains("; 0 already there"),
+        "{text}"
+    );
     assert!(to.get("*").is_err());
 }
 
@@ -130,7 +133,7 @@ fn a_dry_run_copies_nothing() {
     from.put("l", "1234").unwrap();
     place.store("b").put("l", "1234").unwrap();
     let text = place.copy("b", &["--dry-run"]);
-    assert_eq!(text, "k\n1 artifacts would be copied, 3 B; 1 were there already\n");
+    assert_eq!(text, "k\n1 artifacts would be copied, 3 B; 1 already there\n");
     let text = place.copy("b", &["--dry-run", "--json"]);
     let artifact = "{\"type\":\"artifact\",\"key\":\"k\",\"size\":3,\"state\":\"would-copy\"}";
     let summary = "{\"type\":\"summary\",\"dry_run\":true,\"copied\":0,\"bytes\":0,\
@@ -346,7 +349,10 @@ fn another_version_of_a_damaged_artifact_is_not_taken_for_it() {
         for key in ["longer", "as-long"] {
             let line = text.lines().find(|line| line.contains(&format!("`{key}`"))).unwrap();
             assert!(line.starts_with("damaged  "), "{line}");
-            assert!(line.ends_with("the source has another version"), "{line}");
+            assert!(
+                line.ends_with("the other store has another version of the artifact"),
+                "{line}"
+            );
         }
         assert_eq!(std::fs::read(file("as-long")).unwrap(), before);
         assert_eq!(b.get("same").unwrap(), "version 4 of same");

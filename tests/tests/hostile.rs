@@ -352,7 +352,7 @@ fn a_backend_that_takes_not_all_bytes_says_why() {
     }
     let error = fails("deaf");
     let ErrorKind::Io(why) = error.kind() else { panic!("{error:?}") };
-    assert_eq!(why.to_string(), "not all bytes were taken");
+    assert_eq!(why.to_string(), "the backend did not take all bytes");
 }
 
 #[test]

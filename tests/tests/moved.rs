@@ -16,7 +16,7 @@ use artifact_store_tests::{guest, logged};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 
-const WARNING: &str = "the path of a granted directory names something else";
+const WARNING: &str = "the path of a granted directory now leads elsewhere";
 
 struct Place(TempDir);
 

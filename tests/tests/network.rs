@@ -122,7 +122,7 @@ fn a_name_leads_to_no_address_of_this_machine_or_its_link() {
         let error = store.get(&endpoint).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::AccessDenied(_)), "{name}: {error}");
         assert!(error.to_string().contains(&endpoint), "{name}: {error}");
-        assert!(error.to_string().contains("granted as a number"), "{name}: {error}");
+        assert!(error.to_string().contains("granted as an IP address"), "{name}: {error}");
     }
     assert!(server.requests().is_empty());
 }

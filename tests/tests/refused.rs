@@ -84,7 +84,7 @@ fn all_commands_work_where_optional_calls_are_refused() {
         ok(&["verify"], b"");
         ok(&["delete", "new"], b"");
         fails(dir.path(), refused, &["get", "new"], 3, "not found");
-        fails(dir.path(), refused, &["put", "--create", "large"], 4, "exists");
+        fails(dir.path(), refused, &["put", "--create", "large"], 4, "already has an artifact");
     }
 }
 
@@ -98,7 +98,7 @@ fn a_refused_change_says_why() {
         (EDQUOT, "the quota is used up"),
         (ENOSPC, "no space left on the device"),
         (EROFS, "the filesystem is read-only"),
-        (EFBIG, "the filesystem takes no file so large"),
+        (EFBIG, "the file is too large for the filesystem"),
     ] {
         let kind = if error == EROFS { denied } else { no_space };
         for refused in [
@@ -158,7 +158,7 @@ fn a_limit_of_the_size_of_files_is_no_space() {
     let output = feed(command.current_dir(dir.path()).args(["put", "k"]), &[7; 1_000_000]);
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("no space: ") && said.contains("no file so large"), "{said}");
+    assert!(said.contains("no space: ") && said.contains("the file is too large"), "{said}");
     assert_eq!(fs::read_dir(dir.path().join("artifacts/tmp")).unwrap().count(), 0);
     assert_eq!(ok(dir.path(), &[], &["get", "k"], b""), b"old");
 }

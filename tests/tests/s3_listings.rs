@@ -99,13 +99,13 @@ fn a_name_that_comes_twice_is_an_error() {
 #[test]
 fn a_listing_that_goes_in_a_circle_is_an_error() {
     let server = Scripted::start(|_, before| page(&contents([before]), Some("t")));
-    is_wrong(&server, "goes on where it was");
+    is_wrong(&server, "the listing repeats itself");
     let server = Scripted::start(|_, before| {
         page(&contents([before]), Some(if before % 2 == 0 { "a" } else { "b" }))
     });
-    is_wrong(&server, "goes on where it was");
+    is_wrong(&server, "the listing repeats itself");
     let server = Scripted::start(|_, before| page("", Some(&format!("t{}", before % 7))));
-    is_wrong(&server, "goes on where it was");
+    is_wrong(&server, "the listing repeats itself");
 }
 
 #[test]

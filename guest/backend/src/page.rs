@@ -17,7 +17,7 @@ pub fn size(limit: u32) -> usize {
 #[cfg(target_family = "wasm")]
 #[must_use]
 pub fn no_cursor() -> crate::Error {
-    crate::Error::Other("no such cursor".into())
+    crate::Error::Other("the cursor is not one of this backend".into())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub async fn wait(
     end: FutureReader<core::result::Result<Seal, String>>,
     announced: Option<u64>,
 ) -> Result<Seal> {
-    let seal = end.await.map_err(|why| Error::Other(format!("the write was given up: {why}")))?;
+    let seal = end.await.map_err(|why| Error::Other(format!("the write was aborted: {why}")))?;
     match announced {
         Some(size) if size != seal.size => {
             Err(Error::Other(format!("{size} bytes were announced, but {} sealed", seal.size)))

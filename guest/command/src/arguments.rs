@@ -35,7 +35,7 @@ impl Arguments {
                 ("get", "--offset") => offset = number("--offset")?,
                 ("get", "--length") => length = number("--length")?,
                 (_, option) if option.starts_with('-') && option.len() > 1 => {
-                    return Err(format!("`{option}` is not known to `{verb}`; {USAGE}"));
+                    return Err(format!("`{verb}` has no option `{option}`; {USAGE}"));
                 }
                 _ => keys.push(argument),
             }

@@ -94,9 +94,9 @@ fn rfc3339(time: Instant) -> Option<String> {
 fn failure(verb: &str, place: &str, key: &str, error: Error) -> Failure {
     let (text, code) = match error {
         Error::NotFound => ("not found".into(), 3),
-        Error::AlreadyExists => ("an artifact with this key exists already".into(), 4),
+        Error::AlreadyExists => ("the key already has an artifact".into(), 4),
         Error::InvalidKey(why) => (format!("invalid key: {why}"), FAILURE),
-        Error::InvalidRange => ("the offset lies beyond the end of the artifact".into(), FAILURE),
+        Error::InvalidRange => ("the offset is beyond the end of the artifact".into(), FAILURE),
         Error::TooLarge(limit) => (format!("too large: the limit is {limit} bytes"), FAILURE),
         Error::AccessDenied(why) => (format!("access denied: {why}"), FAILURE),
         Error::NoSpace(why) => (format!("no space: {why}"), FAILURE),

@@ -105,13 +105,16 @@ pub async fn get(key: &str, offset: u64, length: Option<u64>) -> Result<(), Fail
         )
     };
     if is_too_long {
-        return Err(corrupt(format!("it is longer than the {} bytes it states", info.size)));
+        return Err(corrupt(format!(
+            "the artifact has more than the {} bytes that it states",
+            info.size
+        )));
     }
     if due == rest {
         end.map_err(|error: Error| failed(error))?;
     }
     if copied != due {
-        return Err(corrupt(format!("{copied} bytes came of the {due} that are due")));
+        return Err(corrupt(format!("{copied} of the expected {due} bytes arrived")));
     }
     if due == info.size && info.checksum.is_some_and(|stated| stated != checksum) {
         return Err(corrupt("the bytes do not match the artifact's checksum".into()));

@@ -115,15 +115,16 @@ impl Temporary {
 /// The error of a file that could not be published.
 fn refused(failure: Failure, mode: Mode) -> Error {
     match (mode, failure.code) {
-        (_, ErrorCode::NoEntry) => {
-            Error::Unavailable(format!("cannot publish `{}`: a sweep took the file", failure.path))
-        }
+        (_, ErrorCode::NoEntry) => Error::Unavailable(format!(
+            "cannot publish `{}`: a sweep removed the file",
+            failure.path
+        )),
         (Mode::Create, ErrorCode::Exist) => Error::AlreadyExists,
         // The answer of Linux on a filesystem without hard links; that the directory may be changed
         // has been shown before.
         (Mode::Create, ErrorCode::NotPermitted | ErrorCode::Unsupported) => {
             Error::Unsupported(format!(
-                "cannot create `{}` and replace nothing: the filesystem has no hard links",
+                "cannot create `{}` without replacing: the filesystem has no hard links",
                 failure.path
             ))
         }

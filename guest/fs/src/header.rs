@@ -68,14 +68,14 @@ impl Header {
         use Fault::Damaged;
         let mut rest = bytes;
         if take(&mut rest)? != MAGIC {
-            return Err(Damaged("it does not begin as an artifact does"));
+            return Err(Damaged("it does not begin with the header of an artifact"));
         }
         let version = u16::from_le_bytes(take(&mut rest)?);
         let key_len = usize::from(u16::from_le_bytes(take(&mut rest)?));
         let flags = take::<4>(&mut rest)?;
         let size = u64::from_le_bytes(take(&mut rest)?);
         let payload = u64::from_le_bytes(take(&mut rest)?);
-        let key = rest.split_off(..key_len).ok_or(Damaged("its header is cut"))?;
+        let key = rest.split_off(..key_len).ok_or(Damaged("its header is incomplete"))?;
         let seal = u64::from_le_bytes(take(&mut rest)?);
         if checksum(&bytes[..FIXED + key_len]) != seal {
             return Err(Damaged("its header does not match its checksum"));
@@ -90,13 +90,14 @@ impl Header {
             Some(key) if version == VERSION && flags == [0; 4] => {
                 Ok(Self { key: key.into(), size, checksum: payload })
             }
-            _ => Err(Damaged("its header holds what no version writes")),
+            _ => Err(Damaged("its header has a value that no version writes")),
         }
     }
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Fault> {
-    let (taken, behind) = rest.split_first_chunk().ok_or(Fault::Damaged("its header is cut"))?;
+    let (taken, behind) =
+        rest.split_first_chunk().ok_or(Fault::Damaged("its header is incomplete"))?;
     *rest = behind;
     Ok(*taken)
 }

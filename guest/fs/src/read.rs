@@ -114,7 +114,7 @@ async fn try_open(
         None => return Ok(None),
         Some(stat) if stat.kind == Kind::File => {}
         Some(_) => {
-            let text = format!("`{}` is no regular file", shard.join(name));
+            let text = format!("`{}` is not a regular file", shard.join(name));
             return Err(Trouble::Content(Error::Corrupt(text)));
         }
     }
@@ -151,7 +151,7 @@ fn unreadable(file: &File, fault: Fault) -> Error {
     match fault {
         Fault::Damaged(why) => Error::Corrupt(format!("`{}`: {why}", file.path)),
         Fault::Newer(version) => Error::Unsupported(format!(
-            "`{}` has format version {version}, and {} is the newest known here",
+            "`{}` has format version {version}; the newest known version is {}",
             file.path,
             header::VERSION
         )),
@@ -163,7 +163,7 @@ fn check_size(size: u64, header: &Header, file: &File) -> Result<()> {
     match header.size.checked_add(header::len(&header.key) as u64) {
         Some(stated) if stated == size => Ok(()),
         _ => Err(Error::Corrupt(format!(
-            "`{}` has {size} bytes, which is not what it states",
+            "`{}` has {size} bytes, but its header states another size",
             file.path
         ))),
     }

@@ -195,7 +195,7 @@ impl<'a> Call<'a> {
                 let (code, message) = Default::default();
                 self.failure(Cause::Refused(Refusal { status, code, message, region }))
             }
-            None => self.foreign(status, "it is no XML of S3"),
+            None => self.foreign(status, "it is not S3 XML"),
         };
         failure.is_about_time = ahead.is_some();
         failure
@@ -211,7 +211,7 @@ impl<'a> Call<'a> {
             Unread::Failed(code) => self.failure(transport(settings, code)),
             Unread::TooLong => self.foreign(status, "it is too long"),
         })?;
-        String::from_utf8(bytes).map_err(|_| self.foreign(status, "it is no text"))
+        String::from_utf8(bytes).map_err(|_| self.foreign(status, "it is not text"))
     }
 
     pub fn foreign(&self, status: u16, why: &'static str) -> Failure {

@@ -45,7 +45,7 @@ impl Cursor {
     /// What is wrong with the page: then it must not become a part of the listing.
     pub fn check(&self, names: &[&str], limit: usize) -> Result<(), String> {
         if names.len() > limit {
-            return Err(format!("a page has {} names, where {limit} were asked for", names.len()));
+            return Err(format!("a page has {} names; the limit was {limit}", names.len()));
         }
         let mut seen = BTreeSet::new();
         match names.iter().find(|name| !seen.insert(**name) || Some(hash(name)) == self.last) {
@@ -63,7 +63,7 @@ impl Cursor {
         let mut next = self.clone();
         next.last = names.last().map(|name| hash(name)).or(self.last);
         if token == self.token || self.remembered == Some(hash(&token)) {
-            return Err("the listing goes on where it was already".into());
+            return Err("the listing repeats itself".into());
         }
         next.steps += 1;
         if next.steps >= next.span {

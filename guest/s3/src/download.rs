@@ -38,7 +38,7 @@ impl<'a> Place<'a> {
     /// The info of the artifact according to the answer.
     pub fn info(&self, response: &Response) -> Result<Info> {
         let foreign = || {
-            let text = format!("the answer about `{}` has no ETag or no length", self.object);
+            let text = format!("the response for `{}` has no ETag or no length", self.object);
             Error::Unavailable(text)
         };
         let info = response.info().ok_or_else(foreign)?;
@@ -51,7 +51,7 @@ impl<'a> Place<'a> {
 
 /// The headers of an object; `None` if there is no such object.
 pub async fn head(settings: &Settings, object: &str) -> Failable<Option<Response>> {
-    let call = Call::new("look at", Method::Head, object).with_checksum(settings);
+    let call = Call::new("stat", Method::Head, object).with_checksum(settings);
     match call.begin(settings).await {
         Ok(response) => Ok(Some(response)),
         Err(failure) if matches!(failure.status(), 400..=499) => explain(settings, object).await,
@@ -62,7 +62,7 @@ pub async fn head(settings: &Settings, object: &str) -> Failable<Option<Response
 /// The answer to `HEAD` has no body, and thus does not distinguish an absent object from an absent
 /// bucket, or from a server that knows neither. The answer to a `GET` says why.
 async fn explain(settings: &Settings, object: &str) -> Failable<Option<Response>> {
-    let call = Call::new("look at", Method::Get, object).with_checksum(settings);
+    let call = Call::new("stat", Method::Get, object).with_checksum(settings);
     match call.begin(settings).await {
         // It was created meanwhile. Its body is not read.
         Ok(response) => Ok(Some(response)),
@@ -87,7 +87,7 @@ async fn look(settings: &Settings, place: &Place<'_>) -> Result<Option<Info>> {
         if response.tag().is_some() && response.info().is_none() {
             let (object, endpoint) = (&place.object, settings.bucket.endpoint());
             return Err(Error::Other(format!(
-                "{endpoint} does not tell how long `{object}` is: it sends no Content-Length"
+                "{endpoint} does not report the size of `{object}`: it sends no Content-Length"
             )));
         }
     }
@@ -159,7 +159,7 @@ pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<Read> {
         if response.status == 206 { response.range().map_or(0, |range| range.0) } else { 0 };
     if begins_at != offset {
         let text =
-            format!("the answer for `{}` begins at byte {begins_at}, not {offset}", place.object);
+            format!("the response for `{}` begins at byte {begins_at}, not {offset}", place.object);
         return Err(Error::Other(text));
     }
     let (report, outcome) = wit_future::new(outcome::dropped);
@@ -185,7 +185,7 @@ async fn at_end(
         return Err(Error::InvalidRange);
     }
     if !is_fine(info.size) {
-        let text = format!("`{}` was replaced while it was looked at", place.object);
+        let text = format!("`{}` was replaced while it was read", place.object);
         return Err(Error::Unavailable(text));
     }
     let (_, nothing) = wit_stream::new();

@@ -179,15 +179,14 @@ impl From<Failure> for Error {
             Cause::Transport { endpoint, code } => transport(&doing, &endpoint, &code),
             Cause::Refused(refusal) => refused(&doing, &refusal),
             Cause::Foreign { status: 407, .. } => {
-                Error::Other(format!("cannot {doing}: a proxy wants credentials (status 407)"))
+                Error::Other(format!("cannot {doing}: a proxy requires credentials (status 407)"))
             }
             Cause::Foreign { status, why } => Error::Other(format!(
-                "cannot {doing}: the answer with status {status} is not S3's: {why}"
+                "cannot {doing}: the response with status {status} is not an S3 response: {why}"
             )),
             Cause::Encoded { status, coding } => Error::Other(format!(
-                "cannot {doing}: the answer with status {status} is compressed \
-                 (`Content-Encoding: {}`), by the service or a proxy, although no coding was asked \
-                 for",
+                "cannot {doing}: the service or a proxy compressed the response with status {status} \
+                 (`Content-Encoding: {}`), although no coding was requested",
                 coding.chars().take(50).collect::<String>().escape_debug()
             )),
         };
@@ -226,26 +225,28 @@ fn transport(doing: &str, endpoint: &str, code: &ErrorCode) -> Error {
 fn words(code: &ErrorCode) -> (&'static str, String) {
     use ErrorCode as Code;
     let why = match code {
-        Code::HttpRequestDenied => "the host grants no such request",
-        Code::DestinationIpProhibited => "the host grants no such address to a name",
-        Code::DnsTimeout | Code::DnsError(_) | Code::DestinationNotFound => "no such host is known",
-        Code::ConnectionRefused => "the connection was refused, or could not be made",
-        Code::DestinationUnavailable => "the service, or the proxy before it, cannot be reached",
+        Code::HttpRequestDenied => "the host does not grant this request",
+        Code::DestinationIpProhibited => "the host does not grant the address of this name",
+        Code::DnsTimeout | Code::DnsError(_) | Code::DestinationNotFound => "the host is unknown",
+        Code::ConnectionRefused => "the connection was refused or could not be made",
+        Code::DestinationUnavailable => "the service or its proxy cannot be reached",
         Code::ConnectionTimeout
         | Code::ConnectionReadTimeout
         | Code::ConnectionWriteTimeout
-        | Code::HttpResponseTimeout => "it took too long",
+        | Code::HttpResponseTimeout => "it timed out",
         Code::ConnectionTerminated | Code::HttpResponseIncomplete => "the connection was lost",
-        Code::TlsCertificateError => "its certificate is not trusted, or is for another name",
-        Code::TlsProtocolError => "TLS cannot be agreed on: what answers speaks no TLS",
+        Code::TlsCertificateError => "its certificate is not trusted or is for another name",
+        Code::TlsProtocolError => "the TLS handshake failed: the other side does not speak TLS",
         Code::TlsAlertReceived(alert) if alert.alert_id == Some(70) => {
-            "TLS cannot be agreed on: the other side has no version since 1.2"
+            "the TLS handshake failed: the other side has neither TLS 1.2 nor a later version"
         }
-        Code::TlsAlertReceived(_) => "TLS cannot be agreed on: the other side refuses",
-        Code::ConfigurationError => "the proxy refuses, or wants credentials (status 407)",
+        Code::TlsAlertReceived(_) => "the TLS handshake failed: the other side refused it",
+        Code::ConfigurationError => {
+            "the proxy refuses the request or requires credentials (status 407)"
+        }
         Code::ConnectionLimitReached => "there are too many connections",
-        Code::HttpRequestBodySize(_) => "the body was cut",
-        _ => "the exchange failed",
+        Code::HttpRequestBodySize(_) => "the body is incomplete",
+        _ => "the request failed",
     };
     let name = format!("{code:?}");
     (why, name.split(['(', ' ']).next().unwrap_or_default().to_owned())
@@ -264,10 +265,12 @@ fn refused(doing: &str, refusal: &Refusal) -> Error {
     };
     match (code.as_str(), status) {
         ("NoSuchKey", 404) => Error::NotFound,
-        ("NoSuchBucket", _) => Error::Other(text("S3_BUCKET names no bucket of this service")),
+        ("NoSuchBucket", _) => {
+            Error::Other(text("the service has no bucket with the name in S3_BUCKET"))
+        }
         ("NoSuchUpload", _) => Error::Unavailable(text("the unfinished upload was removed")),
         ("RequestTimeTooSkewed", _) => Error::AccessDenied(text(
-            "the clock of this machine differs from the service's: set it",
+            "the clock of this machine differs from the service's; set it",
         )),
         ("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired", _) => {
             Error::AccessDenied(text("AWS_SESSION_TOKEN is no longer valid"))
@@ -291,7 +294,7 @@ fn refused(doing: &str, refusal: &Refusal) -> Error {
                     format!("the bucket is in the region `{region}` (AWS_REGION, AWS_ENDPOINT_URL)")
                 }
                 None => {
-                    "AWS_REGION or AWS_ENDPOINT_URL is not the bucket's; no redirect is followed"
+                    "AWS_REGION or AWS_ENDPOINT_URL is not the bucket's; redirects are not followed"
                         .into()
                 }
             };
@@ -299,7 +302,7 @@ fn refused(doing: &str, refusal: &Refusal) -> Error {
         }
         ("NotImplemented" | "MethodNotAllowed", _) | (_, 405 | 501) => Error::Unsupported(text("")),
         (_, 401 | 403) => Error::AccessDenied(text("")),
-        (_, 407) => Error::Other(text("a proxy wants credentials")),
+        (_, 407) => Error::Other(text("a proxy requires credentials")),
         _ => Error::Other(text("")),
     }
 }

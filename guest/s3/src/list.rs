@@ -65,17 +65,17 @@ pub async fn listing(
         })?;
     let broken = |why| Error::from(call.foreign(answer.status, why));
     let root = answer.root.filter(|root| root.name == "ListBucketResult");
-    let mut root = root.ok_or_else(|| broken("it is no whole listing"))?;
+    let mut root = root.ok_or_else(|| broken("it is not a complete listing"))?;
     let token = match root.text_of("IsTruncated") {
         Some("false") => None,
         Some("true") => match root.text_of("NextContinuationToken") {
-            None | Some("") => return Err(broken("it is cut and goes on nowhere")),
+            None | Some("") => return Err(broken("it is truncated without a place to continue")),
             Some(next) => Some(next.to_owned()),
         },
         _ => return Err(broken("it does not say whether it is complete")),
     };
     if root.all("CommonPrefixes").next().is_some() {
-        return Err(wrong(settings, "it groups names, which was not asked for".into()));
+        return Err(wrong(settings, "it groups names, although that was not requested".into()));
     }
     root.children.retain(|child| child.name == "Contents");
     let names: Vec<_> =
@@ -88,7 +88,7 @@ pub async fn listing(
 
 /// A listing that would have holes or no end.
 pub fn wrong(settings: &Settings, why: String) -> Error {
-    Error::Other(format!("{} lists wrongly: {why}", settings.bucket.endpoint()))
+    Error::Other(format!("{} returned a wrong listing: {why}", settings.bucket.endpoint()))
 }
 
 /// The artifact in an object, if it is one and its key begins with `prefix`.

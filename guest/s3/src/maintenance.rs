@@ -63,14 +63,14 @@ async fn examine(settings: &Settings, object: &Element) -> Result<Option<Finding
     let name = text(object, "Key")?;
     let (kind, detail) = match settings.names.parse(&name) {
         Named::Plain(_) => return Ok(None),
-        Named::Foreign => (FindingKind::Foreign, "no name that this store gives"),
+        Named::Foreign => (FindingKind::Foreign, "not a name that this store gives"),
         Named::Hashed => match head(settings, &name).await? {
             None => return Ok(None),
             Some(found) => match found.key() {
                 Some(key) if settings.names.object(&key) == name => return Ok(None),
-                Some(_) => (FindingKind::Foreign, "an artifact whose place is another one"),
+                Some(_) => (FindingKind::Foreign, "an artifact that belongs under another name"),
                 None => {
-                    (FindingKind::Damaged, "an artifact with a long key, which it does not say")
+                    (FindingKind::Damaged, "an artifact with a long key that it does not state")
                 }
             },
         },
@@ -175,7 +175,7 @@ impl Upload {
                 let number = part.text_of("PartNumber").and_then(|number| number.parse().ok());
                 // Otherwise parts would be counted twice, or their listing would never end.
                 marker = number.filter(|number: &u32| *number > marker).ok_or_else(|| {
-                    wrong(settings, format!("parts of `{}` out of order", self.object))
+                    wrong(settings, format!("the parts of `{}` are out of order", self.object))
                 })?;
                 let size = part.text_of("Size").and_then(|size| size.parse().ok()).unwrap_or(0);
                 written.bytes = written.bytes.saturating_add(size);
@@ -188,7 +188,13 @@ impl Upload {
             let next = root.text_of("NextPartNumberMarker").and_then(|next| next.parse().ok());
             let is_next = |next: &u32| *next >= marker && root.all("Part").next().is_some();
             marker = next.filter(is_next).ok_or_else(|| {
-                wrong(settings, format!("parts of `{}` that go on nowhere", self.object))
+                wrong(
+                    settings,
+                    format!(
+                        "the parts of `{}` are truncated without a place to continue",
+                        self.object
+                    ),
+                )
             })?;
         }
     }
@@ -201,8 +207,8 @@ impl Upload {
             report.kept += 1;
             return Ok(());
         }
-        let call =
-            Call::new("give up", Method::Delete, &self.object).query("uploadId", self.id.clone());
+        let call = Call::new("abort the upload of", Method::Delete, &self.object)
+            .query("uploadId", self.id.clone());
         match call.run(settings).await {
             Ok(_) => {
                 report.removed += 1;
@@ -218,7 +224,7 @@ impl Upload {
 
 fn whole(call: &Call<'_>, answer: Answer, name: &str) -> Result<Element> {
     let root = answer.root.filter(|root| root.name == name);
-    root.ok_or_else(|| call.foreign(answer.status, "it is no whole listing").into())
+    root.ok_or_else(|| call.foreign(answer.status, "it is not a complete listing").into())
 }
 
 /// Whether more follows. A listing that does not say so is rejected: what it leaves out could be
@@ -235,7 +241,7 @@ fn is_truncated(settings: &Settings, root: &Element) -> Result<bool> {
 fn text(element: &Element, name: &str) -> Result<String> {
     let text = element.text_of(name).unwrap_or_default();
     let text = percent_decode_str(text).decode_utf8().ok().filter(|text| !text.is_empty());
-    let broken = || Error::Unavailable(format!("a listing without {name}"));
+    let broken = || Error::Unavailable(format!("a listing has no {name}"));
     Ok(text.ok_or_else(broken)?.into_owned())
 }
 

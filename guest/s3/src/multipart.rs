@@ -109,7 +109,7 @@ impl<'a> Multipart<'a> {
                 Err(failure) => return Err(failure.into()),
             }
         }
-        let mut call = Call::new("begin to store", Method::Post, object)
+        let mut call = Call::new("start the upload of", Method::Post, object)
             .query("uploads", "")
             .artifact(self.place.key, self.place.is_hashed, &self.write);
         if self.settings.sends_checksum {
@@ -120,13 +120,13 @@ impl<'a> Multipart<'a> {
         let answer = call.run(self.settings).await?;
         let root = answer.root.filter(|root| root.name == "InitiateMultipartUploadResult");
         let id = root.and_then(|root| Some(root.text_of("UploadId")?.to_owned()));
-        let id = id.ok_or_else(|| call.foreign(answer.status, "it names no upload"))?;
+        let id = id.ok_or_else(|| call.foreign(answer.status, "it has no upload ID"))?;
         *self.id.borrow_mut() = Some(id.clone());
         Ok(id)
     }
 
     async fn send_part(&self, id: &str, number: usize, part: Vec<u8>, checksum: u64) -> Result<()> {
-        let call = Call::new("store a part of", Method::Put, &self.place.object)
+        let call = Call::new("upload a part of", Method::Put, &self.place.object)
             .query("partNumber", (number + 1).to_string())
             .query("uploadId", id)
             .checksum(self.settings, checksum)
@@ -141,7 +141,7 @@ impl<'a> Multipart<'a> {
     pub async fn complete(&self, checksum: u64) -> Result<()> {
         let id = self.id.borrow().clone().unwrap_or_default();
         let body = xml::complete_upload(&self.tags.borrow());
-        let mut call = Call::new("complete", Method::Post, &self.place.object)
+        let mut call = Call::new("complete the upload of", Method::Post, &self.place.object)
             .query("uploadId", id)
             .checksum(self.settings, checksum)
             .body(body.as_bytes());
@@ -155,7 +155,7 @@ impl<'a> Multipart<'a> {
             Ok(answer) => match answer.root {
                 Some(root) if root.name == "CompleteMultipartUploadResult" => Ok(()),
                 _ => Err(call
-                    .foreign(answer.status, "it does not say that the upload is complete")
+                    .foreign(answer.status, "it does not report that the upload is complete")
                     .into()),
             },
             Err(failure) => {
@@ -173,7 +173,8 @@ impl<'a> Multipart<'a> {
     /// room until a sweep.
     pub async fn abort(&self, error: Error) -> Error {
         let Some(id) = self.id.borrow_mut().take() else { return error };
-        let call = Call::new("give up", Method::Delete, &self.place.object).query("uploadId", id);
+        let call = Call::new("abort the upload of", Method::Delete, &self.place.object)
+            .query("uploadId", id);
         match call.run(self.settings).await {
             Ok(_) => error,
             Err(failure) if failure.is_code("NoSuchUpload") => error,

@@ -143,7 +143,7 @@ fn bucket(optional: &impl Fn(&str) -> Option<String>) -> Result<Bucket, Problem>
         .unwrap_or_else(|| ("AWS_REGION", format!("https://s3.{region}.amazonaws.com")));
     let mut url = Url::parse(&endpoint).map_err(|e| wrong(variable, &e.to_string()))?;
     if url.has_authority() && (!url.username().is_empty() || url.password().is_some()) {
-        return Err(wrong(variable, "it must hold no user or password"));
+        return Err(wrong(variable, "it must not contain a user or a password"));
     }
     let is_https = match url.scheme() {
         "https" => true,
@@ -166,7 +166,7 @@ fn bucket(optional: &impl Fn(&str) -> Option<String>) -> Result<Bucket, Problem>
         let host = format!("{name}.{host}").to_ascii_lowercase();
         let is_set = url.set_host(Some(&host)).is_ok() && url.host_str() == Some(&host);
         if !is_set {
-            let why = "this bucket and endpoint make no name of a host together";
+            let why = "this bucket and endpoint do not form a valid host name";
             return Err(wrong("S3_STYLE", why));
         }
     } else {
@@ -187,7 +187,7 @@ fn credentials(optional: &impl Fn(&str) -> Option<String>) -> Result<Option<Cred
     };
     for (name, value) in [(NAMES[0], Some(&key_id)), (NAMES[2], token.as_ref())] {
         if value.is_some_and(|value| !value.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(wrong(name, "it has letters, digits and signs of ASCII alone"));
+            return Err(wrong(name, "only visible ASCII characters are allowed"));
         }
     }
     if secret.chars().any(char::is_control) {

@@ -32,7 +32,7 @@ pub async fn delete(key: &str) -> Result<()> {
     let call = Call::new("delete", Method::Delete, &place.object);
     let unsure = match call.run(settings).await {
         Ok(answer) if answer.is_empty => return Ok(()),
-        Ok(answer) => call.foreign(answer.status, "a deletion has no body"),
+        Ok(answer) => call.foreign(answer.status, "a response to a delete has no body"),
         Err(failure) if failure.is_absent() => return Ok(()),
         Err(failure) if failure.is_vaguely_absent() || failure.may_be_done() => failure,
         Err(failure) => return Err(failure.into()),
@@ -156,7 +156,7 @@ pub async fn settle(
         Ok(Some(_)) => Err(error),
         // It existed a moment ago, and may have been ours.
         Ok(None) | Err(_) if exists && is_open => Err(Error::Unavailable(format!(
-            "cannot find out whether `{object}` was stored by this write or was there before"
+            "cannot determine whether `{object}` was stored by this write or was there before"
         ))),
         Ok(None) | Err(_) => Err(error),
     }

@@ -13,18 +13,18 @@ use crate::store::StoreArguments;
 
 /// Stores artifacts (large opaque files) through a backend that is a WebAssembly component.
 ///
-/// The built-in backend `fs` keeps them in one directory, `s3` in a bucket. Any other component
-/// that exports the package `artifact:storage` takes their place with `--backend FILE.wasm`; it
-/// runs in a sandbox and reaches that directory, the variables of `--env` and the endpoints of
-/// `--allow-net`, nothing else. Stores that are used more than once have their names in a file,
-/// `--config FILE`.
+/// Two backends are built in: `fs` keeps artifacts in a directory, `s3` in a bucket. `--backend
+/// FILE.wasm` uses any other component that exports the package `artifact:storage`. It runs in a
+/// sandbox and reaches only the directory of --dir, the variables of --env and the endpoints of
+/// --allow-net. Stores that are used more than once can get names in a configuration file, `--config
+/// FILE`.
 #[derive(Parser)]
 #[command(name = "artifact-store", version, after_help = AFTER_HELP)]
 pub struct Arguments {
     #[command(flatten)]
     pub store: StoreArguments,
-    /// Shows on standard error what is called and how it ends; -vv shows the keys and what the
-    /// backend writes, too
+    /// Show each call and its outcome on standard error; -vv also shows keys and the backend's
+    /// output
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     #[command(subcommand)]
@@ -34,24 +34,24 @@ pub struct Arguments {
 const AFTER_HELP: &str = "\
 Keys:
   A key has 1 to 1024 bytes of UTF-8 and no control characters. `--` ends the options, so
-  that any key can be named: `artifact-store get -- -h`.
+  that any key can be given: `artifact-store get -- -h`.
 
 Exit codes:
-  0    success; also when the reader of the output closed it early (check, config check, copy,
-       inspect and verify then still end their work)
-  1    any other failure; a rule that a backend breaks (check), new access (inspect), an
-       artifact that has no checksum to be compared with (verify)
+  0    success, also if the reader of the output closed it early (check, config check, copy,
+       inspect and verify then still finish their work)
+  1    any other failure; also if a backend breaks a rule (check), a component has new access
+       (inspect), or an artifact has no checksum to compare with (verify)
   2    wrong usage
   3    not found
-  4    there is an artifact under the key already (put --create)
-  5    corrupt: the stored bytes are not the ones that were put (get, verify)
-  6    unavailable or too slow: trying again later can help
-  128+N  ended by signal N, so 130 after Ctrl-C and 143 after SIGTERM; a put has then stored
-       nothing, and a get -o has left the file as it was
+  4    the key already has an artifact (put --create)
+  5    corrupt: the stored bytes differ from those that were put (get, verify)
+  6    unavailable, busy or timed out: try again later
+  128+N  ended by signal N: 130 after Ctrl-C, 143 after SIGTERM; a put has then stored
+       nothing, and a get -o has left the file unchanged
 
-Variables:
-  ARTIFACT_STORE_DIR and ARTIFACT_STORE_CONFIG stand for --dir and --config. A variable that
-  is empty counts as one that is not set.
+Environment variables:
+  ARTIFACT_STORE_DIR, ARTIFACT_STORE_CONFIG and ARTIFACT_STORE_CACHE are the defaults of
+  --dir, --config and --cache. A variable that is empty counts as not set.
 
 Examples:
   artifact-store put builds/app-1.2 app.tar
@@ -62,30 +62,29 @@ Examples:
   artifact-store --config stores.toml --store releases get app-1.2 -o app.tar
   artifact-store --config stores.toml copy --from releases --to archive
 
-Variables of --backend s3, from --env or else the environment:
-  S3_BUCKET (needed), S3_PREFIX, S3_STYLE (path or virtual), S3_PART_SIZE, S3_CHECKSUM,
+Variables of --backend s3, taken from --env or else from the environment:
+  S3_BUCKET (required), S3_PREFIX, S3_STYLE (path or virtual), S3_PART_SIZE, S3_CHECKSUM,
   AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION,
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN";
 
-/// The options that describe a store, but for `--env`.
+/// The options that describe a store, except `--env`.
 const DESCRIBING: [&str; 6] = ["dir", "backend", "allow_net", "sign", "ca", "proxy"];
 
-/// The `--env` behind the command. Were it the same global option, clap would drop those before
-/// the command without a word.
+/// The `--env` after the command. If it were the same global option, clap would silently drop those
+/// before the command.
 const ENV_BEHIND: &str = "env_behind";
 
 impl Arguments {
-    /// The process's arguments; an error where they are wrong or ask for help.
+    /// The process's arguments; an error if they are wrong or ask for help.
     pub fn from_process() -> Result<Self, clap::Error> {
         Self::try_from(std::env::args_os().collect())
     }
 
-    /// The whole command line, for clap and what is generated from it.
+    /// The whole command line, for clap and for what is generated from it.
     pub fn whole() -> clap::Command {
         let command = Self::command().mut_subcommands(|command| {
             let env = Arg::new(ENV_BEHIND).long("env").value_name("NAME[=VALUE]");
-            let env =
-                env.help("Sets an environment variable that the backend sees; may be repeated");
+            let env = env.help("Set an environment variable for the backend; may be repeated");
             command.arg(env.action(ArgAction::Append).help_heading("Store options"))
         });
         // A variable that is empty counts as one that is not set.
@@ -106,7 +105,7 @@ impl Arguments {
             && delete.keys.is_empty()
             && !is_end
         {
-            let text = "`delete` needs a KEY; with none after `--` it does nothing";
+            let text = "`delete` needs at least one KEY; `delete --` accepts an empty list";
             return Err(Self::whole().error(ErrorKind::MissingRequiredArgument, text));
         }
         if let Some((_, command)) = matches.subcommand() {
@@ -119,8 +118,8 @@ impl Arguments {
 }
 
 impl StoreArguments {
-    /// A store has its name in a file, or is described by the options: both make no sense. What
-    /// only the environment says gives way.
+    /// A store is either named in a file or described by options; both at once is an error. Options
+    /// on the command line take precedence over the environment.
     fn choose(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         let is_said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         let described = match self.env.is_empty() {

@@ -1,4 +1,4 @@
-//! Looks at the disk: one that does not answer must hold up neither signals nor the limit of `--timeout`.
+//! Accesses the disk in a thread, so that a disk that does not answer delays neither signals nor `--timeout`.
 
 use std::thread;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::interrupt::NoThread;
 #[error("the disk did not answer within {}", humantime::format_duration(*.0))]
 pub struct Silent(Duration);
 
-/// What `look` finds, on a thread of its own.
+/// Runs `look` on a thread of its own.
 ///
 /// # Errors
 ///
@@ -26,18 +26,18 @@ pub async fn look<T: Send + 'static>(
 ) -> Result<T> {
     let (found, is_found) = oneshot::channel();
     let job = move || {
-        // Nobody waits for what comes too late.
+        // The receiver is gone after the timeout.
         let _ = found.send(look());
     };
     thread::Builder::new().name("disk".into()).spawn(job).map_err(NoThread)?;
     match timeout(limit, is_found).await {
         Ok(Ok(found)) => Ok(found),
-        // A panic of it, which was shown, or no answer.
+        // It panicked, which was shown, or did not answer in time.
         _ => Err(Silent(limit).into()),
     }
 }
 
-/// What `look` makes of a component's file, which may take as long as loading it.
+/// Runs `look` on a component's file, for as long as loading may take.
 ///
 /// # Errors
 ///

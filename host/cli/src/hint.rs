@@ -15,7 +15,7 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
         return Some(text.into());
     }
     if let Some(limit) = lack::limit(error) {
-        return Some(format!("{limit}; try again later, or raise that"));
+        return Some(format!("{limit}; try again later, or raise that limit"));
     }
     if failure::find::<Silent>(error).is_some() {
         return of_kind(&ErrorKind::Unavailable(String::new())).map(str::to_owned);
@@ -73,7 +73,7 @@ fn of_directory(cause: Option<&io::Error>) -> &'static str {
              directory of its own"
         }
         Some(Kind::ReadOnlyFilesystem | Kind::PermissionDenied) => {
-            "check who may read and write there, and whether the disk is mounted to be read only"
+            "check who may read and write there, and whether the disk is mounted read-only"
         }
         Some(Kind::NotFound) => {
             "the directory of a configuration has to be there: make it, or mount the disk it is on"
@@ -85,7 +85,7 @@ fn of_directory(cause: Option<&io::Error>) -> &'static str {
 fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::NotFound => "`artifact-store list` shows what there is",
-        ErrorKind::AlreadyExists => "without --create it is replaced",
+        ErrorKind::AlreadyExists => "without --create, put replaces it",
         ErrorKind::InvalidKey(_) => "a key has 1 to 1024 bytes of UTF-8 and no control characters",
         ErrorKind::InvalidRange => "`artifact-store stat KEY` shows the size",
         ErrorKind::TooLarge { .. } => {

@@ -72,7 +72,7 @@ impl Input {
         let (file, metadata) = opening.await.with_context(cannot)?;
         if metadata.is_dir() {
             bail!(
-                "cannot read {name}: it is a directory, and an artifact is one file (`tar` makes one)"
+                "cannot read {name}: it is a directory, and an artifact is one file (pack it with `tar`)"
             );
         }
         let reader = Patient::new(file.try_clone().with_context(cannot)?);
@@ -102,7 +102,7 @@ impl Input {
     /// The next bytes; none at the end.
     pub async fn next(&mut self) -> Result<&[u8]> {
         let Some(mut reader) = self.reader.take() else {
-            bail!("an earlier read of {} was given up", self.name)
+            bail!("cannot read {}: an earlier read was interrupted", self.name)
         };
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut reading = self.thread.begin(move || {
@@ -129,8 +129,8 @@ impl Input {
             return Ok(());
         }
         bail!(
-            "{name} changed while it was read: it had {} bytes, and {read} were read; \
-             `artifact-store put KEY < FILE` stores what it reads, whatever changes meanwhile",
+            "{name} changed while it was read: it had {} bytes before, and {read} bytes were read; \
+             to store a file that may change, use `artifact-store put KEY < FILE`",
             before.size
         )
     }

@@ -99,7 +99,7 @@ async fn listen(mut signals: Signals, sender: watch::Sender<Option<Interrupted>>
         Ok(second) => second,
         Err(_) => {
             // Standard error may be full, and nobody read it.
-            let message = "waiting for the backend to end; interrupt again to exit at once";
+            let message = "waiting for the backend to finish; interrupt again to exit at once";
             drop(Offload::new("message").begin(move || message::print(message)));
             signals.next().await
         }
@@ -152,7 +152,7 @@ fn name(signal: i32) -> Option<&'static str> {
         libc::SIGALRM => "SIGALRM",
         libc::SIGUSR1 => "SIGUSR1",
         libc::SIGUSR2 => "SIGUSR2",
-        libc::SIGXCPU => "SIGXCPU, the limit of processor time",
+        libc::SIGXCPU => "SIGXCPU (limit of CPU time)",
         libc::SIGVTALRM => "SIGVTALRM",
         libc::SIGPROF => "SIGPROF",
         #[cfg(target_os = "linux")]

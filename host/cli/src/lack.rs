@@ -1,4 +1,4 @@
-//! What the system gives this process too little of.
+//! Shortages of system resources: open files, threads and memory.
 
 use std::io;
 
@@ -13,8 +13,8 @@ const PAIRS: usize = 6;
 /// Bytes of memory, for threads and for what they do.
 const ROOM: usize = 128 << 20;
 
-/// Looks whether there is what a command cannot begin without: where there is none, tokio panics
-/// and the allocator aborts.
+/// Checks that the resources that every command needs are available. Without them tokio panics and the
+/// allocator aborts.
 ///
 /// # Errors
 ///
@@ -29,11 +29,11 @@ pub fn look() -> Result<()> {
     reserved.map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory)).context("cannot start")
 }
 
-/// What to look at where a failure comes from too little of something, which may pass.
+/// Which limit to check if a failure comes from a shortage, which may pass.
 pub fn limit(error: &anyhow::Error) -> Option<&'static str> {
     if failure::find::<NoThread>(error).is_some() {
         return Some(
-            "this user has too few threads, or no memory for one (`ulimit -u`, `ulimit -v`)",
+            "the limit of this user's threads or of memory is reached (`ulimit -u`, `ulimit -v`)",
         );
     }
     error.chain().filter_map(|cause| cause.downcast_ref()).find_map(of_system)
@@ -43,11 +43,14 @@ fn of_system(error: &io::Error) -> Option<&'static str> {
     #[cfg(unix)]
     match error.raw_os_error() {
         Some(libc::EMFILE) => {
-            return Some("this process may have too few open files (`ulimit -n`)");
+            return Some("the limit of this process's open files is reached (`ulimit -n`)");
         }
-        Some(libc::ENFILE) => return Some("this machine has too many open files (`fs.file-max`)"),
+        Some(libc::ENFILE) => {
+            return Some("the limit of this machine's open files is reached (`fs.file-max`)");
+        }
         _ => {}
     }
     let is_memory = error.kind() == io::ErrorKind::OutOfMemory;
-    is_memory.then_some("this process may have too little memory (`ulimit -v`, `ulimit -d`)")
+    is_memory
+        .then_some("the limit of this process's memory may be reached (`ulimit -v`, `ulimit -d`)")
 }

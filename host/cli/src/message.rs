@@ -9,7 +9,7 @@ pub fn print(text: &str) {
     say(&format!("artifact-store: {text}"));
 }
 
-/// Writes a line on standard error. Where that is closed, nobody wants to know.
+/// Writes a line to standard error, if it is open.
 pub fn say(text: &str) {
     let text = printable(text);
     let _ = match descriptor::for_writing(descriptor::ERROR) {
@@ -20,7 +20,7 @@ pub fn say(text: &str) {
     };
 }
 
-/// Texts of others reach the terminal: they must neither drive it nor pass for a line of ours.
+/// Foreign texts reach the terminal: they must neither control it nor look like a line of this program.
 fn printable(text: &str) -> String {
     shown::text(text).replace('\n', "\n    ") + "\n"
 }

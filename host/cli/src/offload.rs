@@ -1,5 +1,5 @@
-//! Work that waits in the system, done in another thread, so that the command hears signals and
-//! talks to the backend meanwhile.
+//! Blocking system calls, made in another thread, so that the command meanwhile handles signals and
+//! serves the backend.
 
 use std::io;
 use std::sync::mpsc;
@@ -41,7 +41,7 @@ impl Offload {
 impl<T> Begun<T> {
     /// What came of it.
     pub async fn ended(&mut self) -> io::Result<T> {
-        (&mut self.0).await.map_err(|_| io::Error::other("a thread did not do its work"))
+        (&mut self.0).await.map_err(|_| io::Error::other("a thread ended before its work was done"))
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A transfer that takes no longer shows no bar.
+/// A shorter transfer shows no bar.
 const QUIET: Duration = Duration::from_millis(500);
 
 const KNOWN: &str =
@@ -29,7 +29,7 @@ impl Progress {
         Self { bar, due }
     }
 
-    /// None at all: the bytes themselves go to the terminal.
+    /// No bar, since the bytes themselves go to the terminal.
     pub fn hidden() -> Self {
         Self { bar: ProgressBar::hidden(), due: None }
     }

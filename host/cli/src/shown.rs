@@ -1,9 +1,9 @@
-//! Texts of others (keys, names of files, what a backend says) as a terminal may show them.
+//! Foreign texts (keys, file names, a backend's texts) in a form that is safe on a terminal.
 
 use std::borrow::Cow;
 
-/// Whether a character cannot be seen, or drives the terminal or the order of what is beside it:
-/// control and format characters, separators of lines, private use, what is not assigned.
+/// Whether a character is invisible, or controls the terminal or the direction of the text: control
+/// and format characters, line separators, private use and unassigned code points.
 fn is_hidden(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();

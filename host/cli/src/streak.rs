@@ -4,9 +4,9 @@ use artifact_store::ErrorKind;
 
 use crate::failure;
 
-/// So many refusals in a row of the store itself are no accident.
+/// After so many refusals in a row the fault is in the store itself.
 const IN_A_ROW: u32 = 3;
-/// The same where the error does not say whether it is about the store or the one artifact.
+/// The same if the error does not say whether it concerns the store or one artifact.
 const UNCLEAR_IN_A_ROW: u32 = 10;
 
 /// How many artifacts in a row have failed.
@@ -19,7 +19,7 @@ impl Streak {
         self.0 = 0;
     }
 
-    /// Whether there is no point in going on after this failure.
+    /// Whether to stop after this failure.
     pub fn failed(&mut self, error: &anyhow::Error) -> bool {
         let limit = match failure::find::<artifact_store::Error>(error) {
             Some(error) => limit(error),
@@ -34,8 +34,8 @@ impl Streak {
     }
 }
 
-/// How many of such failures in a row are enough; none where the store answered, and the failure
-/// is about the one artifact.
+/// How many such failures in a row are enough; none if the store answered and the failure concerns
+/// one artifact.
 fn limit(error: &artifact_store::Error) -> Option<u32> {
     use ErrorKind as Kind;
     match error.kind() {
@@ -56,4 +56,4 @@ fn limit(error: &artifact_store::Error) -> Option<u32> {
 }
 
 /// What is said when it stops.
-pub const STOPPED: &str = "stopped, since the remaining artifacts would fail in the same way";
+pub const STOPPED: &str = "stopped because the remaining artifacts would fail in the same way";

@@ -8,20 +8,20 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::descriptor;
 
-/// Without `-v` there is nothing but the message of a failure.
+/// Without `-v` only the message of a failure is shown.
 pub fn init(times: u8) {
     let level = match times {
         0 => return,
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,
     };
-    // Those of the sandbox's own parts are for their authors.
+    // Events of wasmtime and other libraries are for their authors.
     let ours = Targets::new().with_target("artifact_store", level);
     tracing_subscriber::fmt()
         .compact()
         .with_max_level(level)
         .with_writer(standard_error)
-        // Where standard error is closed, nobody wants to know.
+        // Standard error may be closed.
         .log_internal_errors(false)
         .finish()
         .with(ours)

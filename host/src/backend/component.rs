@@ -138,7 +138,7 @@ fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
         [0, b'a', b's', b'm', ..] => "WebAssembly of an unknown version",
         _ if text.starts_with("<!doctype html") || text.starts_with("<html") => "an HTML page",
         _ if text.starts_with("(component") || text.starts_with("(module") => {
-            "WebAssembly text, which has to be assembled first"
+            "WebAssembly text, which must be assembled first"
         }
         _ => "some other file",
     };

@@ -25,7 +25,9 @@ pub(crate) fn shortage(error: &wasmtime::Error) -> Option<ErrorKind> {
         }
         io::ErrorKind::WouldBlock
         | io::ErrorKind::PermissionDenied
-        | io::ErrorKind::Unsupported => Some("the system refused what an instance needs".into()),
+        | io::ErrorKind::Unsupported => {
+            Some("the system refused a resource that an instance needs".into())
+        }
         _ => None,
     })?;
     let why = text::causes(error).join(": ");
@@ -59,8 +61,8 @@ pub(crate) fn not_started(what: &str, error: &io::Error) -> ErrorKind {
     let named = match error.kind() {
         // This is also the error if there is no memory for the stack of a thread.
         io::ErrorKind::WouldBlock => Some(
-            "the system gives no more threads or processes, or no memory for them (`ulimit -u`, \
-             `ulimit -v`, `pids.max`)"
+            "the limit of threads, processes or their memory is reached (`ulimit -u`, `ulimit -v`, \
+             `pids.max`)"
                 .into(),
         ),
         _ => of_system(error),
@@ -110,7 +112,7 @@ pub(crate) fn of_system(error: &io::Error) -> Option<String> {
         | Errno::HOSTUNREACH
         | Errno::NETDOWN
         | Errno::NETUNREACH
-        | Errno::SHUTDOWN => format!("the file server does not serve: {error}"),
+        | Errno::SHUTDOWN => format!("the file server does not respond: {error}"),
         _ => return None,
     })
 }

@@ -116,7 +116,7 @@ impl Threads {
                     return Err(error);
                 }
                 // The job waits until one of the others is free.
-                Err(error) => tracing::debug!(%error, "no further thread"),
+                Err(error) => tracing::debug!(%error, "cannot start another thread"),
             }
         }
         Ok(())

@@ -145,7 +145,7 @@ fn digest(value: Value<'_>, problems: &mut Problems<'_>) -> Option<String> {
     let (path, at) = (value.path.clone(), value.at);
     let digest = value.text(problems)?;
     if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let text = "has to be a SHA-256 in 64 hexadecimal digits";
+        let text = "must be a SHA-256 in 64 hexadecimal digits";
         problems.add(at, format!("`{path}` {text}"));
     }
     Some(digest)
@@ -174,7 +174,7 @@ fn directories(
         let read_only = table.take("read-only").and_then(|value| value.flag(problems));
         table.finish(problems);
         if !guest.starts_with('/') {
-            problems.add(at, format!("`{path}` has to be absolute, such as \"/config\""));
+            problems.add(at, format!("`{path}` must be absolute, such as \"/config\""));
         } else if grants.directories.iter().any(|dir| dir.guest == guest) {
             problems.add(at, format!("`{path}` is the same as that of another directory"));
         }

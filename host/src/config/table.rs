@@ -272,7 +272,7 @@ impl<'t> Value<'t> {
         let found = self.value.type_str();
         let read = read(self.value);
         if read.is_none() {
-            let text = format!("`{}` has to be {expected}, not this {found}", self.path);
+            let text = format!("`{}` must be {expected}, not this {found}", self.path);
             problems.add(self.at, text);
         }
         read

@@ -15,10 +15,10 @@ const WIT: [&str; 6] = [
 /// Rules that no call from outside can show to be broken, each with the reason. The rules of hosts
 /// (`world-*`) and of layers (`layer-*`) do not apply to a backend and are not listed.
 pub const UNTESTABLE: &[(&str, &str)] = &[
-    ("change-1", "testing it takes a crash of the machine"),
+    ("change-1", "a test needs a crash of the machine"),
     (
         "change-4",
-        "testing it takes storage that fails; failures that can be provoked are tested under the rule that names them",
+        "a test needs storage that fails; failures that can be provoked are tested under the rule that names them",
     ),
     (
         "create-3",
@@ -26,7 +26,7 @@ pub const UNTESTABLE: &[(&str, &str)] = &[
     ),
     ("create-4", "what a backend did before its answer cannot be seen"),
     ("error-1", "it binds callers"),
-    ("error-3", "testing it takes storage that refuses to be looked at"),
+    ("error-3", "a test needs storage that cannot be read"),
     (
         "instance-2",
         "it is a permission; its consequences are tested under instance-1 and instance-3",
@@ -35,7 +35,7 @@ pub const UNTESTABLE: &[(&str, &str)] = &[
     ("list-5", "it is a permission"),
     (
         "read-12",
-        "testing it takes storage that fails during a read; read-11 tests that the future is ok after a good read",
+        "a test needs storage that fails during a read; read-11 tests that the future is ok after a good read",
     ),
     ("settings-5", "what else a backend reads from its environment cannot be seen from outside"),
     ("stat-3", "the time of a call depends on more than the backend"),

@@ -118,7 +118,7 @@ pub(super) async fn write(
     }));
     // The empty chunk at the end is not sent.
     let chunks = chunks.filter(|chunk| std::future::ready(!chunk.is_empty()));
-    let end = async { said.await.unwrap_or_else(|_| Err("the caller went away".into())) };
+    let end = async { said.await.unwrap_or_else(|_| Err("the caller is gone".into())) };
     upload::send(running, options, Box::pin(chunks), end).await
 }
 
@@ -157,7 +157,9 @@ pub(super) async fn read(
     running
         .run(async |accessor, exports| {
             let Some(streams) = &exports.streams else {
-                return Ok(Err(ErrorKind::Unsupported("the backend has no streams".into())));
+                return Ok(Err(ErrorKind::Unsupported(
+                    "the backend does not export `streams`".into(),
+                )));
             };
             let answer =
                 streams.call_read(accessor, running.call.key.clone(), offset, length).await?;
@@ -185,7 +187,7 @@ pub(super) async fn read(
                 None => match report.await {
                     Ok(end) => Some(end.map_err(ErrorKind::from)),
                     Err(_) => {
-                        return Err(Failed::Protocol("it did not say how a read ended".into()));
+                        return Err(Failed::Protocol("it did not report how a read ended".into()));
                     }
                 },
             };

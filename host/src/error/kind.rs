@@ -17,13 +17,13 @@ pub enum ErrorKind {
     #[error("not found")]
     NotFound,
     /// A create-only put found an artifact, which is unchanged.
-    #[error("an artifact with this key exists already")]
+    #[error("the key already has an artifact")]
     AlreadyExists,
     /// The key breaks the rules for keys; the text says which.
     #[error("invalid key: {0}")]
     InvalidKey(String),
     /// The offset lies beyond the end of the artifact.
-    #[error("the offset lies beyond the end of the artifact")]
+    #[error("the offset is beyond the end of the artifact")]
     InvalidRange,
     /// More bytes than the backend, or the host's [`Limits::buffer`](crate::Limits::buffer),
     /// accepts.
@@ -59,7 +59,7 @@ pub enum ErrorKind {
     Trap(#[source] Cause),
     /// The backend asked for more than its limits allow, and trapped when the host refused; its
     /// instance is discarded.
-    #[error("the backend needs more than {limit} {what}")]
+    #[error("the backend exceeds the limit of {limit} {what}")]
     Exhausted {
         /// What it ran out of.
         what: Resource,
@@ -73,7 +73,7 @@ pub enum ErrorKind {
     /// ([`Limits::concurrency`](crate::Limits::concurrency)) or all places for readers and writers
     /// ([`Limits::transfers`](crate::Limits::transfers)). The backend is not at fault. A call that
     /// had not begun has had no effect.
-    #[error("all {limit} {what} of the store are taken, and none came free within {}", text::span(*.waited))]
+    #[error("busy: all {limit} {what} of the store were in use for {}", text::span(*.waited))]
     Busy {
         /// What was taken: `turns` or `open transfers`.
         what: &'static str,
@@ -85,22 +85,22 @@ pub enum ErrorKind {
     /// The caller of a transfer neither sent nor took a byte for this long:
     /// [`Limits::pause_timeout`](crate::Limits::pause_timeout). An artifact that was being written
     /// is not stored.
-    #[error("the caller neither sent nor took anything for {}", text::span(*.0))]
+    #[error("the caller neither sent nor took bytes for {}", text::span(*.0))]
     Paused(Duration),
     /// This process was forked from one that already had a store, and has none of its threads. It
     /// can use a store only after it executes a program.
-    #[error("a process that was forked from one with an open store cannot use a store")]
+    #[error("this process was forked from one with an open store, and so it cannot use a store")]
     Forked,
     /// The backend exceeded its time: [`Limits::call_timeout`](crate::Limits::call_timeout) without
     /// a byte moving, or that plus the time that [`Limits::least_rate`](crate::Limits::least_rate)
     /// allows for the bytes that moved. A put or delete may or may not have taken effect.
-    #[error("the backend took longer than {}", text::span(*.0))]
+    #[error("timed out: the backend took longer than {}", text::span(*.0))]
     Timeout(Duration),
     /// The backend's answer breaks the contract; no part of it was passed on as valid.
-    #[error("the backend broke its contract: {0}")]
+    #[error("the backend broke the contract: {0}")]
     Protocol(String),
     /// The caller's own reader or writer failed.
-    #[error("the transfer's other end failed")]
+    #[error("the caller's side of the transfer failed")]
     Io(#[source] std::io::Error),
     /// The configuration names no store that can be opened.
     #[cfg(feature = "config")]
@@ -135,7 +135,7 @@ impl fmt::Display for Resource {
         f.write_str(match self {
             Self::Memory => "bytes of memory",
             Self::Handles => "handles",
-            Self::HandedBack => "bytes handed to the host in one call",
+            Self::HandedBack => "bytes passed to the host in one call",
             Self::TableElements => "table elements",
             Self::Memories => "memories",
             Self::Tables => "tables",

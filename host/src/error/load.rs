@@ -19,7 +19,7 @@ use crate::text;
 #[non_exhaustive]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("cannot read the file")]
+    #[error("cannot read the component file")]
     Read(#[source] std::io::Error),
     /// The bytes are not a WebAssembly component; the text says what they look like.
     #[error("this is {0}, not a WebAssembly component")]
@@ -33,7 +33,7 @@ pub enum LoadError {
         found: Vec<String>,
     },
     /// The component exports the interface, but with other types or functions.
-    #[error("the component's `{interface}` is not the one of the contract")]
+    #[error("the component's `{interface}` does not match the contract")]
     WrongInterface {
         /// The interface that differs.
         interface: String,
@@ -42,7 +42,7 @@ pub enum LoadError {
         source: Cause,
     },
     /// The component imports something that this host gives to no backend.
-    #[error("the component imports what no grant can give: {}", .0.join(", "))]
+    #[error("the component imports interfaces that no grant provides: {}", .0.join(", "))]
     UnexpectedImports(Vec<String>),
     /// Loading the component takes more than the limits allow. It was stopped, or not begun.
     #[error("{}", over(name, *limit, *found, unit))]
@@ -58,10 +58,10 @@ pub enum LoadError {
         unit: &'static str,
     },
     /// The process that compiled the component died; the text says how.
-    #[error("the process that compiled the component died: {0}")]
+    #[error("the process that compiles the component died: {0}")]
     Compiler(String),
     /// The engine cannot be created.
-    #[error("the engine cannot be built")]
+    #[error("cannot build the engine")]
     Engine(#[source] Cause),
     /// The component needs a version of WASI that this library does not have.
     #[error("the component imports `{interface}`, a version of WASI that is unknown here")]
@@ -76,10 +76,10 @@ pub enum LoadError {
         source: Cause,
     },
     /// The WebAssembly does not validate, or cannot be compiled or linked.
-    #[error("the component cannot be compiled or linked")]
+    #[error("cannot compile or link the component")]
     Invalid(#[source] Cause),
     /// The component is not the pinned one.
-    #[error("the component's SHA-256 is {found}, not {expected} as pinned")]
+    #[error("the component's SHA-256 is {found}, but {expected} is pinned")]
     WrongDigest {
         /// The digest that [`Backend::pin`](crate::Backend::pin) named.
         expected: String,
@@ -187,10 +187,12 @@ pub(crate) fn wrong_interface(interface: &str) -> impl FnOnce(wasmtime::Error) -
 fn over(name: &str, limit: u64, found: Option<u64>, unit: &str) -> String {
     match found {
         Some(found) => format!(
-            "loading the component takes {found} {unit}, or more; `load.{name}` allows {limit}"
+            "loading the component takes at least {found} {unit}; the limit `load.{name}` is {limit}"
         ),
         None => {
-            format!("loading the component takes more than the {limit} {unit} of `load.{name}`")
+            format!(
+                "loading the component takes more than the limit `load.{name}` of {limit} {unit}"
+            )
         }
     }
 }

@@ -121,7 +121,7 @@ impl fmt::Display for Error {
             Operation::Sweep => return write!(f, "cannot sweep backend `{backend}`: {kind}"),
         };
         match key.as_deref() {
-            Some("") if *operation == Operation::List => write!(f, "cannot list all in")?,
+            Some("") if *operation == Operation::List => write!(f, "cannot list all keys in")?,
             Some(key) => write!(f, "cannot {verb} `{}` {place}", key.escape_debug())?,
             None => write!(f, "cannot {verb} {place}")?,
         }

@@ -28,7 +28,7 @@ pub struct S3Bucket {
 pub(crate) enum BucketProblem {
     #[error("it has the form `https://host[:port]` or `http://host[:port]`")]
     Endpoint,
-    #[error("this bucket and endpoint make no name of a host together")]
+    #[error("this bucket and endpoint do not form a valid host name")]
     Style,
     #[error("a bucket's name has letters, digits, `-`, `_` and `.`, and begins with no `.`")]
     Name,

@@ -44,7 +44,7 @@ impl S3Credentials {
         ];
         let is_visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         match sent.into_iter().find(|(_, value)| value.is_empty() || !is_visible(value)) {
-            Some((name, _)) => Some((name, "it has letters, digits and signs of ASCII alone")),
+            Some((name, _)) => Some((name, "only visible ASCII characters are allowed")),
             None if self.secret.is_empty() || self.secret.chars().any(char::is_control) => {
                 Some(("AWS_SECRET_ACCESS_KEY", "it is empty or holds a control character"))
             }

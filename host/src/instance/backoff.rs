@@ -32,7 +32,7 @@ impl Backoff {
             return Ok(*times);
         }
         Err(ErrorKind::Unavailable(format!(
-            "the backend failed to start {times} times in a row, and is left alone for {} ms; {why}",
+            "the backend failed to start {times} times in a row; the next attempt is in {} ms; {why}",
             wait.as_millis()
         )))
     }

@@ -22,19 +22,19 @@ impl Address {
             what: format!("the endpoint `{}`", text.rsplit('@').next().unwrap_or_default()),
             source: why.into(),
         };
-        let uri: Uri = text.parse().map_err(|_| wrong("it is no URL"))?;
+        let uri: Uri = text.parse().map_err(|_| wrong("it is not a URL"))?;
         if uri.scheme().is_none() {
-            return Err(wrong("it has to begin with `https://` or `http://`"));
+            return Err(wrong("it must begin with `https://` or `http://`"));
         }
         let has_user = uri.authority().is_some_and(|authority| authority.as_str().contains('@'));
         if has_user {
-            return Err(wrong("it must hold no user or password"));
+            return Err(wrong("it must not have a user or password"));
         }
         if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
-            return Err(wrong("it names a host and perhaps a port, without a path"));
+            return Err(wrong("it must be a host with an optional port, and without a path"));
         }
         Self::of(&uri)
-            .ok_or_else(|| wrong("it names no host, or another scheme than http or https"))
+            .ok_or_else(|| wrong("it has no host, or its scheme is neither http nor https"))
     }
 
     /// The endpoint of a request for `uri`.

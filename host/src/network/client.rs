@@ -68,7 +68,7 @@ fn proxy_uri(proxy: &str) -> Result<Uri, LoadError> {
     };
     uri.filter(is_plain).ok_or_else(|| LoadError::Network {
         what: "the proxy".into(),
-        source: "it has the form `http://host:port`, without a user".into(),
+        source: "it must have the form `http://host:port`, without a user".into(),
     })
 }
 
@@ -77,7 +77,7 @@ fn tls(authorities: &[PathBuf]) -> Result<ClientConfig, LoadError> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {
-        tracing::debug!("a certificate of the system is left out: {error}");
+        tracing::debug!("a certificate of the system is ignored: {error}");
     }
     roots.add_parsable_certificates(native.certs);
     for file in authorities {
@@ -93,7 +93,7 @@ fn tls(authorities: &[PathBuf]) -> Result<ClientConfig, LoadError> {
             count += 1;
         }
         if count == 0 {
-            return Err(wrong("it holds no PEM certificate".into()));
+            return Err(wrong("it has no PEM certificate".into()));
         }
     }
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());

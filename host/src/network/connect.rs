@@ -39,17 +39,17 @@ const METADATA: [IpAddr; 5] = [
 /// Why an endpoint cannot be reached, if neither the system nor TLS says so.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RouteError {
-    #[error("the name stands for no address that a name may stand for")]
+    #[error("the name resolves to no address that a name may resolve to")]
     Prohibited,
-    #[error("there is no thread for looking up the name")]
+    #[error("cannot start a thread to look up the name")]
     NoThread(#[source] io::Error),
     #[error("the name cannot be looked up")]
     UnknownName(#[source] io::Error),
-    #[error("making the connection took longer than {}", crate::text::span(*.0))]
+    #[error("connecting took longer than {}", crate::text::span(*.0))]
     Late(Duration),
     #[error("the proxy refused the connection with status {0}")]
     Refused(u16),
-    #[error("the proxy cannot reach the endpoint, or is none")]
+    #[error("the proxy cannot reach the endpoint, or it is not a proxy")]
     Unreachable,
 }
 

@@ -109,8 +109,8 @@ impl Sending {
         let mut answer = answer.inspect_err(|error| {
             if let Error::DestinationIpProhibited = error {
                 self.refusal.note(format!(
-                    "asked for `{asked}`, a name that stands for an address which has to be \
-                     granted as a number: of this machine, its link or a service for machines"
+                    "asked for `{asked}`, whose name resolves to an address that must be granted as \
+                     an IP address: of this machine, its link or a metadata service"
                 ));
             }
         })?;

@@ -54,7 +54,8 @@ async fn fetch(running: &Running) -> Result<Bytes, ErrorKind> {
 
 /// `put` cannot keep an artifact that is there.
 pub(crate) fn cannot_create() -> ErrorKind {
-    let text = "the backend has no streams, and only they can create without replacing";
+    let text =
+        "the backend does not export `streams`, and only `streams` can create without replacing";
     ErrorKind::Unsupported(text.into())
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn read<S: Sink>(
             Err(error) => return Ok(Err(error.into())),
         };
         let Some(available) = info.size.checked_sub(offset) else {
-            return Err(Failed::Protocol("it read beyond the artifact's end".into()));
+            return Err(Failed::Protocol("it accepted an offset beyond the artifact's end".into()));
         };
         let due = length.map_or(available, |length| length.min(available));
         let checksum = info.checksum.filter(|_| due == info.size);
@@ -86,14 +86,14 @@ async fn take_all<S: Sink>(
             let (ended, end) = oneshot::channel();
             let consumer = Consumer { incoming: Some(incoming), ended: Some(ended) };
             accessor.with(|mut access| stream.pipe(&mut access, consumer))?;
-            let broken = |_| Failed::Protocol("its stream ended without an end".into());
+            let broken = |_| Failed::Protocol("its stream was dropped before its end".into());
             end.await.map_err(broken)?
         }
     };
     match how {
         End::Abandoned => return incoming.so_far(),
         End::TooMany => {
-            let text = format!("the artifact is longer than the {size} bytes it states");
+            let text = format!("the artifact has more than the {size} bytes that it states");
             return Ok(Err(ErrorKind::Corrupt(text)));
         }
         End::Closed | End::Cut => {}
@@ -106,12 +106,12 @@ async fn take_all<S: Sink>(
         match report.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Ok(Err(error.into())),
-            Err(_) => return Err(Failed::Protocol("it did not say how a read ended".into())),
+            Err(_) => return Err(Failed::Protocol("it did not report how a read ended".into())),
         }
     }
     let received = &incoming.received;
     if received.size() != due {
-        let text = format!("{} bytes came of the {due} that are due", received.size());
+        let text = format!("{} of the expected {due} bytes arrived", received.size());
         return Ok(Err(ErrorKind::Corrupt(text)));
     }
     if checksum.is_some_and(|checksum| checksum != received.value()) {

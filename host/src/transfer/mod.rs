@@ -17,5 +17,5 @@ use crate::error::ErrorKind;
 pub(crate) const CHUNKS_WAITING: usize = 1;
 
 fn no_streams() -> ErrorKind {
-    ErrorKind::Unsupported("the backend has no streams".into())
+    ErrorKind::Unsupported("the backend does not export `streams`".into())
 }

@@ -108,7 +108,8 @@ impl Sink for Whole {
         let Ok(size) = usize::try_from(due) else { return Err(too_large) };
         // One byte more, which shows at the end that there are no more.
         let reserved = self.data.try_reserve_exact(size.saturating_add(1));
-        reserved.map_err(|_| ErrorKind::Unavailable(format!("no memory for {size} bytes")))?;
+        reserved
+            .map_err(|_| ErrorKind::Unavailable(format!("there is no memory for {size} bytes")))?;
         Ok(Ok(()))
     }
 

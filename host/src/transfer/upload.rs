@@ -33,7 +33,7 @@ pub(crate) async fn write(
     let told = Arc::new(Mutex::new(None));
     let telling = Arc::clone(&told);
     let end = async move {
-        let end = end.await.unwrap_or_else(|_| Err("the caller went away".into()));
+        let end = end.await.unwrap_or_else(|_| Err("the caller is gone".into()));
         *telling.lock().unwrap_or_else(|e| e.into_inner()) = Some(end.clone());
         end
     };
@@ -46,15 +46,15 @@ pub(crate) async fn write(
     let stored = stored?;
     let Some(Ok(seal)) = told else {
         return Err(ErrorKind::Protocol(
-            "it reported a write as stored that was not sealed".into(),
+            "it reported a write as stored before it was sealed".into(),
         ));
     };
     if stored.size != seal.size {
-        let text = format!("it stored {} bytes of {}", stored.size, seal.size);
+        let text = format!("it stored {} of {} bytes", stored.size, seal.size);
         return Err(ErrorKind::Protocol(text));
     }
     if stored.checksum.is_some_and(|checksum| checksum != seal.checksum) {
-        return Err(ErrorKind::Corrupt("the stored checksum is not the one of the data".into()));
+        return Err(ErrorKind::Corrupt("the stored checksum does not match the data".into()));
     }
     Ok(types::Info { checksum: Some(seal.checksum), ..stored })
 }

@@ -116,7 +116,10 @@ impl ArtifactWriter {
     pub async fn commit(mut self) -> Result<Info> {
         if let Way::Buffered { size } = self.way {
             if let Some(size) = size.filter(|size| *size != self.written.size()) {
-                let text = format!("{} bytes came, {size} were announced", self.written.size());
+                let text = format!(
+                    "{} bytes were written, but {size} were announced",
+                    self.written.size()
+                );
                 return Err(self.error(ErrorKind::Other(text)));
             }
             let data = Bytes::from(std::mem::take(&mut self.buffer));
@@ -146,7 +149,7 @@ impl ArtifactWriter {
     }
 
     fn give_up(&mut self) {
-        self.end(Err("the caller gave the write up".into()));
+        self.end(Err("the caller aborted the write".into()));
     }
 
     /// Tells the backend how the write ends. Only the first call counts.
@@ -204,7 +207,7 @@ impl ArtifactWriter {
             // The answer is on its way, unless the backend waits for an end: after a moment it gets
             // one, which does not cover all bytes.
             ready!(self.patience.get_or_insert_with(|| after(PATIENCE)).as_mut().poll(cx));
-            self.end(Err("not all bytes were taken".into()));
+            self.end(Err("the backend did not take all bytes".into()));
             answer = self.poll_outcome(cx);
         }
         let error = match ready!(answer) {
@@ -216,7 +219,7 @@ impl ArtifactWriter {
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<types::Info>> {
         let Way::Streamed { work, .. } = &mut self.way else {
-            let kind = ErrorKind::Unavailable("the write failed before".into());
+            let kind = ErrorKind::Unavailable("the write has already failed".into());
             return Poll::Ready(Err(self.error(kind)));
         };
         let outcome = ready!(Pin::new(work).poll(cx));

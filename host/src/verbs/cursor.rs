@@ -48,7 +48,7 @@ impl Cursor {
     pub(super) fn advance(mut self, page: Step) -> Result<Self, Failed> {
         let Step { next, entries, spent, call_timeout } = page;
         if next.len() > LENGTH {
-            let text = format!("a cursor of {} bytes, where {LENGTH} are the most", next.len());
+            let text = format!("its cursor has {} bytes; the limit is {LENGTH}", next.len());
             return Err(Failed::Protocol(text));
         }
         (self.empty, self.spent) = match entries {
@@ -60,7 +60,7 @@ impl Cursor {
             || self.empty > EMPTY_PAGES
             || self.spent > call_timeout.saturating_mul(EMPTY_CALLS)
         {
-            return Err(Failed::Protocol("a listing that comes to no end".into()));
+            return Err(Failed::Protocol("its listing does not end".into()));
         }
         self.steps += 1;
         if self.steps >= self.span {

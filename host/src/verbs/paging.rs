@@ -84,11 +84,15 @@ impl Running {
 }
 
 pub(super) fn no_inventory() -> ErrorKind {
-    ErrorKind::Unsupported("the backend cannot list or stat (no `inventory`)".into())
+    ErrorKind::Unsupported(
+        "the backend does not export `inventory`, so it cannot list or stat".into(),
+    )
 }
 
 pub(super) fn no_maintenance() -> ErrorKind {
-    ErrorKind::Unsupported("the backend cannot audit or sweep (no `maintenance`)".into())
+    ErrorKind::Unsupported(
+        "the backend does not export `maintenance`, so it cannot audit or sweep".into(),
+    )
 }
 
 fn entries(
@@ -101,14 +105,14 @@ fn entries(
     let mut seen = HashSet::with_capacity(page.entries.len());
     for inventory::Entry { key, .. } in &page.entries {
         if let Err(why) = key::check(key) {
-            return broken(format!("a listing with the key {}: {why}", quoted(key)));
+            return broken(format!("its listing has the invalid key {}: {why}", quoted(key)));
         }
         if !seen.insert(key.as_str()) {
-            return broken(format!("a listing with the key {} twice", quoted(key)));
+            return broken(format!("its listing has the key {} twice", quoted(key)));
         }
         if !key.starts_with(prefix) {
             let (prefix, key) = (quoted(prefix), quoted(key));
-            return broken(format!("a listing of {prefix} with the key {key}"));
+            return broken(format!("its listing of the prefix {prefix} has the key {key}"));
         }
     }
     let next = go_on(call, cursor, page.next, page.entries.len())?;
@@ -139,7 +143,7 @@ fn go_on(
 
 fn check_count(items: usize) -> Result<(), Failed> {
     match items > PAGE as usize {
-        true => broken(format!("a page of {items} items, of {PAGE} asked for")),
+        true => broken(format!("its page has {items} items; the limit was {PAGE}")),
         false => Ok(()),
     }
 }

@@ -88,7 +88,7 @@ impl Log {
                 self.show();
             }
             if self.left == 0 {
-                debug!(target: TARGET, "the rest of what the backend writes in this call is dropped");
+                debug!(target: TARGET, "the rest of the backend's output in this call is dropped");
             }
         }
     }

@@ -120,7 +120,8 @@ fn directories(state: &mut HostState) -> Result<Vec<(Resource<Descriptor>, Strin
     let table = state.ctx().table;
     let pushed = preopens.iter().map(|Preopen { guest, dir, .. }| {
         let descriptor = table.push(Descriptor::Dir(dir.clone()));
-        let descriptor = descriptor.with_context(|| format!("no handle is left for `{guest}`"))?;
+        let descriptor =
+            descriptor.with_context(|| format!("no handle is left for the directory `{guest}`"))?;
         Ok((descriptor, guest.clone()))
     });
     pushed.collect()

@@ -92,7 +92,7 @@ impl HostState {
     /// the backend does not, such as between two streams of its own.
     pub(super) fn check_deadline(&self) -> wasmtime::Result<()> {
         if self.deadline.is_over() {
-            wasmtime::bail!("the deadline is over");
+            wasmtime::bail!("the deadline has passed");
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ fn no_foreign_backend_writes_the_configuration_or_a_component() {
     symlink("../other/real.toml", place.path("data/link.toml")).unwrap();
     symlink("data/link.toml", place.path("stores.toml")).unwrap();
     let text = refused(place.open("a"));
-    assert!(text.contains("holds a part of the way to"), "{text}");
+    assert!(text.contains("holds a part of the path to"), "{text}");
     fs::remove_file(place.path("stores.toml")).unwrap();
 
     place.configure(&store("a", "data/own.wasm", &on("data")));

@@ -17,14 +17,14 @@ fn no_directory_is_found_through_a_link_in_one_that_a_backend_writes() {
             Grants::none().read_write(place.path(dir), "/").read_only(place.path(path), "/config");
         for text in [refused(place.foreign(grants.clone())), refused(place.ours(grants))] {
             let link = place.path("data/link").display().to_string();
-            assert!(text.contains("is found through") && text.contains(&link), "{text}");
+            assert!(text.contains("is reached through") && text.contains(&link), "{text}");
             assert!(text.ends_with("which the same backend may change"), "{text}");
         }
     }
     // Of the process.
     for open in [place.foreign_on("data").unwrap(), place.ours_on("data").unwrap()] {
         let text = refused(place.ours_on("to-link"));
-        assert!(text.contains("is found through"), "{text}");
+        assert!(text.contains("is reached through"), "{text}");
         drop(open);
     }
     // Of the configuration, open or not.
@@ -33,7 +33,10 @@ fn no_directory_is_found_through_a_link_in_one_that_a_backend_writes() {
          [stores.b]\nbackend = 'fs'\ndirectories = [{ host = 'to-link' }]\n",
     );
     let text = refused(place.open("b"));
-    assert!(text.contains("is found through") && text.ends_with("store `a` may change"), "{text}");
+    assert!(
+        text.contains("is reached through") && text.ends_with("store `a` may change"),
+        "{text}"
+    );
     // Out of its own directory: this link decides which one it is.
     symlink("../data", place.path("data/self")).unwrap();
     refused(place.foreign_on("data/self"));

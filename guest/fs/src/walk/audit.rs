@@ -44,7 +44,7 @@ fn unlisted(dir: &str, failure: Failure) -> Result<Finding> {
     let (kind, detail) = match failure.code {
         ErrorCode::Other(Some(left_out)) => (FindingKind::Foreign, left_out),
         ErrorCode::IllegalByteSequence => {
-            (FindingKind::Foreign, "holds a name that is not UTF-8, and is not listed".into())
+            (FindingKind::Foreign, "holds a name that is not UTF-8 and is not listed".into())
         }
         ErrorCode::NotDirectory | ErrorCode::Loop => {
             (FindingKind::Damaged, "stands in the place of a directory of this store".into())
@@ -60,7 +60,7 @@ async fn examine(visit: Visit<'_>) -> Result<Option<Finding>> {
     let said = match visit.folder {
         // An entry with the name of a directory of this store is visited or reported elsewhere.
         Folder::Root if Folder::parse(visit.file).is_some() => None,
-        Folder::Root => foreign("nothing that this store makes"),
+        Folder::Root => foreign("not a file or directory of this store"),
         Folder::Temporaries => in_temporaries(visit.file, &stat),
         Folder::Shard(_) => in_shard(&visit, &stat).await?,
     };
@@ -82,21 +82,21 @@ fn in_temporaries(file: &str, stat: &Stat) -> Said {
     if name::is_temporary(file) && stat.kind == Kind::File {
         Some((FindingKind::Temporary, "an unfinished write".into()))
     } else {
-        foreign("no unfinished write of this store")
+        foreign("not an unfinished write of this store")
     }
 }
 
 async fn in_shard(visit: &Visit<'_>, stat: &Stat) -> Result<Said> {
     let named = name::parse(visit.dir_name, visit.file);
     if named == Named::Foreign {
-        return Ok(foreign("no name that this store gives to a file in this directory"));
+        return Ok(foreign("not a name that this store gives to a file in this directory"));
     }
     let damaged = |why: &str| match &named {
         Named::Plain(key) => Some((FindingKind::Damaged, format!("the artifact `{key}`: {why}"))),
         _ => Some((FindingKind::Damaged, format!("an artifact with a long key: {why}"))),
     };
     if stat.kind != Kind::File {
-        return Ok(damaged("it is no regular file"));
+        return Ok(damaged("it is not a regular file"));
     }
     match read::open_in(visit.dir, visit.file, header::MAX_LEN).await {
         Ok(Some(found)) => {
@@ -107,10 +107,10 @@ async fn in_shard(visit: &Visit<'_>, stat: &Stat) -> Result<Said> {
                 _ if is_own => None,
                 // A copy, in the wrong directory.
                 _ if place.file == visit.file => {
-                    foreign(&format!("the artifact `{key}`, whose place is `{place}`"))
+                    foreign(&format!("the artifact `{key}`, which belongs in `{place}`"))
                 }
                 // The artifact with this name is lost.
-                _ => damaged(&format!("the file says that it is `{key}`")),
+                _ => damaged(&format!("the file states the key `{key}`")),
             })
         }
         // An artifact of a newer version counts as sound.

@@ -90,7 +90,7 @@ impl Dir {
 
     /// The attributes of this directory.
     pub async fn stat(&self) -> Called<Stat> {
-        Ok(self.handle.stat().await.map_err(self.failed("look at", ""))?.into())
+        Ok(self.handle.stat().await.map_err(self.failed("stat", ""))?.into())
     }
 
     /// The attributes of `name`; `None` if it does not exist.
@@ -98,7 +98,7 @@ impl Dir {
         match self.handle.stat_at(PathFlags::empty(), name.into()).await {
             Ok(stat) => Ok(Some(stat.into())),
             Err(ErrorCode::NoEntry) => Ok(None),
-            Err(code) => Err(self.failed("look at", name)(code)),
+            Err(code) => Err(self.failed("stat", name)(code)),
         }
     }
 

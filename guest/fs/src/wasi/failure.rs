@@ -44,38 +44,38 @@ impl From<Failure> for Error {
         match code {
             Code::InsufficientSpace => Error::NoSpace(text("no space left on the device")),
             Code::Quota => Error::NoSpace(text("the quota is used up")),
-            Code::FileTooLarge => Error::NoSpace(text("the filesystem takes no file so large")),
-            Code::TooManyLinks => Error::NoSpace(text("the directory takes no more entries")),
+            Code::FileTooLarge => Error::NoSpace(text("the file is too large for the filesystem")),
+            Code::TooManyLinks => Error::NoSpace(text("the directory cannot take more entries")),
             Code::Access | Code::NotPermitted => Error::AccessDenied(text("permission denied")),
             Code::ReadOnly => Error::AccessDenied(text("the filesystem is read-only")),
             Code::Busy | Code::TextFileBusy => Error::Unavailable(text("it is in use")),
             Code::Deadlock | Code::NoLock => Error::Unavailable(text("it is locked")),
             Code::InsufficientMemory => {
-                Error::Unavailable(text("the system is out of memory, or of open files"))
+                Error::Unavailable(text("the system is out of memory or open files"))
             }
             Code::Interrupted | Code::InProgress | Code::Already => {
                 Error::Unavailable(text("interrupted"))
             }
             // Lookups of a key handle this answer before; elsewhere the name had just been seen.
-            Code::NoEntry => Error::Unavailable(text("it has gone")),
+            Code::NoEntry => Error::Unavailable(text("it is gone")),
             Code::Loop => Error::Corrupt(text("a link stands in its place")),
-            Code::NotDirectory => Error::Corrupt(text("it is no directory")),
+            Code::NotDirectory => Error::Corrupt(text("it is not a directory")),
             Code::IsDirectory | Code::NotEmpty => {
                 Error::Corrupt(text("a directory stands in its place"))
             }
             Code::IllegalByteSequence => Error::Other(text("it holds a name that is not UTF-8")),
             Code::CrossDevice => Error::Other(text("it is on another filesystem than `tmp`")),
-            Code::NameTooLong => Error::Other(text("the filesystem takes no name so long")),
+            Code::NameTooLong => Error::Other(text("the name is too long for the filesystem")),
             // Hosts use this code for all that WASI has no code for, so nothing follows from it.
             Code::Io => Error::Other(text(
-                "input/output error, or one without a name in WASI: too many open files, a full \
-                 quota, a read-only filesystem",
+                "input/output error, or an error without a code in WASI: too many open files, a \
+                 full quota, a read-only filesystem",
             )),
             Code::Unsupported => Error::Unsupported(text("the filesystem cannot do this")),
-            Code::Invalid => Error::Other(text("the system calls it invalid")),
+            Code::Invalid => Error::Other(text("the system rejects the operation as invalid")),
             Code::NoDevice | Code::NoSuchDevice => Error::Other(text("the device is gone")),
             Code::Other(Some(why)) => Error::Other(text(&why)),
-            _ => Error::Other(text("an answer that the system should not give")),
+            _ => Error::Other(text("the system returned an unexpected error")),
         }
     }
 }

@@ -26,7 +26,7 @@ impl File {
     }
 
     pub async fn stat(&self) -> Called<Stat> {
-        Ok(self.handle.stat().await.map_err(self.failed("look at"))?.into())
+        Ok(self.handle.stat().await.map_err(self.failed("stat"))?.into())
     }
 
     /// Makes the file's bytes and size durable; no setting turns this off.

@@ -36,7 +36,9 @@ pub fn root() -> Result<&'static Dir> {
             (Some(at), _) => granted.swap_remove(at).0,
             (None, 1) => granted.remove(0).0,
             (None, count) => {
-                let text = format!("needs one directory, granted as `/`; {count} others are");
+                let text = format!(
+                    "the backend needs one directory, granted as `/`; {count} others are granted"
+                );
                 return Err(Error::AccessDenied(text));
             }
         };

@@ -10,15 +10,15 @@ use crate::disk;
 use crate::output::Output;
 use crate::store::built_in;
 
-/// Makes a program for the wasmtime CLI out of a backend: one file that puts and gets
+/// Composes a backend and a command into one component file, a program for the wasmtime CLI
 ///
-/// The backend has to offer `streams` and `inventory` besides put, get and delete.
+/// The backend must export `streams` and `inventory` as well as put, get and delete.
 #[derive(Args)]
 #[command(after_help = "\
-The file needs neither this program nor any option but the grant of a directory (that of `s3`:
-those of `extract s3`, `-S http` and its variables). It takes
+The file runs without this program. It needs only the grant of a directory; a bundle of `s3` needs
+`-S http` and the variables of `s3` instead. Its commands are
 put KEY [--create] [--size BYTES], get KEY [--offset BYTES] [--length BYTES], delete KEY,
-list [PREFIX] and stat KEY, on standard input and output, with the exit codes of this program.
+list [PREFIX] and stat KEY. They use standard input and output, and the exit codes of this program.
 
 Examples:
   artifact-store bundle fs -o store.wasm
@@ -26,7 +26,7 @@ Examples:
   wasmtime run --dir ./artifacts::/ store.wasm get builds/app-1.2 > app.tar
   artifact-store bundle my-backend.wasm -o store.wasm")]
 pub struct Arguments {
-    /// The component: `fs` or `s3`, which are built in, or a file
+    /// The backend: `fs` or `s3` (built in), or a component file
     #[arg(id = "component", value_name = "BACKEND", value_hint = ValueHint::FilePath)]
     backend: PathBuf,
 
@@ -57,7 +57,7 @@ fn bundle(backend: &Path) -> Result<Vec<u8>> {
     let missing = needed.iter().filter(|name| is_of_contract(name) && !offered.contains(name));
     let missing: Vec<_> = missing.map(String::as_str).collect();
     if !missing.is_empty() {
-        bail!("it does not offer {}", missing.join(", "));
+        bail!("the backend does not export {}", missing.join(", "));
     }
     let mut graph = CompositionGraph::new();
     let mut register = |name: &str, bytes: Vec<u8>| -> Result<_> {
@@ -73,7 +73,7 @@ fn bundle(backend: &Path) -> Result<Vec<u8>> {
     let open: Vec<_> =
         open.iter().map(String::as_str).filter(|name| is_of_contract(name)).collect();
     if !open.is_empty() {
-        bail!("its {} are not those of the contract", open.join(", "));
+        bail!("the backend's {} does not match the contract", open.join(", "));
     }
     Ok(bundle)
 }

@@ -45,7 +45,7 @@ struct Check {
     #[arg(long)]
     no_open: bool,
 
-    /// Open each store, and ask it for nothing
+    /// Open each store, but send it no request
     #[arg(long, conflicts_with = "no_open")]
     no_probe: bool,
 }

@@ -6,11 +6,11 @@ use crate::message;
 use crate::store::StoreArguments;
 use crate::streak::{self, Streak};
 
-/// Removes artifacts
+/// Deletes artifacts
 ///
-/// It is fine if there is none under a key. After a failure the remaining keys are still deleted,
-/// as long as they would not fail in the same way, and the exit code is that of the first failure.
-/// With no key after `--` it does nothing, so that `xargs` may find none.
+/// A key without an artifact is not an error. After a failure the remaining keys are still deleted,
+/// unless they would fail in the same way; the exit code is that of the first failure. `delete --`
+/// without a key does nothing, so that `xargs` may pass an empty list.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

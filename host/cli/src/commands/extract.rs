@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use super::bundle::COMMAND;
 use crate::output::Output;
 
-/// Writes a built-in component as a file, for the wasmtime CLI or another host
+/// Writes a built-in component to a file, for the wasmtime CLI or another host
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -16,7 +16,7 @@ Examples:
   artifact-store --backend fs.wasm get k
   artifact-store extract s3 -o s3.wasm")]
 pub struct Arguments {
-    /// The component
+    /// The built-in component
     component: BuiltIn,
 
     /// The file to write; `-` is standard output
@@ -26,11 +26,11 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum BuiltIn {
-    /// Keeps artifacts in the directory that it sees as `/`
+    /// The backend that keeps artifacts in the directory that it sees as `/`
     Fs,
-    /// Keeps artifacts in a bucket of an S3-compatible service
+    /// The backend that keeps artifacts in a bucket of an S3-compatible service
     S3,
-    /// The program that `bundle` composes a backend with
+    /// The command that `bundle` composes with a backend
     Command,
 }
 

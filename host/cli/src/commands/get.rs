@@ -11,9 +11,9 @@ use crate::store::StoreArguments;
 
 /// Writes an artifact to standard output or a file
 ///
-/// A whole artifact is compared with its checksum. With `-o` the file appears when that is
-/// done; after a failure or Ctrl-C the old file is still there. Standard output has by then
-/// received bytes: there only the exit code tells whether they are right.
+/// A whole artifact is compared with its checksum. With -o the file appears only after that; after
+/// a failure or Ctrl-C the old file is unchanged. Standard output receives the bytes before the
+/// comparison: there, only the exit code tells whether they are right.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -25,15 +25,15 @@ pub struct Arguments {
     /// The key of the artifact
     key: String,
 
-    /// The file to write; `-` or none is standard output (`./-` for a file of that name)
+    /// The file to write; `-`, the default, is standard output (`./-` is a file named `-`)
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
 
-    /// The first byte to write; beyond the artifact's end it is an error
+    /// The first byte to write; an offset beyond the end of the artifact is an error
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     offset: u64,
 
-    /// How many bytes to write, at most
+    /// The largest number of bytes to write [default: all]
     #[arg(long, value_name = "BYTES")]
     length: Option<u64>,
 }

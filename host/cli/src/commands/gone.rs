@@ -10,7 +10,7 @@ use artifact_store::{ArtifactStore, Entry, ErrorKind, ReadOptions};
 pub struct Gone(BTreeSet<String>);
 
 /// Said of such an artifact.
-pub const TEXT: &str = "the listing names it, and there is nothing under its key";
+pub const TEXT: &str = "the listing names the key, but it has no artifact";
 
 impl Gone {
     pub fn add(&mut self, key: &str) {

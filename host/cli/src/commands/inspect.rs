@@ -70,7 +70,7 @@ struct Described {
 #[derive(Serialize)]
 struct Import<'a> {
     name: &'a str,
-    /// What it lets the component do; null where it is nothing by itself.
+    /// What it lets the component do; null where it is no access.
     access: Option<String>,
 }
 
@@ -197,7 +197,7 @@ impl<'a> Shown<'a> {
         }
         let _ = writeln!(text, "\nIt imports");
         for Import { name, access } in &self.imports {
-            let access = access.as_deref().unwrap_or("nothing by itself");
+            let access = access.as_deref().unwrap_or("no access");
             let _ = writeln!(text, "  {:44}  {access}", name.escape_debug().to_string());
         }
         if let Some(settings) = &self.settings {

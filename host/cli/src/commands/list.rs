@@ -8,8 +8,8 @@ use crate::store::StoreArguments;
 
 /// Lists the keys that begin with a prefix, in the backend's own order
 ///
-/// At a terminal, characters that cannot be seen or that drive it are escaped. Elsewhere each key
-/// is written as it is.
+/// On a terminal, invisible characters and control characters are escaped. Elsewhere each key is
+/// written unchanged.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -18,15 +18,15 @@ Examples:
   artifact-store list --json | jq -s 'map(.size) | add'
   artifact-store list --null old/ | xargs -0 artifact-store delete --")]
 pub struct Arguments {
-    /// What the keys begin with, byte for byte; none lists all
+    /// The prefix, compared byte for byte [default: all keys]
     #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
 
-    /// Write one object a line: {"type": "artifact", "key": string, "size": number}
+    /// Write one JSON object per line: {"type": "artifact", "key": string, "size": number}
     #[arg(long)]
     json: bool,
 
-    /// End each key with a NUL instead of a newline, for `xargs -0`
+    /// End each key with a NUL byte instead of a newline, for `xargs -0`
     #[arg(short = '0', long, conflicts_with = "json")]
     null: bool,
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueHint};
 use crate::failure::Usage;
 use crate::output::Standard;
 
-/// Writes a backend in Rust to begin with: a crate that builds, and keeps every rule
+/// Creates a backend in Rust to start from: a crate that builds and passes `check`
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -19,7 +19,7 @@ pub struct Arguments {
     /// The name of the crate: letters, digits, `-` and `_`
     name: String,
 
-    /// Where to make its directory [default: a directory of that name]
+    /// The directory to create [default: a directory of that name]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     path: Option<PathBuf>,
 }
@@ -40,12 +40,13 @@ const SOURCE: &str = include_str!("../../template/lib.rs");
 pub async fn run(Arguments { name, path }: Arguments) -> Result<()> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(is_name) {
-        let text = "a crate's name is letters, digits, `-` and `_`, and begins with a letter";
-        return Err(Usage(text.into()).into());
+        let text = "cannot be the name of a crate: it must have letters, digits, `-` and `_`, and \
+                    begin with a letter";
+        return Err(Usage(format!("`{}` {text}", name.escape_debug())).into());
     }
     let mut out = Standard::open()?;
     let dir = path.unwrap_or_else(|| PathBuf::from(&name));
-    let cannot = || format!("cannot write `{}`", dir.display());
+    let cannot = || format!("cannot create the backend in `{}`", dir.display());
     // Nothing that is there is written over.
     if let Some(parent) = dir.parent() {
         fs::create_dir_all(parent).with_context(cannot)?;
@@ -54,7 +55,7 @@ pub async fn run(Arguments { name, path }: Arguments) -> Result<()> {
     write(&dir, &name).with_context(cannot)?;
     let file = name.replace('-', "_");
     let text = format!(
-        "`{}` is a backend to begin with. Now:\n  cd {}\n  cargo build --target wasm32-wasip2 --release\n  \
+        "Created a backend in `{}`. Next:\n  cd {}\n  cargo build --target wasm32-wasip2 --release\n  \
          artifact-store check target/wasm32-wasip2/release/{file}.wasm\n",
         dir.display(),
         dir.display()

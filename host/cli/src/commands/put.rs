@@ -12,34 +12,34 @@ use crate::message;
 use crate::progress::Progress;
 use crate::store::StoreArguments;
 
-/// Stores a file, or standard input, as an artifact
+/// Stores a file or standard input as an artifact
 ///
-/// An artifact that is there is replaced, all at once and only when everything has been read
-/// and stored durably. After a failure or Ctrl-C nothing has changed.
+/// An existing artifact is replaced atomically, after all bytes have been read and stored durably.
+/// After a failure or Ctrl-C nothing has changed.
 #[derive(Args)]
 #[command(after_help = "\
-A pipe that ends early looks like one that is complete: in `produce | artifact-store put k`
-a failing `produce` stores what it wrote until then. Where the size is known, --size keeps
-such an end from being stored.
+A pipe that ends early looks like a complete one: if `produce` fails in
+`produce | artifact-store put k`, what it wrote until then is stored. If the size is known,
+--size prevents this.
 
 Examples:
   artifact-store put builds/app-1.2 app.tar
-  artifact-store put builds/app-1.2 app.tar --create    # only if there is none yet
+  artifact-store put builds/app-1.2 app.tar --create    # only if the key has no artifact
   tar c src | artifact-store put snapshots/src
   produce | artifact-store put big --size 1073741824    # any other size stores nothing")]
 pub struct Arguments {
-    /// The key to store it under
+    /// The key of the artifact
     key: String,
 
-    /// The file; `-` or none is standard input (`./-` for a file of that name)
+    /// The file to store; `-`, the default, is standard input (`./-` is a file named `-`)
     #[arg(value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
-    /// Store only if there is no artifact under the key, else exit with 4
+    /// Store only if the key has no artifact; otherwise exit with 4
     #[arg(long)]
     create: bool,
 
-    /// The exact size in bytes; an input of another size stores nothing
+    /// The exact size of the input; if it has another size, nothing is stored
     #[arg(long, value_name = "BYTES")]
     size: Option<u64>,
 }
@@ -65,7 +65,7 @@ pub async fn run(
         })
         .await?;
     if input.is_terminal() {
-        message::print("reading from the terminal, until Ctrl-D at the beginning of a line");
+        message::print("reading from the terminal; end with Ctrl-D at the beginning of a line");
     }
     match interrupt.or(send(&mut input, size, &mut writer)).await {
         Ok(sent) => {
@@ -73,8 +73,8 @@ pub async fn run(
             writer.commit().await?;
             if sent == 0 && file.is_none() && Path::new(&key).is_file() {
                 message::print(&format!(
-                    "standard input was empty, and so is the artifact; to store the file `{0}`: \
-                     artifact-store put KEY {0}",
+                    "standard input was empty, so an empty artifact was stored; to store the \
+                     file `{0}`, use `artifact-store put KEY {0}`",
                     key.escape_debug()
                 ));
             }

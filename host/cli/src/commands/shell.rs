@@ -22,14 +22,14 @@ pub struct Completions {
     shell: Shell,
 }
 
-/// Writes the manual page, or that of one command, in roff
+/// Writes the manual page of the program or of one command, in roff
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   artifact-store man | man -l -
   artifact-store man put > artifact-store-put.1")]
 pub struct Man {
-    /// The command; none writes the page of the program
+    /// The command [default: the program]
     command: Option<String>,
 }
 

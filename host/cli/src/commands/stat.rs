@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::output::Standard;
 use crate::store::StoreArguments;
 
-/// Shows an artifact's size, checksum and time
+/// Shows the size, checksum and modification time of an artifact
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -17,10 +17,10 @@ pub struct Arguments {
     /// The key of the artifact
     key: String,
 
-    /// Write one object: {"type": "artifact", "key", "size", "checksum", "modified"}
+    /// Write one JSON object: {"type": "artifact", "key", "size", "checksum", "modified"}
     ///
-    /// The checksum is the CRC-64/NVME in 16 hexadecimal digits, the time is in RFC 3339, UTC;
-    /// each is null where the backend does not know it.
+    /// The checksum is the CRC-64/NVME in 16 hexadecimal digits. The time is in RFC 3339, UTC. Each
+    /// is null if the backend does not know it.
     #[arg(long)]
     json: bool,
 }

@@ -30,7 +30,7 @@ pub fn in_store(name: &str) -> String {
 
 /// The source has something else under the key than what is wanted.
 #[derive(Debug, thiserror::Error)]
-#[error("the source has another version")]
+#[error("the other store has another version of the artifact")]
 pub struct AnotherVersion;
 
 /// A checksum that is not known is that of any artifact.

@@ -35,23 +35,23 @@ pub fn carry_over(
 ) -> Result<Vec<String>, &'static str> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 
-    let fresh = new.metadata().map_err(|_| "its owner cannot be found out")?;
+    let fresh = new.metadata().map_err(|_| "its owner cannot be determined")?;
     let owner = (fresh.uid() != metadata.uid()).then_some(metadata.uid());
     let group = (fresh.gid() != metadata.gid()).then_some(metadata.gid());
     if owner.is_some() || group.is_some() {
         // Before the permissions: they are the right ones for this owner and group alone.
-        fchown(new, owner, group).map_err(|_| "its owner and group cannot be kept otherwise")?;
+        fchown(new, owner, group).map_err(|_| "a new file cannot have its owner and group")?;
     }
     let lost = extended::carry_over(old, new)?;
     let mode = PermissionsExt::from_mode(metadata.mode() & PERMISSIONS);
-    new.set_permissions(mode).map_err(|_| "its permissions cannot be kept otherwise")?;
+    new.set_permissions(mode).map_err(|_| "a new file cannot have its permissions")?;
     Ok(lost)
 }
 
 #[cfg(not(unix))]
 pub fn carry_over(_: &Path, metadata: &Metadata, new: &File) -> Result<Vec<String>, &'static str> {
     let kept = new.set_permissions(metadata.permissions());
-    kept.map(|()| Vec::new()).map_err(|_| "its permissions cannot be kept otherwise")
+    kept.map(|()| Vec::new()).map_err(|_| "a new file cannot have its permissions")
 }
 
 /// Before a file is written in place. Where another user's file has such a bit, it stays unwritten.
@@ -85,7 +85,7 @@ mod extended {
     const MOST: usize = 64 << 10;
 
     pub fn carry_over(old: &Path, new: &File) -> Result<Vec<String>, &'static str> {
-        let access = "its access list cannot be kept otherwise";
+        let access = "a new file cannot have its access list (ACL)";
         match value(old, ACCESS_LIST) {
             Ok(list) => {
                 fsetxattr(new, ACCESS_LIST, &list, XattrFlags::empty()).map_err(|_| access)?;

@@ -56,7 +56,7 @@ impl Destination {
             }
             path = dir.join(fs::read_link(&found)?);
         }
-        Err(io::Error::other("too many links"))
+        Err(io::Error::other("too many symbolic links"))
     }
 }
 

@@ -50,7 +50,7 @@ impl Target {
         let temporary = match temporary_beside(&target, 0o600) {
             Ok(temporary) => temporary,
             Err(error) if may_be_written_in_place(&error) => {
-                return Self::in_place(&target, "its directory cannot be written to", name);
+                return Self::in_place(&target, "its directory is not writable", name);
             }
             Err(error) => return Err(error),
         };
@@ -86,7 +86,7 @@ impl Target {
         let file = options.write(true).open(target)?;
         attributes::take_privileges(&file)?;
         message::print(&format!(
-            "{name} is written in place, since {why}: it is incomplete until this command succeeds"
+            "{name} is written in place because {why}; it is incomplete until this command succeeds"
         ));
         file.set_len(0)?;
         Ok(Self { name, file, end: End::InPlace })

@@ -18,77 +18,78 @@ pub const CACHE_VARIABLE: &str = "ARTIFACT_STORE_CACHE";
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Store options")]
 pub struct StoreArguments {
-    /// The directory that the backend sees as `/`, to read and write [default: ./artifacts]
+    /// The directory of the artifacts, which the backend sees as `/` [default: ./artifacts]
     ///
-    /// The first put creates it; every other command needs it to be there. The backend reaches
-    /// nothing outside of it.
+    /// The first put creates it; every other command requires that it exists. The backend may read
+    /// and write everything in it, and reaches nothing outside of it.
     #[arg(long, value_name = "DIR", global = true, value_hint = ValueHint::DirPath)]
     #[arg(env = "ARTIFACT_STORE_DIR", hide_env_values = true)]
     pub dir: Option<PathBuf>,
 
-    /// `fs` or `s3`, which are built in, or the file of a component (`./fs` for one of that name)
+    /// The backend: `fs` or `s3` (built in), or a component file (`./fs` for a file named `fs`)
     #[arg(long, value_name = "fs|s3|FILE.wasm", global = true, default_value = "fs")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub backend: PathBuf,
 
-    /// Opens the network to one endpoint, `https://HOST[:PORT]` or `http://…`; may be repeated
+    /// Let the backend reach this endpoint, `https://HOST[:PORT]` or `http://…`; may be repeated
     ///
-    /// The backend reaches these only, and no redirect is followed. `s3` needs none: it reaches
-    /// the one of AWS_ENDPOINT_URL.
+    /// The backend reaches no other endpoint, and redirects are not followed. `s3` does not need
+    /// this option: it reaches the endpoint of AWS_ENDPOINT_URL.
     #[arg(long, value_name = "URL", global = true)]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub allow_net: Vec<String>,
 
-    /// Who signs the requests of `s3`: the host, outside of the sandbox, or the backend
+    /// Who signs the requests of `s3`: the host (outside of the sandbox) or the backend
     #[arg(long, value_enum, value_name = "WHO", global = true, default_value_t = Signer::Host)]
     pub sign: Signer,
 
-    /// Trusts these certificate authorities (a PEM file) besides the system's
+    /// Trust the certificate authorities in this PEM file as well as the system's
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     pub ca: Option<PathBuf>,
 
-    /// Reaches all endpoints through this HTTP proxy, `http://HOST:PORT`
+    /// Reach all endpoints through this HTTP proxy, `http://HOST:PORT`
     #[arg(long, value_name = "URL", global = true)]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub proxy: Option<String>,
 
-    /// Sets an environment variable that the backend sees; may be repeated
+    /// Set an environment variable for the backend; may be repeated
     ///
-    /// The backend sees these only. `--env NAME` without a value hands on the variable of this
-    /// process: a secret then shows in no list of processes.
+    /// The backend sees no other variables. `--env NAME` without a value passes on the variable of
+    /// this process, so that a secret does not appear in the list of processes.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<String>,
 
-    /// A file of named stores, instead of --dir, --backend, --env and the options of the network
+    /// The configuration: a file of named stores, instead of --dir, --backend, --env and the
+    /// network options
     ///
-    /// `artifact-store config check` shows what it says; docs/configuration.md describes it. What
-    /// is on the command line counts more than what comes from the environment.
+    /// `artifact-store config check` checks it; docs/configuration.md describes it. The command line
+    /// takes precedence over the environment.
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     #[arg(env = "ARTIFACT_STORE_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
 
-    /// The store of that file [default: the only one]
+    /// The name of the store in --config [default: the only one]
     #[arg(long, value_name = "NAME", global = true)]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub store: Option<String>,
 
-    /// How long the backend may take over one step of a call, such as `5s` [default: 30s]
+    /// The timeout of one step of a call to the backend, such as `5s` [default: 30s]
     ///
-    /// Its start counts as a step. Reading and compiling a component does not: that may take the
-    /// `load` limits of a store of --config, by default 2 minutes.
+    /// Starting the backend counts as a step. Reading and compiling a component does not: its timeout
+    /// is in the `load` limits of a store of --config, by default 2 minutes.
     #[arg(long, value_name = "DURATION", global = true, value_parser = timeout)]
     pub timeout: Option<Duration>,
 
-    /// How much memory one instance of the backend may use, such as `64MiB` [default: 256MiB]
+    /// The memory limit of one instance of the backend, such as `64MiB` [default: 256MiB]
     ///
-    /// The process that compiles a component has a limit of its own, `load` of a store of --config,
-    /// by default 1 GiB.
+    /// The process that compiles a component has its own memory limit, in the `load` limits of a
+    /// store of --config, by default 1 GiB.
     #[arg(long, value_name = "SIZE", global = true, value_parser = memory)]
     pub memory: Option<u64>,
 
-    /// Where compiled components are kept for the next start, or `off` [default: the user's cache]
+    /// The cache directory for compiled code, or `off` [default: the user's cache]
     ///
-    /// It is used only where no other user can write. `./off` is a directory of that name.
+    /// It is used only if no other user can write to it. `./off` is a directory named `off`.
     #[arg(long, value_name = "DIR|off", global = true, value_hint = ValueHint::DirPath)]
     #[arg(env = CACHE_VARIABLE, hide_env_values = true)]
     pub cache: Option<PathBuf>,
@@ -96,12 +97,12 @@ pub struct StoreArguments {
 
 fn timeout(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration.is_zero() { Err("it has to be above 0".into()) } else { Ok(duration) }
+    if duration.is_zero() { Err("must be greater than 0".into()) } else { Ok(duration) }
 }
 
 fn memory(text: &str) -> Result<u64, String> {
     let size = text.parse::<ByteSize>()?.as_u64();
-    if size == 0 { Err("it has to be above 0".into()) } else { Ok(size) }
+    if size == 0 { Err("must be greater than 0".into()) } else { Ok(size) }
 }
 
 /// Who knows the secret.

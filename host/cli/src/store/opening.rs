@@ -85,13 +85,13 @@ impl StoreArguments {
         if let Some(first) = made.dirs.last() {
             made.notice = (*first != dir).then(|| {
                 let (dir, first) = (dir.display(), first.display());
-                format!("made the directory `{dir}`, since even `{first}` was not there")
+                format!("created the directory `{dir}`; `{first}` above it did not exist either")
             });
             ArtifactStore::make_dir(&dir).await?;
         }
         if let Some(found) = found {
             let (dir, found) = (dir.display(), found.display());
-            let text = "becomes a store, beside what else is in it, such as";
+            let text = "is now the directory of a store, and also holds other files, such as";
             made.notice = Some(format!("`{dir}` {text} `{found}`"));
         }
         Ok(made)
@@ -99,7 +99,7 @@ impl StoreArguments {
 
     /// The configuration that a command needs.
     pub async fn configuration(&self) -> Result<Configuration> {
-        let missing = "the stores' names are those of --config FILE, which is missing";
+        let missing = "this command needs --config FILE, which names the stores";
         let file = self.config.clone().ok_or_else(|| Usage(missing.into()))?;
         Ok(disk::look(self.patience(), || Configuration::from_file(file)).await??)
     }
@@ -127,7 +127,10 @@ impl StoreArguments {
             (None, [only]) => only,
             (None, _) => {
                 let names = names.join("`, `");
-                return Err(Usage(format!("--store has to name one of `{names}`")).into());
+                return Err(Usage(format!(
+                    "name one store of the configuration with --store: `{names}`"
+                ))
+                .into());
             }
         };
         self.named(&configuration, name).map(Some)

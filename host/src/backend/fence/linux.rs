@@ -33,7 +33,7 @@ const DIRECTORY: OFlags = FILE.union(OFlags::DIRECTORY);
 /// Opens a directory, in the way in which wasmtime opens granted ones, and returns the way that led
 /// there.
 pub(super) fn open_dir(path: &Path) -> io::Result<(File, Way)> {
-    let mut why = io::Error::other("what its path names changes all the time");
+    let mut why = io::Error::other("its path keeps leading elsewhere");
     for _ in 0..TRIES {
         // The system decides in the end: its refusals are final.
         let mut options = OpenOptions::new();

@@ -35,7 +35,7 @@ pub(super) fn open_dir(path: &Path) -> io::Result<(File, Way)> {
     let way = follow(path)?;
     #[cfg(unix)]
     if way.place.id() != Some(id(&opened.metadata()?)) {
-        return Err(io::Error::other("what its path names has changed meanwhile"));
+        return Err(io::Error::other("its path led elsewhere after it was opened"));
     }
     Ok((opened, way))
 }

@@ -18,7 +18,7 @@ use super::system::Mounts;
 use crate::error::LoadError;
 
 /// How two relate if the system does not say.
-const UNKNOWN: &str = "may share, by mounts of which the system does not tell enough, what is in";
+const UNKNOWN: &str = "may share files, through mounts that the system does not fully report, with";
 
 /// # Errors
 ///
@@ -162,7 +162,7 @@ impl LookedAt<'_> {
     ) -> Result<(), LoadError> {
         let Some(path) = self.crossing(writable, party) else { return Ok(()) };
         let whose = format!("which {} may change", party.name());
-        Err(self.overlap(applicant, "is found through", path, whose))
+        Err(self.overlap(applicant, "is reached through", path, whose))
     }
 
     /// The third rule, with this directory of `party` and `file` of `of`.
@@ -177,7 +177,7 @@ impl LookedAt<'_> {
         } else if file.item.way.exists && file.seen().holds(self.seen()) {
             "lies in"
         } else if file.crossing(self, party).is_some() {
-            "holds a part of the way to"
+            "holds a part of the path to"
         } else if self.seen().may_share(file.seen()) {
             UNKNOWN
         } else {

@@ -54,7 +54,7 @@ impl Times {
             Verdict::Paused => return ErrorKind::Paused(self.pause),
             Verdict::Busy(Queue::Thread) => {
                 return ErrorKind::Unavailable(format!(
-                    "no thread came free within {} s, and the process or engine has no more",
+                    "no thread became free within {} s, and the process or engine can start no other",
                     self.turn.as_secs_f64()
                 ));
             }

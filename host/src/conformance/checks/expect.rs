@@ -70,7 +70,7 @@ impl Subject {
             entries.extend(page.entries.into_iter().map(|entry| (entry.key, entry.size)));
             let Some(next) = page.next else { return Ok(entries) };
             if !cursors.insert(next.clone()) || cursors.len() + entries.len() > MOST {
-                return Err(self.fail("a listing that comes to its end", "the same cursor again"));
+                return Err(self.fail("a listing that ends", "the same cursor again"));
             }
             cursor = Some(next);
         }

@@ -113,7 +113,7 @@ fn paged(
             None => return Ok(listed),
         }
     }
-    Err(s.fail("a listing that comes to its end", "10 000 pages"))
+    Err(s.fail("a listing that ends", "10 000 pages"))
 }
 
 fn changes(s: &Subject) -> Verdict {

@@ -51,7 +51,7 @@ fn audit(s: &Subject, limit: u32) -> Verdict<Vec<Finding>> {
         found.extend(page.items);
         let Some(next) = page.next else { return Ok(found) };
         let is_new = cursors.insert(next.clone());
-        s.check(is_new, "an audit that comes to its end", format!("the cursor {next:?} again"))?;
+        s.check(is_new, "an audit that ends", format!("the cursor {next:?} again"))?;
         cursor = Some(next);
     }
 }

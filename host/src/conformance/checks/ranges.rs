@@ -24,7 +24,7 @@ fn part(s: &Subject, offset: u64, length: Option<u64>, expected: &str) -> Verdic
     // Additional bytes have to be those that follow.
     let (from, all) = (offset as usize, DATA.as_bytes());
     let follows = all[from..].starts_with(&read.bytes);
-    s.check(follows, "no bytes but those of the artifact from the offset on", "others")
+    s.check(follows, "only bytes of the artifact from the offset on", "other bytes")
 }
 
 fn due_of(bytes: &[u8], length: Option<u64>) -> &[u8] {

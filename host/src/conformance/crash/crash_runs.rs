@@ -255,7 +255,7 @@ fn try_state(
             Err(kind) => broken.push((Rule::Listing, format!("{present:?}"), kind.to_string())),
         }
     } else {
-        unobserved("listing: the backend has no `inventory`".into());
+        unobserved("listing: the backend does not export `inventory`".into());
     }
     for step in &scenario.steps[..1] {
         broken.extend(try_next(&store, step));
@@ -267,7 +267,7 @@ fn try_state(
             Err(kind) => broken.push((Rule::Litter, "no temporary".into(), kind.to_string())),
         }
     } else {
-        unobserved("litter: the backend has no `maintenance`".into());
+        unobserved("litter: the backend does not export `maintenance`".into());
     }
     broken
 }

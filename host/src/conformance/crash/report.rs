@@ -115,7 +115,7 @@ rules! {
     /// After a failure: what the error says of the artifact.
     Untouched "a change that failed leaves the old artifact, or the new one where it says unavailable",
     /// After a failure: ok.
-    Ignored "a failure is not passed over",
+    Ignored "a failure is not ignored",
     /// After a failure: temporaries.
     Removed "a change that failed leaves no file behind",
     /// After a failure: storing goes on.

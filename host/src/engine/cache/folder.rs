@@ -14,7 +14,7 @@ pub(super) enum Unusable {
     #[cfg(unix)]
     #[error("other users may write to `{}`", .0.display())]
     Writable(PathBuf),
-    #[error("`..` follows a folder that does not exist")]
+    #[error("`..` follows a directory that does not exist")]
     Upwards,
 }
 

@@ -88,8 +88,8 @@ impl Entries {
             Err(error) => {
                 let folder = folder.display();
                 match cache {
-                    Cache::Dir(_) => warn!(%folder, %error, "compiled code is not kept"),
-                    _ => debug!(%folder, %error, "compiled code is not kept"),
+                    Cache::Dir(_) => warn!(%folder, %error, "compiled code is not cached"),
+                    _ => debug!(%folder, %error, "compiled code is not cached"),
                 }
                 None
             }
@@ -107,14 +107,14 @@ impl Entries {
             Ok(bytes) => bytes,
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
-                    debug!(entry = %path.display(), %error, "compiled code is not used");
+                    debug!(entry = %path.display(), %error, "cached code is not used");
                 }
                 return None;
             }
         };
         let found = entry::open(&bytes, id).and_then(|(profile, code)| run(profile, code));
         if found.is_none() {
-            warn!(entry = %path.display(), "compiled code is damaged, and is made again");
+            warn!(entry = %path.display(), "cached code is damaged; the component is compiled again");
         }
         found
     }
@@ -125,7 +125,7 @@ impl Entries {
         let head = entry::head(id, profile, code);
         let size = (head.len() + code.len()) as u64;
         if size > self.room {
-            return debug!(size, "compiled code is too large to be kept");
+            return debug!(size, "compiled code is too large for the cache");
         }
         let kept = self.make_room(size).and_then(|()| {
             let name = RandomState::new().hash_one(std::process::id());
@@ -136,7 +136,7 @@ impl Entries {
             })
         });
         if let Err(error) = kept {
-            debug!(folder = %self.folder.display(), %error, "compiled code is not kept");
+            debug!(folder = %self.folder.display(), %error, "compiled code is not cached");
         }
     }
 
@@ -157,7 +157,7 @@ impl Entries {
         let mut file = options.open(path)?;
         let metadata = file.metadata()?;
         if !folder::is_own(&metadata) || metadata.len() > self.room {
-            return Err(io::Error::other("it is not a file of this user's own"));
+            return Err(io::Error::other("it is not a file that only this user can write to"));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
         (&mut file).take(self.room).read_to_end(&mut bytes)?;

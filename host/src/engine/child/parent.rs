@@ -33,7 +33,7 @@ pub(in crate::engine) fn compile(
     let begun = Instant::now();
     let _turn = Turn::take(limits.time).ok_or_else(|| LoadLimits::too_slow(limits.time))?;
     let cannot = |error: io::Error| {
-        not_started("the process that compiles the component cannot be started", &error)
+        not_started("cannot start the process that compiles the component", &error)
     };
     let threads = thread::available_parallelism().map_or(1, |threads| threads.get().min(8));
     let (mut child, stdin, output) = start(threads).map_err(cannot)?;
@@ -118,7 +118,7 @@ fn read(mut from: PipeReader, key: &[u8; 32], most: u64) -> io::Result<Answered>
     from.take(head.size.min(most)).read_to_end(&mut answer)?;
     Ok(match head.outcome {
         Reply::Compiled if answer.len() as u64 == head.size => Answered::Code(answer),
-        Reply::Compiled => Answered::None("its answer is cut, or too long".into()),
+        Reply::Compiled => Answered::None("its answer is incomplete or too long".into()),
         Reply::Invalid => Answered::Invalid(String::from_utf8_lossy(&answer).into_owned()),
     })
 }
@@ -133,7 +133,9 @@ fn died(text: &str, status: &ExitStatus, request: &Request) -> LoadError {
     if (has_no_memory || text.is_empty() && status.code().is_none())
         && let Some(less) = request.cut(has_no_memory)
     {
-        let text = format!("the process that compiles the component was ended: it may have {less}");
+        let text = format!(
+            "the system ended the process that compiles the component: its limit is {less}"
+        );
         return LoadError::Refused(text);
     }
     if has_no_memory {
@@ -152,11 +154,11 @@ impl Request {
         self.bounds().into_iter().find_map(|(resource, limit)| {
             let most = getrlimit(resource).maximum.filter(|most| *most < limit)?;
             match resource {
-                Resource::Cpu if !memory => {
-                    Some(format!("{most} s of processor time (`ulimit -t`)"))
-                }
+                Resource::Cpu if !memory => Some(format!("{most} s of CPU time (`ulimit -t`)")),
                 Resource::Data if memory => Some(format!("{most} bytes of data (`ulimit -d`)")),
-                Resource::As if memory => Some(format!("{most} bytes of addresses (`ulimit -v`)")),
+                Resource::As if memory => {
+                    Some(format!("{most} bytes of address space (`ulimit -v`)"))
+                }
                 _ => None,
             }
         })

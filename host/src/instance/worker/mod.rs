@@ -175,7 +175,7 @@ impl<R: Send + 'static> Worker<R> {
                     }
                 }
                 State::Done(done) => {
-                    let twice = || ErrorKind::Unavailable("the outcome was taken before".into());
+                    let twice = || ErrorKind::Unavailable("the outcome was already taken".into());
                     return Poll::Ready(done.take().unwrap_or_else(|| Err(twice())));
                 }
             }

@@ -185,8 +185,8 @@ impl Scope {
         let shown = if known.contains(&method) { method } else { "another method" };
         self.check(head).map_err(|what| {
             format!(
-                "asked the host to sign `{shown}` of {what}; it signs what stores, reads, copies, \
-                 lists and deletes objects below `{}/{}`, and nothing else",
+                "asked the host to sign `{shown}` of {what}; the host signs only what stores, reads, \
+                 copies, lists or deletes objects below `{}/{}`",
                 self.bucket, self.prefix
             )
         })
@@ -277,7 +277,7 @@ impl Scope {
             let mut values = head.headers.get_all(name).iter();
             let value = values.next().and_then(|value| value.to_str().ok());
             let (Some(value), None) = (value, values.next()) else {
-                return Err(format!("the header {} twice or in no ASCII", shown(text)));
+                return Err(format!("the header {} twice or not in ASCII", shown(text)));
             };
             if text == COPY_SOURCE && !self.is_source(value) {
                 return Err("a source outside of the prefix".into());
@@ -330,7 +330,7 @@ fn parameters(query: &str) -> Refused<Vec<(String, String)>> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let decode = |text| {
             let text = percent_decode_str(text).decode_utf8();
-            text.map(String::from).map_err(|_| "a parameter in no UTF-8".to_owned())
+            text.map(String::from).map_err(|_| "a parameter that is not UTF-8".to_owned())
         };
         let (name, value) = (decode(name)?, decode(value)?);
         let lower = name.to_ascii_lowercase();

@@ -11,7 +11,7 @@ pub const ROWS: &[Row] = &[
     ("hostile", Put, "fewer", "protocol"),
     ("hostile", Put, "other-checksum", "corrupt"),
     ("hostile", Put, "full", "no-space"),
-    ("hostile", Write, "deaf", "io not all bytes were taken"),
+    ("hostile", Write, "deaf", "io the backend did not take all bytes"),
     ("rogue", Put, "exists", "already-exists | protocol"),
     ("rogue", Create, "exists", "already-exists"),
     ("rogue", Put, "absent", "not-found | protocol"),

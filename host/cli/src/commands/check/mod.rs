@@ -28,20 +28,20 @@ const SILENT: usize = 3;
 /// How a call that was not answered in time is recorded.
 const TIMEOUT: &str = "err(timeout";
 
-/// Checks whether a backend keeps the rules of the contract
+/// Checks a backend against the rules of the contract
 ///
-/// Each rule of the WIT that can be tested from outside has a check, which runs over a directory of
-/// its own: below --dir, or where the system keeps temporary files. Each runs twice, on instances
-/// that serve call after call and with a fresh one for each call. A check of what the backend does
-/// not export is reported as not offered, never as passed. Rules that are recommendations (SHOULD)
-/// are reported as advice. Where three rules in a row find that the backend does not answer within
-/// --timeout, the others are not tried, and reported so.
+/// Each rule of the WIT that can be tested from outside has a check. Each check runs in a directory
+/// of its own, below --dir or in the system's directory for temporary files, and runs twice: on
+/// instances that serve call after call, and with a fresh instance for each call. A check of an
+/// interface that the backend does not export is reported as not offered, never as passed. A broken
+/// recommendation (SHOULD) is reported as advice. If the backend does not answer within --timeout in
+/// three checks in a row, the remaining checks are reported as not tried.
 ///
 /// With --config the component has the variables, endpoints and limits of that store, and an empty
-/// directory in the place of each that it may write to: the store itself is not touched. What a
-/// backend keeps on the network has no such place; give it an empty one.
+/// directory in place of each that it may write to: the store itself is not touched. Storage on the
+/// network is not replaced: give the backend an empty one.
 ///
-/// Exits with 0 only if every rule holds that the backend offers, and with 1 if one is broken.
+/// The exit code is 0 only if the backend keeps every rule of what it offers, and 1 if it breaks one.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -52,31 +52,31 @@ Examples:
   artifact-store check fs --crash
   artifact-store check my-backend-2.wasm --config stores.toml --store archive")]
 pub struct Arguments {
-    /// The component, or `fs` for the built-in one [default: that of the store of --config]
+    /// The backend: `fs` (built in) or a component file [default: that of the store in --config]
     #[arg(value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
-    /// Run the checks of this group only; may be repeated
+    /// Run only the checks of this group; may be repeated
     #[arg(long, value_name = "GROUP")]
     #[arg(value_parser = PossibleValuesParser::new(Group::ALL.iter().map(|group| group.name())))]
     only: Vec<String>,
 
-    /// Also try what a crash of the machine may leave, and each failure of the filesystem
+    /// Also check what is left after a crash of the machine and after failures of the filesystem
     ///
-    /// For a component that keeps its artifacts in the directory that it is granted. What cannot be
-    /// looked at is reported as not observed.
+    /// This is for a component that keeps its artifacts in its granted directory. What cannot be
+    /// observed is reported as not observed.
     #[arg(long)]
     crash: bool,
 
-    /// Chooses the data that is stored; the same one repeats a run
+    /// The seed of the test data; the same seed repeats a run
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Write one object: {"type": "report", "backend", "seed", "passed", "failed", …, "checks": […]}
+    /// Write one JSON object: {"type": "report", "backend", "seed", "passed", "failed", …, "checks": […]}
     #[arg(long)]
     json: bool,
 
-    /// Also write a report in JUnit's XML to this file
+    /// Also write a JUnit XML report to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     junit: Option<PathBuf>,
 }
@@ -156,7 +156,7 @@ pub async fn run(
     progress.finish_and_clear();
     // The check that runs comes to its end, and takes its directory with it.
     receiver.close();
-    running.ended().await.context("a check did not come to its end")?;
+    running.ended().await.context("a check did not finish")?;
     let report = Report::new(name, seed, told?);
     if let Some(path) = junit {
         let mut output = Output::open(Some(&path)).await?;
@@ -190,8 +190,8 @@ fn run_check(check: &Check, target: &Target, seed: u64) -> artifact_store::Resul
 /// store's own component.
 async fn backend(store: &StoreArguments, file: Option<&Path>) -> Result<Backend> {
     let bucket = || {
-        let text =
-            "`check` needs an empty store for each rule, and a bucket is one; `fs` or a file";
+        let text = "`check` cannot check `s3`: each rule needs an empty store, and a bucket is only \
+                    one; name `fs` or a component file";
         Usage(text.into())
     };
     if file == Some(Path::new("s3")) {
@@ -207,7 +207,7 @@ async fn backend(store: &StoreArguments, file: Option<&Path>) -> Result<Backend>
         (Some(configured), Some(file)) => configured.with_component(&of_file(file)?),
         (None, Some(file)) => of_file(file)?,
         (None, None) => {
-            let text = "`check` needs the file of a backend, or a store of --config FILE";
+            let text = "`check` needs a component file, or a store of --config FILE";
             return Err(Usage(text.into()).into());
         }
     };
@@ -226,7 +226,8 @@ fn target(store: &StoreArguments, backend: &Backend) -> Result<Target> {
     let Some(dir) = store.dir.as_ref().filter(|_| store.config.is_none()) else {
         return Ok(target);
     };
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+    std::fs::create_dir_all(dir)
+        .with_context(|| format!("cannot create the directory `{}`", dir.display()))?;
     Ok(target.below(dir))
 }
 

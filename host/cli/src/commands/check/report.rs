@@ -78,7 +78,7 @@ impl Line {
 
     /// One that is left out, as the backend does not answer.
     pub fn not_tried(check: &'static Check) -> Self {
-        let outcome = Outcome::NotOffered("the backend does not answer in time".into());
+        let outcome = Outcome::NotOffered("the backend does not answer within the timeout".into());
         Self { outcome: "not-tried", ..Self::new(check, outcome, Duration::ZERO) }
     }
 
@@ -101,7 +101,7 @@ impl Line {
             let _ = writeln!(text, "    {call}");
         }
         let Failure { way, expected, seen, is_reduced, .. } = failure;
-        let fewest = if *is_reduced { "; it takes each of these calls" } else { "" };
+        let fewest = if *is_reduced { "; each of these calls is needed" } else { "" };
         let _ = writeln!(text, "  expected: {expected}\n  seen:     {seen}\n  ({way}{fewest})");
         text
     }
@@ -162,13 +162,13 @@ impl Report {
         if self.not_tried > 0 {
             let _ = writeln!(
                 text,
-                "\n{} rules were not tried, as the backend did not answer in time",
+                "\n{} rules were not tried because the backend did not answer within the timeout",
                 self.not_tried
             );
         }
         let Self { backend, seed, passed, failed, advice, not_offered, .. } = self;
         let verdict = match failed {
-            0 => format!("`{backend}` keeps every rule that it offers"),
+            0 => format!("`{backend}` keeps every rule of what it offers"),
             _ => format!("`{backend}` breaks {failed} rules"),
         };
         let _ = writeln!(
@@ -203,6 +203,6 @@ impl Report {
                 report.add_test_suite(suite);
             }
         }
-        report.to_string().context("cannot write the report")
+        report.to_string().context("cannot write the JUnit report")
     }
 }

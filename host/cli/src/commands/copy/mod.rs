@@ -17,17 +17,17 @@ use crate::output::Standard;
 use crate::progress::Progress;
 use crate::store::StoreArguments;
 
-/// Copies artifacts from one store of the configuration to another one
+/// Copies artifacts from one store of the configuration to another
 ///
-/// An artifact that is there already, with the same size and checksum, is not copied again, so
-/// that a copy that was interrupted goes on where it was. With --verify, and where a backend keeps
-/// no checksum, both are read and compared byte for byte: then an artifact that is damaged in the
-/// other store is copied again, too. Each appears there whole or not at all; what is there alone
-/// stays.
+/// An artifact that the target already has with the same size and checksum is skipped, so that an
+/// interrupted copy continues where it was. With --verify, and if a backend keeps no checksum, both
+/// artifacts are read and compared byte for byte; this also replaces an artifact that is damaged in
+/// the target. Each artifact appears in the target whole or not at all. Artifacts that only the
+/// target has stay.
 ///
-/// After a failure the remaining artifacts are still copied, and the exit code is that of the
-/// first failure. It stops where they would fail in the same way: after three failures in a row of
-/// a store that refuses access, is full or does not answer.
+/// After a failure the remaining artifacts are still copied, and the exit code is that of the first
+/// failure. The copy stops if they would fail in the same way: after three failures in a row of a
+/// store that refuses access, is full or does not answer.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -37,7 +37,7 @@ Examples:
   artifact-store --config stores.toml copy --from disk --to archive --verify
   artifact-store --config stores.toml copy --from disk --to archive --json | jq -r 'select(.state == \"copied\") | .key'")]
 pub struct Arguments {
-    /// The store to read
+    /// The store to copy from
     #[arg(long, value_name = "STORE")]
     from: String,
 
@@ -45,24 +45,24 @@ pub struct Arguments {
     #[arg(long, value_name = "STORE")]
     to: String,
 
-    /// What the keys of the artifacts begin with; none copies all
+    /// The prefix of the keys [default: all keys]
     #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
 
-    /// How many artifacts are copied at once
+    /// The number of artifacts to copy at once
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: u16,
 
-    /// Write which artifacts would be copied, and copy none
+    /// Show which artifacts would be copied, and copy nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// Compare the bytes of what is there already, instead of its checksum
+    /// Compare bytes instead of checksums if the target already has an artifact
     #[arg(long)]
     verify: bool,
 
-    /// Write one object a line for each artifact that is copied or fails, and a summary
+    /// Write one JSON object per line for each artifact that is copied or fails, and a summary
     ///
     /// {"type": "artifact", "key", "size", "state": "copied", "would-copy" or "failed", "error"},
     /// and at the end {"type": "summary", "dry_run", "copied", "bytes", "would_copy",

@@ -193,12 +193,12 @@ impl Summary {
             let (size, rate) = (HumanBytes(self.bytes), HumanBytes(rate));
             format!("{} artifacts copied, {size} at {rate}/s", self.copied)
         };
-        text.push_str(&format!("; {} were there already", self.present));
+        text.push_str(&format!("; {} already there", self.present));
         if self.failed > 0 {
             text.push_str(&format!("; {} failed", self.failed));
         }
         if !self.complete {
-            text.push_str("; not all were looked at");
+            text.push_str("; incomplete: not all artifacts were examined");
         }
         text.push('\n');
         text

@@ -20,19 +20,19 @@ use crate::store::StoreArguments;
 /// Artifacts that are read at once.
 const AT_ONCE: usize = 4;
 
-/// Reads all artifacts and reports what is damaged
+/// Reads all artifacts and reports damage
 ///
-/// Each artifact is read to its end and compared with its checksum; one without a checksum counts
-/// as unchecked. Then the backend is asked for what only it can see: damage of artifacts that no
-/// listing names, unfinished writes, and things that are not of this store; these are reported for
-/// the whole store, whatever the prefix.
+/// Each artifact is read whole and compared with its checksum; an artifact without a checksum counts
+/// as unchecked. Then the backend is asked for an audit, which reports what only it can see: damaged
+/// artifacts that no listing names, unfinished writes, and foreign files, which are not of this
+/// store. The audit covers the whole store, whatever the prefix.
 ///
-/// Nothing is changed without --repair or --repair-from. Exits with 5 if anything is damaged;
-/// otherwise with the code of the first artifact or part of the store that could not be read;
-/// otherwise with 1 if an artifact is unchecked.
+/// Nothing is changed without --repair or --repair-from. The exit code is 5 if anything is damaged;
+/// otherwise that of the first artifact or part of the store that could not be read; otherwise 1 if
+/// an artifact is unchecked.
 #[derive(Args)]
 #[command(after_help = "\
-A damaged artifact is repaired by putting it again, or deleted by its key.
+To repair a damaged artifact by hand, put it again or delete it.
 
 Examples:
   artifact-store verify
@@ -41,37 +41,37 @@ Examples:
   artifact-store verify --repair --older-than 2h
   artifact-store --config stores.toml --store disk verify --repair-from archive")]
 pub struct Arguments {
-    /// What the keys of the artifacts to read begin with; none reads all
+    /// The prefix of the keys to read [default: all keys]
     #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
 
-    /// Remove the unfinished writes that nobody goes on with, and nothing else
+    /// Remove abandoned unfinished writes, and nothing else
     #[arg(long)]
     repair: bool,
 
-    /// How long ago an unfinished write has to have been written to, to be removed
+    /// Remove an unfinished write only if nothing was written to it for this long
     #[arg(long, value_name = "AGE", default_value = "1day", requires = "repair")]
     #[arg(value_parser = humantime::parse_duration)]
     older_than: Duration,
 
     /// Fetch each damaged artifact from this store of --config
     ///
-    /// One that is damaged there too, or absent, stays as it is and counts as damaged; so does one
-    /// of which that store has another version: another size or checksum than what was put here.
-    /// Where the damage leaves neither to compare with, the artifact is taken as that store has it,
-    /// and the report says that it was not compared.
+    /// An artifact stays as it is and counts as damaged if that store lacks it, has it damaged too,
+    /// or has another version: another size or checksum than what was put here. If the damage left
+    /// neither size nor checksum to compare with, the artifact is taken from that store without a
+    /// comparison, and the report says so.
     #[arg(long, value_name = "STORE")]
     repair_from: Option<String>,
 
-    /// Write one object a line for each problem, and a summary at the end
+    /// Write one JSON object per line for each problem, and a summary at the end
     ///
     /// {"type": "artifact", "key", "state": "damaged", "repaired" or "unreadable", "error"}, with
-    /// "repair": "compared", "uncompared", "another-version" or "failed" where it was tried;
+    /// "repair": "compared", "uncompared", "another-version" or "failed" if a repair was tried;
     /// {"type": "finding", "name", "state": "damaged", "temporary" or "foreign", "size",
     /// "modified", "error"}; {"type": "failure", "error"} for a part of the store that cannot be
-    /// seen; {"type": "summary", "sound", "unchecked", "bytes", "damaged", "unreadable",
+    /// read; {"type": "summary", "sound", "unchecked", "bytes", "damaged", "unreadable",
     /// "temporary", "foreign", "complete", "audited"}, with "repaired", "uncompared" (of these) and
-    /// "removed" where that was asked for.
+    /// "removed" if a repair was asked for.
     #[arg(long)]
     json: bool,
 }
@@ -219,7 +219,9 @@ impl Examination<'_> {
         };
         let repair = match self.fetch(source, key).await {
             Ok(Repair::Uncompared) => {
-                error.push_str("; its size and checksum are lost, so that it was not compared");
+                error.push_str(
+                    "; its size and checksum are lost, so it was repaired without a comparison",
+                );
                 Repair::Uncompared
             }
             Ok(repair) => repair,

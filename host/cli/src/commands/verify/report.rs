@@ -258,7 +258,7 @@ impl Summary {
         for (count, what) in [
             (self.repaired.unwrap_or(0), "repaired"),
             (self.uncompared.unwrap_or(0), "of these not compared"),
-            (self.unchecked, "unchecked (they have no checksum)"),
+            (self.unchecked, "unchecked (without a checksum)"),
             (self.unreadable, "unreadable"),
             (self.temporary, "unfinished writes"),
             (self.foreign, "foreign"),
@@ -271,10 +271,10 @@ impl Summary {
             text.push_str(&format!("; {removed} unfinished writes removed"));
         }
         if !self.audited {
-            text.push_str("; the backend offers no audit of its own");
+            text.push_str("; the backend offers no audit");
         }
         if !self.complete {
-            text.push_str("; not all of the store was seen");
+            text.push_str("; incomplete: a part of the store was not read");
         }
         text.push('\n');
         text
