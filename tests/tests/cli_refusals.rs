@@ -52,8 +52,9 @@ fn a_directory_of_the_store_that_was_replaced_is_to_be_put_back() {
             put_instead(&dir.join("artifacts").join(name), what);
             let arguments: &[&str] = if command == "list" { &["list"] } else { &[command, "k"] };
             let error = expect(dir, arguments, b"2", 5);
-            assert!(error.contains("put the directory back"), "{what} {name} {command}: {error}");
-            assert!(!error.contains("put it again"), "{what} {name} {command}: {error}");
+            let hint = "if something else is in the place of a directory of the store, put the \
+                        directory back; otherwise";
+            assert!(error.contains(hint), "{what} {name} {command}: {error}");
         }
     }
     // An artifact whose file is damaged is to be put again.
@@ -61,7 +62,7 @@ fn a_directory_of_the_store_that_was_replaced_is_to_be_put_back() {
     let dir = dir.path();
     expect(dir, &["put", "k"], b"1", 0);
     std::fs::write(dir.join("artifacts/d4e/_k"), "no artifact").unwrap();
-    assert!(expect(dir, &["get", "k"], b"", 5).contains("put it again"));
+    assert!(expect(dir, &["get", "k"], b"", 5).contains("put the artifact again"));
 }
 
 #[test]

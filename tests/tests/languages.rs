@@ -17,10 +17,13 @@ const VARIABLE: &str = "ARTIFACT_STORE_LANGUAGE_BACKENDS";
 
 /// Each, and what it does not offer.
 const LANGUAGES: [(&str, &[&str]); 3] = [
-    ("python", &["maintenance"]),
+    ("python", &["maintenance", "settings"]),
     // Its numbers have no room for a checksum.
-    ("javascript", &["maintenance", "a checksum"]),
-    ("c", &["streams", "inventory", "maintenance", "streams or inventory", "a checksum"]),
+    ("javascript", &["maintenance", "settings", "a checksum"]),
+    (
+        "c",
+        &["streams", "inventory", "maintenance", "settings", "streams or inventory", "a checksum"],
+    ),
 ];
 
 fn main() {

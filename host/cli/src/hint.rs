@@ -100,8 +100,8 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
             "nothing was changed; make space, or name another place with --dir, and try again"
         }
         ErrorKind::Corrupt(_) => {
-            "put it again from its source, or delete it; if something else is in the place of a \
-             directory of the store, put the directory back"
+            "if something else is in the place of a directory of the store, put the directory back; \
+             otherwise put the artifact again from its source, or delete it"
         }
         ErrorKind::Unavailable(_) | ErrorKind::Busy { .. } => "try again later",
         ErrorKind::Timeout(_) => {
