@@ -11,7 +11,7 @@ use wasmtime::WasmBacktrace;
 /// How many bytes of a text are kept.
 const MOST: usize = 4096;
 
-/// How many bytes of a name are kept when it is quoted in a sentence.
+/// How many bytes of a name are kept in a sentence.
 const NAME: usize = 256;
 
 /// How many causes of an error, and functions of a backtrace, are kept.
@@ -22,9 +22,14 @@ pub(crate) fn foreign(text: &str) -> String {
     cut(text, MOST)
 }
 
+/// A name that may be shown.
+pub(crate) fn foreign_name(name: &str) -> String {
+    cut(name, NAME)
+}
+
 /// A name, a key or a cursor within a sentence of the host.
 pub(crate) fn quoted(name: &str) -> String {
-    format!("`{}`", cut(name, NAME))
+    format!("`{}`", foreign_name(name))
 }
 
 fn cut(text: &str, most: usize) -> String {

@@ -2,8 +2,8 @@
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind, Grants, Limits, LoadError};
-use artifact_store_tests::{guest, guest_on};
-use std::time::Duration;
+use artifact_store_tests::{bare_text, guest, guest_on};
+use std::time::{Duration, Instant};
 
 fn refusal(backend: Backend) -> LoadError {
     let error = ArtifactStore::open(backend).expect_err("it is refused");
@@ -75,6 +75,34 @@ fn an_import_that_nothing_grants_is_refused_by_name() {
     match refusal(Backend::from_file(guest("asks_for_more"))) {
         LoadError::UnexpectedImports(names) => assert_eq!(names, ["test:spy/microphone"]),
         error => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn a_version_of_wasi_that_is_unknown_is_named_with_the_side_that_is_older() {
+    for (interface, draft) in [
+        ("wasi:cli/environment@0.3.0-rc-2025-09-16", Some(true)),
+        // A draft of what comes later is newer than this library.
+        ("wasi:cli/environment@0.4.0-rc-2027-01-01", Some(false)),
+        ("wasi:cli/environment@0.4.0", Some(false)),
+        ("wasi:http/handler@0.3.0-rc-2025-09-16", Some(true)),
+        ("wasi:http/client@0.4.0", Some(false)),
+        // This version is known, and never granted.
+        ("wasi:http/outgoing-handler@0.2.3", None),
+        ("wasi:nn/tensor@0.9.0", None),
+    ] {
+        let text = format!(
+            "(component (import \"{interface}\" (instance (export \"f\" (func)))) (instance $i)
+             (export \"artifact:storage/artifact-store@0.1.0\" (instance $i)))"
+        );
+        let component = wat::parse_str(text).unwrap();
+        match (refusal(Backend::from_bytes("other", component)), draft) {
+            (LoadError::UnknownWasi { interface: named, is_draft, .. }, Some(draft)) => {
+                assert_eq!((&*named, is_draft), (interface, draft));
+            }
+            (LoadError::UnexpectedImports(names), None) => assert_eq!(names, [interface]),
+            (error, _) => panic!("{interface}: {error:?}"),
+        }
     }
 }
 
@@ -160,6 +188,40 @@ fn a_backend_that_lies_about_its_settings_is_refused_in_time() {
     // What it says is cut, and drives no terminal.
     let error = open("settings-flood");
     let (text, problems) = (error.to_string(), error.into_kind());
-    assert!(!text.contains(char::is_control) && text.len() < 1 << 20, "{} bytes", text.len());
+    assert!(!text.contains(char::is_control) && text.len() < 32 << 10, "{} bytes", text.len());
     assert!(matches!(problems, ErrorKind::Load(LoadError::Settings(_))), "{text:.200}");
+}
+
+/// A backend that describes its settings by this code, which returns the address of an empty list.
+fn describes(code: &str) -> Backend {
+    let module = format!(
+        "(func (export \"describe\") (result i32) {code} (i32.const 0))
+         (func (export \"check\") (result i32) (i32.const 0))"
+    );
+    let text = bare_text(&[("MODULE", &module)]);
+    let whole = text.trim_end().strip_suffix(')').unwrap();
+    let component = format!("{whole}{})", include_str!("../guests/bare-settings.wat"));
+    Backend::from_bytes("bare", wat::parse_str(component).unwrap())
+}
+
+#[test]
+fn a_backend_that_computes_its_settings_blocks_no_task_of_its_caller() {
+    let soon = Duration::from_millis(800);
+    let limits = Limits::default().call_timeout(soon);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let asked = |code| runtime.block_on(describes(code).limits(limits.clone()).settings());
+    assert_eq!(asked("").unwrap(), Some(Vec::new()));
+    let begun = Instant::now();
+    let (error, beside) = runtime.block_on(async {
+        let backend = describes("(loop $l (br $l))").limits(limits.clone());
+        let beside = async {
+            while begun.elapsed() < soon / 2 {
+                tokio::time::sleep(soon / 16).await;
+            }
+            begun.elapsed()
+        };
+        tokio::join!(backend.settings(), beside)
+    });
+    assert!(matches!(error.unwrap_err().kind(), ErrorKind::Timeout(_)));
+    assert!(beside < soon, "{beside:?}");
 }

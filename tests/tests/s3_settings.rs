@@ -71,6 +71,23 @@ fn names(error: &Error, variable: &str) {
 }
 
 #[test]
+fn all_that_the_library_finds_wrong_is_one_error() {
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "hush"),
+        ("AWS_ENDPOINT_URL", "hush"),
+        ("AWS_PROFILE", "hush"),
+        ("S3_BUCKET", "bucket"),
+        ("S3_BUCKT", "hush"),
+    ];
+    let error = Backend::s3(variables, Sign::Host).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
+    let ErrorKind::Load(LoadError::Settings(problems)) = error.kind() else { panic!("{error:?}") };
+    let mut names: Vec<_> = problems.iter().map(|problem| &*problem.name).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY", "S3_BUCKT"]);
+}
+
+#[test]
 fn the_library_names_what_is_wrong_when_it_opens_the_store() {
     let server = server();
     for (name, changed) in WRONG {

@@ -70,15 +70,17 @@ fn unlinkable(component: &Component, error: wasmtime::Error) -> LoadError {
 /// The newest version of WASI that is here.
 const WASI: (u32, u32, u32) = (0, 3, 0);
 
-/// Whether an interface of WASI has a version that is not here: a draft, or else a newer one.
+/// Whether an interface of WASI has a version that is not here: an old draft, or else a newer one,
+/// which may be a draft, too.
 fn unknown_version(interface: &str) -> Option<bool> {
     let (_, version) = interface.strip_prefix("wasi:")?.split_once('@')?;
-    if version.contains('-') {
-        return Some(true);
-    }
-    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(u32::MAX));
-    let version = (numbers.next()?, numbers.next()?, numbers.next()?);
-    (version > WASI).then_some(false)
+    let (numbers, is_draft) = match version.split_once('-') {
+        Some((numbers, _)) => (numbers, true),
+        None => (version, false),
+    };
+    let mut numbers = numbers.split('.').map(|number| number.parse().unwrap_or(u32::MAX));
+    let is_newer = (numbers.next()?, numbers.next()?, numbers.next()?) > WASI;
+    (is_draft || is_newer).then_some(!is_newer)
 }
 
 /// What `find` says of an interface that a backend may leave out.
@@ -105,12 +107,20 @@ pub(super) fn check_exports(component: &Component) -> Result<(), LoadError> {
     Err(LoadError::MissingExport { missing: STORE.into(), found })
 }
 
+fn may_import(name: &str) -> bool {
+    // That HTTP of an unknown version cannot be linked is reported as such.
+    let is_other_http = cfg!(feature = "network")
+        && name.starts_with("wasi:http/")
+        && unknown_version(name).is_some();
+    is_other_http || IMPORTABLE.iter().any(|prefix| name.starts_with(prefix))
+}
+
 pub(super) fn check_imports(component: &Component) -> Result<(), LoadError> {
     let (ty, engine) = (component.component_type(), component.engine());
     let unexpected: Vec<_> = ty
         .imports(engine)
         .map(|(name, _)| name)
-        .filter(|name| !IMPORTABLE.iter().any(|prefix| name.starts_with(prefix)))
+        .filter(|name| !may_import(name))
         .map(foreign)
         .take(NAMED)
         .collect();
@@ -128,6 +138,8 @@ mod tests {
             ("wasi:clocks/system-clock@0.2.0-rc-2023-11-10", Some(true)),
             ("wasi:http/client@0.4.0", Some(false)),
             ("wasi:http/client@1.0.0", Some(false)),
+            ("wasi:cli/environment@0.4.0-rc-2027-01-01", Some(false)),
+            ("wasi:cli/environment@0.3.1-draft", Some(false)),
             ("wasi:http/client@0.3.0", None),
             ("wasi:sockets/tcp@0.2.12", None),
             ("wasi:sockets/tcp", None),

@@ -33,8 +33,8 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Load`](crate::ErrorKind::Load) with [`LoadError::Settings`] names a variable
-    /// that is missing or makes no sense; opening the store does so for those that only the backend
+    /// [`ErrorKind::Load`](crate::ErrorKind::Load) with [`LoadError::Settings`] names the variables
+    /// that are missing or make no sense; opening the store does so for those that only the backend
     /// itself understands.
     ///
     /// ```no_run
@@ -85,7 +85,7 @@ impl Backend {
     ];
 
     /// Every variable of [`Self::s3`] is a setting, so an unknown one is a mistake.
-    pub(crate) fn check_s3_variable(name: &str) -> std::result::Result<(), LoadError> {
+    pub(crate) fn check_s3_variable(name: &str) -> std::result::Result<(), SettingProblem> {
         if Self::S3_VARIABLES.contains(&name) {
             return Ok(());
         }
@@ -141,24 +141,22 @@ fn grants(
     variables: BTreeMap<String, String>,
     sign: Sign,
 ) -> std::result::Result<Grants, LoadError> {
-    variables.keys().try_for_each(|name| Backend::check_s3_variable(name))?;
+    let mut problems: Vec<_> =
+        variables.keys().filter_map(|name| Backend::check_s3_variable(name).err()).collect();
     // Values from a file or a command end with a newline, and many tools unset a variable by making
     // it empty.
     let trimmed = |(name, value): (String, String)| (name, value.trim().to_owned());
     let mut variables: BTreeMap<_, _> =
         variables.into_iter().map(trimmed).filter(|(_, value)| !value.is_empty()).collect();
     let get = |name: &str| variables.get(name).cloned();
-    let bucket = bucket(&get)?;
-    let named = ENDPOINTS.into_iter().find(|name| get(name).is_some());
-    let endpoint = bucket.origin().map_err(|problem| match (&problem, named) {
-        (BucketProblem::Endpoint, Some(name)) => setting(name, &problem.to_string()),
-        // The endpoint was made from the region.
-        (BucketProblem::Endpoint, None) => setting("AWS_REGION", "it is part of no host's name"),
-        (BucketProblem::Style, _) => setting("S3_STYLE", &problem.to_string()),
-        (BucketProblem::Name, _) => setting("S3_BUCKET", &problem.to_string()),
-    })?;
+    let place = place(&get).map_err(|problem| problems.push(problem));
+    let credentials = credentials(&get).map_err(|problem| problems.push(problem));
+    let (Ok((bucket, endpoint)), Ok(credentials), true) = (place, credentials, problems.is_empty())
+    else {
+        return Err(LoadError::Settings(problems));
+    };
     let mut grants = Grants::none();
-    match credentials(&get)?.filter(|_| sign == Sign::Host) {
+    match credentials.filter(|_| sign == Sign::Host) {
         Some(credentials) => {
             variables.retain(|name, _| !CREDENTIALS.contains(&name.as_str()));
             grants = grants.sign_s3(bucket, credentials);
@@ -173,8 +171,25 @@ const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 
 const CREDENTIALS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
-/// The part of the bucket that belongs to this store.
-fn bucket(get: &impl Fn(&str) -> Option<String>) -> std::result::Result<S3Bucket, LoadError> {
+/// The part of the bucket that belongs to this store, and the endpoint of the requests.
+fn place(
+    get: &impl Fn(&str) -> Option<String>,
+) -> std::result::Result<(S3Bucket, String), SettingProblem> {
+    let bucket = bucket(get)?;
+    let named = ENDPOINTS.into_iter().find(|name| get(name).is_some());
+    let endpoint = bucket.origin().map_err(|problem| match (&problem, named) {
+        (BucketProblem::Endpoint, Some(name)) => setting(name, &problem.to_string()),
+        // The endpoint was made from the region.
+        (BucketProblem::Endpoint, None) => {
+            setting("AWS_REGION", "it cannot be a part of a host name")
+        }
+        (BucketProblem::Style, _) => setting("S3_STYLE", &problem.to_string()),
+        (BucketProblem::Name, _) => setting("S3_BUCKET", &problem.to_string()),
+    })?;
+    Ok((bucket, endpoint))
+}
+
+fn bucket(get: &impl Fn(&str) -> Option<String>) -> std::result::Result<S3Bucket, SettingProblem> {
     let name = get("S3_BUCKET").ok_or_else(|| not_set("S3_BUCKET"))?;
     let region = get("AWS_REGION").unwrap_or_else(|| REGION.into());
     let endpoint = ENDPOINTS.into_iter().find_map(get);
@@ -194,7 +209,7 @@ fn bucket(get: &impl Fn(&str) -> Option<String>) -> std::result::Result<S3Bucket
 /// `None` if requests are not signed: for a public bucket.
 fn credentials(
     get: &impl Fn(&str) -> Option<String>,
-) -> std::result::Result<Option<S3Credentials>, LoadError> {
+) -> std::result::Result<Option<S3Credentials>, SettingProblem> {
     let [key, secret, token] = CREDENTIALS.map(get);
     let credentials = match (key, secret) {
         (Some(key), Some(secret)) => S3Credentials::new(key, secret),
@@ -212,11 +227,11 @@ fn credentials(
     }
 }
 
-fn setting(name: &str, why: &str) -> LoadError {
-    LoadError::Settings(vec![SettingProblem::new(name, why)])
+fn setting(name: &str, why: &str) -> SettingProblem {
+    SettingProblem::new(name, why)
 }
 
-fn not_set(name: &str) -> LoadError {
+fn not_set(name: &str) -> SettingProblem {
     setting(name, "it is not set")
 }
 

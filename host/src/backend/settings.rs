@@ -8,11 +8,15 @@ use crate::bindings::settings as contract;
 use crate::budget::Deadline;
 use crate::error::{Error, ErrorKind, Operation, Result, SettingProblem};
 use crate::grants::Grants;
-use crate::instance::Pool;
-use crate::text::foreign;
+use crate::instance::{Pool, Worker};
+use crate::text::{foreign, foreign_name};
 
 /// How many settings or problems of a backend are looked at.
 const MOST: usize = 256;
+
+/// How many bytes the texts of problems have together before further ones are left out: all problems
+/// are one message.
+const ROOM: usize = 16 << 10;
 
 /// One environment variable that a backend reads, as the backend describes it.
 ///
@@ -57,9 +61,11 @@ impl Backend {
     pub async fn settings(&self) -> Result<Option<Vec<Setting>>> {
         let bare = self.clone().grants(Grants::none()).sweep_older_than(None);
         let loaded = bare.load_for(Purpose::Description).await?.0;
-        described(&loaded.pool, &loaded.pool.clock())
-            .await
-            .map_err(|kind| Error::new(kind, Operation::Open, None, &self.name))
+        let clock = loaded.pool.clock();
+        let asked = Arc::clone(&clock);
+        // It may compute all its time, for which the caller's task must not be blocked.
+        let asking = Worker::spawn(clock, async move || described(&loaded.pool, &asked).await);
+        asking.await.flatten().map_err(|kind| Error::new(kind, Operation::Open, None, &self.name))
     }
 }
 
@@ -93,14 +99,21 @@ pub(super) async fn check(
         let text = "its settings are wrong, and it does not say which";
         return Err(ErrorKind::Protocol(text.into()));
     }
-    Ok(problems.into_iter().take(MOST).map(SettingProblem::from).collect())
+    let mut told = 0;
+    let problems = problems.into_iter().take(MOST).map(SettingProblem::from);
+    let has_room = |problem: &SettingProblem| {
+        let before = told;
+        told += problem.name.len() + problem.reason.len();
+        before < ROOM
+    };
+    Ok(problems.take_while(has_room).collect())
 }
 
 impl From<contract::Setting> for Setting {
     fn from(setting: contract::Setting) -> Self {
         let contract::Setting { name, description, required, secret, default } = setting;
         Self {
-            name: foreign(&name),
+            name: foreign_name(&name),
             description: foreign(&description),
             is_required: required,
             is_secret: secret,
@@ -111,6 +124,6 @@ impl From<contract::Setting> for Setting {
 
 impl From<contract::Problem> for SettingProblem {
     fn from(problem: contract::Problem) -> Self {
-        Self::new(&foreign(&problem.name), foreign(&problem.reason))
+        Self::new(&foreign_name(&problem.name), foreign(&problem.reason))
     }
 }

@@ -189,7 +189,7 @@ enum Component {
 
 impl Component {
     /// Why the backend does not accept this variable; `None` if it does.
-    fn refuses_variable(&self, name: &str) -> Option<crate::LoadError> {
+    fn refuses_variable(&self, name: &str) -> Option<SettingProblem> {
         match self {
             #[cfg(feature = "network")]
             Self::S3(_) => Backend::check_s3_variable(name).err(),

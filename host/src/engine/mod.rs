@@ -255,7 +255,8 @@ impl EngineBuilder {
     /// How many calls of all stores of this engine may run on threads of their own at once. Further
     /// calls wait, and fail with [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) after
     /// [`Limits::turn_timeout`](crate::Limits::turn_timeout). A transfer has its thread until it
-    /// ends, also while its caller pauses; 0 counts as 1. Threads are started as they are needed.
+    /// ends, also while its caller pauses, so copying between two stores of this engine takes two.
+    /// 0 counts as 1. Threads are started as they are needed.
     ///
     /// The blocking API runs calls on the caller's thread, which does not count. By default, all
     /// engines without this setting share 4096 threads. One more thread of the process drives

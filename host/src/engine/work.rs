@@ -5,7 +5,6 @@
 //! is at most 7 µs and 1 KiB; ordinary code takes 1 µs. Most of a compiler's work is linear in the
 //! instructions. The squares stand for the rest: which variables are alive in which block, how they
 //! get there, and which registers they are given.
-//! they get there, and which registers they are given.
 
 use wasmparser::{BlockType, CompositeInnerType, FunctionBody, Operator, Parser, Payload, TypeRef};
 
