@@ -329,7 +329,8 @@ fn a_setting_that_makes_no_sense_is_told_with_its_line() {
                 S3_BUCKET = 'bucket'\nS3_CHECKSUM = 'hush'\n\
                 [stores.b]\nbackend = 's3'\n\
                 [stores.c]\nbackend = 'fs'\ndirectories = [{ host = 'c' }]\n\
-                env = { ARTIFACT_STORE_SINC = 'off', S3_BUCKET = 'bucket' }\n";
+                env = { ARTIFACT_STORE_SINC = 'off', S3_BUCKET = 'bucket' }\n\
+                env-from = { \"new\\nline\u{202e}\" = 'PATH' }\n";
     let file = configure(dir.path(), text);
     std::fs::create_dir(dir.path().join("c")).unwrap();
     let error = ArtifactStore::open_configured(&file, "a").err().unwrap();
@@ -347,6 +348,7 @@ fn a_setting_that_makes_no_sense_is_told_with_its_line() {
             "{file}:13: warning: store `c`: the variable ARTIFACT_STORE_SINC: the backend has no \
              such setting; did you mean `ARTIFACT_STORE_SYNC`?"
         ),
+        format!("{file}:14: warning: store `c`: the variable new\\nline\\u{{202e}}: the backend"),
     ] {
         assert!(message.contains(&line), "{line}: {message}");
     }

@@ -22,7 +22,7 @@ use crate::error::{
     ConfigurationError, Error, LoadError, Operation, Problem, Result, SettingProblem,
 };
 use crate::instance::look_at_disk;
-use crate::text::alike;
+use crate::text::{alike, foreign_name};
 use crate::{Backend, Cache, Engine, Grants, Limits, Setting, file};
 use secrets::Secret;
 
@@ -268,7 +268,7 @@ impl StoreConfiguration {
             if let Some(meant) = alike(name, settings.iter().map(|it| it.name.as_str())) {
                 reason.push_str(&format!("; did you mean `{meant}`?"));
             }
-            let problem = SettingProblem::new(&name.escape_debug().to_string(), reason);
+            let problem = SettingProblem::new(&foreign_name(name), reason);
             match &self.surroundings {
                 Some(surroundings) => surroundings.locate_one(problem),
                 None => problem,

@@ -7,6 +7,7 @@ use std::env::VarError;
 use super::table::{Problems, Table};
 use super::{Component, ConfigurationError};
 use crate::Grants;
+use crate::text::foreign_name;
 
 /// A variable of the backend whose value is a variable of this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,8 @@ impl Secret {
     }
 }
 
-/// What `env` and `env-from` of a store name, and where.
+/// What `env` and `env-from` of a store name, and where: the lines of names as they are shown, which
+/// is how problems name them.
 pub(super) fn variables(
     table: &mut Table<'_>,
     mut grants: Grants,
@@ -52,7 +54,7 @@ pub(super) fn variables(
             problems.add(at, format!("`{path}` {text}"));
         }
         check(&path, &name, at, problems);
-        lines.insert(name.clone(), problems.line(at));
+        lines.insert(foreign_name(&name), problems.line(at));
         grants = grants.env(name, value);
     }
     let mut secrets: Vec<Secret> = Vec::new();
@@ -70,7 +72,7 @@ pub(super) fn variables(
             let name = name.escape_debug();
             problems.add(at, format!("`{path}` sets `{name}`, which is set already"));
         }
-        lines.insert(name.clone(), problems.line(at));
+        lines.insert(foreign_name(&name), problems.line(at));
         secrets.push(Secret { name, from });
     }
     (grants, secrets, lines)
