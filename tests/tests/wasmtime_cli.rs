@@ -139,7 +139,10 @@ fn bundle(wasmtime: &Path) {
     let part = run(&["get", "k", "--offset", "2", "--length", "3"], Stdio::null(), 0);
     assert_eq!(text(part), "345");
     let (_, error) = run(&["put", "k", "--create"], file("small"), 4);
-    assert!(error.contains("cannot put `k` into the backend: the key already has an artifact"), "{error}");
+    assert!(
+        error.contains("cannot put `k` into the backend: the key already has an artifact"),
+        "{error}"
+    );
     let (_, error) = run(&["put", "other", "--size", "5"], file("small"), 1);
     assert!(error.contains("9 of the expected 5 bytes"), "{error}");
     assert_eq!(text(run(&["list"], Stdio::null(), 0)), "k\n");

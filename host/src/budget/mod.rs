@@ -27,8 +27,8 @@ pub(crate) use runtime::{
     Timer, after, have_threads_to_compile, no_thread, on_this_thread, running, runtime, spawn,
 };
 pub(crate) use shortage::{
-    explain_trouble, invalid, make_do, not_started, of_system, refused, room_for_calls, scarce,
-    shortage,
+    explain_trouble, invalid, is_busy, make_do, not_started, of_system, refused, room_for_calls,
+    scarce, shortage,
 };
 pub(crate) use threads::{Joined, Threads, in_background, on_thread};
 pub(crate) use turn::{Admitted, Turn, Turns};

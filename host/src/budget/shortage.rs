@@ -28,10 +28,21 @@ pub(crate) fn shortage(error: &wasmtime::Error) -> Option<ErrorKind> {
         | io::ErrorKind::Unsupported => {
             Some("the system refused a resource that an instance needs".into())
         }
+        io::ErrorKind::ResourceBusy => {
+            Some("the system was busy with the memory of a new instance".into())
+        }
         _ => None,
     })?;
     let why = text::causes(error).join(": ");
     Some(ErrorKind::Unavailable(format!("{named}: {why}")))
+}
+
+/// Whether the system was busy with something for a moment. Linux refuses to seal the file of a
+/// memory's first bytes while anything holds one of its pages, such as the migration of pages.
+pub(crate) fn is_busy(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| {
+        system_error(cause).is_some_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
+    })
 }
 
 fn system_error(cause: &(dyn Error + 'static)) -> Option<io::Error> {
@@ -194,6 +205,15 @@ mod tests {
     use rustix::io::Errno;
 
     use super::*;
+
+    #[test]
+    fn a_system_that_is_busy_for_a_moment_is_not_a_fault_of_the_backend() {
+        let cause = io::Error::from(Errno::BUSY);
+        let cause = wasmtime::Error::from(cause).context("cannot add seals to the memfd");
+        assert!(is_busy(&cause));
+        assert!(matches!(shortage(&cause), Some(ErrorKind::Unavailable(_))));
+        assert!(!is_busy(&io::Error::from(Errno::MFILE).into()));
+    }
 
     #[test]
     fn a_shortage_is_found_among_the_causes_of_an_error() {

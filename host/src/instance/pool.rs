@@ -12,8 +12,8 @@ use super::backoff::Backoff;
 use super::call::{Instance, Outcome};
 use super::exports::{Exports, Offered};
 use crate::budget::{
-    Closing, Deadline, Inline, Threads, Turns, explain_trouble, in_background, room_for_calls,
-    spawn,
+    Closing, Deadline, Inline, Threads, Turns, after, explain_trouble, in_background, is_busy,
+    room_for_calls, spawn,
 };
 use crate::error::{ErrorKind, LoadError};
 use crate::grants::Grants;
@@ -22,6 +22,10 @@ use crate::limits::{Limits, here};
 #[cfg(feature = "network")]
 use crate::network::Network;
 use crate::wasi::{HostState, Preopens, new_store};
+
+/// How often an instance is started again if the system was busy for a moment, and the pause before.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// How long an instance waits for a call before it is dropped.
 const IDLE: Duration = Duration::from_secs(60);
@@ -196,22 +200,28 @@ impl Pool {
         // Each start of an instance is often enough to detect moved directories, and seldom enough
         // to cost nothing.
         self.preopens.look();
-        let mut store = new_store(
-            self.component.engine(),
-            &self.grants,
-            &self.preopens,
-            &self.limits,
-            #[cfg(feature = "network")]
-            &self.network,
-            Arc::clone(deadline),
-        )?;
-        let made = self.component.instantiate_async(&mut store).await;
-        let instance = made.map_err(|trap| match deadline.is_over() {
-            true => deadline.failure(),
-            false => store.data_mut().limiter.explain(trap),
-        })?;
-        let exports = self.offered.load(&mut store, &instance)?;
-        Ok(Instance::new(store, exports))
+        let mut attempt = 1;
+        loop {
+            let mut store = new_store(
+                self.component.engine(),
+                &self.grants,
+                &self.preopens,
+                &self.limits,
+                #[cfg(feature = "network")]
+                &self.network,
+                Arc::clone(deadline),
+            )?;
+            match self.component.instantiate_async(&mut store).await {
+                Ok(instance) => {
+                    let exports = self.offered.load(&mut store, &instance)?;
+                    return Ok(Instance::new(store, exports));
+                }
+                Err(_) if deadline.is_over() => return Err(deadline.failure()),
+                Err(trap) if is_busy(&trap) && attempt < ATTEMPTS => attempt += 1,
+                Err(trap) => return Err(store.data_mut().limiter.explain(trap)),
+            }
+            after(PAUSE).await;
+        }
     }
 
     /// Drops the idle instances.
