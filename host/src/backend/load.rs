@@ -11,7 +11,7 @@ use tracing::instrument::WithSubscriber;
 use wasmtime::component::{Component, Linker};
 
 use super::fence::{self, Applicant};
-use super::{Backend, Source, contract, is_built_in, settings, trial};
+use super::{Backend, Source, Surroundings, contract, is_built_in, settings, trial};
 use crate::budget::{Deadline, explain_trouble, invalid, is_possible, runtime};
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, LoadError, Operation};
@@ -67,7 +67,6 @@ impl Backend {
         // Directories are opened before the cache is used, which no backend may reach.
         let (is_built_in, threads) = (found.is_built_in, found.engine.threads());
         let preopens = self.open_directories(&self.grants, is_built_in, &found.engine)?;
-        let surroundings = self.surroundings.clone();
         let digest = hexadecimal(&found.digest).into();
         let component = self.compiled(found, deadline)?;
         let linker = self.linker(&component, is_built_in, self.splice)?;
@@ -90,11 +89,8 @@ impl Backend {
         if purpose != Purpose::Description {
             let problems = settings::check(&pool, deadline).await?;
             if !problems.is_empty() {
-                let error = LoadError::Settings(problems);
-                return Err(match surroundings {
-                    Some(surroundings) => surroundings.locate(error).into(),
-                    None => error.into(),
-                });
+                let problems = Surroundings::locate(self.surroundings.as_ref(), problems);
+                return Err(LoadError::Settings(problems).into());
             }
         }
         if purpose == Purpose::Succession {

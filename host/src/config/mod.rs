@@ -231,9 +231,9 @@ impl StoreConfiguration {
             Component::S3(sign) => {
                 let variables = std::mem::take(&mut grants.env);
                 let backend = Backend::try_s3(variables.into_iter().collect(), *sign);
-                let locate = |error| match &self.surroundings {
-                    Some(surroundings) => surroundings.locate(error),
-                    None => error,
+                let locate = |error| match error {
+                    LoadError::Settings(found) => LoadError::Settings(self.located(found)),
+                    error => error,
                 };
                 backend.map_err(locate).map_err(cannot)?.map_grants(|own| own.and(grants))
             }
@@ -257,7 +257,7 @@ impl StoreConfiguration {
     }
 
     /// The variables that the file sets for this store and that are not among `settings`, those of
-    /// its backend, in alphabetical order. Each may be a mistake, or meant for another backend.
+    /// its backend, in the order of the file. Each may be a mistake, or meant for another backend.
     #[must_use]
     pub fn unknown_variables(&self, settings: &[Setting]) -> Vec<SettingProblem> {
         let literal = self.grants.env.iter().map(|(name, _)| name);
@@ -268,13 +268,13 @@ impl StoreConfiguration {
             if let Some(meant) = alike(name, settings.iter().map(|it| it.name.as_str())) {
                 reason.push_str(&format!("; did you mean `{meant}`?"));
             }
-            let problem = SettingProblem::new(&foreign_name(name), reason);
-            match &self.surroundings {
-                Some(surroundings) => surroundings.locate_one(problem),
-                None => problem,
-            }
+            SettingProblem::new(&foreign_name(name), reason)
         });
-        unknown.collect()
+        self.located(unknown.collect())
+    }
+
+    fn located(&self, problems: Vec<SettingProblem>) -> Vec<SettingProblem> {
+        Surroundings::locate(self.surroundings.as_ref(), problems)
     }
 
     /// What it is to the other stores of the file.

@@ -7,7 +7,7 @@ use crate::bindings::{
     INVENTORY, MAINTENANCE, SETTINGS, STORE, STREAMS, artifact_store, inventory, maintenance,
     settings, streams,
 };
-use crate::error::{ErrorKind, wrong_interface};
+use crate::error::{ErrorKind, LoadError, wrong_interface};
 use crate::interface::Interface;
 use crate::wasi::HostState;
 
@@ -53,22 +53,21 @@ impl Offered {
     ) -> Result<Exports, ErrorKind> {
         Ok(Exports {
             store: self.store.load(&mut *store, instance).map_err(wrong_interface(STORE))?,
-            streams: (self.streams.as_ref())
-                .map(|streams| streams.load(&mut *store, instance))
-                .transpose()
-                .map_err(wrong_interface(STREAMS))?,
-            inventory: (self.inventory.as_ref())
-                .map(|inventory| inventory.load(&mut *store, instance))
-                .transpose()
-                .map_err(wrong_interface(INVENTORY))?,
-            maintenance: (self.maintenance.as_ref())
-                .map(|maintenance| maintenance.load(&mut *store, instance))
-                .transpose()
-                .map_err(wrong_interface(MAINTENANCE))?,
-            settings: (self.settings.as_ref())
-                .map(|settings| settings.load(&mut *store, instance))
-                .transpose()
-                .map_err(wrong_interface(SETTINGS))?,
+            streams: optional(&self.streams, STREAMS, |it| it.load(&mut *store, instance))?,
+            inventory: optional(&self.inventory, INVENTORY, |it| it.load(&mut *store, instance))?,
+            maintenance: optional(&self.maintenance, MAINTENANCE, |it| {
+                it.load(&mut *store, instance)
+            })?,
+            settings: optional(&self.settings, SETTINGS, |it| it.load(&mut *store, instance))?,
         })
     }
+}
+
+/// The functions of an interface that a backend may leave out.
+fn optional<I, T>(
+    offered: &Option<I>,
+    interface: &str,
+    load: impl FnOnce(&I) -> wasmtime::Result<T>,
+) -> Result<Option<T>, LoadError> {
+    offered.as_ref().map(load).transpose().map_err(wrong_interface(interface))
 }

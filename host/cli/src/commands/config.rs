@@ -101,8 +101,12 @@ async fn prove(
     if check.no_open {
         return Ok(());
     }
-    if let Some(settings) = backend.settings().await? {
-        for problem in configuration.store(name)?.unknown_variables(&settings) {
+    let configured = configuration.store(name)?;
+    // A store without variables need not be loaded for them, too.
+    if !configured.unknown_variables(&[]).is_empty()
+        && let Some(settings) = backend.settings().await?
+    {
+        for problem in configured.unknown_variables(&settings) {
             // A store may keep the variables of the backend that it is switched to and fro.
             if !Backend::S3_VARIABLES.contains(&&*problem.name) {
                 message::print(&line_of(&name.escape_debug().to_string(), &problem, "warning: "));

@@ -109,19 +109,18 @@ impl Surroundings {
             && *stores == others.stores
     }
 
-    /// The same error, which says where the configuration sets what is wrong.
-    pub(crate) fn locate(&self, error: LoadError) -> LoadError {
-        let LoadError::Settings(problems) = error else { return error };
-        let mut problems: Vec<_> = problems.into_iter().map(|it| self.locate_one(it)).collect();
+    /// The same problems in the order of the configuration, if there is one, each with its place.
+    pub(crate) fn locate(
+        surroundings: Option<&Self>,
+        mut problems: Vec<SettingProblem>,
+    ) -> Vec<SettingProblem> {
+        let Some(Self { file, lines, .. }) = surroundings else { return problems };
+        for problem in &mut problems {
+            let line = lines.variables.get(&problem.name).unwrap_or(&lines.start);
+            problem.location = Some((file.clone(), *line));
+        }
         problems.sort_by(|a, b| a.location.cmp(&b.location));
-        LoadError::Settings(problems)
-    }
-
-    pub(crate) fn locate_one(&self, mut problem: SettingProblem) -> SettingProblem {
-        let Lines { start, variables } = &self.lines;
-        let line = variables.get(&problem.name).unwrap_or(start);
-        problem.location = Some((self.file.clone(), *line));
-        problem
+        problems
     }
 }
 
