@@ -10,6 +10,7 @@ fn main() {
         "guests",
         "../guest/backend",
         "../guest/fs",
+        "../guest/rust",
         "../wit",
         "../Cargo.toml",
         "../Cargo.lock",

@@ -9,14 +9,22 @@ pub enum Op {
     Range,
     Stat,
     Delete,
+    /// Within the store.
+    Copy,
     List,
+    /// What is directly in one of a hundred folders.
+    Level,
+    /// The last artifacts of a listing, behind a key.
+    After,
+    /// The first artifacts behind a key.
+    Page,
     /// `Get` and `Put` of a bucket on the same machine.
     BucketGet,
     BucketPut,
 }
 
 impl Op {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::Get,
         Self::Read,
         Self::Range,
@@ -24,8 +32,12 @@ impl Op {
         Self::Put,
         Self::Write,
         Self::Delete,
+        Self::Copy,
         // For a while after so many files were removed, ext4 takes a millisecond to make one.
         Self::List,
+        Self::Level,
+        Self::After,
+        Self::Page,
         Self::BucketGet,
         Self::BucketPut,
     ];
@@ -39,7 +51,11 @@ impl Op {
             Self::Range => "range",
             Self::Stat => "stat",
             Self::Delete => "delete",
+            Self::Copy => "copy",
             Self::List => "list",
+            Self::Level => "list-level",
+            Self::After => "list-after",
+            Self::Page => "list-page",
             Self::BucketGet => "s3-get",
             Self::BucketPut => "s3-put",
         }
@@ -50,9 +66,19 @@ impl Op {
         matches!(self, Self::BucketGet | Self::BucketPut)
     }
 
+    /// Whether it goes by the size of a store, and not of an artifact.
+    pub fn lists(self) -> bool {
+        matches!(self, Self::List) || self.needs_order()
+    }
+
+    /// Whether only those that list by folders and from keys on have it.
+    pub fn needs_order(self) -> bool {
+        matches!(self, Self::Level | Self::After | Self::Page)
+    }
+
     /// Whether it makes a difference what survives a crash.
     pub fn changes(self) -> bool {
-        matches!(self, Self::Put | Self::Write | Self::Delete)
+        matches!(self, Self::Put | Self::Write | Self::Delete | Self::Copy)
     }
 }
 
@@ -68,7 +94,7 @@ impl Case {
     /// How many artifacts the operations of one thread go round.
     pub fn keys(&self) -> usize {
         match (self.op, self.size) {
-            (Op::List, _) => self.size,
+            (op, _) if op.lists() => self.size,
             (_, ..=0x1_0000) => 16,
             (_, ..=0x10_0000) => 4,
             _ => 1,
@@ -77,7 +103,7 @@ impl Case {
 
     /// Bytes of one artifact.
     pub fn bytes(&self) -> usize {
-        if self.op == Op::List { 16 } else { self.size }
+        if self.op.lists() { 16 } else { self.size }
     }
 }
 
@@ -104,12 +130,20 @@ pub fn all(
             Op::Range => &[64 * MIB],
             Op::Stat | Op::Delete => &[KIB],
             Op::BucketGet | Op::BucketPut => &[KIB, MIB, 64 * MIB],
-            Op::List => &[listed.unwrap_or(if quick { 1000 } else { 10_000 })],
+            Op::Copy => &[16 * MIB],
+            Op::Level => &[10_000],
+            Op::After | Op::Page => &[1000],
+            Op::List => match &listed {
+                Some(listed) => std::slice::from_ref(listed),
+                None if quick => &[1000],
+                None => &[1000, 10_000],
+            },
         };
         for &size in sizes.iter().filter(|size| only_size.is_none_or(|only| only == **size)) {
             for threads in [1, 4] {
                 let is_wanted = match op {
-                    Op::List | Op::BucketGet | Op::BucketPut => threads == 1,
+                    Op::BucketGet | Op::BucketPut | Op::Copy => threads == 1,
+                    op if op.lists() => threads == 1,
                     Op::Get => threads == 1 || !quick || size == KIB,
                     _ => threads == 1 || !quick,
                 };

@@ -77,6 +77,9 @@ fn one(
     let data = Bytes::from_iter((0..case.bytes()).map(|n| (n * 31 % 251) as u8));
     let chosen = subjects::ALL.iter().filter(|kind| only.is_none_or(|only| only == kind.name));
     let fitting = chosen.filter(|kind| {
+        if case.op.needs_order() && !kind.has_order() || case.op == Op::Copy && !kind.has_copy() {
+            return false;
+        }
         if kind.is_remote || case.op.is_remote() {
             return kind.is_remote == case.op.is_remote();
         }
@@ -90,7 +93,7 @@ fn one(
             let subject = (kind.open)(&dir);
             for thread in 0..case.threads {
                 for n in 0..case.keys() {
-                    subject.put(&key(thread, n), &data);
+                    subject.put(&key(case.op, thread, n), &data);
                 }
             }
             (kind, subject, Vec::new(), Vec::new())
@@ -114,8 +117,11 @@ fn one(
     seen.collect()
 }
 
-fn key(thread: usize, n: usize) -> String {
-    format!("bench/{thread}-{n}")
+fn key(op: Op, thread: usize, n: usize) -> String {
+    match op {
+        Op::Level => format!("bench/{}/{n}", n / 100),
+        _ => format!("bench/{thread}-{n}"),
+    }
 }
 
 /// One round of one subject. Returns how long its operations took, with all threads at work.
@@ -133,7 +139,7 @@ fn measure(
         let began = Instant::now();
         let mut n = 0;
         while n < 2 || began.elapsed() < time {
-            let key = key(thread, n % case.keys());
+            let key = key(case.op, thread, n % case.keys());
             let start = Instant::now();
             perform(case, subject, &key, data);
             samples.push(start.elapsed());
@@ -173,6 +179,11 @@ fn perform(case: &Case, subject: &dyn Subject, key: &str, data: &Bytes) {
         }
         Op::Stat => subject.stat(key),
         Op::Delete => subject.delete(key),
+        Op::Copy => subject.copy(key, &format!("{key}-copy")),
         Op::List => assert_eq!(subject.list(), case.size),
+        Op::Level => assert_eq!(subject.level("bench/42/"), 100),
+        Op::Page => assert_eq!(subject.page("bench/", "bench/0-5", 100), 100),
+        // Those are 99 and 990 to 999.
+        Op::After => assert_eq!(subject.after("bench/", "bench/0-989"), 11),
     }
 }

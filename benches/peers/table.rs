@@ -40,13 +40,16 @@ fn tables(lines: &str) -> String {
         let size = value["size"].as_u64().unwrap_or(0);
         let size = match (op, size) {
             ("list", count) => format!("{count} artifacts"),
+            ("list-level", count) => format!("a folder of 100, of {count} artifacts"),
+            ("list-after", count) => format!("the last 11 of {count} artifacts"),
+            ("list-page", count) => format!("a page of 100, of {count} artifacts"),
             ("range", _) => "4 KiB of 64 MiB".into(),
             (_, size) if size >= 1 << 20 => format!("{} MiB", size >> 20),
             (_, size) => format!("{} KiB", size >> 10),
         };
         let mode = match (op, value["durable"].as_bool()) {
-            ("put" | "write" | "delete", Some(true)) => ", durable",
-            ("put" | "write" | "delete", _) => ", relaxed",
+            ("put" | "write" | "delete" | "copy", Some(true)) => ", durable",
+            ("put" | "write" | "delete" | "copy", _) => ", relaxed",
             _ => "",
         };
         let mode = match value["swapped"].as_bool() {

@@ -14,8 +14,10 @@
 
 #define MAX_KEY 1024
 
-/* Magic, size and checksum of the payload, length of the key; the key and the payload follow. */
-#define HEADER 28
+/* Magic, size and checksum of the payload, version, lengths of the key and of the attributes; these
+ * two and the payload follow. */
+#define HEADER 48
+#define VERSION 16
 static const char MAGIC[] = "artifac1";
 
 /* "/82" and "/82/8254…", or "/82/tmp-…". */
@@ -125,14 +127,15 @@ static place_t place_of(const backend_string_t *key) {
     return place;
 }
 
-/* Random, since other instances and processes are at work beside this one. */
-static bool temporary_beside(const place_t *place, place_t *temporary, error_t *error) {
-    uint8_t random[16];
-    char unique[33];
-    if (getentropy(random, sizeof random) != 0) {
+/* The version of a new generation, which also names its temporary. Random, since other instances and
+ * processes are at work beside this one. */
+static bool temporary_beside(const place_t *place, uint8_t version[VERSION], place_t *temporary,
+                             error_t *error) {
+    char unique[2 * VERSION + 1];
+    if (getentropy(version, VERSION) != 0) {
         return fail_by_errno(error, place->directory);
     }
-    write_hex(random, sizeof random, unique);
+    write_hex(version, VERSION, unique);
     *temporary = *place;
     snprintf(temporary->file, sizeof temporary->file, "%s/tmp-%s", place->directory, unique);
     return true;
@@ -239,13 +242,17 @@ static bool sync_change(const place_t *place, error_t *error) {
                 "the change may not be durable");
 }
 
-/* Writes an artifact where nobody looks, and makes it durable there. */
-static bool fill(int file, const backend_string_t *key, const backend_list_u8_t *data) {
+/* Writes an artifact where nobody looks, and makes it durable there. It has no attributes: only
+ * `streams` can store some. */
+static bool fill(int file, const uint8_t version[VERSION], const backend_string_t *key,
+                 const backend_list_u8_t *data) {
     uint8_t head[HEADER];
     memcpy(head, MAGIC, 8);
     put_number(head + 8, data->len, 8);
     put_number(head + 16, crc64(data->ptr, data->len), 8);
-    put_number(head + 24, key->len, 4);
+    memcpy(head + 24, version, VERSION);
+    put_number(head + 40, key->len, 4);
+    put_number(head + 44, 0, 4);
     return write_all(file, head, sizeof head) && write_all(file, key->ptr, key->len) &&
            write_all(file, data->ptr, data->len) && fsync(file) == 0;
 }
@@ -256,7 +263,8 @@ bool store(const backend_string_t *key, const backend_list_u8_t *data, error_t *
         return fail_plainly(error, ARTIFACT_STORAGE_TYPES_ERROR_TOO_LARGE);
     }
     place_t place = place_of(key), temporary;
-    if (!check_root(error) || !temporary_beside(&place, &temporary, error)) {
+    uint8_t version[VERSION];
+    if (!check_root(error) || !temporary_beside(&place, version, &temporary, error)) {
         return false;
     }
     if (mkdir(place.directory, 0777) != 0 && errno != EEXIST) {
@@ -266,7 +274,7 @@ bool store(const backend_string_t *key, const backend_list_u8_t *data, error_t *
     if (file < 0) {
         return fail_by_errno(error, temporary.file);
     }
-    bool done = fill(file, key, data) || fail_by_errno(error, temporary.file);
+    bool done = fill(file, version, key, data) || fail_by_errno(error, temporary.file);
     if (close(file) != 0 && done) {
         done = fail_by_errno(error, temporary.file);
     }
@@ -302,7 +310,8 @@ bool erase(const backend_string_t *key, error_t *error) {
 
 /* Reading. */
 
-/* Checks all that the file states before its payload. */
+/* Checks what the file states before its payload, and goes there. The attributes are skipped: only
+ * the other interfaces hand them out. */
 static bool check_head(int file, const backend_string_t *key, const char *path, uint64_t *size,
                        uint64_t *checksum, error_t *error) {
     struct stat status;
@@ -321,16 +330,17 @@ static bool check_head(int file, const backend_string_t *key, const char *path, 
     if (got < HEADER || memcmp(head, MAGIC, 8) != 0) {
         return corrupt(error, path, "it does not begin like an artifact");
     }
-    if ((size_t)got < expected || get_number(head + 24, 4) != key->len ||
+    if ((size_t)got < expected || get_number(head + 40, 4) != key->len ||
         memcmp(head + HEADER, key->ptr, key->len) != 0) {
         return corrupt(error, path, "it holds another key");
     }
     *size = get_number(head + 8, 8);
     *checksum = get_number(head + 16, 8);
-    if ((uint64_t)status.st_size - expected != *size) {
+    uint64_t whole = (uint64_t)status.st_size, start = expected + get_number(head + 44, 4);
+    if (start > whole || whole - start != *size) {
         return corrupt(error, path, "it has another size than it states");
     }
-    return true;
+    return lseek(file, (off_t)start, SEEK_SET) >= 0 || fail_by_errno(error, path);
 }
 
 static bool load_from(int file, const backend_string_t *key, const char *path,

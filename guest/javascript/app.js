@@ -3,6 +3,7 @@
 // Each exported interface is an object with its functions. An error of the contract is thrown as
 // its case, `{ tag, val }`.
 
+import { problem } from "./attributes.js";
 import { Crc64 } from "./checksum.js";
 import {
   Artifact,
@@ -25,7 +26,7 @@ export const artifactStore = {
   async put(key, data) {
     checkKey(key);
     if (data.length > IN_MEMORY) throw failure("too-large", IN_MEMORY);
-    const pending = new Pending(key);
+    const pending = new Pending(key, []);
     try {
       pending.write(data);
       pending.commit(new Crc64().update(data).value, { create: false });
@@ -61,16 +62,17 @@ export const artifactStore = {
 };
 
 export const streams = {
-  async write(key, data, end, { mode, size: announced }) {
+  async write(key, data, end, { mode, size: announced, attributes }) {
     let pending;
     // From here on: the caller may wait for either of the two to be taken.
     const seal = new Seal(end, announced);
     try {
       checkKey(key);
-      const create = mode === "create";
+      checkOptions(mode, attributes);
+      const create = mode.tag === "create";
       // This settles no race; it can save the transfer.
       if (create && exists(key)) throw failure("already-exists");
-      pending = new Pending(key);
+      pending = new Pending(key, attributes);
       const checksum = new Crc64();
       for await (const chunk of data) {
         pending.write(chunk);
@@ -118,7 +120,8 @@ export const inventory = {
     for (const name of namesAfter(cursor)) {
       const artifact = find(name);
       if (artifact?.key.startsWith(prefix)) {
-        entries.push({ key: artifact.key, size: artifact.info.size });
+        const { size, modified, version } = artifact.info;
+        entries.push({ key: artifact.key, size, modified, version });
       }
       lookedAt++;
       if (lookedAt === PAGE || entries.length === limit) return { entries, next: name };
@@ -142,6 +145,16 @@ function find(name) {
     if (error.tag === "not-found" || error.tag === "corrupt") return undefined;
     throw error;
   }
+}
+
+/** Says before the first byte what cannot be stored. */
+function checkOptions(mode, attributes) {
+  if (mode.tag === "replace") {
+    // A rename replaces whatever is there, and WASI has no locks.
+    throw failure("unsupported", "this backend cannot replace one version only");
+  }
+  const why = problem(attributes);
+  if (why) throw failure("other", why);
 }
 
 function exists(key) {

@@ -5,27 +5,19 @@ import preopens from "wasi:filesystem/preopens@0.2.12";
 import random from "wasi:random/random@0.2.12";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
+import { PACKED, pack, unpack } from "./attributes.js";
+import { bytesOf, textOf } from "./text.js";
 
 const MAGIC = bytesOf("artifac1");
-// Magic, size and checksum of the payload, length of the key; the key and the payload follow.
-const HEADER = 28;
+// Magic, size and checksum of the payload, version, lengths of the key and of the attributes; these
+// two and the payload follow.
+const HEADER = 48;
 const MAX_KEY = 1024;
 // The bytes that are moved at once.
 export const CHUNK = 256 * 1024;
 
 /** A case of the contract's `error`, to be thrown. */
 export const failure = (tag, val) => ({ tag, val });
-
-/** UTF-8, by the two functions that every engine has had for ever; QuickJS has no TextEncoder. */
-function bytesOf(text) {
-  return Uint8Array.from(unescape(encodeURIComponent(text)), (char) => char.charCodeAt(0));
-}
-
-function textOf(bytes) {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return decodeURIComponent(escape(text));
-}
 
 export function checkKey(key) {
   const length = bytesOf(key).length;
@@ -75,21 +67,25 @@ export class Artifact {
   #parse(name) {
     const stat = meaning(this.path, () => this.file.stat());
     if (stat.type !== "regular-file") throw this.damaged("is no regular file");
-    const head = this.#readAt(HEADER + MAX_KEY, 0);
+    const head = this.#readAt(HEADER + MAX_KEY + PACKED, 0);
     const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
     if (head.length < HEADER || MAGIC.some((byte, at) => head[at] !== byte)) {
       throw this.damaged("does not begin like an artifact");
     }
-    const key = head.subarray(HEADER, HEADER + view.getUint32(24, true));
+    const keyEnd = HEADER + view.getUint32(40, true);
+    const key = head.subarray(HEADER, keyEnd);
     if (bytesToHex(sha256(key)) !== name) throw this.damaged("holds another key");
     this.key = textOf(key);
+    if (this.key === undefined) throw this.damaged("holds a key that is not UTF-8");
     this.checksum = view.getBigUint64(16, true);
-    this.start = HEADER + key.length;
+    this.start = keyEnd + view.getUint32(44, true);
     const size = stat.size - this.start;
     if (view.getBigUint64(8, true) !== BigInt(size)) {
       throw this.damaged("has another size than it states");
     }
-    this.info = infoOf(size, stat);
+    const attributes = unpack(head.subarray(keyEnd, this.start));
+    if (!attributes) throw this.damaged("has attributes that cannot be read");
+    this.info = infoOf(size, stat, head.subarray(24, 40), attributes);
   }
 
   /** At most `length` bytes of the payload from `offset` on; none is an error. */
@@ -117,14 +113,17 @@ export class Artifact {
  * removes what was not committed.
  */
 export class Pending {
-  constructor(key) {
+  constructor(key, attributes) {
     this.key = bytesOf(key);
+    this.attributes = attributes;
+    this.packed = pack(attributes);
+    this.start = HEADER + this.key.length + this.packed.length;
     this.name = nameOf(key);
     this.size = 0;
     // Random, since other instances and processes are at work beside this one. Only the system's
     // random numbers will do: those of `Math.random` were seeded when this was built.
-    const unique = bytesToHex(random.getRandomBytes(16));
-    this.path = `${directoryOf(this.name)}/tmp-${unique}`;
+    this.version = random.getRandomBytes(16);
+    this.path = `${directoryOf(this.name)}/tmp-${bytesToHex(this.version)}`;
     const directory = directoryOf(this.name);
     meaning(directory, () => root().createDirectoryAt(directory), { exist: () => undefined });
     this.file = meaning(this.path, () =>
@@ -133,7 +132,7 @@ export class Pending {
   }
 
   write(bytes) {
-    this.#writeAt(bytes, HEADER + this.key.length + this.size);
+    this.#writeAt(bytes, this.start + this.size);
     this.size += bytes.length;
   }
 
@@ -146,13 +145,16 @@ export class Pending {
 
   /** Durable first, then visible in one step, then the step itself durable. */
   commit(checksum, { create }) {
-    const head = new Uint8Array(HEADER + this.key.length);
+    const head = new Uint8Array(this.start);
     head.set(MAGIC);
     const view = new DataView(head.buffer);
     view.setBigUint64(8, BigInt(this.size), true);
     view.setBigUint64(16, checksum, true);
-    view.setUint32(24, this.key.length, true);
+    head.set(this.version, 24);
+    view.setUint32(40, this.key.length, true);
+    view.setUint32(44, this.packed.length, true);
     head.set(this.key, HEADER);
+    head.set(this.packed, HEADER + this.key.length);
     this.#writeAt(head, 0);
     const target = pathOf(this.name);
     const stat = meaning(this.path, () => {
@@ -168,7 +170,7 @@ export class Pending {
       meaning(this.path, () => root().renameAt(this.path, root(), target));
     }
     syncChange(directoryOf(this.name));
-    return infoOf(this.size, stat);
+    return infoOf(this.size, stat, this.version, this.attributes);
   }
 
   close() {
@@ -244,8 +246,9 @@ function syncChange(path) {
 }
 
 // No checksum: in JavaScript the contract's numbers of 64 bits come and go as doubles, with 53.
-function infoOf(size, stat) {
-  return { size, checksum: null, modified: stat.dataModificationTimestamp };
+function infoOf(size, stat, version, attributes) {
+  const modified = stat.dataModificationTimestamp;
+  return { size, checksum: null, modified, version: bytesToHex(version), attributes };
 }
 
 const CASES = {

@@ -13,7 +13,7 @@ from componentize_py_async_support.streams import ByteStreamReader, ByteStreamWr
 from componentize_py_types import Err, Ok, Result
 from wit_world import byte_stream, exports, result_unit_types_error_future
 from wit_world.exports.inventory import Entry, Page
-from wit_world.exports.streams import Mode, WriteOptions
+from wit_world.exports.streams import WriteOptions
 from wit_world.imports.types import (
     Error,
     Error_AlreadyExists,
@@ -22,10 +22,14 @@ from wit_world.imports.types import (
     Error_NotFound,
     Error_Other,
     Error_TooLarge,
+    Error_Unsupported,
     Info,
+    Mode_Create,
+    Mode_Replace,
     Seal,
 )
 
+import attributes
 import files
 from checksum import crc64
 from files import Failure
@@ -60,7 +64,7 @@ class ArtifactStore(exports.ArtifactStore):
         files.check_key(key)
         if len(data) > IN_MEMORY:
             raise Failure(Error_TooLarge(IN_MEMORY))
-        with files.Pending(key) as pending:
+        with files.Pending(key, []) as pending:
             pending.write(data)
             pending.commit(crc64(data), create=False)
 
@@ -94,11 +98,12 @@ class Streams(exports.Streams):
     ) -> Info:
         with data, end:
             files.check_key(key)
-            create = options.mode == Mode.CREATE
+            check_options(options)
+            create = isinstance(options.mode, Mode_Create)
             # This settles no race; it can save the transfer.
             if create and exists(key):
                 raise Failure(Error_AlreadyExists())
-            with files.Pending(key) as pending:
+            with files.Pending(key, options.attributes) as pending:
                 # Both at once: the caller may wait for either to be taken.
                 sealed = asyncio.create_task(end.read())
                 checksum = await receive(data, sealed, options.size, pending)
@@ -146,7 +151,8 @@ class Inventory(exports.Inventory):
             try:
                 with files.opened(name) as artifact:
                     if artifact.key.startswith(prefix):
-                        entries.append(Entry(artifact.key, artifact.info.size))
+                        info = artifact.info
+                        entries.append(Entry(artifact.key, info.size, info.modified, info.version))
             except Failure as failure:
                 # Deleted meanwhile, or damaged.
                 if not isinstance(failure.case, (Error_NotFound, Error_Corrupt)):
@@ -154,6 +160,15 @@ class Inventory(exports.Inventory):
             if looked_at == PAGE or len(entries) == limit:
                 return Page(entries, name)
         return Page(entries, None)
+
+
+def check_options(options: WriteOptions) -> None:
+    """Says before the first byte what cannot be stored."""
+    if isinstance(options.mode, Mode_Replace):
+        # A rename replaces whatever is there, and WASI has no locks.
+        raise Failure(Error_Unsupported("this backend cannot replace one version only"))
+    if why := attributes.problem(options.attributes):
+        raise Failure(Error_Other(why))
 
 
 def exists(key: str) -> bool:

@@ -17,10 +17,14 @@ from typing import BinaryIO
 
 from wit_world.imports import types
 
+import attributes
+
 ROOT = "/"
 MAGIC = b"artifac1"
-# Magic, size and checksum of the payload, length of the key; the key and the payload follow.
-HEADER = struct.Struct("<8sQQI")
+# Magic, size and checksum of the payload, version, lengths of the key and of the attributes; these
+# two and the payload follow.
+HEADER = struct.Struct("<8sQQ16sII")
+MAX_KEY = 1024
 
 
 class Failure(Exception):
@@ -33,8 +37,8 @@ class Failure(Exception):
 
 def check_key(key: str) -> None:
     length = len(key.encode())
-    if not 1 <= length <= 1024:
-        raise Failure(types.Error_InvalidKey(f"a key has 1 to 1024 bytes, not {length}"))
+    if not 1 <= length <= MAX_KEY:
+        raise Failure(types.Error_InvalidKey(f"a key has 1 to {MAX_KEY} bytes, not {length}"))
     if any(unicodedata.category(char) == "Cc" for char in key):
         raise Failure(types.Error_InvalidKey("a key has no control characters"))
 
@@ -91,29 +95,31 @@ def open_artifact(name: str) -> Artifact:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
                 raise Failure(types.Error_Corrupt(f"`{path}` is no regular file"))
-            head = file.read(HEADER.size + 1024)
-        key, size, checksum = parse(head, path)
-        start = HEADER.size + len(key.encode())
-        if status.st_size != start + size:
+            head = file.read(HEADER.size + MAX_KEY + attributes.PACKED)
+        key, info, start = parse(head, status, path)
+        if status.st_size != start + info.size:
             raise Failure(types.Error_Corrupt(f"`{path}` has another size than it states"))
         if name_of(key) != name:
             raise Failure(types.Error_Corrupt(f"`{path}` holds another key"))
     except BaseException:
         file.close()
         raise
-    return Artifact(file, key, types.Info(size, checksum, modified(status)), start)
+    return Artifact(file, key, info, start)
 
 
-def parse(head: bytes, path: str) -> tuple[str, int, int]:
-    """Key, size and checksum that the first bytes of a file state."""
+def parse(head: bytes, status: os.stat_result, path: str) -> tuple[str, types.Info, int]:
+    """Key, info and start of the payload, as the first bytes of a file state them."""
     try:
-        magic, size, checksum, length = HEADER.unpack_from(head)
-        key = head[HEADER.size : HEADER.size + length]
-        if magic != MAGIC or len(key) != length:
+        magic, size, checksum, version, key_length, packed_length = HEADER.unpack_from(head)
+        key_end = HEADER.size + key_length
+        start = key_end + packed_length
+        if magic != MAGIC or start > len(head):
             raise ValueError
-        return key.decode(), size, checksum
+        key = head[HEADER.size : key_end].decode()
+        kept = attributes.unpack(head[key_end:start])
     except (struct.error, ValueError):
         raise Failure(types.Error_Corrupt(f"`{path}` does not begin like an artifact")) from None
+    return key, types.Info(size, checksum, modified(status), version.hex(), kept), start
 
 
 class Pending:
@@ -122,14 +128,17 @@ class Pending:
     The end of the `with` statement removes what was not committed.
     """
 
-    def __init__(self, key: str):
+    def __init__(self, key: str, kept: list[types.Attribute]):
         self.key = key.encode()
+        self.attributes = kept
+        self.packed = attributes.pack(kept)
         self.name = name_of(key)
         self.directory = directory_of(self.name)
         self.size = 0
         # Random, since other instances and processes are at work beside this one. Only the
         # system's random numbers will do: those of `random` were seeded when this was built.
-        self.path = os.path.join(self.directory, f"tmp-{secrets.token_hex(16)}")
+        self.version = secrets.token_bytes(16)
+        self.path = os.path.join(self.directory, f"tmp-{self.version.hex()}")
 
     def __enter__(self) -> "Pending":
         check_root()
@@ -137,7 +146,7 @@ class Pending:
             os.makedirs(self.directory, exist_ok=True)
         with meaning(self.path):
             self.file = open(self.path, "xb", buffering=0)
-            self.file.seek(HEADER.size + len(self.key))
+            self.file.seek(HEADER.size + len(self.key) + len(self.packed))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -156,8 +165,9 @@ class Pending:
         """Durable first, then visible in one step, then the step itself durable."""
         with meaning(self.path):
             self.file.seek(0)
-            head = HEADER.pack(MAGIC, self.size, checksum, len(self.key))
-            write_all(self.file, head + self.key)
+            lengths = len(self.key), len(self.packed)
+            head = HEADER.pack(MAGIC, self.size, checksum, self.version, *lengths)
+            write_all(self.file, head + self.key + self.packed)
             os.fsync(self.file.fileno())
             status = os.fstat(self.file.fileno())
             try:
@@ -169,7 +179,8 @@ class Pending:
             except FileExistsError:
                 raise Failure(types.Error_AlreadyExists()) from None
         sync_change(self.directory)
-        return types.Info(self.size, checksum, modified(status))
+        version = self.version.hex()
+        return types.Info(self.size, checksum, modified(status), version, self.attributes)
 
 
 def remove(key: str) -> None:

@@ -165,30 +165,31 @@ struct Layout {
     directories: u64,
     files: u64,
     most_in_one: u64,
-    fewest_in_one: u64,
     bytes: u64,
     on_disk: u64,
 }
 
 impl Layout {
     fn of(dir: &Path) -> Result<Self> {
-        let mut layout = Self { fewest_in_one: u64::MAX, ..Self::default() };
-        for shard in fs::read_dir(dir)? {
-            let shard = shard?;
+        let mut layout = Self::default();
+        let mut left = vec![dir.to_owned()];
+        while let Some(path) = left.pop() {
             layout.directories += 1;
-            layout.on_disk += on_disk(&shard.metadata()?);
+            layout.on_disk += on_disk(&fs::metadata(&path)?);
             let mut here = 0;
-            for file in fs::read_dir(shard.path())? {
-                let metadata = file?.metadata()?;
+            for entry in fs::read_dir(&path)? {
+                let entry = entry?;
+                let metadata = entry.metadata()?;
+                if metadata.is_dir() {
+                    left.push(entry.path());
+                    continue;
+                }
                 here += 1;
                 layout.bytes += metadata.len();
                 layout.on_disk += on_disk(&metadata);
             }
             layout.files += here;
-            if shard.file_name() != "tmp" {
-                layout.most_in_one = layout.most_in_one.max(here);
-                layout.fewest_in_one = layout.fewest_in_one.min(here);
-            }
+            layout.most_in_one = layout.most_in_one.max(here);
         }
         Ok(layout)
     }
@@ -196,12 +197,9 @@ impl Layout {
 
 impl std::fmt::Display for Layout {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { directories, files, most_in_one, fewest_in_one, bytes, on_disk } = self;
+        let Self { directories, files, most_in_one, bytes, on_disk } = self;
         let payload = files * PAYLOAD as u64;
-        writeln!(
-            f,
-            "{files} files in {directories} directories, {fewest_in_one} to {most_in_one} in one shard"
-        )?;
+        writeln!(f, "{files} files in {directories} directories, at most {most_in_one} in one")?;
         write!(f, "{payload} bytes of payload in files of {bytes} bytes, {on_disk} on the disk")
     }
 }

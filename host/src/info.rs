@@ -1,10 +1,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::attributes::Attributes;
 use crate::bindings::{inventory, types};
 use crate::checksum::Checksum;
 use crate::setters::setters;
 
-/// Size, checksum and time of a stored artifact.
+/// Size, checksum, time, version and attributes of a stored artifact.
 ///
 /// ```
 /// # let dir = tempfile::tempdir()?;
@@ -13,7 +14,7 @@ use crate::setters::setters;
 /// assert_eq!((info.size, info.checksum), (9, Some(0xAE8B14860A799888)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Info {
     /// Size in bytes.
@@ -22,6 +23,11 @@ pub struct Info {
     pub checksum: Option<u64>,
     /// When it was last put; `None` if the backend does not know.
     pub modified: Option<SystemTime>,
+    /// A text that names this generation of the artifact: [`Mode::Replace`] compares it. `None` if
+    /// the backend cannot tell generations apart.
+    pub version: Option<String>,
+    /// What was stored with the artifact beside its bytes.
+    pub attributes: Attributes,
 }
 
 /// One artifact of a listing.
@@ -43,6 +49,26 @@ pub struct Entry {
     pub key: String,
     /// Size in bytes.
     pub size: u64,
+    /// When it was last put; `None` if the listing does not tell.
+    pub modified: Option<SystemTime>,
+    /// The version of the listed generation; `None` if the listing does not tell.
+    pub version: Option<String>,
+}
+
+/// What to do if the key already has an artifact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Replace the artifact.
+    #[default]
+    Overwrite,
+    /// Fail with [`ErrorKind::AlreadyExists`](crate::ErrorKind::AlreadyExists). Of several
+    /// concurrent calls exactly one succeeds.
+    Create,
+    /// Replace the artifact if it still has this [version](Info::version), and otherwise fail with
+    /// [`ErrorKind::ConditionFailed`](crate::ErrorKind::ConditionFailed). Of several concurrent
+    /// calls with one version at most one succeeds.
+    Replace(String),
 }
 
 /// How to store an artifact. By default an existing artifact is replaced.
@@ -50,20 +76,42 @@ pub struct Entry {
 /// ```
 /// use artifact_store::WriteOptions;
 ///
-/// let options = WriteOptions::default().create(true);
+/// let options = WriteOptions::default().create(true).size(3);
 /// # let _ = options;
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WriteOptions {
-    /// Store only if the key has no artifact. Of several concurrent calls exactly one succeeds.
-    pub create: bool,
+    /// What to do if the key already has an artifact.
+    pub mode: Mode,
     /// The size in bytes, if it is known: some backends store faster then. The write fails if the
     /// size turns out to be another.
     pub size: Option<u64>,
+    /// What to store with the artifact beside its bytes. A backend that keeps no attributes fails
+    /// with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
+    pub attributes: Attributes,
 }
 
-setters!(WriteOptions { create: bool } some { size: u64 });
+setters!(WriteOptions { mode: Mode, attributes: Attributes } some { size: u64 });
+
+impl WriteOptions {
+    /// The same in [`Mode::Create`], or in [`Mode::Overwrite`].
+    #[must_use]
+    pub fn create(self, create: bool) -> Self {
+        self.mode(if create { Mode::Create } else { Mode::Overwrite })
+    }
+
+    /// The same in [`Mode::Replace`] for this version.
+    #[must_use]
+    pub fn if_version(self, version: impl Into<String>) -> Self {
+        self.mode(Mode::Replace(version.into()))
+    }
+
+    /// Whether these are what `put` of the contract does.
+    pub(crate) fn are_plain(&self) -> bool {
+        self.mode == Mode::Overwrite && self.attributes.is_empty()
+    }
+}
 
 /// Which part of an artifact to read. By default all of it.
 ///
@@ -71,7 +119,8 @@ setters!(WriteOptions { create: bool } some { size: u64 });
 /// use artifact_store::ReadOptions;
 ///
 /// let tail = ReadOptions::default().offset(4096);
-/// # let _ = tail;
+/// let last = ReadOptions::default().suffix(512);
+/// # let _ = (tail, last);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -81,26 +130,81 @@ pub struct ReadOptions {
     pub offset: u64,
     /// The largest number of bytes to read; `None` reads to the end.
     pub length: Option<u64>,
+    /// How many of the artifact's last bytes to read; `offset` then counts from the first of them.
+    /// If the artifact has fewer, all of it. `None` reads from the start.
+    pub suffix: Option<u64>,
 }
 
-setters!(ReadOptions { offset: u64 } some { length: u64 });
+setters!(ReadOptions { offset: u64 } some { length: u64, suffix: u64 });
+
+impl ReadOptions {
+    /// Where the part begins in an artifact of `size` bytes; `None` if that is beyond its end.
+    pub(crate) fn begin(self, size: u64) -> Option<u64> {
+        let from = self.suffix.map_or(0, |suffix| size.saturating_sub(suffix));
+        from.checked_add(self.offset).filter(|begin| *begin <= size)
+    }
+}
 
 impl Info {
     pub(crate) fn of(written: &Checksum) -> Self {
-        Self { size: written.size(), checksum: Some(written.value()), modified: None }
+        Self { checksum: Some(written.value()), ..Self::of_size(written.size()) }
+    }
+
+    pub(crate) fn of_size(size: u64) -> Self {
+        Self { size, checksum: None, modified: None, version: None, attributes: Attributes::new() }
     }
 }
 
-impl From<types::Info> for Info {
-    fn from(info: types::Info) -> Self {
-        let modified = info.modified.and_then(time);
-        Self { size: info.size, checksum: info.checksum, modified }
+/// What a backend answered, if it keeps the rules of the contract.
+impl TryFrom<types::Info> for Info {
+    type Error = String;
+
+    fn try_from(info: types::Info) -> Result<Self, String> {
+        let types::Info { size, checksum, modified, version, attributes } = info;
+        let attributes = Attributes::answered(attributes)?;
+        Ok(Self {
+            size,
+            checksum,
+            modified: modified.and_then(time),
+            version: valid(version)?,
+            attributes,
+        })
     }
 }
 
-impl From<inventory::Entry> for Entry {
-    fn from(entry: inventory::Entry) -> Self {
-        Self { key: entry.key, size: entry.size }
+impl TryFrom<inventory::Entry> for Entry {
+    type Error = String;
+
+    fn try_from(entry: inventory::Entry) -> Result<Self, String> {
+        let inventory::Entry { key, size, modified, version } = entry;
+        let modified = modified.and_then(time);
+        Ok(Self { key, size, modified, version: valid(version)? })
+    }
+}
+
+impl From<&Mode> for types::Mode {
+    fn from(mode: &Mode) -> Self {
+        match mode {
+            Mode::Overwrite => Self::Overwrite,
+            Mode::Create => Self::Create,
+            Mode::Replace(version) => Self::Replace(version.clone()),
+        }
+    }
+}
+
+/// A version that keeps version-3.
+fn valid(version: Option<String>) -> Result<Option<String>, String> {
+    /// The longest version in bytes.
+    const MOST: usize = 256;
+    match version {
+        Some(version)
+            if version.is_empty()
+                || version.len() > MOST
+                || version.chars().any(char::is_control) =>
+        {
+            Err(format!("{} is not a version", crate::text::quoted(&version)))
+        }
+        version => Ok(version),
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::bindings::{INVENTORY, MAINTENANCE, SETTINGS, STREAMS};
+use crate::bindings::{COPYING, INVENTORY, MAINTENANCE, ORDERED, SETTINGS, STREAMS};
 
 /// An optional interface of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -8,6 +8,10 @@ pub enum Interface {
     Streams,
     /// Stat and listings.
     Inventory,
+    /// Copying an artifact without moving its bytes through the host.
+    Copying,
+    /// Pages of a listing in the order of the keys.
+    Ordered,
     /// Audit and sweep.
     Maintenance,
     /// What the backend reads from its environment.
@@ -20,6 +24,8 @@ impl Interface {
         match self {
             Self::Streams => STREAMS,
             Self::Inventory => INVENTORY,
+            Self::Copying => COPYING,
+            Self::Ordered => ORDERED,
             Self::Maintenance => MAINTENANCE,
             Self::Settings => SETTINGS,
         }
@@ -31,6 +37,8 @@ impl Interface {
         match self {
             Self::Streams => "streams",
             Self::Inventory => "inventory",
+            Self::Copying => "copying",
+            Self::Ordered => "ordered",
             Self::Maintenance => "maintenance",
             Self::Settings => "settings",
         }

@@ -33,6 +33,7 @@
 #![cfg_attr(guide, doc = "# Guide\n\nThe module [`guide`] has a page for each subject.")]
 #![warn(missing_debug_implementations, missing_docs)]
 
+mod attributes;
 mod backend;
 mod bindings;
 pub mod blocking;
@@ -70,19 +71,23 @@ mod transfer;
 mod verbs;
 mod wasi;
 
+pub use attributes::Attributes;
 #[cfg(feature = "network")]
 pub use backend::Sign;
 pub use backend::{Backend, Setting};
 #[cfg(feature = "config")]
-pub use config::{Configuration, StoreConfiguration, Watch, WatchStatus};
+pub use config::{
+    Configuration, ServeAccess, ServeKey, ServeTls, StoreConfiguration, Watch, WatchStatus,
+    WatchedFiles,
+};
 pub use engine::{Cache, Compile, Engine, EngineBuilder};
 #[cfg(feature = "config")]
-pub use error::{ConfigurationError, Problem};
+pub use error::{ConfigurationError, MissingVariable, Problem};
 pub use error::{Error, ErrorKind, LoadError, Operation, Resource, Result, SettingProblem};
 pub use grants::Grants;
 #[cfg(feature = "network")]
 pub use grants::{S3Bucket, S3Credentials};
-pub use info::{Entry, Info, ReadOptions, WriteOptions};
+pub use info::{Entry, Info, Mode, ReadOptions, WriteOptions};
 pub use inspect::{Access, Inspection};
 pub use interface::Interface;
 pub use limits::{Limits, LoadLimits};
@@ -91,7 +96,7 @@ pub use serving::{LoadedBackend, SwapOptions};
 pub use store::ArtifactStore;
 pub use transfer::reader::ArtifactReader;
 pub use transfer::writer::ArtifactWriter;
-pub use verbs::{Audit, Listing};
+pub use verbs::{Audit, ListOptions, ListPage, Listing};
 
 /// Its example is compiled as those of the documentation are.
 #[cfg(doctest)]

@@ -11,8 +11,8 @@ use crate::chunk::CHUNK;
 use crate::error::{ErrorKind, Operation, Result};
 use crate::serving::{RunBy, Serving};
 use crate::{
-    ArtifactReader, ArtifactWriter, Audit, Backend, Info, Interface, Listing, LoadedBackend,
-    ReadOptions, SwapOptions, Swept, WriteOptions,
+    ArtifactReader, ArtifactWriter, Audit, Backend, Info, Interface, ListOptions, ListPage,
+    Listing, LoadedBackend, Mode, ReadOptions, SwapOptions, Swept, WriteOptions, verbs,
 };
 
 /// A store of artifacts, served by a sandboxed backend. Clones share the backend.
@@ -144,7 +144,7 @@ impl ArtifactStore {
     /// The backend that serves now.
     #[must_use]
     pub fn backend(&self) -> LoadedBackend {
-        LoadedBackend(self.serving.backend())
+        self.serving.loaded()
     }
 
     /// Whether the backend that serves now offers this optional interface. If it does not, the
@@ -173,9 +173,7 @@ impl ArtifactStore {
     /// the backend has no streams and `data` exceeds [`Limits::buffer`](crate::Limits::buffer).
     /// After [`ErrorKind::Timeout`] the key may have the old or the new artifact; a retry is safe.
     pub async fn put(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
-        let data = data.into();
-        let call = self.serving.call(Operation::Put, key);
-        call.start(RunBy::Worker, move |call| async move { call.put(data, false).await }).await
+        self.put_with(key, data, WriteOptions::default()).await
     }
 
     /// Like [`put`](Self::put), but only if `key` has no artifact. Of several concurrent calls
@@ -186,9 +184,46 @@ impl ArtifactStore {
     /// [`ErrorKind::AlreadyExists`] if `key` has an artifact; [`ErrorKind::Unsupported`] if the
     /// backend has no streams; otherwise as [`put`](Self::put).
     pub async fn put_new(&self, key: &str, data: impl Into<Bytes>) -> Result<Info> {
+        self.put_with(key, data, WriteOptions::default().create(true)).await
+    }
+
+    /// Like [`put`](Self::put), but only if the artifact under `key` still has this
+    /// [version](Info::version). Of several concurrent calls with one version at most one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConditionFailed`] if `key` has another version or no artifact;
+    /// [`ErrorKind::Unsupported`] if the backend cannot decide; otherwise as [`put`](Self::put).
+    ///
+    /// ```no_run
+    /// # async fn example(store: artifact_store::ArtifactStore) -> artifact_store::Result<()> {
+    /// let info = store.stat("counter").await?;
+    /// if let Some(version) = info.version {
+    ///     store.put_if("counter", "42", &version).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn put_if(&self, key: &str, data: impl Into<Bytes>, version: &str) -> Result<Info> {
+        self.put_with(key, data, WriteOptions::default().if_version(version)).await
+    }
+
+    /// Like [`put`](Self::put), as `options` say; their `size` is that of `data`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::ConditionFailed`] and [`ErrorKind::Unsupported`]
+    /// as for [`put_new`](Self::put_new) and [`put_if`](Self::put_if), and if the backend keeps no
+    /// attributes; [`ErrorKind::InvalidAttribute`]; otherwise as [`put`](Self::put).
+    pub async fn put_with(
+        &self,
+        key: &str,
+        data: impl Into<Bytes>,
+        options: WriteOptions,
+    ) -> Result<Info> {
         let data = data.into();
         let call = self.serving.call(Operation::Put, key);
-        call.start(RunBy::Worker, move |call| async move { call.put(data, true).await }).await
+        call.start(RunBy::Worker, move |call| async move { call.put(data, options).await }).await
     }
 
     /// Reads the whole artifact, and verifies its checksum before returning it.
@@ -199,8 +234,75 @@ impl ArtifactStore {
     /// [`Limits::buffer`](crate::Limits::buffer), in which case use [`read`](Self::read);
     /// [`ErrorKind::Corrupt`] if the stored bytes differ from those that were put.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
+        self.get_with(key, ReadOptions::default()).await.map(|(_, data)| data)
+    }
+
+    /// Like [`get`](Self::get), but the part that `options` select, and with the info of the whole
+    /// artifact. Both are of one generation. A part is not compared with the checksum, which is
+    /// that of the whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidRange`] if the offset lies beyond the end; [`ErrorKind::TooLarge`] if
+    /// the part exceeds [`Limits::buffer`](crate::Limits::buffer); [`ErrorKind::Unavailable`] also
+    /// if the last bytes are asked for and the artifact is replaced time and again meanwhile;
+    /// otherwise as [`get`](Self::get).
+    ///
+    /// ```
+    /// use artifact_store::{ArtifactStore, ReadOptions};
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = ArtifactStore::open_dir(dir.path()).await?;
+    /// store.put("digits", "0123456789").await?;
+    /// let (info, last) = store.get_with("digits", ReadOptions::default().suffix(3)).await?;
+    /// assert_eq!((info.size, last), (10, "789".into()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn get_with(&self, key: &str, options: ReadOptions) -> Result<(Info, Bytes)> {
         let call = self.serving.call(Operation::Get, key);
-        call.start(RunBy::Task, |call| async move { call.get().await }).await
+        call.start(RunBy::Task, move |call| async move { call.get(options).await }).await
+    }
+
+    /// Stores the artifact under `source` under `target`, too, with its attributes, and replaces an
+    /// artifact that is there. When this returns `Ok`, the copy is durable and every later call sees
+    /// it.
+    ///
+    /// A backend that offers [`Interface::Copying`] moves the bytes within its storage. Otherwise,
+    /// and if the backend cannot copy this artifact, they pass through this process in bounded
+    /// memory; if the backend has no streams, up to [`Limits::buffer`](crate::Limits::buffer).
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = artifact_store::ArtifactStore::open_dir(dir.path()).await?;
+    /// store.put("candidate", "bytes").await?;
+    /// store.copy("candidate", "release").await?;
+    /// assert_eq!(store.get("release").await?, "bytes");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] if `source` has no artifact; [`ErrorKind::Corrupt`] if it is found to
+    /// be damaged; otherwise as [`put`](Self::put). The target keeps its previous artifact.
+    pub async fn copy(&self, source: &str, target: &str) -> Result<Info> {
+        self.copy_with(source, target, Mode::Overwrite).await
+    }
+
+    /// Like [`copy`](Self::copy); `mode` decides what happens if `target` has an artifact.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::ConditionFailed`] and [`ErrorKind::Unsupported`]
+    /// as for [`put_new`](Self::put_new) and [`put_if`](Self::put_if); otherwise as
+    /// [`copy`](Self::copy).
+    pub async fn copy_with(&self, source: &str, target: &str, mode: Mode) -> Result<Info> {
+        verbs::copy(self.serving.backend(), source, target, mode, RunBy::Worker).await
     }
 
     /// Removes the artifact, durably. An absent artifact is not an error.
@@ -229,6 +331,41 @@ impl ArtifactStore {
     #[must_use]
     pub fn list(&self, prefix: &str) -> Listing {
         Listing::new(self.serving.backend(), prefix)
+    }
+
+    /// One page of what [`list`](Self::list) selects, in the order of the keys' bytes, from any key
+    /// on, and folded at a delimiter, as `options` say.
+    ///
+    /// A page costs what it lists if the backend offers [`Interface::Ordered`], as the built-in one
+    /// for directories does. Where it does not, as in a bucket, each page costs a whole listing of
+    /// the prefix, of which the first names are kept, in bounded memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listing::next`], and [`ErrorKind::InvalidKey`] for a prefix with which no key can begin;
+    /// [`ErrorKind::Timeout`] if a listing that has to be sorted takes the backend longer than 20
+    /// times [`Limits::call_timeout`](crate::Limits::call_timeout).
+    ///
+    /// ```
+    /// use artifact_store::{ArtifactStore, ListOptions};
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// let store = ArtifactStore::open_dir(dir.path()).await?;
+    /// for key in ["builds/1/log", "builds/1/out", "builds/2/out", "builds/latest"] {
+    ///     store.put(key, "").await?;
+    /// }
+    /// let options = ListOptions::default().delimiter("/".to_owned());
+    /// let page = store.list_page("builds/", options).await?;
+    /// assert_eq!(page.prefixes, ["builds/1/", "builds/2/"]);
+    /// assert_eq!(page.entries[0].key, "builds/latest");
+    /// assert_eq!(page.next, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn list_page(&self, prefix: &str, options: ListOptions) -> Result<ListPage> {
+        verbs::list_page(&self.serving.backend(), prefix, options, RunBy::Worker).await
     }
 
     /// Everything in the store that is not a sound artifact, as far as the backend can tell without
@@ -283,8 +420,8 @@ impl ArtifactStore {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidKey`], and [`ErrorKind::Unsupported`] as for [`put_new`](Self::put_new).
-    /// All other errors come from the writer.
+    /// [`ErrorKind::InvalidKey`] and [`ErrorKind::InvalidAttribute`], and [`ErrorKind::Unsupported`] as
+    /// for [`put_new`](Self::put_new). All other errors come from the writer.
     pub fn writer(&self, key: &str, options: WriteOptions) -> Result<ArtifactWriter> {
         ArtifactWriter::new(self.serving.backend(), key, options, RunBy::Worker)
     }

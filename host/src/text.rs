@@ -91,9 +91,20 @@ fn said(by: &dyn Display) -> String {
 
 /// An error of wasmtime, which may hold names and texts of a component, made safe to show.
 pub(crate) fn cause(error: &wasmtime::Error) -> Box<dyn Error + Send + Sync> {
+    cause_said(error, None)
+}
+
+/// The same of a trap. First comes what the component `said` on its standard error, since that often
+/// is the reason.
+pub(crate) fn cause_said(
+    error: &wasmtime::Error,
+    said: Option<String>,
+) -> Box<dyn Error + Send + Sync> {
+    let said = said.map(|said| format!("its standard error ends with: {said}"));
     let chain = causes(error)
         .into_iter()
         .rev()
+        .chain(said)
         .fold(None, |source, text| Some(Box::new(Told { text, source })));
     chain.unwrap_or_else(|| Box::new(Told { text: "an error without a text".into(), source: None }))
 }

@@ -3,7 +3,8 @@
 (component
   (type $types (instance
     (type $error (variant
-      (case "not-found") (case "already-exists") (case "invalid-key" string) (case "invalid-range")
+      (case "not-found") (case "already-exists") (case "condition-failed") (case "invalid-key" string)
+      (case "invalid-range")
       (case "too-large" u64) (case "access-denied" string) (case "no-space" string)
       (case "corrupt" string) (case "unavailable" string) (case "unsupported" string)
       (case "other" string)))
@@ -34,7 +35,8 @@
 
   (component $interface
     (type $cases (variant
-      (case "not-found") (case "already-exists") (case "invalid-key" string) (case "invalid-range")
+      (case "not-found") (case "already-exists") (case "condition-failed") (case "invalid-key" string)
+      (case "invalid-range")
       (case "too-large" u64) (case "access-denied" string) (case "no-space" string)
       (case "corrupt" string) (case "unavailable" string) (case "unsupported" string)
       (case "other" string)))

@@ -31,7 +31,7 @@ pub fn trials_in(
                 Ok(())
             }
             Outcome::NotOffered(what) => Err(Failed::from(format!("it offers no {what}"))),
-            Outcome::Failed(failure) => {
+            Outcome::Failed(failure) | Outcome::TooSlow(failure) => {
                 let (rule, sentence) = (check.rules()[0], check.sentence());
                 Err(Failed::from(format!("{rule}: {sentence}\n{failure}")))
             }

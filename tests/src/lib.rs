@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{OnceLock, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use artifact_store::{Backend, Grants};
 
@@ -26,6 +26,21 @@ pub mod weed;
 pub use log::{logged, logged_at};
 #[cfg(unix)]
 pub use tree::tree;
+
+/// The files of all artifacts in a directory of the built-in backend.
+pub fn artifact_files(dir: &Path) -> Vec<PathBuf> {
+    let (mut files, mut left) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(path) = left.pop() {
+        match path.is_dir() {
+            true if path == dir.join("tmp") => {}
+            true => {
+                left.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()))
+            }
+            false => files.push(path),
+        }
+    }
+    files
+}
 
 /// The file of a backend in `guests/examples`.
 pub fn guest(name: &str) -> PathBuf {
@@ -59,37 +74,56 @@ pub fn bare_text(code: &[(&str, &str)]) -> String {
     text
 }
 
-/// The stock wasmtime CLI, from the path or named by `WASMTIME`; none where there is none, which in
-/// CI is a failure.
+/// The stock wasmtime CLI.
 pub fn wasmtime_cli() -> Option<PathBuf> {
-    let wasmtime = std::env::var_os("WASMTIME").unwrap_or_else(|| "wasmtime".into());
-    let found = Command::new(&wasmtime).arg("--version").output().is_ok_and(|o| o.status.success());
-    assert!(
-        found || std::env::var_os("CI").is_none(),
-        "CI needs a wasmtime CLI on the path or named by WASMTIME"
-    );
-    found.then(|| wasmtime.into())
+    program("WASMTIME", "wasmtime")
+}
+
+/// A program that others wrote, from the path or named by a variable. A test that gets none passes
+/// without it, and says so; in CI that is a failure.
+pub fn program(variable: &str, name: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).filter(|file| !file.is_empty());
+    let program = named.unwrap_or_else(|| name.into());
+    let found = Command::new(&program).arg("--version").output().is_ok_and(|o| o.status.success());
+    let needs = format!("needs `{name}` on the path or named by {variable}");
+    assert!(found || std::env::var_os("CI").is_none(), "CI {needs}");
+    if !found {
+        eprintln!("ignored: this {needs}");
+    }
+    found.then(|| program.into())
 }
 
 /// The command line's binary, built when it is first asked for, so that it is never stale.
 pub fn cli() -> Command {
     let mut command = executable(build().join("artifact-store"));
-    command.env_remove("ARTIFACT_STORE_DIR").env_remove("ARTIFACT_STORE_CONFIG");
+    alone(&mut command);
     #[cfg(target_os = "linux")]
     confine::hear(&mut command);
     command
 }
 
-/// The example that serves artifacts over HTTP, likewise.
-pub fn server() -> Command {
-    executable(build().join("examples").join("server"))
+/// Hides from it what the user of this machine has set for the command line.
+pub fn alone(command: &mut Command) {
+    command.env_remove("ARTIFACT_STORE_DIR").env_remove("ARTIFACT_STORE_CONFIG");
+    // A directory of configurations that does not exist.
+    let nowhere = build().join("no-configuration");
+    command.env("XDG_CONFIG_HOME", &nowhere);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("AWS_")) {
+            command.env_remove(name);
+        }
+    }
+    for file in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"] {
+        command.env(file, &nowhere);
+    }
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
 }
 
 fn executable(file: PathBuf) -> Command {
     Command::new(file.with_extension(std::env::consts::EXE_EXTENSION))
 }
 
-/// Builds both, and returns the directory where they lie.
+/// Builds it, and returns the directory where it lies.
 fn build() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(built)
@@ -118,16 +152,14 @@ fn built() -> PathBuf {
     }
     let status = build
         .args(["build", "--quiet", "--profile", profile])
-        // With the features that the tests of the whole workspace have: all else is built so by now.
+        // With the features that the tests of the whole workspace have, which an example brings in:
+        // all else is built so by now.
         .args(["--workspace", "--bin", "artifact-store", "--example", "server"])
         .arg("--target-dir")
         .arg(target)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "the command line and the server do not build"
-    );
+    assert!(status.is_ok_and(|status| status.success()), "the command line does not build");
     built.to_owned()
 }
 
@@ -151,8 +183,24 @@ pub fn shell(dir: &Path, line: &str) -> Output {
     let program = cli();
     let mut shell = Command::new("sh");
     shell.args(["-c", line]).env("A", program.get_program()).current_dir(dir);
-    shell.env_remove("ARTIFACT_STORE_DIR").env_remove("ARTIFACT_STORE_CONFIG");
+    alone(&mut shell);
     shell.output().expect("there is a shell")
+}
+
+/// What a line of the shell writes to a terminal, `$A` being the command line, while `typed` is typed
+/// there; none where there is no `script`.
+pub fn at_a_terminal(dir: &Path, line: &str, typed: &str) -> Option<String> {
+    let mut script = Command::new("script");
+    script.args(["-qec", line, "/dev/null"]).env("A", cli().get_program()).current_dir(dir);
+    alone(&mut script);
+    script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = script.spawn().ok()?;
+    let mut stdin = child.stdin.take()?;
+    stdin.write_all(typed.as_bytes()).ok()?;
+    // Its end would be that of the terminal.
+    let output = child.wait_with_output().ok()?;
+    drop(stdin);
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// What it writes to standard output, or to standard error where it is to end with another
@@ -197,6 +245,22 @@ pub fn peak(command: &mut Command, feed: usize) -> i64 {
     assert!(child.wait().unwrap().success());
     assert!(peak > 0);
     peak
+}
+
+/// Waits for what another thread or process is about to do.
+#[track_caller]
+pub fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    within(Duration::from_secs(120), what, is_so);
+}
+
+/// The same, for at most so long.
+#[track_caller]
+pub fn within(patience: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what} did not come about");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Runs `test` with a watch on it: whatever waits for a pipe waits for ever.

@@ -1,5 +1,8 @@
 use std::io::{Result, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use tracing::Dispatch;
 
 /// What `call` returns, and all that is logged on this thread meanwhile.
 pub fn logged<T>(call: impl FnOnce() -> T) -> (T, String) {
@@ -9,9 +12,15 @@ pub fn logged<T>(call: impl FnOnce() -> T) -> (T, String) {
 /// The same, of what is logged at this level.
 pub fn logged_at<T>(level: tracing::Level, call: impl FnOnce() -> T) -> (T, String) {
     // `tracing` keeps one answer for all threads to whether anybody listens at a place, and makes it
-    // anew when a subscriber comes: not at one instant with the places that come meanwhile.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    // anew when a subscriber comes. A place that another thread meets for the first time just then
+    // would be missed. To it somebody always listens; those that were being met when that began are
+    // in the list a moment later.
+    static ALWAYS: OnceLock<Dispatch> = OnceLock::new();
+    ALWAYS.get_or_init(|| {
+        let always = Dispatch::new(tracing_subscriber::registry());
+        std::thread::sleep(Duration::from_millis(50));
+        always
+    });
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

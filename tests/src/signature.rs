@@ -75,7 +75,10 @@ pub fn verify(
     }
     let mut headers = String::new();
     for name in &names {
-        headers += &format!("{name}:{}\n", request.header(name).ok_or(wrong)?);
+        // White space in a row is signed as one blank.
+        let value = request.header(name).ok_or(wrong)?;
+        let words: Vec<_> = value.split_ascii_whitespace().collect();
+        headers += &format!("{name}:{}\n", words.join(" "));
     }
     let payload = header("x-amz-content-sha256")?;
     if payload != "UNSIGNED-PAYLOAD" && payload != hexadecimal(&Sha256::digest(&request.body)) {

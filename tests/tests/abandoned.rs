@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind, ReadOptions, WriteOptions};
+use artifact_store_tests::eventually;
 
 mod plain_host;
 
@@ -38,16 +39,6 @@ fn nothing_happened(dir: &Path, what: &str) {
     store.delete("new").unwrap();
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..60_000 {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    panic!("{what} did not come about");
-}
-
 #[test]
 fn a_writer_that_is_dropped_at_any_chunk_is_no_rival_of_the_next() {
     let dir = tempfile::tempdir().unwrap();
@@ -65,7 +56,7 @@ fn a_writer_that_is_dropped_at_any_chunk_is_no_rival_of_the_next() {
             assert_eq!(store.get("k").unwrap(), chunks.to_string());
         }
     }
-    wait_until("the end of all writes", || temporaries(dir.path()).is_empty());
+    eventually("the end of all writes", || temporaries(dir.path()).is_empty());
     assert_eq!(store.get("k").unwrap(), "11");
 }
 
@@ -110,7 +101,7 @@ fn readers_that_give_up_cost_nothing() {
         }
     }
     // Other tests of this file run beside it, and the last readers are still about to end.
-    wait_until("the end of all readers", || open_files() < before + 100);
+    eventually("the end of all readers", || open_files() < before + 100);
     assert_eq!(store.get("k").unwrap(), vec![7; 8 * MIB]);
 }
 
@@ -191,7 +182,8 @@ fn a_temporary_whose_removal_fails_once_is_gone() {
             block_on(async {
                 let mut instance = Instance::new(dir.path()).await;
                 instance.fail_removals(failures);
-                let answer = instance.write_as(mode, key, Data::Dropped, end).await.unwrap();
+                let answer =
+                    instance.write_as(mode.clone(), key, Data::Dropped, end).await.unwrap();
                 assert_eq!(answer.is_ok(), is_stored, "{what}: {answer:?}");
             });
             let left = temporaries(dir.path()).len();
@@ -212,7 +204,7 @@ fn a_host_whose_clock_is_wrong_sweeps_no_upload() {
     let mut writer = store.writer("k", WriteOptions::default()).unwrap();
     writer.write_all(&vec![7; MIB]).unwrap();
     writer.flush().unwrap();
-    wait_until("the first bytes", || temporaries(dir.path()).len() == 1);
+    eventually("the first bytes", || temporaries(dir.path()).len() == 1);
     let day = Duration::from_secs(24 * 3600);
     let clocks = [
         Clock::Right,
@@ -261,8 +253,20 @@ fn a_page_is_never_larger_than_its_limit() {
             assert_eq!(found, expected, "{limit}");
             assert!(pages <= 51, "{limit}: {pages} pages");
         }
+        let long = "0".repeat(32);
         // A cursor passes through the caller, who may send anything.
-        for cursor in ["", "nonsense", "/", "d4e/a/b", "../d4e/_k", "fff/\u{ff}", "zzz/", "\0"] {
+        for cursor in [
+            "",
+            "nonsense",
+            ":",
+            "/",
+            "../_k",
+            ",d/_k",
+            "\u{ff}",
+            "\0",
+            &*long,
+            &format!("{long}:x"),
+        ] {
             if let Ok((keys, _)) = instance.list(Some(cursor.to_owned()), 10).await {
                 assert!(keys.iter().all(|key| key.starts_with("key-")), "{cursor}");
             }

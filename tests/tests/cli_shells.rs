@@ -4,13 +4,15 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use artifact_store_tests::{cli, expect, shell};
+use artifact_store_tests::{alone, cli, expect, shell};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// A line as far as it is typed, and what is offered among other things.
 const LINES: &[(&str, &[&str])] = &[
     ("artifact-store co", &["copy", "config", "completions"]),
     ("artifact-store new", &["new-backend"]),
+    ("artifact-store ", &["get", "put", "list", "delete"]),
+    ("artifact-store ls --sort ", &["name", "size", "time"]),
     ("artifact-store --dir d --env A=1 ver", &["verify"]),
     ("artifact-store config ", &["check"]),
     ("artifact-store config check --no", &["--no-open", "--no-probe"]),
@@ -23,17 +25,43 @@ const LINES: &[(&str, &[&str])] = &[
     ("artifact-store put k --sign ", &["host", "backend"]),
     ("artifact-store check --only ", &["keys", "round-trip"]),
     ("artifact-store -v --timeout 5s verify --re", &["--repair", "--repair-from"]),
+    ("artifact-store man ver", &["verify"]),
+    ("artifact-store --backend ", &["fs", "s3", "my.wasm"]),
+    ("artifact-store --config stores.toml --store ", &["disk", "archive"]),
+    ("artifact-store --config stores.toml copy --from di", &["disk"]),
+    ("artifact-store --config stores.toml verify --repair-from a", &["archive"]),
+    // Keys, up to the next `/`.
+    ("artifact-store --dir disk get ", &["builds/", "k", "sha256:ab"]),
+    ("artifact-store --dir disk stat builds/", &["builds/1", "builds/app-1.2"]),
+    ("artifact-store list --dir disk bu", &["builds/"]),
+    ("artifact-store --dir disk delete k builds/a", &["builds/app-1.2"]),
+    ("artifact-store --config stores.toml --store disk get builds/1", &["builds/1"]),
+    // A word has no end at these.
+    ("artifact-store --dir=disk get sha256:a", &["sha256:ab"]),
+    ("artifact-store --dir disk get k=", &["k=v"]),
 ];
+
+/// A line that is followed by what a shell makes of it when the only candidate is put there.
+const QUOTED: (&str, &str) = ("artifact-store --dir disk get with", "with\\ blank");
+
+/// A line for which no option is offered.
+const WITHOUT_OPTIONS: [&str; 3] =
+    ["artifact-store ", "artifact-store --dir disk get ", "artifact-store extract "];
 
 /// Prints what the function that the script registers leaves.
 const BASH: &str = r#"
 source "$1"
-read -ra COMP_WORDS <<< "$2"
+COMP_LINE=$2 COMP_POINT=${#2}
+# Bash breaks words at these, too.
+line=${2//:/ : } line=${line//=/ = }
+read -ra COMP_WORDS <<< "$line"
 [[ $2 == *" " ]] && COMP_WORDS+=("")
-COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=$2 COMP_POINT=${#2}
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 function=$(complete -p artifact-store | grep -o -- '-F [^ ]*')
 "${function#-F }" artifact-store "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
-printf '%s\n' "${COMPREPLY[@]}"
+# What is before a break stays.
+before=${2##* } before=${before%"${before##*[:=]}"}
+printf "$before%s\\n" "${COMPREPLY[@]}"
 "#;
 
 const FISH: &str = r#"source $argv[1]; complete -C $argv[2]"#;
@@ -80,24 +108,58 @@ fn completions(name: &str) -> Result<(), Failed> {
     let dir = tempfile::tempdir()?;
     let script = dir.path().join("_artifact-store");
     std::fs::write(&script, cli().args(["completions", name]).output()?.stdout)?;
+    stores(dir.path());
+    for key in ["sha256:ab", "k=v", "with blank"] {
+        expect(dir.path(), &["--dir", "disk", "put", key], b"1", 0);
+    }
+    std::fs::write(dir.path().join("my.wasm"), "")?;
     for (line, expected) in LINES {
-        let mut command = Command::new(name);
-        match name {
-            "bash" => command.args(["--norc", "-c", BASH, "bash"]),
-            "zsh" => command.args(["-f", "-c", ZSH, "zsh"]),
-            _ => command.args(["--no-config", "-c", FISH]),
-        };
-        let output = command.arg(&script).arg(line).current_dir(dir.path()).output()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = offered(name, &script, line)?;
         let offered: Vec<_> = text.split([' ', '\t', '\r', '\n', '<', '>']).collect();
         for word in *expected {
-            if !offered.contains(word) {
-                let error = String::from_utf8_lossy(&output.stderr);
-                return Err(format!("`{line}` does not offer {word}: {text} {error}").into());
+            // Zsh takes the slash for something to add to the word.
+            let is_there = offered.contains(word)
+                || name == "zsh" && word.strip_suffix('/').is_some_and(|it| offered.contains(&it));
+            if !is_there {
+                return Err(format!("`{line}` does not offer {word}: {text}").into());
             }
         }
     }
+    for line in WITHOUT_OPTIONS {
+        let text = offered(name, &script, line)?;
+        let words = text.split([' ', '\t', '\r', '\n', '<', '>']);
+        let mut options = words.filter(|word| word.len() > 2 && word.starts_with("--"));
+        assert!(options.all(|word| line.contains(word)), "`{line}` offers options: {text}");
+    }
+    let (line, expected) = QUOTED;
+    let text = offered(name, &script, line)?;
+    // The other shells quote by themselves.
+    let expected = if name == "bash" { expected } else { "with blank" };
+    assert!(text.contains(expected), "`{line}` offers {text}");
     Ok(())
+}
+
+/// What the shell offers for the line, in whatever way it separates it.
+fn offered(name: &str, script: &Path, line: &str) -> Result<String, Failed> {
+    let mut command = Command::new(name);
+    match name {
+        "bash" => command.args(["--norc", "-c", BASH, "bash"]),
+        "zsh" => command.args(["-f", "-c", ZSH, "zsh"]),
+        _ => command.args(["--no-config", "-c", FISH]),
+    };
+    alone(&mut command);
+    let dir = script.parent().unwrap();
+    let output = command.env("PATH", path()).arg(script).arg(line).current_dir(dir).output()?;
+    let [text, error] =
+        [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    Ok(if error.is_empty() { text } else { format!("{text} {error}") })
+}
+
+/// The path of programs with this one before all others.
+fn path() -> std::ffi::OsString {
+    let bin = Path::new(cli().get_program()).parent().unwrap().to_owned();
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&others))).unwrap()
 }
 
 /// Two stores, of which `disk` has a damaged artifact and one whose header is damaged.
@@ -145,6 +207,7 @@ fn documented_lines() -> Result<(), Failed> {
     let expected: &[(&str, &[&str], i32)] = &[
         ("list", &["9"], 0),
         ("stat", &["1"], 0),
+        ("du", &["9"], 0),
         ("verify", &["k", "DAMAGED"], 0),
         ("copy", &["builds/1"], 0),
         ("inspect", &["DIGEST"], 0),
@@ -176,13 +239,12 @@ fn documented_lines() -> Result<(), Failed> {
             std::fs::copy(artifact_store_tests::guest("plain"), place.join("my-backend.wasm"))?;
             // The program by its name, and the store by a variable.
             let line = line.trim().split("   #").next().unwrap_or_default();
-            let bin = cli().get_program().to_owned();
-            let bin = Path::new(&bin).parent().unwrap().display().to_string();
+            let path = path().into_string().unwrap();
             let variables = match line.contains("--config") {
                 true => String::new(),
                 false => "export ARTIFACT_STORE_DIR=disk; ".to_owned(),
             };
-            let output = shell(place, &format!("{variables}PATH={bin}:$PATH; {line}"));
+            let output = shell(place, &format!("{variables}PATH={path}; {line}"));
             let text = String::from_utf8(output.stdout)?;
             let error = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(*code), "{line}: {error}");
@@ -211,6 +273,8 @@ fn types() -> Result<(), Failed> {
     std::fs::write(dir.join("disk/foreign"), "x")?;
     for command in [
         "--dir disk list --json",
+        "--dir disk du --json --depth 1",
+        "--dir disk delete --json --dry-run k none",
         "--dir disk stat builds/app-1.2 --json",
         "--dir disk verify --json",
         "--config stores.toml --store disk verify --json --repair-from archive",

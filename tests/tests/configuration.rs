@@ -39,7 +39,10 @@ fn the_documented_example_is_one() {
     let dir = tempfile::tempdir().unwrap();
     let file = configure(dir.path(), example);
     let configuration = Configuration::from_file(file).unwrap();
-    assert_eq!(configuration.stores().collect::<Vec<_>>(), ["archive", "bucket", "releases"]);
+    assert_eq!(
+        configuration.stores().collect::<Vec<_>>(),
+        ["releases", "archive", "bucket", "shared"]
+    );
     // Its limits are the defaults, as it says.
     let limits = configuration.store("releases").unwrap().limits();
     assert_eq!(*limits, artifact_store::Limits::default());
@@ -311,8 +314,8 @@ fn a_check_names_each_problem_on_a_line() {
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(message.lines().count(), 3, "{message}");
-    for (line, store) in message.lines().zip(["b", "c", "d"]) {
-        assert!(line.starts_with(&format!("artifact-store: store `{store}`: ")), "{message}");
+    for (line, place) in message.lines().zip(["4: store `b`", "6: store `c`", "12: store `d`"]) {
+        assert!(line.contains(&format!("stores.toml:{place}")), "{message}");
     }
     let shown = String::from_utf8(output.stdout).unwrap();
     assert_eq!(shown.matches("# opened; SHA-256").count(), 1, "{shown}");

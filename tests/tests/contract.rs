@@ -10,16 +10,20 @@ use artifact_store_tests::contract::{trials, trials_in};
 use artifact_store_tests::guest_on;
 use libtest_mimic::{Arguments, Trial};
 
+/// What the built-in backend does not have.
+const FS: &[&str] = &["copying"];
+
 /// What the second backend does not have.
-const PLAIN: &[&str] = &["streams", "inventory", "maintenance", "settings", "a checksum"];
+const PLAIN: &[&str] =
+    &["streams", "inventory", "copying", "ordered", "maintenance", "settings", "a checksum"];
 
 fn main() {
-    let mut all = trials("fs", Target::in_directories(|dir| Backend::fs(dir)), &[]);
+    let mut all = trials("fs", Target::in_directories(|dir| Backend::fs(dir)), FS);
     let unspliced = Target::in_directories(|dir| Backend::fs(dir).splice(false));
-    all.extend(trials_in("fs without splice", &unspliced, &[], Way::Host));
+    all.extend(trials_in("fs without splice", &unspliced, FS, Way::Host));
     // Calls wait for their turn, and only through the host none waits for a later one.
     let single = Target::in_directories(one_at_a_time);
-    all.extend(trials_in("fs, one at a time", &single, &[], Way::Host));
+    all.extend(trials_in("fs, one at a time", &single, FS, Way::Host));
     all.extend(trials("plain", Target::in_directories(|dir| guest_on("plain", dir)), PLAIN));
     all.push(Trial::test("plain::what_it_does_not_offer_is_unsupported", || {
         let dir = tempfile::tempdir()?;

@@ -28,7 +28,7 @@ mod linux {
         ("no_inodes_left_is_no_space", no_inodes),
         ("too_few_files_to_open_is_an_error_and_no_litter", few_files),
         ("a_read_only_disk_is_read", read_only),
-        ("a_shard_on_another_disk_is_refused_and_nothing_is_copied", other_disk),
+        ("a_directory_on_another_disk_is_refused_and_nothing_is_copied", other_disk),
     ];
 
     pub fn main() {
@@ -167,18 +167,18 @@ mod linux {
             .map(|n| disk.mount.join(n.to_string()))
             .take_while(|path| fs::write(path, "").is_ok())
             .collect();
-        for key in ["k", "new"] {
+        for key in ["k", "new/k"] {
             disk.fails(&["put", key], b"small", FULL);
         }
         // One is enough for the file, and not for a directory that is not there yet.
         fs::remove_file(&fillers[0]).unwrap();
-        disk.fails(&["put", "new"], b"small", FULL);
-        disk.fails(&["put", "--create", "new"], b"small", FULL);
+        disk.fails(&["put", "new/k"], b"small", FULL);
+        disk.fails(&["put", "--create", "new/k"], b"small", FULL);
         assert_eq!(disk.ok(&["get", "k"], b""), OLD);
         disk.ok(&["put", "k"], b"small");
         assert_eq!(disk.ok(&["get", "k"], b""), b"small");
         fs::remove_file(&fillers[1]).unwrap();
-        disk.ok(&["put", "new"], OLD);
+        disk.ok(&["put", "new/k"], OLD);
         disk.ok(&["verify"], b"");
     }
 
@@ -245,18 +245,18 @@ mod linux {
     /// A file is never copied into its place: half of it could be seen.
     fn other_disk(disk: &Disk) {
         disk.mount("size=4m");
-        disk.ok(&["put", "k"], OLD);
-        // The shard of `k`, as `docs/format.md` names it.
-        let shard = disk.store().join("d4e");
-        assert!(shard.join("_k").is_file());
+        disk.ok(&["put", "d/k"], OLD);
+        // The directory of `d/`, as `docs/format.md` names it.
+        let place = disk.store().join(",d");
+        assert!(place.join("_k").is_file());
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "none"]).arg(&shard);
+        mount.args(["-t", "tmpfs", "none"]).arg(&place);
         assert!(mount.status().unwrap().success());
-        for arguments in [&["put", "k"][..], &["put", "--create", "k"]] {
-            disk.fails(arguments, b"small", "`d4e/_k`");
-            assert_eq!(fs::read_dir(&shard).unwrap().count(), 0);
+        for arguments in [&["put", "d/k"][..], &["put", "--create", "d/k"]] {
+            disk.fails(arguments, b"small", "`,d/_k`");
+            assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
         }
-        assert!(Command::new("umount").arg(&shard).status().unwrap().success());
-        assert_eq!(disk.ok(&["get", "k"], b""), OLD);
+        assert!(Command::new("umount").arg(&place).status().unwrap().success());
+        assert_eq!(disk.ok(&["get", "d/k"], b""), OLD);
     }
 }

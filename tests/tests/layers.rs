@@ -1,5 +1,5 @@
-//! The modules of the host crate, and those of the command line, depend on each other in one
-//! direction, which `CONTRIBUTING.md` writes down.
+//! The modules of the host crate, those of the command line and those of the server depend on each
+//! other in one direction, which `CONTRIBUTING.md` writes down.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -77,6 +77,11 @@ fn dependencies_of_the_command_line_point_down() {
     dependencies_point_down("layers-cli", "host/cli/src", "main");
 }
 
+#[test]
+fn dependencies_of_the_server_point_down() {
+    dependencies_point_down("layers-server", "server/src", "lib");
+}
+
 fn dependencies_point_down(block: &str, src: &str, top: &str) {
     let layers = layers(block);
     let src = root().join(src);
@@ -127,9 +132,10 @@ fn documents_name_files_that_exist() {
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
         for span in text.split('`').skip(1).step_by(2) {
-            let is_path = ["host/", "guest/", "tests/", "docs/", "benches/"]
-                .iter()
-                .any(|folder| span.starts_with(folder));
+            let is_path =
+                ["host/", "guest/", "tests/", "docs/", "benches/", "adapters/", "server/"]
+                    .iter()
+                    .any(|folder| span.starts_with(folder));
             if is_path && !span.contains([' ', '\n', '*', '{', '…', '<', '$']) {
                 let file = span.split('#').next().unwrap();
                 assert!(root().join(file).exists(), "{}: `{span}`", page.display());

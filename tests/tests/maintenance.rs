@@ -19,7 +19,7 @@ use plain_host::{Clock, FsPerms, block_on};
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The file of the artifact `k`, as `docs/format.md` names it.
-const FILE_OF_K: &str = "d4e/_k";
+const FILE_OF_K: &str = "_k";
 
 fn unswept(dir: &Path) -> ArtifactStore {
     ArtifactStore::open(Backend::fs(dir).sweep_older_than(None)).unwrap()
@@ -147,10 +147,14 @@ fn verify_reads_everything_and_names_what_is_damaged() {
     let lines: Vec<_> = text.lines().collect();
     let damaged = "{\"type\":\"artifact\",\"key\":\"k\",\"state\":\"damaged\",\"error\":\"";
     assert!(lines.iter().any(|line| line.starts_with(damaged)), "{text}");
-    let summary = "{\"type\":\"summary\",\"sound\":1,\"unchecked\":0,\"bytes\":1000000,\
-                   \"damaged\":1,\"unreadable\":0,\"temporary\":1,\"foreign\":1,\
-                   \"complete\":true,\"audited\":true,\"removed\":1}";
-    assert_eq!(lines.last(), Some(&summary));
+    let mut summary: serde_json::Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    assert!(summary["seconds"].take().is_f64(), "{text}");
+    let expected = serde_json::json!({
+        "type": "summary", "sound": 1, "unchecked": 0, "bytes": 1_000_000, "seconds": null,
+        "damaged": 1, "unreadable": 0, "temporary": 1, "foreign": 1,
+        "complete": true, "audited": true, "removed": 1,
+    });
+    assert_eq!(summary, expected);
     assert_eq!(temporaries(dir), 1);
     store.put("k", "123").unwrap();
     assert_eq!(verify(dir, &[]).0, Some(0));
@@ -293,4 +297,76 @@ fn what_a_sweep_leaves_goes_with_the_next_one() {
         }
     });
     assert!(dir.path().join("tmp").join("b".repeat(32)).exists());
+}
+
+/// A directory that a key has left goes when it has been empty for as long as a sweep is told.
+#[test]
+fn a_sweep_takes_directories_that_have_been_empty_for_long_and_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = unswept(dir.path());
+    for key in ["young/k", "old/k", "kept/k", "deep/er/k", "notes/k"] {
+        store.put(key, "123").unwrap();
+    }
+    for key in ["young/k", "old/k", "deep/er/k", "notes/k"] {
+        store.delete(key).unwrap();
+    }
+    fs::create_dir(dir.path().join("mine")).unwrap();
+    fs::write(dir.path().join(",notes/mine"), "").unwrap();
+    for name in [",old", ",kept", ",deep/,er", ",deep", "mine", ",notes"] {
+        let file = File::open(dir.path().join(name)).unwrap();
+        file.set_modified(SystemTime::now() - 3 * HOUR).unwrap();
+    }
+    let before = state(dir.path());
+    assert_eq!(store.sweep(4 * HOUR).unwrap(), store.sweep(4 * HOUR).unwrap());
+    assert_eq!(state(dir.path()), before);
+    let there = |name: &str| dir.path().join(name).exists();
+    let swept = store.sweep(2 * HOUR).unwrap();
+    assert_eq!((swept.removed, swept.kept), (0, 0));
+    assert!(!there(",old") && !there(",deep/,er"));
+    for name in [",young", ",kept/_k", ",deep", "mine", ",notes/mine"] {
+        assert!(there(name), "{name}");
+    }
+    // The one above has been empty only since then.
+    store.sweep(Duration::ZERO).unwrap();
+    assert!(!there(",young") && !there(",deep") && there("mine"));
+    assert_eq!(store.get("kept/k").unwrap(), "123");
+    assert_eq!(temporaries(dir.path()), 0);
+    for key in ["young/k", "old/k", "deep/er/k"] {
+        store.put(key, "again").unwrap();
+        assert_eq!(store.get(key).unwrap(), "again");
+    }
+    let found: Vec<_> = store.audit().map(|finding| finding.unwrap().name).collect();
+    assert_eq!(found, [",notes/mine", "mine"]);
+}
+
+/// A store as versions before the first release made it holds artifacts that are not seen here.
+#[test]
+fn a_store_in_the_old_layout_is_refused_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("d4e")).unwrap();
+    fs::create_dir_all(dir.path().join("tmp")).unwrap();
+    fs::write(dir.path().join("d4e/_k"), "old").unwrap();
+    for arguments in [
+        &["get", "k"][..],
+        &["stat", "k"],
+        &["put", "k"],
+        &["put", "--create", "k"],
+        &["delete", "k"],
+        &["list"],
+        &["list", "k/"],
+        &["verify"],
+        &["verify", "--repair"],
+    ] {
+        let output = cli().arg("--dir").arg(dir.path()).args(arguments).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(error.contains("layout of versions before") && error.contains("`d4e`"), "{error}");
+        assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
+    }
+    // One directory of others does not make it one.
+    fs::remove_file(dir.path().join("d4e/_k")).unwrap();
+    fs::write(dir.path().join("_x"), "").unwrap();
+    let store = unswept(dir.path());
+    store.put("k", "new").unwrap();
+    assert_eq!(store.get("k").unwrap(), "new");
 }

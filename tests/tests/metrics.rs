@@ -1,7 +1,7 @@
 //! What operators count: one test, since the recorder is one of the whole process.
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, ErrorKind, Limits, ReadOptions, SwapOptions};
@@ -22,6 +22,60 @@ fn value(metrics: &PrometheusHandle, name: &str, labels: &[&str]) -> f64 {
     let found = series.next().map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap());
     assert_eq!(series.next(), None, "{name} {labels:?}");
     found
+}
+
+/// A store of a configuration goes by its name, and what its configuration names is seen.
+fn follows(metrics: &PrometheusHandle) {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("stores.toml");
+    std::fs::create_dir(place.path().join("data")).unwrap();
+    std::fs::copy(guest("plain"), place.path().join("plain.wasm")).unwrap();
+    let configure = |backend: &str| {
+        let directories = "directories = [{ host = \"data\" }]";
+        let text = format!("[stores.releases]\nbackend = \"{backend}\"\n{directories}\n");
+        let new = file.with_extension("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, &file).unwrap();
+    };
+    let of_the_store = r#"store="releases""#;
+    let count = |name: &str, labels: &[&str]| {
+        let labels: Vec<_> = labels.iter().copied().chain([of_the_store]).collect();
+        value(metrics, name, &labels)
+    };
+    let reloads = |result: &str| count("artifact_store_reloads_total", &[result]);
+    let is_in_step = || count("artifact_store_last_reload_successful", &[]);
+    let serves = |backend: &str| count("artifact_store_backend_info", &[backend]);
+    let eventually = |is_so: &dyn Fn() -> bool| {
+        let until = Instant::now() + Duration::from_secs(60);
+        while !is_so() {
+            assert!(Instant::now() < until, "{}", metrics.render());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+
+    configure("fs");
+    let trial = SwapOptions::default().trial_calls(3);
+    let (store, watch) = ArtifactStore::open_watched(&file, "releases", trial).unwrap();
+    let (fs, plain) = (r#"backend="fs""#, r#"backend="plain.wasm""#);
+    assert_eq!((serves(fs), serves(plain), is_in_step()), (1.0, 0.0, 1.0));
+    store.put("k", "1").unwrap();
+    assert_eq!(count("artifact_store_calls_total", &[fs, r#"operation="put""#]), 1.0);
+
+    configure("./none.wasm");
+    eventually(&|| is_in_step() == 0.0);
+    assert_eq!((serves(fs), reloads("taken")), (1.0, 0.0));
+    assert!(reloads("refused") >= 1.0);
+    configure("fs");
+    eventually(&|| is_in_step() == 1.0);
+    configure("./plain.wasm");
+    eventually(&|| reloads("taken") == 1.0);
+    assert_eq!((serves(fs), serves(plain)), (0.0, 1.0));
+    assert_eq!(count("artifact_store_trials_active", &[plain]), 1.0);
+    assert_eq!(count("artifact_store_swaps_total", &[r#"how="swap""#]), 1.0);
+    store.put("k", "2").unwrap();
+    assert_eq!(count("artifact_store_trials_active", &[plain]), 0.0);
+    drop((store, watch));
+    eventually(&|| serves(plain) == 0.0);
 }
 
 #[test]
@@ -77,6 +131,7 @@ fn each_call_is_counted_once() {
     assert_eq!(errors("io"), 1.0);
     assert_eq!(errors("other"), 0.0);
 
+    follows(&metrics);
     // Each metric says what it is.
     let text = metrics.render();
     for line in text.lines().filter(|line| line.starts_with("# TYPE ")) {

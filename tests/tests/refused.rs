@@ -127,7 +127,8 @@ fn a_refused_change_says_why() {
 #[test]
 fn a_shortage_of_the_host_can_be_retried() {
     let dir = tempfile::tempdir().unwrap();
-    ok(dir.path(), &[], &["put", "k"], b"old");
+    // In a directory of its own, since that of the store is open.
+    ok(dir.path(), &[], &["put", "d/k"], b"old");
     for (error, words) in [
         (EMFILE, "`ulimit -n`"),
         (ENFILE, "`fs.file-max`"),
@@ -136,15 +137,17 @@ fn a_shortage_of_the_host_can_be_retried() {
         (ETIMEDOUT, "file server"),
     ] {
         let refused = [(SYS_openat2, error)];
-        for arguments in [&["put", "k"][..], &["put", "--create", "n"], &["get", "k"], &["list"]] {
+        for arguments in
+            [&["put", "d/k"][..], &["put", "--create", "d/n"], &["get", "d/k"], &["list"]]
+        {
             fails(dir.path(), &refused, arguments, 6, words);
         }
-        fails(dir.path(), &refused, &["delete", "k"], 6, words);
+        fails(dir.path(), &refused, &["delete", "d/k"], 6, words);
         let refused = [(SYS_renameat, error), (SYS_renameat2, error)];
-        fails(dir.path(), &refused, &["put", "k"], 6, words);
+        fails(dir.path(), &refused, &["put", "d/k"], 6, words);
     }
-    fails(dir.path(), &[(SYS_openat2, EIO)], &["get", "k"], 1, "input/output error");
-    assert_eq!(ok(dir.path(), &[], &["get", "k"], b""), b"old");
+    fails(dir.path(), &[(SYS_openat2, EIO)], &["get", "d/k"], 1, "input/output error");
+    assert_eq!(ok(dir.path(), &[], &["get", "d/k"], b""), b"old");
 }
 
 /// A limit of the size of files, which the process outlives where it takes no notice of the signal.

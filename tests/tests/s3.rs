@@ -14,6 +14,8 @@ use artifact_store_tests::weed::{self, Weed};
 use artifact_store_tests::{cli, wasmtime_cli};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+mod s3_kept;
+
 /// Larger than what a process may take up to store it.
 const LARGE: u64 = 256 << 20;
 const MEMORY: u64 = 160 << 20;
@@ -49,12 +51,16 @@ fn main() {
     for (name, sign) in [("host", Sign::Host), ("backend", Sign::Backend)] {
         let target = Target::by_name(move |store| SERVER.backend(&format!("{name}/{store}"), sign));
         // What takes a directory cannot be tried here.
-        let lacking = &["a directory"];
+        let lacking = &["a directory", "copies in this mode", "ordered"];
         let checks = contract::trials(&format!("sign_{name}"), target, lacking);
         rules.extend(checks.into_iter().map(|trial| trial.with_ignored_flag(!is_there)));
     }
     for (name, check) in CHECKS {
         trial((*name).into(), is_there, Box::new(|server| check(server, name)));
+    }
+    for (name, check) in s3_kept::CHECKS {
+        let check = move |server: &Weed| check(&open(server, name));
+        trial((*name).into(), is_there, Box::new(check));
     }
     let has_both = is_there && wasmtime.is_some();
     let stock = move |server: &Weed| stock(server, &wasmtime.expect("else it is ignored"));
@@ -128,7 +134,7 @@ fn creators(server: &Weed, name: &str) {
     let store = open(server, name);
     let options = WriteOptions::default().create(true);
     let mut writers = [1, 2].map(|letter| {
-        let mut writer = store.writer("k", options).unwrap();
+        let mut writer = store.writer("k", options.clone()).unwrap();
         writer.write_all(&vec![letter; 20 << 20]).unwrap();
         writer
     });
@@ -368,7 +374,8 @@ fn stock(server: &Weed, wasmtime: &std::path::Path) {
     assert_eq!(invoke(r#"get("k")"#), "ok([1, 2, 3])");
     assert_eq!(store.get("k").unwrap(), &[1, 2, 3][..]);
     assert!(invoke(r#"stat("k")"#).starts_with("ok({size: 3, checksum: some("));
-    assert_eq!(invoke(r#"list-artifacts("", none, 0)"#), r#"ok({entries: [{key: "k", size: 3}]})"#);
+    let listed = invoke(r#"list-artifacts("", none, 0)"#);
+    assert!(listed.starts_with(r#"ok({entries: [{key: "k", size: 3, modified: some("#), "{listed}");
     assert!(invoke(r#"list-artifacts("", some("no cursor"), 1)"#).starts_with("err(other("));
     store.put("from the host", vec![4, 5]).unwrap();
     assert_eq!(invoke(r#"get("from the host")"#), "ok([4, 5])");

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::conformance::Target;
-use artifact_store::{Backend, Error, ErrorKind, Sign};
-use artifact_store_tests::scripted::Scripted;
+use artifact_store::{
+    Attributes, Backend, Error, ErrorKind, Mode, ReadOptions, Sign, WriteOptions,
+};
+use artifact_store_tests::scripted::{Request, Scripted};
 use artifact_store_tests::service::Differences;
 use artifact_store_tests::{cli, contract, weed};
 use libtest_mimic::{Arguments, Trial};
+
+mod s3_kept;
 
 type Check = fn();
 const CHECKS: &[(&str, Check)] = &[
@@ -22,7 +26,10 @@ const CHECKS: &[(&str, Check)] = &[
     ("a_checksum_that_the_service_does_not_know_comes_back", checksum),
     ("a_service_without_that_checksum_says_so", unknown_checksum),
     ("one_line_of_the_configuration_moves_a_store_to_the_bucket", one_line),
+    ("other_programs_find_attributes_in_the_headers_of_http", headers),
     ("hard_keys_are_signed_and_listed_as_they_are", keys),
+    ("the_service_moves_the_bytes_of_a_copy", moved_by_the_service),
+    ("a_copy_that_the_service_damages_does_not_look_sound", spoilt),
 ];
 
 fn main() {
@@ -40,8 +47,18 @@ fn main() {
         ("unlike_amazon", unlike(), Sign::Host),
     ] {
         let server = Arc::new(differences.clone().start());
+        for (check_name, check) in s3_kept::CHECKS {
+            let (server, differences) = (Arc::clone(&server), differences.clone());
+            let run = move || {
+                let backend = backend(&differences, &server, check_name, sign, &[]);
+                check(&ArtifactStore::open(backend).unwrap());
+                Ok(())
+            };
+            trials.push(Trial::test(format!("{name}::{check_name}"), run));
+        }
         let target = Target::by_name(move |store| backend(&differences, &server, store, sign, &[]));
-        trials.extend(contract::trials(name, target, &["a directory"]));
+        let lacking = &["a directory", "copies in this mode", "ordered"];
+        trials.extend(contract::trials(name, target, lacking));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -243,6 +260,43 @@ fn one_line() {
     }
 }
 
+fn headers() {
+    let differences = Differences::default();
+    for sign in [Sign::Host, Sign::Backend] {
+        let server = differences.clone().start();
+        let store = ArtifactStore::open(backend(&differences, &server, "", sign, &[])).unwrap();
+        let standard = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-encoding", "gzip"),
+            ("content-disposition", "inline"),
+            ("content-language", "de"),
+            ("cache-control", "no-store"),
+        ];
+        let own = [("build", "17 of 20"), ("content-md5", "of the user"), ("x-amz-acl", "none")];
+        let attributes: Attributes = standard.into_iter().chain(own).collect();
+        for size in [1, 9 << 20] {
+            let options = WriteOptions::default().attributes(attributes.clone());
+            store.put_with("k", vec![7; size], options).unwrap();
+        }
+        let requests = server.requests();
+        let is_first = |query: &str| matches!(query, "" | "uploads=");
+        let stores: Vec<_> = requests
+            .iter()
+            .filter(|it| matches!(&*it.method, "PUT" | "POST") && is_first(&it.query))
+            .collect();
+        assert_eq!(stores.len(), 2);
+        for request in stores {
+            for (name, value) in standard {
+                assert_eq!(request.header(name), Some(value));
+            }
+            for (name, value) in own {
+                assert_eq!(request.header(name), None);
+                assert_eq!(request.header(&format!("x-amz-meta-{name}")), Some(value));
+            }
+        }
+    }
+}
+
 fn keys() {
     let mut hard = [
         "L%3ABC.parquet",
@@ -294,6 +348,53 @@ fn keys() {
                 store.delete(key).unwrap();
             }
             assert_eq!(store.list("").count(), 0);
+        }
+    }
+}
+
+/// None of them comes here, whatever the mode, and large copies are made of several parts.
+fn moved_by_the_service() {
+    let differences = Differences::default();
+    let server = differences.clone().start();
+    let store = ArtifactStore::open(backend(&differences, &server, "s", Sign::Host, &[])).unwrap();
+    let size = (64 << 20) + 5;
+    store.put("k", vec![7; size]).unwrap();
+    let before = server.requests().len();
+    store.copy("k", "t").unwrap();
+    store.copy_with("k", "u", Mode::Create).unwrap();
+    let requests = server.requests().split_off(before);
+    let is_read = |it: &Request| it.method == "GET" && it.path.ends_with("/k_");
+    assert!(requests.iter().all(|it| !is_read(it) && it.body.len() < 1000));
+    let ranges = requests.iter().filter_map(|it| it.header("x-amz-copy-source-range"));
+    let ranges: std::collections::BTreeSet<_> = ranges.collect();
+    assert_eq!(ranges, ["bytes=0-67108863", "bytes=67108864-67108868"].into());
+    assert_eq!(store.stat("u").unwrap().checksum, store.stat("k").unwrap().checksum);
+    for target in ["t", "u"] {
+        // Compared with the checksum at its end.
+        let mut reader = store.read(target, ReadOptions::default()).unwrap();
+        assert_eq!(std::io::copy(&mut reader, &mut std::io::sink()).unwrap(), size as u64);
+    }
+}
+
+fn spoilt() {
+    let corrupt = |outcome: Result<(), Error>| {
+        assert!(matches!(outcome.unwrap_err().kind(), ErrorKind::Corrupt(_)));
+    };
+    for knows_checksum in [true, false] {
+        let spoils_copies = true;
+        let differences = Differences { knows_checksum, spoils_copies, ..Differences::default() };
+        let server = differences.clone().start();
+        let store =
+            ArtifactStore::open(backend(&differences, &server, "s", Sign::Host, &[])).unwrap();
+        store.put("k", "the bytes").unwrap();
+        store.copy("k", "t").unwrap();
+        corrupt(store.get("t").map(drop));
+        if knows_checksum {
+            // The service compares the whole of an upload before it stores it.
+            store.put("large", vec![7; 9 << 20]).unwrap();
+            corrupt(store.copy_with("large", "u", Mode::Create).map(drop));
+            assert!(matches!(store.get("u").unwrap_err().kind(), ErrorKind::NotFound));
+            assert_eq!(store.audit().count(), 0);
         }
     }
 }

@@ -49,7 +49,9 @@ fn share(wasmtime: &Path) {
     assert_eq!(invoke(r#"put("k", [1, 2, 3])"#), "ok");
     assert_eq!(invoke(r#"get("k")"#), "ok([1, 2, 3])");
     assert!(invoke(r#"stat("k")"#).starts_with("ok({size: 3, checksum: some("));
-    assert_eq!(invoke(r#"list-artifacts("", none, 0)"#), r#"ok({entries: [{key: "k", size: 3}]})"#);
+    let listed = invoke(r#"list-artifacts("", none, 0)"#);
+    let entry = r#"ok({entries: [{key: "k", size: 3, modified: some({seconds: "#;
+    assert!(listed.starts_with(entry) && listed.ends_with("})}]})"), "{listed}");
 
     let store = ArtifactStore::open_dir(work.path().join("D")).unwrap();
     assert_eq!(store.get("k").unwrap(), &[1, 2, 3][..]);
@@ -73,23 +75,25 @@ fn share(wasmtime: &Path) {
     // What hides a part of the store is no hole in a listing there either.
     #[cfg(unix)]
     {
-        // The directory of `k`, as `docs/format.md` names it.
-        let (shard, moved) = (work.path().join("D/d4e"), work.path().join("moved"));
-        std::fs::rename(&shard, &moved).unwrap();
-        std::os::unix::fs::symlink(&moved, &shard).unwrap();
+        store.put("j/k", "x").unwrap();
+        // The directory of `j/`, as `docs/format.md` names it.
+        let (place, moved) = (work.path().join("D/,j"), work.path().join("moved"));
+        std::fs::rename(&place, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &place).unwrap();
         // A listing names what comes before it, and fails there.
         let page = invoke(r#"list-artifacts("", none, 0)"#);
         let listed = match cursor(&page) {
             Some(cursor) => invoke(&format!(r#"list-artifacts("", some("{cursor}"), 0)"#)),
             None => page,
         };
-        for answer in [listed, invoke(r#"get("k")"#), invoke(r#"put("k", [1])"#)] {
-            assert!(answer.starts_with("err(corrupt(") && answer.contains("d4e"), "{answer}");
+        for answer in [listed, invoke(r#"get("j/k")"#), invoke(r#"put("j/k", [1])"#)] {
+            assert!(answer.starts_with("err(corrupt(") && answer.contains("`,j`"), "{answer}");
         }
         let found = invoke("audit(none, 0)");
-        assert!(found.contains("kind: damaged") && found.contains(r#"name: "d4e""#), "{found}");
-        std::fs::remove_file(&shard).unwrap();
-        std::fs::rename(&moved, &shard).unwrap();
+        assert!(found.contains("kind: damaged") && found.contains(r#"name: ",j""#), "{found}");
+        std::fs::remove_file(&place).unwrap();
+        std::fs::rename(&moved, &place).unwrap();
+        store.delete("j/k").unwrap();
     }
 
     assert_eq!(invoke(r#"delete("k")"#), "ok");
@@ -149,8 +153,14 @@ fn bundle(wasmtime: &Path) {
     run(&["get", "--", "-h"], Stdio::null(), 3);
     run(&["put"], Stdio::null(), 2);
     // It says what this program says, and works on the same store.
-    let ours = cli().args(["--dir", "D", "stat", "k"]).current_dir(dir).output().unwrap();
-    assert_eq!(run(&["stat", "k"], Stdio::null(), 0).0, ours.stdout);
+    let described = ["put", "described", "small", "--content-type", "text/plain", "--meta", "a=b"];
+    for (arguments, key) in [(&["stat", "k"][..], "k"), (&described, "described")] {
+        assert!(
+            cli().args(["--dir", "D"]).args(arguments).current_dir(dir).status().unwrap().success()
+        );
+        let ours = cli().args(["--dir", "D", "stat", key]).current_dir(dir).output().unwrap();
+        assert_eq!(run(&["stat", key], Stdio::null(), 0).0, ours.stdout);
+    }
     run(&["delete", "k"], Stdio::null(), 0);
     run(&["delete", "k"], Stdio::null(), 0);
     run(&["stat", "k"], Stdio::null(), 3);

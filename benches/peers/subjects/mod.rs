@@ -26,6 +26,25 @@ pub trait Subject: Send + Sync {
     fn stat(&self, key: &str);
     fn delete(&self, key: &str);
     fn list(&self) -> usize;
+
+    /// Copies an artifact within the store. Those that have no such call are not asked.
+    fn copy(&self, _source: &str, _target: &str) {}
+
+    /// How many artifacts and folders are directly in this one. Those that have no such call are not
+    /// asked.
+    fn level(&self, _folder: &str) -> usize {
+        0
+    }
+
+    /// How many artifacts in this folder come behind `key`. Likewise.
+    fn after(&self, _folder: &str, _key: &str) -> usize {
+        0
+    }
+
+    /// The same for the first ones of them.
+    fn page(&self, _folder: &str, _key: &str, _limit: usize) -> usize {
+        0
+    }
 }
 
 /// How a subject is made, and which of its modes that is.
@@ -36,6 +55,18 @@ pub struct Kind {
     /// Whether it stores in a bucket, of which the directory is but the name.
     pub is_remote: bool,
     pub open: Open,
+}
+
+impl Kind {
+    /// Whether it has `level`, `after` and `page`.
+    pub fn has_order(&self) -> bool {
+        self.name.starts_with("artifact-store") || self.name == "object_store"
+    }
+
+    /// Whether it has `copy`.
+    pub fn has_copy(&self) -> bool {
+        self.has_order() || self.name == "std"
+    }
 }
 
 /// Every subject in each mode that it has. `opendal` syncs the file and not its directory: that is

@@ -14,7 +14,7 @@ use crc_fast::{CrcAlgorithm, Digest};
 use super::{PIECE, Subject};
 
 /// Bytes of a header beside its key.
-const FIXED: usize = 40;
+const FIXED: usize = 56;
 
 pub fn open(dir: &Path, durable: bool) -> Box<dyn Subject> {
     fs::create_dir_all(dir.join("tmp")).expect("open");
@@ -39,6 +39,8 @@ fn header(key: &str, size: u64, checksum: u64) -> Vec<u8> {
     bytes.extend([0; 4]);
     bytes.extend(size.to_le_bytes());
     bytes.extend(checksum.to_le_bytes());
+    // The generation, which nobody asks for here.
+    bytes.extend([0; 16]);
     bytes.extend(key.as_bytes());
     bytes.extend(self::checksum(&bytes).to_le_bytes());
     bytes
@@ -54,8 +56,11 @@ struct Opened {
 
 impl Native {
     fn path(&self, key: &str) -> PathBuf {
-        let shard = checksum(key.as_bytes()) >> 52;
-        self.dir.join(format!("{shard:03x}")).join(format!("_{}", key.replace('/', "%2f")))
+        let mut segments: Vec<_> = key.split('/').collect();
+        let file = segments.pop().expect("a segment");
+        let mut path = self.dir.clone();
+        path.extend(segments.iter().map(|segment| format!(",{segment}")));
+        path.join(format!("_{file}"))
     }
 
     fn open(&self, key: &str) -> Opened {
@@ -83,19 +88,20 @@ impl Native {
             if self.durable {
                 file.sync_all()?;
             }
-            let shard = place.parent().expect("a shard");
+            let dir = place.parent().expect("a directory");
             if let Err(error) = fs::rename(&temporary, &place) {
                 if error.kind() != io::ErrorKind::NotFound {
                     return Err(error);
                 }
-                fs::create_dir(shard)?;
-                if self.durable {
-                    File::open(&self.dir)?.sync_all()?;
+                fs::create_dir_all(dir)?;
+                let above = dir.ancestors().skip(1).take_while(|dir| dir.starts_with(&self.dir));
+                for dir in above.filter(|_| self.durable) {
+                    File::open(dir)?.sync_all()?;
                 }
                 fs::rename(&temporary, &place)?;
             }
             if self.durable {
-                File::open(shard)?.sync_all()?;
+                File::open(dir)?.sync_all()?;
             }
             Ok(())
         };
@@ -168,23 +174,28 @@ impl Subject for Native {
         let place = self.path(key);
         fs::remove_file(&place).expect("delete");
         if self.durable {
-            File::open(place.parent().expect("a shard")).and_then(|d| d.sync_all()).expect("sync");
+            File::open(place.parent().expect("a directory"))
+                .and_then(|d| d.sync_all())
+                .expect("sync");
         }
     }
 
     /// The names spell out the keys, and the sizes come from the system.
     fn list(&self) -> usize {
-        let shards = fs::read_dir(&self.dir).expect("list").map(|shard| shard.expect("list"));
-        let mut count = 0;
-        for shard in shards.filter(|shard| shard.file_name() != "tmp") {
-            let entries = fs::read_dir(shard.path()).expect("list");
+        let (mut count, mut left) = (0, vec![(self.dir.clone(), String::new())]);
+        while let Some((dir, base)) = left.pop() {
+            let entries = fs::read_dir(&dir).expect("list");
             let mut names: Vec<_> = entries.map(|entry| entry.expect("list")).collect();
             names.sort_unstable_by_key(|entry| entry.file_name());
             for entry in names {
-                let key = entry.file_name().into_string().expect("a key").replace("%2f", "/");
-                let size = entry.metadata().expect("list").len();
-                assert!(size >= (FIXED + key.len() - 1) as u64);
-                count += 1;
+                let name = entry.file_name().into_string().expect("a name");
+                if let Some(segment) = name.strip_prefix(',') {
+                    left.push((entry.path(), format!("{base}{segment}/")));
+                } else if let Some(rest) = name.strip_prefix('_') {
+                    let size = entry.metadata().expect("list").len();
+                    assert!(size >= (FIXED + base.len() + rest.len()) as u64);
+                    count += 1;
+                }
             }
         }
         count

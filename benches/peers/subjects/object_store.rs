@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
@@ -75,8 +75,33 @@ impl<S: ObjectStore> Subject for Peer<S> {
         runtime().block_on(self.0.delete(&Key::from(key))).expect("delete");
     }
 
+    /// A hard link, where the two lie on one filesystem.
+    fn copy(&self, source: &str, target: &str) {
+        runtime().block_on(self.0.copy(&Key::from(source), &Key::from(target))).expect("copy");
+    }
+
     fn list(&self) -> usize {
         let list = self.0.list(None).try_fold(0, |count, _| std::future::ready(Ok(count + 1)));
+        runtime().block_on(list).expect("list")
+    }
+
+    fn level(&self, folder: &str) -> usize {
+        let folder = Key::from(folder);
+        let found = self.0.list_with_delimiter(Some(&folder));
+        let found = runtime().block_on(found).expect("list");
+        found.objects.len() + found.common_prefixes.len()
+    }
+
+    fn after(&self, folder: &str, key: &str) -> usize {
+        let list = self.0.list_with_offset(Some(&Key::from(folder)), &Key::from(key));
+        let list = list.try_fold(0, |count, _| std::future::ready(Ok(count + 1)));
+        runtime().block_on(list).expect("list")
+    }
+
+    /// Of a directory it reads and sorts nothing by itself: these are any hundred.
+    fn page(&self, folder: &str, key: &str, limit: usize) -> usize {
+        let list = self.0.list_with_offset(Some(&Key::from(folder)), &Key::from(key));
+        let list = list.take(limit).try_fold(0, |count, _| std::future::ready(Ok(count + 1)));
         runtime().block_on(list).expect("list")
     }
 }

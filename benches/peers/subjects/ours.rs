@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::io::{Read, Write};
 use std::path::Path;
 
-use artifact_store::{ArtifactStore, Backend, Grants, ReadOptions, WriteOptions, blocking};
+use artifact_store::{
+    ArtifactStore, Backend, Grants, ListOptions, ListPage, ReadOptions, WriteOptions, blocking,
+};
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
@@ -32,6 +34,23 @@ pub fn blocking_bucket(dir: &Path) -> Box<dyn Subject> {
 pub fn asynchronous_bucket(dir: &Path) -> Box<dyn Subject> {
     let opening = ArtifactStore::open(bucket::backend(dir));
     Box::new(Async(runtime().block_on(opening).expect("open")))
+}
+
+fn level() -> ListOptions {
+    ListOptions::default().delimiter("/".to_owned())
+}
+
+fn after(key: &str) -> ListOptions {
+    ListOptions::default().start_after(key.to_owned())
+}
+
+fn first(key: &str, limit: usize) -> ListOptions {
+    after(key).limit(limit)
+}
+
+fn count(page: &ListPage) -> usize {
+    assert_eq!(page.next, None);
+    page.entries.len() + page.prefixes.len()
 }
 
 struct Blocking(blocking::ArtifactStore);
@@ -76,8 +95,24 @@ impl Subject for Blocking {
         self.0.delete(key).expect("delete");
     }
 
+    fn copy(&self, source: &str, target: &str) {
+        self.0.copy(source, target).expect("copy");
+    }
+
     fn list(&self) -> usize {
         self.0.list("").inspect(|entry| assert!(entry.is_ok())).count()
+    }
+
+    fn level(&self, folder: &str) -> usize {
+        count(&self.0.list_page(folder, level()).expect("list"))
+    }
+
+    fn after(&self, folder: &str, key: &str) -> usize {
+        count(&self.0.list_page(folder, after(key)).expect("list"))
+    }
+
+    fn page(&self, folder: &str, key: &str, limit: usize) -> usize {
+        self.0.list_page(folder, first(key, limit)).expect("list").entries.len()
     }
 }
 
@@ -133,6 +168,10 @@ impl Subject for Async {
         runtime().block_on(self.0.delete(key)).expect("delete");
     }
 
+    fn copy(&self, source: &str, target: &str) {
+        runtime().block_on(self.0.copy(source, target)).expect("copy");
+    }
+
     fn list(&self) -> usize {
         runtime().block_on(async {
             let (mut listing, mut count) = (self.0.list(""), 0);
@@ -141,5 +180,18 @@ impl Subject for Async {
             }
             count
         })
+    }
+
+    fn level(&self, folder: &str) -> usize {
+        count(&runtime().block_on(self.0.list_page(folder, level())).expect("list"))
+    }
+
+    fn after(&self, folder: &str, key: &str) -> usize {
+        count(&runtime().block_on(self.0.list_page(folder, after(key))).expect("list"))
+    }
+
+    fn page(&self, folder: &str, key: &str, limit: usize) -> usize {
+        let page = self.0.list_page(folder, first(key, limit));
+        runtime().block_on(page).expect("list").entries.len()
     }
 }

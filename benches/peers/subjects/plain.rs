@@ -59,6 +59,10 @@ impl Subject for Plain {
         fs::remove_file(self.0.join(key)).expect("delete");
     }
 
+    fn copy(&self, source: &str, target: &str) {
+        fs::copy(self.0.join(source), self.0.join(target)).expect("copy");
+    }
+
     fn list(&self) -> usize {
         let entries = fs::read_dir(self.0.join("bench")).expect("list");
         entries.map(|entry| entry.and_then(|entry| entry.metadata()).expect("list")).count()

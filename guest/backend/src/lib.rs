@@ -1,7 +1,7 @@
 //! The common parts of backends in Rust: the rules of the contract that do not depend on where
 //! artifacts are kept.
 //!
-//! - [`key`] checks a key before it is used.
+//! - [`key`] checks a key before it is used, and [`attributes`] those of an artifact.
 //! - [`name`] helps to name the files or objects of keys, and to interpret names that were found.
 //! - [`checksum`] is that of the contract, for data in one piece or joined from those of parts.
 //! - [`page`] limits a page of a listing.
@@ -132,6 +132,7 @@
 
 extern crate alloc;
 
+pub mod attributes;
 pub mod checksum;
 pub mod key;
 pub mod name;
@@ -147,7 +148,7 @@ pub mod seal;
 #[cfg(target_family = "wasm")]
 pub use bindings::artifact::storage::types;
 #[cfg(target_family = "wasm")]
-pub use types::{Error, Info, Instant, Seal};
+pub use types::{Attribute, Error, Info, Instant, Mode, Seal};
 
 /// The result of a call of the contract.
 #[cfg(target_family = "wasm")]

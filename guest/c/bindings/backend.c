@@ -468,38 +468,52 @@ void wasi_filesystem_preopens_list_tuple2_own_descriptor_string_free(wasi_filesy
 
 void artifact_storage_types_error_free(artifact_storage_types_error_t *ptr) {
   switch ((int32_t) ptr->tag) {
-    case 2: {
+    case 3: {
       backend_string_free(&ptr->val.invalid_key);
       break;
     }
-    case 4: {
-      break;
-    }
     case 5: {
-      backend_string_free(&ptr->val.access_denied);
       break;
     }
     case 6: {
-      backend_string_free(&ptr->val.no_space);
+      backend_string_free(&ptr->val.access_denied);
       break;
     }
     case 7: {
-      backend_string_free(&ptr->val.corrupt);
+      backend_string_free(&ptr->val.no_space);
       break;
     }
     case 8: {
-      backend_string_free(&ptr->val.unavailable);
+      backend_string_free(&ptr->val.corrupt);
       break;
     }
     case 9: {
-      backend_string_free(&ptr->val.unsupported);
+      backend_string_free(&ptr->val.unavailable);
       break;
     }
     case 10: {
+      backend_string_free(&ptr->val.unsupported);
+      break;
+    }
+    case 11: {
       backend_string_free(&ptr->val.other);
       break;
     }
   }
+}
+
+void artifact_storage_types_mode_free(artifact_storage_types_mode_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 2: {
+      backend_string_free(&ptr->val.replace);
+      break;
+    }
+  }
+}
+
+void artifact_storage_types_attribute_free(artifact_storage_types_attribute_t *ptr) {
+  backend_string_free(&ptr->name);
+  backend_string_free(&ptr->value);
 }
 
 void backend_option_u64_free(backend_option_u64_t *ptr) {
@@ -512,9 +526,28 @@ void artifact_storage_types_option_instant_free(artifact_storage_types_option_in
   }
 }
 
+void backend_option_string_free(backend_option_string_t *ptr) {
+  if (ptr->is_some) {
+    backend_string_free(&ptr->val);
+  }
+}
+
+void artifact_storage_types_list_attribute_free(artifact_storage_types_list_attribute_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    artifact_storage_types_attribute_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      artifact_storage_types_attribute_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
 void artifact_storage_types_info_free(artifact_storage_types_info_t *ptr) {
   backend_option_u64_free(&ptr->checksum);
   artifact_storage_types_option_instant_free(&ptr->modified);
+  backend_option_string_free(&ptr->version);
+  artifact_storage_types_list_attribute_free(&ptr->attributes);
 }
 
 void exports_artifact_storage_artifact_store_error_free(exports_artifact_storage_artifact_store_error_t *ptr) {
@@ -549,101 +582,107 @@ void __wasm_export_exports_artifact_storage_artifact_store_put__task_return(int3
 
 void exports_artifact_storage_artifact_store_put_return(exports_artifact_storage_artifact_store_result_void_error_t ret) {
   int32_t result;
-  int32_t result19;
-  int64_t result20;
-  size_t result21;
+  int32_t result20;
+  int64_t result21;
+  size_t result22;
   if ((ret).is_err) {
     const exports_artifact_storage_artifact_store_error_t *payload5 = &(ret).val.err;int32_t variant;
-    int64_t variant17;
-    size_t variant18;
+    int64_t variant18;
+    size_t variant19;
     switch ((int32_t) (*payload5).tag) {
       case 0: {
         variant = 0;
-        variant17 = 0;
         variant18 = 0;
+        variant19 = 0;
         break;
       }
       case 1: {
         variant = 1;
-        variant17 = 0;
         variant18 = 0;
+        variant19 = 0;
         break;
       }
       case 2: {
-        const backend_string_t *payload8 = &(*payload5).val.invalid_key;
         variant = 2;
-        variant17 = (int64_t) (uint8_t *) (*payload8).ptr;
-        variant18 = (*payload8).len;
+        variant18 = 0;
+        variant19 = 0;
         break;
       }
       case 3: {
+        const backend_string_t *payload9 = &(*payload5).val.invalid_key;
         variant = 3;
-        variant17 = 0;
-        variant18 = 0;
+        variant18 = (int64_t) (uint8_t *) (*payload9).ptr;
+        variant19 = (*payload9).len;
         break;
       }
       case 4: {
-        const uint64_t *payload10 = &(*payload5).val.too_large;
         variant = 4;
-        variant17 = (int64_t) (*payload10);
         variant18 = 0;
+        variant19 = 0;
         break;
       }
       case 5: {
-        const backend_string_t *payload11 = &(*payload5).val.access_denied;
+        const uint64_t *payload11 = &(*payload5).val.too_large;
         variant = 5;
-        variant17 = (int64_t) (uint8_t *) (*payload11).ptr;
-        variant18 = (*payload11).len;
+        variant18 = (int64_t) (*payload11);
+        variant19 = 0;
         break;
       }
       case 6: {
-        const backend_string_t *payload12 = &(*payload5).val.no_space;
+        const backend_string_t *payload12 = &(*payload5).val.access_denied;
         variant = 6;
-        variant17 = (int64_t) (uint8_t *) (*payload12).ptr;
-        variant18 = (*payload12).len;
+        variant18 = (int64_t) (uint8_t *) (*payload12).ptr;
+        variant19 = (*payload12).len;
         break;
       }
       case 7: {
-        const backend_string_t *payload13 = &(*payload5).val.corrupt;
+        const backend_string_t *payload13 = &(*payload5).val.no_space;
         variant = 7;
-        variant17 = (int64_t) (uint8_t *) (*payload13).ptr;
-        variant18 = (*payload13).len;
+        variant18 = (int64_t) (uint8_t *) (*payload13).ptr;
+        variant19 = (*payload13).len;
         break;
       }
       case 8: {
-        const backend_string_t *payload14 = &(*payload5).val.unavailable;
+        const backend_string_t *payload14 = &(*payload5).val.corrupt;
         variant = 8;
-        variant17 = (int64_t) (uint8_t *) (*payload14).ptr;
-        variant18 = (*payload14).len;
+        variant18 = (int64_t) (uint8_t *) (*payload14).ptr;
+        variant19 = (*payload14).len;
         break;
       }
       case 9: {
-        const backend_string_t *payload15 = &(*payload5).val.unsupported;
+        const backend_string_t *payload15 = &(*payload5).val.unavailable;
         variant = 9;
-        variant17 = (int64_t) (uint8_t *) (*payload15).ptr;
-        variant18 = (*payload15).len;
+        variant18 = (int64_t) (uint8_t *) (*payload15).ptr;
+        variant19 = (*payload15).len;
         break;
       }
       case 10: {
-        const backend_string_t *payload16 = &(*payload5).val.other;
+        const backend_string_t *payload16 = &(*payload5).val.unsupported;
         variant = 10;
-        variant17 = (int64_t) (uint8_t *) (*payload16).ptr;
-        variant18 = (*payload16).len;
+        variant18 = (int64_t) (uint8_t *) (*payload16).ptr;
+        variant19 = (*payload16).len;
+        break;
+      }
+      case 11: {
+        const backend_string_t *payload17 = &(*payload5).val.other;
+        variant = 11;
+        variant18 = (int64_t) (uint8_t *) (*payload17).ptr;
+        variant19 = (*payload17).len;
         break;
       }
     }
     result = 1;
-    result19 = variant;
-    result20 = variant17;
+    result20 = variant;
     result21 = variant18;
+    result22 = variant19;
   } else {
     result = 0;
-    result19 = 0;
     result20 = 0;
     result21 = 0;
+    result22 = 0;
   }
 
-  __wasm_export_exports_artifact_storage_artifact_store_put__task_return(result, result19, result20, result21);
+  __wasm_export_exports_artifact_storage_artifact_store_put__task_return(result, result20, result21, result22);
 }
 
 
@@ -661,101 +700,107 @@ void __wasm_export_exports_artifact_storage_artifact_store_get__task_return(int3
 
 void exports_artifact_storage_artifact_store_get_return(exports_artifact_storage_artifact_store_result_list_u8_error_t ret) {
   int32_t result;
-  uint8_t * result16;
-  int64_t result17;
-  size_t result18;
+  uint8_t * result17;
+  int64_t result18;
+  size_t result19;
   if ((ret).is_err) {
     const exports_artifact_storage_artifact_store_error_t *payload2 = &(ret).val.err;int32_t variant;
-    int64_t variant14;
-    size_t variant15;
+    int64_t variant15;
+    size_t variant16;
     switch ((int32_t) (*payload2).tag) {
       case 0: {
         variant = 0;
-        variant14 = 0;
         variant15 = 0;
+        variant16 = 0;
         break;
       }
       case 1: {
         variant = 1;
-        variant14 = 0;
         variant15 = 0;
+        variant16 = 0;
         break;
       }
       case 2: {
-        const backend_string_t *payload5 = &(*payload2).val.invalid_key;
         variant = 2;
-        variant14 = (int64_t) (uint8_t *) (*payload5).ptr;
-        variant15 = (*payload5).len;
+        variant15 = 0;
+        variant16 = 0;
         break;
       }
       case 3: {
+        const backend_string_t *payload6 = &(*payload2).val.invalid_key;
         variant = 3;
-        variant14 = 0;
-        variant15 = 0;
+        variant15 = (int64_t) (uint8_t *) (*payload6).ptr;
+        variant16 = (*payload6).len;
         break;
       }
       case 4: {
-        const uint64_t *payload7 = &(*payload2).val.too_large;
         variant = 4;
-        variant14 = (int64_t) (*payload7);
         variant15 = 0;
+        variant16 = 0;
         break;
       }
       case 5: {
-        const backend_string_t *payload8 = &(*payload2).val.access_denied;
+        const uint64_t *payload8 = &(*payload2).val.too_large;
         variant = 5;
-        variant14 = (int64_t) (uint8_t *) (*payload8).ptr;
-        variant15 = (*payload8).len;
+        variant15 = (int64_t) (*payload8);
+        variant16 = 0;
         break;
       }
       case 6: {
-        const backend_string_t *payload9 = &(*payload2).val.no_space;
+        const backend_string_t *payload9 = &(*payload2).val.access_denied;
         variant = 6;
-        variant14 = (int64_t) (uint8_t *) (*payload9).ptr;
-        variant15 = (*payload9).len;
+        variant15 = (int64_t) (uint8_t *) (*payload9).ptr;
+        variant16 = (*payload9).len;
         break;
       }
       case 7: {
-        const backend_string_t *payload10 = &(*payload2).val.corrupt;
+        const backend_string_t *payload10 = &(*payload2).val.no_space;
         variant = 7;
-        variant14 = (int64_t) (uint8_t *) (*payload10).ptr;
-        variant15 = (*payload10).len;
+        variant15 = (int64_t) (uint8_t *) (*payload10).ptr;
+        variant16 = (*payload10).len;
         break;
       }
       case 8: {
-        const backend_string_t *payload11 = &(*payload2).val.unavailable;
+        const backend_string_t *payload11 = &(*payload2).val.corrupt;
         variant = 8;
-        variant14 = (int64_t) (uint8_t *) (*payload11).ptr;
-        variant15 = (*payload11).len;
+        variant15 = (int64_t) (uint8_t *) (*payload11).ptr;
+        variant16 = (*payload11).len;
         break;
       }
       case 9: {
-        const backend_string_t *payload12 = &(*payload2).val.unsupported;
+        const backend_string_t *payload12 = &(*payload2).val.unavailable;
         variant = 9;
-        variant14 = (int64_t) (uint8_t *) (*payload12).ptr;
-        variant15 = (*payload12).len;
+        variant15 = (int64_t) (uint8_t *) (*payload12).ptr;
+        variant16 = (*payload12).len;
         break;
       }
       case 10: {
-        const backend_string_t *payload13 = &(*payload2).val.other;
+        const backend_string_t *payload13 = &(*payload2).val.unsupported;
         variant = 10;
-        variant14 = (int64_t) (uint8_t *) (*payload13).ptr;
-        variant15 = (*payload13).len;
+        variant15 = (int64_t) (uint8_t *) (*payload13).ptr;
+        variant16 = (*payload13).len;
+        break;
+      }
+      case 11: {
+        const backend_string_t *payload14 = &(*payload2).val.other;
+        variant = 11;
+        variant15 = (int64_t) (uint8_t *) (*payload14).ptr;
+        variant16 = (*payload14).len;
         break;
       }
     }
     result = 1;
-    result16 = (uint8_t *) variant;
-    result17 = variant14;
+    result17 = (uint8_t *) variant;
     result18 = variant15;
+    result19 = variant16;
   } else {
     const backend_list_u8_t *payload = &(ret).val.ok;result = 0;
-    result16 = (uint8_t *) (*payload).ptr;
-    result17 = (int64_t) (*payload).len;
-    result18 = 0;
+    result17 = (uint8_t *) (*payload).ptr;
+    result18 = (int64_t) (*payload).len;
+    result19 = 0;
   }
 
-  __wasm_export_exports_artifact_storage_artifact_store_get__task_return(result, result16, result17, result18);
+  __wasm_export_exports_artifact_storage_artifact_store_get__task_return(result, result17, result18, result19);
 }
 
 
@@ -773,101 +818,107 @@ void __wasm_export_exports_artifact_storage_artifact_store_delete__task_return(i
 
 void exports_artifact_storage_artifact_store_delete_return(exports_artifact_storage_artifact_store_result_void_error_t ret) {
   int32_t result;
-  int32_t result16;
-  int64_t result17;
-  size_t result18;
+  int32_t result17;
+  int64_t result18;
+  size_t result19;
   if ((ret).is_err) {
     const exports_artifact_storage_artifact_store_error_t *payload2 = &(ret).val.err;int32_t variant;
-    int64_t variant14;
-    size_t variant15;
+    int64_t variant15;
+    size_t variant16;
     switch ((int32_t) (*payload2).tag) {
       case 0: {
         variant = 0;
-        variant14 = 0;
         variant15 = 0;
+        variant16 = 0;
         break;
       }
       case 1: {
         variant = 1;
-        variant14 = 0;
         variant15 = 0;
+        variant16 = 0;
         break;
       }
       case 2: {
-        const backend_string_t *payload5 = &(*payload2).val.invalid_key;
         variant = 2;
-        variant14 = (int64_t) (uint8_t *) (*payload5).ptr;
-        variant15 = (*payload5).len;
+        variant15 = 0;
+        variant16 = 0;
         break;
       }
       case 3: {
+        const backend_string_t *payload6 = &(*payload2).val.invalid_key;
         variant = 3;
-        variant14 = 0;
-        variant15 = 0;
+        variant15 = (int64_t) (uint8_t *) (*payload6).ptr;
+        variant16 = (*payload6).len;
         break;
       }
       case 4: {
-        const uint64_t *payload7 = &(*payload2).val.too_large;
         variant = 4;
-        variant14 = (int64_t) (*payload7);
         variant15 = 0;
+        variant16 = 0;
         break;
       }
       case 5: {
-        const backend_string_t *payload8 = &(*payload2).val.access_denied;
+        const uint64_t *payload8 = &(*payload2).val.too_large;
         variant = 5;
-        variant14 = (int64_t) (uint8_t *) (*payload8).ptr;
-        variant15 = (*payload8).len;
+        variant15 = (int64_t) (*payload8);
+        variant16 = 0;
         break;
       }
       case 6: {
-        const backend_string_t *payload9 = &(*payload2).val.no_space;
+        const backend_string_t *payload9 = &(*payload2).val.access_denied;
         variant = 6;
-        variant14 = (int64_t) (uint8_t *) (*payload9).ptr;
-        variant15 = (*payload9).len;
+        variant15 = (int64_t) (uint8_t *) (*payload9).ptr;
+        variant16 = (*payload9).len;
         break;
       }
       case 7: {
-        const backend_string_t *payload10 = &(*payload2).val.corrupt;
+        const backend_string_t *payload10 = &(*payload2).val.no_space;
         variant = 7;
-        variant14 = (int64_t) (uint8_t *) (*payload10).ptr;
-        variant15 = (*payload10).len;
+        variant15 = (int64_t) (uint8_t *) (*payload10).ptr;
+        variant16 = (*payload10).len;
         break;
       }
       case 8: {
-        const backend_string_t *payload11 = &(*payload2).val.unavailable;
+        const backend_string_t *payload11 = &(*payload2).val.corrupt;
         variant = 8;
-        variant14 = (int64_t) (uint8_t *) (*payload11).ptr;
-        variant15 = (*payload11).len;
+        variant15 = (int64_t) (uint8_t *) (*payload11).ptr;
+        variant16 = (*payload11).len;
         break;
       }
       case 9: {
-        const backend_string_t *payload12 = &(*payload2).val.unsupported;
+        const backend_string_t *payload12 = &(*payload2).val.unavailable;
         variant = 9;
-        variant14 = (int64_t) (uint8_t *) (*payload12).ptr;
-        variant15 = (*payload12).len;
+        variant15 = (int64_t) (uint8_t *) (*payload12).ptr;
+        variant16 = (*payload12).len;
         break;
       }
       case 10: {
-        const backend_string_t *payload13 = &(*payload2).val.other;
+        const backend_string_t *payload13 = &(*payload2).val.unsupported;
         variant = 10;
-        variant14 = (int64_t) (uint8_t *) (*payload13).ptr;
-        variant15 = (*payload13).len;
+        variant15 = (int64_t) (uint8_t *) (*payload13).ptr;
+        variant16 = (*payload13).len;
+        break;
+      }
+      case 11: {
+        const backend_string_t *payload14 = &(*payload2).val.other;
+        variant = 11;
+        variant15 = (int64_t) (uint8_t *) (*payload14).ptr;
+        variant16 = (*payload14).len;
         break;
       }
     }
     result = 1;
-    result16 = variant;
-    result17 = variant14;
+    result17 = variant;
     result18 = variant15;
+    result19 = variant16;
   } else {
     result = 0;
-    result16 = 0;
     result17 = 0;
     result18 = 0;
+    result19 = 0;
   }
 
-  __wasm_export_exports_artifact_storage_artifact_store_delete__task_return(result, result16, result17, result18);
+  __wasm_export_exports_artifact_storage_artifact_store_delete__task_return(result, result17, result18, result19);
 }
 
 

@@ -635,40 +635,47 @@ typedef struct artifact_storage_types_error_t {
 // as long as the artifact exists. After a try with an unknown outcome, the artifact may be the
 // caller's own: `stat` it and compare size and checksum.
 #define ARTIFACT_STORAGE_TYPES_ERROR_ALREADY_EXISTS 1
+// The artifact under the key is not the one that the call was to replace.
+// 
+// Only a call in mode `replace` returns it: the key is absent, or its artifact has another
+// version. Nothing was changed. A retry fails too; the caller reads the artifact again, decides
+// anew and uses its present version. After a try with an unknown outcome, the present
+// artifact may be the caller's own.
+#define ARTIFACT_STORAGE_TYPES_ERROR_CONDITION_FAILED 2
 // The key breaks key-1; the string says how.
 // 
 // The caller is at fault, nothing was touched, and a retry cannot help.
-#define ARTIFACT_STORAGE_TYPES_ERROR_INVALID_KEY 2
+#define ARTIFACT_STORAGE_TYPES_ERROR_INVALID_KEY 3
 // The offset is beyond the end of the artifact.
 // 
 // Only `read` returns it, and only if the offset is greater than the size: an offset at the
 // end is valid. The caller is at fault, or uses the size of an older generation. A retry helps
 // only after the artifact has grown.
-#define ARTIFACT_STORAGE_TYPES_ERROR_INVALID_RANGE 3
+#define ARTIFACT_STORAGE_TYPES_ERROR_INVALID_RANGE 4
 // The payload has more bytes than can be passed in this way. The number is the limit in bytes.
 // 
 // From `put` and `get`: more than one message or the backend's memory can hold; `write` and
 // `read` may still work. From `write`: more than the store accepts as one artifact. An
 // artifact of exactly the limit is not too large. A retry cannot help.
-#define ARTIFACT_STORAGE_TYPES_ERROR_TOO_LARGE 4
+#define ARTIFACT_STORAGE_TYPES_ERROR_TOO_LARGE 5
 // The store refused access.
 // 
 // A permission is missing, a credential is wrong or expired, the store is read-only, or the
 // backend was granted nothing to work with. Whoever configured the store has to act; a retry
 // before that cannot help.
-#define ARTIFACT_STORAGE_TYPES_ERROR_ACCESS_DENIED 5
+#define ARTIFACT_STORAGE_TYPES_ERROR_ACCESS_DENIED 6
 // The store is full.
 // 
 // The device, the quota or the number of items that the store can hold is used up, or the
 // store refused the size without naming a limit. Somebody has to make room, perhaps with
 // `delete` or `sweep`; a retry before that cannot help.
-#define ARTIFACT_STORAGE_TYPES_ERROR_NO_SPACE 6
+#define ARTIFACT_STORAGE_TYPES_ERROR_NO_SPACE 7
 // The stored data is not what was put.
 // 
 // A checksum, a size or the backend's own format does not match, or something else is in the
 // artifact's place. The storage is at fault, or somebody who changed it without the backend. A
 // retry cannot help, but storing the artifact again or deleting it repairs the key.
-#define ARTIFACT_STORAGE_TYPES_ERROR_CORRUPT 7
+#define ARTIFACT_STORAGE_TYPES_ERROR_CORRUPT 8
 // The store cannot answer now, or the outcome is unknown.
 // 
 // A connection was lost, the service is overloaded, a file is in use, or a failure occurred at
@@ -676,18 +683,18 @@ typedef struct artifact_storage_types_error_t {
 // the same call may succeed later without anybody acting. Every function can be repeated
 // safely; see `already-exists` for the one that may meet its own earlier success. A caller
 // should wait longer before each further try and stop at some point.
-#define ARTIFACT_STORAGE_TYPES_ERROR_UNAVAILABLE 8
+#define ARTIFACT_STORAGE_TYPES_ERROR_UNAVAILABLE 9
 // The backend cannot do this at all.
 // 
 // It does not have the mode, or a newer version of it wrote the item. Neither the caller nor
 // the store is at fault. A retry cannot help; another backend, or a newer one, can.
-#define ARTIFACT_STORAGE_TYPES_ERROR_UNSUPPORTED 9
+#define ARTIFACT_STORAGE_TYPES_ERROR_UNSUPPORTED 10
 // Any other failure.
 // 
 // This is the extension point: a released variant never gets another case, so a cause that
 // fits none of the above is reported here, with its reason in the string. A caller treats it
 // as final: nothing was changed, and a retry is not known to help.
-#define ARTIFACT_STORAGE_TYPES_ERROR_OTHER 10
+#define ARTIFACT_STORAGE_TYPES_ERROR_OTHER 11
 
 // A point in time, as the `instant` of the system clock of `wasi:clocks` 0.3.
 // 
@@ -702,6 +709,69 @@ typedef struct artifact_storage_types_instant_t {
   uint32_t   nanoseconds;
 } artifact_storage_types_instant_t;
 
+// What a call does if the key is present.
+typedef struct artifact_storage_types_mode_t {
+  uint8_t tag;
+  union {
+    backend_string_t     replace;
+  } val;
+} artifact_storage_types_mode_t;
+
+// Replace the artifact, as `put` does. If the key is absent, create it.
+#define ARTIFACT_STORAGE_TYPES_MODE_OVERWRITE 0
+// Store only if the key is absent; otherwise fail with `already-exists`.
+// 
+// - **create-1.** Concurrent creates of one absent key MUST have exactly one winner, unless
+//   all of them fail for another reason.
+// - **create-2.** A create that fails because the key is present MUST return `already-exists`
+//   and leave the existing artifact untouched.
+// - **create-3.** A backend that cannot decide this race MUST return `unsupported`, and store
+//   nothing.
+// - **create-4.** A backend SHOULD look for the key before it takes the payload, and answer at
+//   once if it is present.
+// 
+// To look first and overwrite later is not a create: the one step that makes the artifact
+// visible has to decide. The early look of create-4 only saves the transfer. A create that is
+// repeated after an unknown outcome may meet the artifact of the first try; see
+// `already-exists`.
+#define ARTIFACT_STORAGE_TYPES_MODE_CREATE 1
+// Store only if the present generation of the key has this version, as `info` states it;
+// otherwise fail with `condition-failed`.
+// 
+// - **replace-1.** A replace MUST return `condition-failed`, and leave the key as it is, if
+//   the key is absent or its artifact has another version, whatever the text of the version.
+// - **replace-2.** Of concurrent replaces of one generation at most one MUST succeed, and
+//   exactly one unless all of them fail for another reason or an `overwrite` or `delete` of the
+//   key takes effect meanwhile.
+// - **replace-3.** A backend that cannot decide this race MUST return `unsupported`, and store
+//   nothing.
+// - **replace-4.** A backend SHOULD compare the version before it takes the payload, and answer
+//   at once if it differs.
+// 
+// As with `create`, the one step that makes the artifact visible has to decide. That holds
+// against a `put`, an `overwrite` and a `delete` of the key too: a replace does not succeed over
+// one that was acknowledged before.
+#define ARTIFACT_STORAGE_TYPES_MODE_REPLACE 2
+
+// One attribute of an artifact: a name, and a text that belongs to the artifact beside its bytes.
+// 
+// - **attribute-1.** A name MUST be `content-type`, `content-encoding`, `content-disposition`,
+//   `content-language` or `cache-control`, or 1 to 128 lower-case letters of ASCII, digits and
+//   `-`, of which the first is a letter. Two attributes of an
+//   artifact MUST NOT have the same name.
+// - **attribute-2.** A value MUST NOT contain a character of the Unicode category Cc, or begin or
+//   end with white space. A value of one of the five names above MUST be ASCII.
+// - **attribute-3.** The names and values of one artifact MUST have at most 2048 bytes together.
+// 
+// The five names have the meaning of the HTTP headers that are called so. A backend gives no
+// meaning to any attribute, and does not act on it. 2048 bytes are what S3 takes as metadata.
+typedef struct artifact_storage_types_attribute_t {
+  // Its name.
+  backend_string_t   name;
+  // Its value; it may be empty.
+  backend_string_t   value;
+} artifact_storage_types_attribute_t;
+
 typedef struct {
   bool is_some;
   uint64_t val;
@@ -711,6 +781,16 @@ typedef struct {
   bool is_some;
   artifact_storage_types_instant_t val;
 } artifact_storage_types_option_instant_t;
+
+typedef struct {
+  bool is_some;
+  backend_string_t val;
+} backend_option_string_t;
+
+typedef struct {
+  artifact_storage_types_attribute_t *ptr;
+  size_t len;
+} artifact_storage_types_list_attribute_t;
 
 // What is known about one stored artifact without reading its bytes.
 // 
@@ -736,6 +816,23 @@ typedef struct artifact_storage_types_info_t {
   // It is for people and for rules that depend on age. Clocks differ and jump, so it does not
   // tell which of two generations is newer.
   artifact_storage_types_option_instant_t   modified;
+  // A text that names this generation of the key; `none` if the backend cannot tell generations
+  // apart. It is opaque, and is compared byte for byte.
+  // 
+  // - **version-1.** Two generations of a key that differ in their payload MUST NOT have the same
+  //   version.
+  // - **version-2.** Every answer about one generation MUST state the same version, or `none` in
+  //   an `entry`.
+  // - **version-3.** A version MUST have 1 to 256 bytes and no character of the category Cc.
+  // 
+  // A backend whose versions are hashes of the bytes gives a later generation with equal bytes
+  // the version of an earlier one. Elsewhere a version should not recur.
+  backend_option_string_t   version;
+  // The attributes of the artifact, in any order.
+  // 
+  // - **attribute-4.** The attributes MUST be exactly those of the write that stored this
+  //   generation; `put` stores none.
+  artifact_storage_types_list_attribute_t   attributes;
 } artifact_storage_types_info_t;
 
 // What the caller states about the bytes that it has sent, once it has sent all of them.
@@ -1308,9 +1405,17 @@ void wasi_filesystem_preopens_list_tuple2_own_descriptor_string_free(wasi_filesy
 
 void artifact_storage_types_error_free(artifact_storage_types_error_t *ptr);
 
+void artifact_storage_types_mode_free(artifact_storage_types_mode_t *ptr);
+
+void artifact_storage_types_attribute_free(artifact_storage_types_attribute_t *ptr);
+
 void backend_option_u64_free(backend_option_u64_t *ptr);
 
 void artifact_storage_types_option_instant_free(artifact_storage_types_option_instant_t *ptr);
+
+void backend_option_string_free(backend_option_string_t *ptr);
+
+void artifact_storage_types_list_attribute_free(artifact_storage_types_list_attribute_t *ptr);
 
 void artifact_storage_types_info_free(artifact_storage_types_info_t *ptr);
 

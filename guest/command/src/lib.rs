@@ -9,7 +9,7 @@ mod transfer;
 use std::time::{Duration, UNIX_EPOCH};
 
 use arguments::{Arguments, Verb};
-use bindings::artifact::storage::types::{Error, Info, Instant};
+use bindings::artifact::storage::types::{Attribute, Error, Info, Instant};
 use bindings::artifact::storage::{artifact_store, inventory};
 use wasip3::cli::exit::exit_with_code;
 use wasip3::cli::{environment, stderr, stdout};
@@ -77,8 +77,18 @@ fn stat(key: &str, info: &Info) -> String {
         None => "unknown".into(),
     };
     let modified = info.modified.and_then(rfc3339).unwrap_or_else(|| "unknown".into());
+    let version = info.version.as_deref().unwrap_or("unknown");
     let size = info.size;
-    format!("key       {key}\nsize      {size} bytes\nchecksum  {checksum}\nmodified  {modified}\n")
+    let mut lines = format!(
+        "key       {key}\nsize      {size} bytes\nchecksum  {checksum}\nmodified  {modified}\n\
+         version   {version}\n"
+    );
+    let mut attributes: Vec<_> = info.attributes.iter().collect();
+    attributes.sort_by_key(|attribute| &*attribute.name);
+    for Attribute { name, value } in attributes {
+        lines.push_str(&format!("{name}: {value}\n"));
+    }
+    lines
 }
 
 /// `None` outside the years 1970 to 9999, where the format ends.
@@ -103,6 +113,7 @@ fn failure(verb: &str, place: &str, key: &str, error: Error) -> Failure {
         Error::Corrupt(why) => (format!("corrupt: {why}"), CORRUPT),
         Error::Unavailable(why) => (format!("unavailable: {why}"), 6),
         Error::Unsupported(why) => (format!("unsupported: {why}"), FAILURE),
+        Error::ConditionFailed => ("another version is stored".into(), FAILURE),
         Error::Other(why) => (why, FAILURE),
     };
     Failure(format!("cannot {verb} `{}` {place} the backend: {text}", key.escape_debug()), code)

@@ -6,8 +6,9 @@ use futures_util::future::{join, join3};
 use wasip3::cli::{stdin, stdout};
 use wit_bindgen::StreamResult;
 
-use crate::bindings::artifact::storage::streams::{self, Mode, Seal, WriteOptions};
+use crate::bindings::artifact::storage::streams::{self, WriteOptions};
 use crate::bindings::artifact::storage::types::Error;
+use crate::bindings::artifact::storage::types::{Mode, Seal};
 use crate::{CORRUPT, FAILURE, Failure, bindings, failure};
 
 static CRC: Crc<u64> = Crc::<u64>::new(&CRC_64_NVME);
@@ -19,7 +20,12 @@ pub async fn put(key: &str, create: bool, size: Option<u64>) -> Result<(), Failu
     let (mut input, ended) = stdin::read_via_stream();
     let (mut writer, data) = bindings::wit_stream::new();
     let (say, end) = bindings::wit_future::new(|| Err("the command ended".to_owned()));
-    let write = streams::write(key.to_owned(), data, end, WriteOptions { mode, size });
+    let write = streams::write(
+        key.to_owned(),
+        data,
+        end,
+        WriteOptions { mode, size, attributes: Vec::new() },
+    );
     let copy = async {
         let (mut digest, mut copied) = (CRC.digest(), 0_u64);
         let mut buffer = Vec::with_capacity(CHUNK);

@@ -6,19 +6,20 @@ use alloc::vec::Vec;
 use core::future::ready;
 
 use artifact_store_backend::checksum::checksum;
-use artifact_store_backend::{Error, Info, Result, Seal, key, outcome, seal};
+use artifact_store_backend::{Error, Info, Mode, Result, Seal, attributes, key, outcome, seal};
 use futures_util::future::try_join;
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
-    Findings, Mode, Page, SweepReport, WriteOptions, artifact_store, export, inventory,
-    maintenance, settings, streams, wit_future, wit_stream,
+    Findings, OrderedPage, Page, SweepReport, WriteOptions, artifact_store, export, inventory,
+    maintenance, ordered, settings, streams, wit_future, wit_stream,
 };
 use crate::commit::{self, Temporary};
-use crate::header::{self, Header};
+use crate::delete;
 use crate::name::{self, Place};
+use crate::read;
 use crate::settings::{described, problems};
-use crate::{read, walk};
+use crate::walk::{self, Names};
 
 /// The largest artifact that `put` and `get` carry, in bytes; larger ones need streams.
 const IN_MEMORY: u64 = 256 << 20;
@@ -39,7 +40,8 @@ impl artifact_store::Guest for Component {
             return Err(Error::TooLarge(IN_MEMORY));
         }
         let temporary = Temporary::create().await?;
-        let header = Header { size: data.len() as u64, checksum: checksum(&data), key };
+        let mut header = temporary.header(key, Vec::new());
+        (header.size, header.checksum) = (data.len() as u64, checksum(&data));
         let written = temporary.file.write(header.encode(), data).await;
         let written = written.map(|()| header).map_err(Error::from);
         temporary.finish(&place, Mode::Overwrite, written).await?;
@@ -65,7 +67,7 @@ impl artifact_store::Guest for Component {
 
     async fn delete(key: String) -> Result<()> {
         let place = place(&key)?;
-        commit::delete(&key, &place).await
+        delete::delete(&key, &place).await
     }
 }
 
@@ -77,22 +79,29 @@ impl streams::Guest for Component {
         options: WriteOptions,
     ) -> Result<Info> {
         let place = place(&key)?;
-        if options.mode == Mode::Create && commit::exists(&key, &place).await? {
-            return Err(Error::AlreadyExists);
+        let WriteOptions { mode, size, attributes } = options;
+        attributes::check(attributes::pairs(&attributes))?;
+        match &mode {
+            Mode::Create if commit::exists(&key, &place).await? => {
+                return Err(Error::AlreadyExists);
+            }
+            Mode::Replace(version) => commit::expect(&key, &place, version).await?,
+            _ => {}
         }
         let temporary = Temporary::create().await?;
         let file = &temporary.file;
         let write = async {
             // The payload is written, unread, to where the header will end.
-            let written = async { Ok(file.write_stream(header::len(&key) as u64, data).await?) };
+            let mut header = temporary.header(key, attributes);
+            let written = async { Ok(file.write_stream(header.start() as u64, data).await?) };
             // Both at the same time: the caller may wait for either to be taken.
-            let ((), seal) = try_join(written, seal::wait(end, options.size)).await?;
-            let header = Header { key, size: seal.size, checksum: seal.checksum };
+            let ((), seal) = try_join(written, seal::wait(end, size)).await?;
+            (header.size, header.checksum) = (seal.size, seal.checksum);
             file.write(header.encode(), Vec::new()).await?;
             Ok(header)
         };
         let written = write.await;
-        temporary.finish(&place, options.mode, written).await
+        temporary.finish(&place, mode, written).await
     }
 
     async fn read(
@@ -105,7 +114,7 @@ impl streams::Guest for Component {
         if offset > found.header.size {
             return Err(Error::InvalidRange);
         }
-        let info = found.info;
+        let info = found.info.clone();
         let (report, outcome) = wit_future::new(outcome::dropped);
         if offset == found.header.size || length == Some(0) {
             let (_, nothing) = wit_stream::new();
@@ -127,6 +136,17 @@ impl inventory::Guest for Component {
 
     async fn list_artifacts(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page> {
         walk::list(&prefix, cursor.as_deref(), limit).await
+    }
+}
+
+impl ordered::Guest for Component {
+    async fn list_ordered(
+        prefix: String,
+        start_after: Option<String>,
+        delimiter: Option<String>,
+        limit: u32,
+    ) -> Result<OrderedPage> {
+        walk::list_ordered(&Names { prefix, start_after, delimiter }, limit).await
     }
 }
 

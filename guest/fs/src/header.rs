@@ -1,4 +1,4 @@
-//! The header of an artifact's file, which precedes the payload.
+//! The bytes in front of an artifact's payload.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,23 +6,29 @@ use alloc::vec::Vec;
 use artifact_store_backend::checksum::checksum;
 use artifact_store_backend::key;
 
-/// The first bytes of every file of this store. Those after the letters reveal a transfer that
-/// treated the file as text.
+/// Begins every file of ours. The bytes after the letters show where a transfer took the
+/// file for text.
 const MAGIC: [u8; 8] = *b"\x89ART\r\n\x1a\n";
 
 /// The version that this code writes, and the newest that it reads.
 pub const VERSION: u16 = 1;
 
 /// Bytes before the key.
-const FIXED: usize = 32;
+const FIXED: usize = 48;
 
-/// Bytes of the checksum after the key.
+/// Bytes of the checksum behind the attributes.
 const SEAL: usize = 8;
 
-/// The longest header in bytes.
-pub const MAX_LEN: usize = FIXED + key::MAX_LEN + SEAL;
+/// The most bytes that the names and values of the attributes have together.
+const ATTRIBUTES: usize = 2048;
 
-/// What a file says about its artifact.
+/// The longest header without attributes in bytes.
+pub const LIKELY_LEN: usize = FIXED + key::MAX_LEN + SEAL;
+
+/// The longest header in bytes: each attribute has a byte at least, and four for its lengths.
+pub const MAX_LEN: usize = LIKELY_LEN + 5 * ATTRIBUTES;
+
+/// What a file says of its artifact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     /// The artifact's key.
@@ -31,34 +37,50 @@ pub struct Header {
     pub size: u64,
     /// The payload's CRC-64/NVME.
     pub checksum: u64,
+    /// The random number of this generation, after which its temporary was named.
+    pub generation: [u8; 16],
+    /// What the user said of the artifact: names and values.
+    pub attributes: Vec<(String, String)>,
 }
 
-/// Why bytes are not a header.
+/// Why bytes are no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Damaged, or not a file of this store.
+    /// Damaged, or never a file of ours.
     Damaged(&'static str),
     /// Written by a later version.
     Newer(u16),
 }
 
-/// The number of bytes before the payload of an artifact with this key.
+/// How many bytes precede the payload of an artifact with this key and no attributes.
 pub fn len(key: &str) -> usize {
     FIXED + key.len() + SEAL
 }
 
 impl Header {
-    /// The bytes of the header, [`len`] of them.
+    /// How many bytes precede the payload.
+    pub fn start(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(name, value)| 4 + name.len() + value.len());
+        len(&self.key) + attributes.sum::<usize>()
+    }
+
+    /// The header's bytes; as many as [`start`](Self::start) says.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(len(&self.key));
+        let mut bytes = Vec::with_capacity(self.start());
         bytes.extend(MAGIC);
         bytes.extend(VERSION.to_le_bytes());
-        // A key is checked before anything is stored under it: its length fits.
-        bytes.extend(u16::try_from(self.key.len()).unwrap_or(u16::MAX).to_le_bytes());
-        bytes.extend([0; 4]);
+        bytes.extend(short(self.key.len()));
+        bytes.extend(short(self.start() - len(&self.key)));
+        bytes.extend([0; 2]);
         bytes.extend(self.size.to_le_bytes());
         bytes.extend(self.checksum.to_le_bytes());
+        bytes.extend(self.generation);
         bytes.extend(self.key.as_bytes());
+        for (name, value) in &self.attributes {
+            bytes.extend(short(name.len()));
+            bytes.extend(short(value.len()));
+            bytes.extend([name.as_bytes(), value.as_bytes()].concat());
+        }
         bytes.extend(checksum(&bytes).to_le_bytes());
         bytes
     }
@@ -68,16 +90,19 @@ impl Header {
         use Fault::Damaged;
         let mut rest = bytes;
         if take(&mut rest)? != MAGIC {
-            return Err(Damaged("it does not begin with the header of an artifact"));
+            return Err(Damaged("it does not begin as an artifact does"));
         }
         let version = u16::from_le_bytes(take(&mut rest)?);
         let key_len = usize::from(u16::from_le_bytes(take(&mut rest)?));
-        let flags = take::<4>(&mut rest)?;
+        let attributes_len = usize::from(u16::from_le_bytes(take(&mut rest)?));
+        let flags = take::<2>(&mut rest)?;
         let size = u64::from_le_bytes(take(&mut rest)?);
         let payload = u64::from_le_bytes(take(&mut rest)?);
-        let key = rest.split_off(..key_len).ok_or(Damaged("its header is incomplete"))?;
+        let generation = take(&mut rest)?;
+        let key = rest.split_off(..key_len).ok_or(CUT)?;
+        let attributes = rest.split_off(..attributes_len).ok_or(CUT)?;
         let seal = u64::from_le_bytes(take(&mut rest)?);
-        if checksum(&bytes[..FIXED + key_len]) != seal {
+        if checksum(&bytes[..FIXED + key_len + attributes_len]) != seal {
             return Err(Damaged("its header does not match its checksum"));
         }
         // Every version has that checksum, so that a damaged version does not pass for a later
@@ -86,18 +111,41 @@ impl Header {
             return Err(Fault::Newer(version));
         }
         let key = core::str::from_utf8(key).ok().filter(|key| key::check(key).is_ok());
-        match key {
-            Some(key) if version == VERSION && flags == [0; 4] => {
-                Ok(Self { key: key.into(), size, checksum: payload })
+        match (key, read_attributes(attributes)) {
+            (Some(key), Some(attributes)) if version == VERSION && flags == [0; 2] => {
+                Ok(Self { key: key.into(), size, checksum: payload, generation, attributes })
             }
-            _ => Err(Damaged("its header has a value that no version writes")),
+            _ => Err(Damaged("its header holds what no version writes")),
         }
     }
 }
 
+/// A length, which was checked to fit before anything was stored.
+fn short(len: usize) -> [u8; 2] {
+    u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes()
+}
+
+/// The attributes that have these bytes, if they are any.
+fn read_attributes(mut rest: &[u8]) -> Option<Vec<(String, String)>> {
+    let (mut attributes, mut total) = (Vec::new(), 0);
+    while !rest.is_empty() {
+        let mut len = || take(&mut rest).ok().map(|len| usize::from(u16::from_le_bytes(len)));
+        let lengths = [len()?, len()?];
+        let mut text = |len| core::str::from_utf8(rest.split_off(..len)?).ok();
+        let (name, value) = (text(lengths[0])?, text(lengths[1])?);
+        total += name.len() + value.len();
+        if name.is_empty() || total > ATTRIBUTES {
+            return None;
+        }
+        attributes.push((name.into(), value.into()));
+    }
+    Some(attributes)
+}
+
+const CUT: Fault = Fault::Damaged("its header is cut");
+
 fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Fault> {
-    let (taken, behind) =
-        rest.split_first_chunk().ok_or(Fault::Damaged("its header is incomplete"))?;
+    let (taken, behind) = rest.split_first_chunk().ok_or(CUT)?;
     *rest = behind;
     Ok(*taken)
 }
@@ -106,17 +154,20 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Fault> {
 mod tests {
     use super::*;
 
+    const GENERATION: [u8; 16] = *b"0123456789abcdef";
+
     fn sample() -> Header {
-        Header { key: "k".into(), size: 3, checksum: checksum(&[1, 2, 3]) }
+        let (key, checksum) = ("k".into(), checksum(&[1, 2, 3]));
+        Header { key, size: 3, checksum, generation: GENERATION, attributes: Vec::new() }
     }
 
     #[test]
     fn a_header_comes_back_whatever_follows_it() {
         for key in ["k", "a/b", &"é".repeat(512)] {
-            let header = Header { key: key.into(), size: u64::MAX, checksum: 1 };
+            let header = Header { key: key.into(), size: u64::MAX, ..sample() };
             let mut bytes = header.encode();
-            assert_eq!(bytes.len(), len(key));
-            assert!(bytes.len() <= MAX_LEN);
+            assert_eq!((bytes.len(), header.start()), (len(key), len(key)));
+            assert!(bytes.len() <= LIKELY_LEN);
             bytes.extend(b"payload");
             assert_eq!(Header::decode(&bytes), Ok(header));
         }
@@ -137,6 +188,27 @@ mod tests {
     }
 
     #[test]
+    fn attributes_come_back_and_are_bounded() {
+        let text = |text: &str| text.to_owned();
+        let shortest = (0..ATTRIBUTES).map(|_| (text("a"), text(""))).collect();
+        for (attributes, is_sound) in [
+            (vec![(text("content-type"), text("text/plain")), (text("é"), text(""))], true),
+            (vec![(text("a"), "v".repeat(ATTRIBUTES - 1))], true),
+            (vec![(text("a"), "v".repeat(ATTRIBUTES))], false),
+            (vec![(text(""), text("v"))], false),
+            (shortest, true),
+        ] {
+            let header = Header { key: "é".repeat(512), attributes, ..sample() };
+            let bytes = header.encode();
+            assert!(bytes.len() == header.start() && bytes.len() <= MAX_LEN);
+            match Header::decode(&bytes) {
+                Ok(found) => assert!(is_sound && found == header),
+                Err(fault) => assert!(!is_sound, "{fault:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn a_later_version_is_told_from_damage() {
         let mut bytes = sample().encode();
         bytes[8] = 2;
@@ -152,8 +224,13 @@ mod tests {
     fn the_published_files_hold() {
         let page = include_str!("../../../docs/format.md");
         let blocks: Vec<_> = page.split("```hex").skip(1).map(bytes_of).collect();
-        let empty = Header { key: "é".into(), size: 0, checksum: checksum(b"") };
-        assert_eq!(blocks, [[&*sample().encode(), &[1, 2, 3]].concat(), empty.encode()]);
+        let empty = Header { key: "é".into(), size: 0, checksum: checksum(b""), ..sample() };
+        let attributes = vec![("content-type".into(), "text/plain".into())];
+        let described = Header { attributes, ..empty.clone() };
+        let deletion = Header { size: 0, checksum: 0, ..sample() };
+        let three = [&*sample().encode(), &[1, 2, 3]].concat();
+        let files = [three, empty.encode(), described.encode(), deletion.encode()];
+        assert_eq!(blocks, files);
     }
 
     /// The bytes of a block of hexadecimal digits, up to its closing fence.

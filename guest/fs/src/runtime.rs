@@ -2,6 +2,7 @@
 //! the crate has unsafe code.
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::cell::UnsafeCell;
 use core::panic::PanicInfo;
 
 /// Traps. The host reports the trap, drops the instance, and continues with a new one.
@@ -39,3 +40,29 @@ unsafe impl GlobalAlloc for CLibrary {
 /// Makes the linker keep the function that only the host calls.
 #[used]
 static FOR_THE_HOST: unsafe extern "C" fn(*mut u8, usize, usize, usize) -> *mut u8 = cabi_realloc;
+
+/// Something that an instance keeps between calls.
+pub struct Slot<T>(UnsafeCell<Option<T>>);
+
+// SAFETY: a component has one thread.
+unsafe impl<T> Sync for Slot<T> {}
+
+impl<T> Slot<T> {
+    pub const fn new() -> Self {
+        Self(UnsafeCell::new(None))
+    }
+
+    /// What `act`, which must not use this slot, makes of what is kept.
+    pub fn with<R>(&self, act: impl FnOnce(&mut Option<T>) -> R) -> R {
+        // SAFETY: there is one thread, it cannot be interrupted here, and `act` does not come back.
+        act(unsafe { &mut *self.0.get() })
+    }
+
+    pub fn take(&self) -> Option<T> {
+        self.with(Option::take)
+    }
+
+    pub fn put(&self, kept: T) {
+        drop(self.with(|slot| slot.replace(kept)));
+    }
+}

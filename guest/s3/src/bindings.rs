@@ -7,6 +7,7 @@ wit_bindgen::generate!({
         package artifact:s3;
         world s3 {
             include artifact:storage/full-backend@0.1.0;
+            export artifact:storage/copying@0.1.0;
             export artifact:storage/maintenance@0.1.0;
             export artifact:storage/settings@0.1.0;
         }
@@ -17,7 +18,9 @@ wit_bindgen::generate!({
     default_bindings_module: "crate::bindings",
 });
 
-pub use exports::artifact::storage::{artifact_store, inventory, maintenance, settings, streams};
+pub use exports::artifact::storage::{
+    artifact_store, copying, inventory, maintenance, settings, streams,
+};
 pub use inventory::{Entry, Page};
 pub use maintenance::{Finding, FindingKind, Findings, SweepReport};
-pub use streams::{Mode, WriteOptions};
+pub use streams::WriteOptions;

@@ -1,10 +1,11 @@
 //! Requests to the bucket: signed, repeated if that is safe and may help, and accepted only if the
 //! answer comes from S3.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use artifact_store_backend::{Error, Result};
+use artifact_store_backend::{Error, Mode, Result};
 use jiff::Timestamp;
 use wasip3::clocks::monotonic_clock;
 use wasip3::random::random::get_random_u64;
@@ -13,6 +14,7 @@ use crate::failure::{Cause, Failure, Refusal};
 use crate::http::{self, Body, Method, Response, Unread};
 use crate::settings::{Problem, Settings};
 use crate::sigv4::{self, UNSIGNED_PAYLOAD, encoded_query};
+use crate::version;
 use crate::xml::Element;
 
 /// The most bytes of an answer in memory: a listing of long names, escaped.
@@ -63,7 +65,7 @@ pub struct Call<'a> {
     /// `None` for the bucket itself.
     object: Option<&'a str>,
     query: Vec<(&'static str, String)>,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<http::Header>,
     body: Option<&'a [u8]>,
 }
 
@@ -75,7 +77,7 @@ impl<'a> Call<'a> {
     /// A request to the bucket itself.
     pub fn bucket(doing: &'static str) -> Self {
         // A body that a proxy compresses would be another artifact.
-        let headers = vec![("accept-encoding", "identity".to_owned())];
+        let headers = vec![("accept-encoding".into(), "identity".to_owned())];
         Self { doing, method: Method::Get, object: None, query: Vec::new(), headers, body: None }
     }
 
@@ -84,9 +86,18 @@ impl<'a> Call<'a> {
         self
     }
 
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
+    }
+
+    /// The condition under which the service stores the object.
+    pub fn condition(self, mode: &Mode) -> Self {
+        match mode {
+            Mode::Overwrite => self,
+            Mode::Create => self.header("if-none-match", "*"),
+            Mode::Replace(version) => self.header("if-match", version::tag(version)),
+        }
     }
 
     pub fn body(mut self, body: &'a [u8]) -> Self {
@@ -142,7 +153,7 @@ impl<'a> Call<'a> {
             if tries >= TRIES || is_late || !failure.can_retry() {
                 return Err(failure);
             }
-            is_open |= self.method.changes() && failure.leaves_open();
+            is_open |= self.method.changes() && failure.leaves_open() && !failure.is_conflict();
             // Jitter, so that clients that were refused together do not return together.
             let nanoseconds = u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX);
             monotonic_clock::wait_for(nanoseconds / 4 + get_random_u64() % nanoseconds).await;
@@ -162,8 +173,7 @@ impl<'a> Call<'a> {
         };
         let sent = http::send(&request).await;
         let response = sent.map_err(|code| self.failure(transport(settings, code)))?;
-        let coding = response.header("content-encoding");
-        if let Some(coding) = coding.filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        if let Some(coding) = response.foreign_coding() {
             return Err(self.failure(Cause::Encoded { status: response.status, coding }));
         }
         match response.status {
@@ -233,7 +243,7 @@ impl<'a> Call<'a> {
     }
 
     /// The path with the query, and all headers: with a signature if we have credentials.
-    fn signed(&self, settings: &Settings) -> (String, Vec<(&'static str, String)>) {
+    fn signed(&self, settings: &Settings) -> (String, Vec<http::Header>) {
         let path = format!("{}{}", settings.bucket.path, self.object.unwrap_or_default());
         let pairs: Vec<_> =
             self.query.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -241,8 +251,9 @@ impl<'a> Call<'a> {
         let mut headers = self.headers.clone();
         if let Some(signer) = settings.signer() {
             // AWS requires these, and the host name, to be signed.
-            let own = headers.iter().filter(|(name, _)| name.starts_with("x-amz-"));
-            let mut covered: Vec<_> = own.map(|(name, value)| (*name, value.as_str())).collect();
+            let is_covered = |name: &str| name == "content-type" || name.starts_with("x-amz-");
+            let own = headers.iter().filter(|(name, _)| is_covered(name));
+            let mut covered: Vec<_> = own.map(|(name, value)| (&**name, value.as_str())).collect();
             covered.push(("host", &settings.bucket.authority));
             let request = sigv4::Request {
                 method: self.method.name(),
@@ -252,7 +263,8 @@ impl<'a> Call<'a> {
                 payload: UNSIGNED_PAYLOAD,
             };
             let now = settings.clock.time(Timestamp::now());
-            headers.extend(sigv4::sign(&signer, &request, now).headers);
+            let signed = sigv4::sign(&signer, &request, now).headers;
+            headers.extend(signed.into_iter().map(|(name, value)| (name.into(), value)));
         }
         let target = if query.is_empty() { path } else { format!("{path}?{query}") };
         (target, headers)

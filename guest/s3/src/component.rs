@@ -1,15 +1,15 @@
 //! The exports of the component: the contract in terms of the other modules.
 
-use artifact_store_backend::{Info, Result, Seal, key};
+use artifact_store_backend::{Info, Mode, Result, Seal, key};
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
-    Findings, Page, SweepReport, WriteOptions, artifact_store, export, inventory, maintenance,
-    settings, streams,
+    Findings, Page, SweepReport, WriteOptions, artifact_store, copying, export, inventory,
+    maintenance, settings, streams,
 };
 use crate::client::checked_settings;
 use crate::settings::DESCRIBED;
-use crate::{download, list, upload};
+use crate::{copy, download, list, upload};
 
 struct Component;
 
@@ -61,6 +61,14 @@ impl inventory::Guest for Component {
 
     async fn list_artifacts(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page> {
         list::list(&prefix, cursor.as_deref(), limit).await
+    }
+}
+
+impl copying::Guest for Component {
+    async fn copy_artifact(source: String, target: String, mode: Mode) -> Result<Info> {
+        key::check(&source)?;
+        key::check(&target)?;
+        copy::copy(&source, &target, mode).await
     }
 }
 

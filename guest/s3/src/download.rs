@@ -12,6 +12,7 @@ use crate::client::{Call, settings};
 use crate::failure::{Failure, unread};
 use crate::http::{Method, Response, Unread};
 use crate::settings::Settings;
+use crate::version;
 
 /// The largest artifact that `get` carries, in bytes; larger ones need `read`.
 const IN_MEMORY: u64 = 64 << 20;
@@ -47,6 +48,20 @@ impl<'a> Place<'a> {
         }
         Ok(info)
     }
+
+    /// The version of what this write stored, for which the service stated this ETag or none.
+    pub async fn version(
+        &self,
+        settings: &Settings,
+        write: &str,
+        tag: Option<&str>,
+    ) -> Option<String> {
+        if let Some(tag) = tag.filter(|tag| !tag.is_empty()) {
+            return version::of_tag(tag);
+        }
+        let found = head(settings, &self.object).await.ok().flatten()?;
+        (found.write().as_deref() == Some(write)).then(|| found.version())?
+    }
 }
 
 /// The headers of an object; `None` if there is no such object.
@@ -79,7 +94,7 @@ pub async fn stat(key: &str) -> Result<Info> {
 
 /// The info of the artifact; `None` if there is none. Some services report a length only together
 /// with the bytes.
-async fn look(settings: &Settings, place: &Place<'_>) -> Result<Option<Info>> {
+pub async fn look(settings: &Settings, place: &Place<'_>) -> Result<Option<Info>> {
     let Some(mut response) = head(settings, &place.object).await? else { return Ok(None) };
     if response.tag().is_some() && response.info().is_none() {
         let Some(whole) = explain(settings, &place.object).await? else { return Ok(None) };

@@ -66,6 +66,11 @@ impl Failure {
         self.status() == 404 && is_vague
     }
 
+    /// Whether two conditional requests met, and this one stored nothing.
+    pub fn is_conflict(&self) -> bool {
+        self.is_code("ConditionalRequestConflict")
+    }
+
     /// Whether the condition of the request does not hold.
     pub fn is_precondition(&self) -> bool {
         self.status() == 412
@@ -269,6 +274,9 @@ fn refused(doing: &str, refusal: &Refusal) -> Error {
             Error::Other(text("the service has no bucket with the name in S3_BUCKET"))
         }
         ("NoSuchUpload", _) => Error::Unavailable(text("the unfinished upload was removed")),
+        ("MetadataTooLarge" | "RequestHeaderSectionTooLarge", _) => {
+            Error::Other(text("the service does not keep so many bytes of attributes"))
+        }
         ("RequestTimeTooSkewed", _) => Error::AccessDenied(text(
             "the clock of this machine differs from the service's; set it",
         )),

@@ -1,5 +1,6 @@
 //! One exchange over `wasi:http`.
 
+use std::borrow::Cow;
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
@@ -52,13 +53,16 @@ impl Method {
     }
 }
 
+/// The name and the value of a header.
+pub type Header = (Cow<'static, str>, String);
+
 /// A request, already signed if necessary.
 pub struct Request<'a> {
     pub method: Method,
     pub bucket: &'a Bucket,
     /// Encoded, with the query.
     pub path: &'a str,
-    pub headers: &'a [(&'static str, String)],
+    pub headers: &'a [Header],
     pub body: Option<&'a [u8]>,
 }
 
@@ -113,7 +117,7 @@ fn outgoing(request: &Request<'_>) -> Result<(types::Request, Outgoing), ErrorCo
     let mut headers: Vec<(String, Vec<u8>)> = request
         .headers
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.clone().into_bytes()))
+        .map(|(name, value)| (name.to_string(), value.clone().into_bytes()))
         .collect();
     if has_body {
         let length = request.body.map_or(0, <[u8]>::len);
@@ -170,6 +174,14 @@ impl Response {
     pub fn header(&self, name: &str) -> Option<String> {
         let value = self.headers.get(name).into_iter().next()?;
         String::from_utf8(value).ok()
+    }
+
+    /// All headers that are text, the names in lower case.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let headers = self.headers.copy_all().into_iter();
+        let text = headers
+            .map(|(name, value)| Some((name.to_ascii_lowercase(), String::from_utf8(value).ok()?)));
+        text.flatten().collect()
     }
 }
 

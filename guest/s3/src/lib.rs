@@ -1,8 +1,10 @@
 //! The S3 backend of the artifact store: each artifact is one object of a bucket.
 //!
-//! [`name`], [`settings`], [`cursor`] and [`xml`] define what is sent, as `docs/s3.md` describes
-//! it, and build for any target; the component around them is built for WebAssembly only.
+//! [`name`], [`attributes`], [`version`], [`settings`], [`cursor`] and [`xml`] define what is sent,
+//! as `docs/s3.md` describes it, and build for any target; the component around them is built for
+//! WebAssembly only.
 
+pub mod attributes;
 /// The clock for signatures; the host has the same file.
 #[path = "../../../host/src/network/sign/clock.rs"]
 pub mod clock;
@@ -12,6 +14,7 @@ pub mod settings;
 /// The signatures; the host has the same file.
 #[path = "../../../host/src/network/sign/sigv4.rs"]
 pub mod sigv4;
+pub mod version;
 pub mod xml;
 
 #[cfg(target_family = "wasm")]
@@ -20,6 +23,8 @@ mod bindings;
 mod client;
 #[cfg(target_family = "wasm")]
 mod component;
+#[cfg(target_family = "wasm")]
+mod copy;
 #[cfg(target_family = "wasm")]
 mod download;
 #[cfg(target_family = "wasm")]

@@ -9,8 +9,10 @@ use crate::bindings::{Entry, Page};
 use crate::client::{Call, settings};
 use crate::cursor::Cursor;
 use crate::download::head;
+use crate::metadata::seconds;
 use crate::name::Named;
 use crate::settings::Settings;
+use crate::version;
 use crate::xml::Element;
 
 /// Long keys are in the metadata of their objects; this many are requested in parallel.
@@ -97,15 +99,24 @@ async fn entry(settings: &Settings, prefix: &str, item: &Element) -> Result<Opti
     let name = item.text_of("Key").ok_or_else(broken)?;
     let name = percent_decode_str(name).decode_utf8().map_err(|_| broken())?;
     let size = item.text_of("Size").and_then(|size| size.parse().ok()).ok_or_else(broken)?;
+    let modified = item.text_of("LastModified").and_then(|time| time.parse().ok()).map(seconds);
+    let version = item.text_of("ETag").and_then(version::of_tag);
     match settings.names.parse(&name) {
         Named::Foreign => Ok(None),
-        Named::Plain(key) => Ok(key.starts_with(prefix).then_some(Entry { key, size })),
+        Named::Plain(key) => {
+            Ok(key.starts_with(prefix).then_some(Entry { key, size, modified, version }))
+        }
         Named::Hashed => {
             // It may be gone.
             let Some(found) = head(settings, &name).await? else { return Ok(None) };
             let key = found.key().filter(|key| settings.names.object(key) == *name);
             let key = key.filter(|key| key.starts_with(prefix));
-            Ok(key.map(|key| Entry { key, size }))
+            // It may have been replaced meanwhile, and all has to be of one generation.
+            let (size, modified, version) = match found.info() {
+                Some(info) => (info.size, info.modified, info.version),
+                None => (size, modified, version),
+            };
+            Ok(key.map(|key| Entry { key, size, modified, version }))
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What the headers of an object say about its artifact.
 
-use artifact_store_backend::{Info, Instant};
+use artifact_store_backend::{Attribute, Info, Instant};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::client::Call;
 use crate::http::Response;
 use crate::settings::Settings;
+use crate::{attributes, version};
 
 /// S3's header for the checksum, in base64.
 pub const CHECKSUM: &str = "x-amz-checksum-crc64nvme";
@@ -26,6 +28,12 @@ impl Call<'_> {
     pub fn artifact(self, key: &str, is_hashed: bool, write: &str) -> Self {
         let call = self.header(WRITE, write);
         if is_hashed { call.header(KEY, BASE64_URL_SAFE_NO_PAD.encode(key)) } else { call }
+    }
+
+    /// States the attributes, to be stored with the object.
+    pub fn attributes(self, attributes: &[Attribute]) -> Self {
+        let headers = attributes.iter().flat_map(|one| attributes::headers(&one.name, &one.value));
+        headers.fold(self, |call, (name, value)| call.header(name, value))
     }
 
     /// States the checksum of the whole artifact, to be stored with the object.
@@ -57,9 +65,37 @@ impl Response {
         };
         let modified = self.header("last-modified");
         let modified = modified.and_then(|date| DateTimeParser::new().parse_zoned(&date).ok());
-        let modified =
-            modified.map(|date| Instant { seconds: date.timestamp().as_second(), nanoseconds: 0 });
-        Some(Info { size, checksum: self.checksum(), modified })
+        Some(Info {
+            size,
+            checksum: self.checksum(),
+            modified: modified.map(|date| seconds(date.timestamp())),
+            version: self.version(),
+            attributes: self.attributes(),
+        })
+    }
+
+    /// The version of this generation of the object.
+    pub fn version(&self) -> Option<String> {
+        version::of_tag(&self.tag()?)
+    }
+
+    fn attributes(&self) -> Vec<Attribute> {
+        let headers = self.headers();
+        let found = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let found = attributes::parse(found).into_iter();
+        found.map(|(name, value)| Attribute { name, value }).collect()
+    }
+
+    /// The coding of the body, if the writer of the artifact did not state it: then it is not the
+    /// artifact's.
+    pub fn foreign_coding(&self) -> Option<String> {
+        let coding = self.header("content-encoding")?;
+        let is_own = |own: Attribute| {
+            own.name == "content-encoding" && own.value.eq_ignore_ascii_case(&coding)
+        };
+        let is_foreign =
+            !coding.eq_ignore_ascii_case("identity") && !self.attributes().into_iter().any(is_own);
+        is_foreign.then_some(coding)
     }
 
     /// The tag of this generation of the object.
@@ -92,9 +128,13 @@ impl Response {
         let stated = self.header(CHECKSUM).filter(|_| is_whole);
         let stated = stated.and_then(|text| BASE64_STANDARD.decode(text).ok());
         let stated = stated.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
-        stated.or_else(|| {
-            let own = self.header(OWN_CHECKSUM).filter(|own| own.len() == 16)?;
-            u64::from_str_radix(&own, 16).ok()
-        })
+        // Our own is that of the first writer. A service that copies damaged bytes may state theirs.
+        let own = self.header(OWN_CHECKSUM).filter(|own| own.len() == 16);
+        own.and_then(|own| u64::from_str_radix(&own, 16).ok()).or(stated)
     }
+}
+
+/// A time as all answers of a service agree on it: a listing may have more digits than a header.
+pub fn seconds(time: Timestamp) -> Instant {
+    Instant { seconds: time.as_second(), nanoseconds: 0 }
 }

@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::pin::pin;
 
 use artifact_store_backend::checksum::{checksum, joined};
-use artifact_store_backend::{Error, Result};
+use artifact_store_backend::{Error, Mode, Result};
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
-use crate::bindings::{Mode, WriteOptions};
+use crate::bindings::WriteOptions;
 use crate::client::{Call, random};
+use crate::copy::Original;
 use crate::download::{Place, head};
 use crate::http::Method;
 use crate::settings::Settings;
@@ -23,6 +24,11 @@ const PARTS: usize = 10_000;
 /// If the size is unknown, the size of parts doubles after this many parts.
 const DOUBLE: usize = 1000;
 
+/// The size of a part that the service copies, and how many are copied at once. Each takes a service
+/// about a second.
+const COPIED_PART: u64 = 64 << 20;
+const COPIED_AT_ONCE: usize = 16;
+
 /// How many parts are in memory at once: both being sent, or one being sent while the next fills.
 const AT_ONCE: usize = 2;
 
@@ -30,7 +36,9 @@ const AT_ONCE: usize = 2;
 pub struct Multipart<'a> {
     settings: &'a Settings,
     place: &'a Place<'a>,
-    options: WriteOptions,
+    options: &'a WriteOptions,
+    /// What is copied, if no bytes are sent.
+    original: Option<&'a Original>,
     write: String,
     /// The service's name for the upload, while there is one to remove.
     id: RefCell<Option<String>>,
@@ -38,9 +46,14 @@ pub struct Multipart<'a> {
 }
 
 impl<'a> Multipart<'a> {
-    pub fn new(settings: &'a Settings, place: &'a Place<'a>, options: WriteOptions) -> Self {
+    pub fn new(settings: &'a Settings, place: &'a Place<'a>, options: &'a WriteOptions) -> Self {
         let (id, tags) = Default::default();
-        Self { settings, place, options, write: random(), id, tags }
+        Self { settings, place, options, original: None, write: random(), id, tags }
+    }
+
+    /// The parts are those of this artifact.
+    pub fn of(self, original: &'a Original) -> Self {
+        Self { original: Some(original), ..self }
     }
 
     /// Sends `first` and what follows it; returns the size and the checksum of everything.
@@ -100,18 +113,14 @@ impl<'a> Multipart<'a> {
 
     async fn begin(&self) -> Result<String> {
         let object = &self.place.object;
-        // This decides no race, but can save a transfer. A key that may not read may still store.
-        if self.options.mode == Mode::Create {
-            match head(self.settings, object).await {
-                Ok(Some(_)) => return Err(Error::AlreadyExists),
-                Ok(None) => {}
-                Err(failure) if matches!(failure.status(), 401 | 403) => {}
-                Err(failure) => return Err(failure.into()),
-            }
-        }
+        self.look().await?;
         let mut call = Call::new("start the upload of", Method::Post, object)
             .query("uploads", "")
-            .artifact(self.place.key, self.place.is_hashed, &self.write);
+            .artifact(self.place.key, self.place.is_hashed, &self.write)
+            .attributes(&self.options.attributes);
+        if let Some(checksum) = self.original.and_then(|original| original.info.checksum) {
+            call = call.keep_checksum(checksum);
+        }
         if self.settings.sends_checksum {
             call = call
                 .header("x-amz-checksum-algorithm", "CRC64NVME")
@@ -123,6 +132,29 @@ impl<'a> Multipart<'a> {
         let id = id.ok_or_else(|| call.foreign(answer.status, "it has no upload ID"))?;
         *self.id.borrow_mut() = Some(id.clone());
         Ok(id)
+    }
+
+    /// Compares the object with the mode of the write. This decides no race, but can save a
+    /// transfer. A key that may not read may still store.
+    async fn look(&self) -> Result<()> {
+        let mode = &self.options.mode;
+        if matches!(mode, Mode::Overwrite) {
+            return Ok(());
+        }
+        let found = match head(self.settings, &self.place.object).await {
+            Ok(found) => found,
+            Err(failure) if matches!(failure.status(), 401 | 403) => return Ok(()),
+            Err(failure) => return Err(failure.into()),
+        };
+        match mode {
+            Mode::Create if found.is_some() => Err(Error::AlreadyExists),
+            Mode::Replace(version)
+                if found.and_then(|it| it.version()).as_ref() != Some(version) =>
+            {
+                Err(Error::ConditionFailed)
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn send_part(&self, id: &str, number: usize, part: Vec<u8>, checksum: u64) -> Result<()> {
@@ -137,29 +169,78 @@ impl<'a> Multipart<'a> {
         Ok(())
     }
 
-    /// Makes one artifact of all parts, in one step.
-    pub async fn complete(&self, checksum: u64) -> Result<()> {
+    /// The service copies all parts, some of them at once.
+    pub async fn copy(&self, original: &Original) -> Result<()> {
+        let (id, size) = (self.begin().await?, original.info.size);
+        let count = size.div_ceil(COPIED_PART);
+        self.tags.borrow_mut().resize(usize::try_from(count).unwrap_or(PARTS), String::new());
+        let mut parts = (0..count).map(|part| {
+            let last = (part + 1).saturating_mul(COPIED_PART).min(size) - 1;
+            // A service may refuse to take a part of a small object.
+            let range = (count > 1).then(|| format!("bytes={}-{last}", part * COPIED_PART));
+            self.copy_part(&id, part as usize, original, range)
+        });
+        let mut under_way: FuturesUnordered<_> = parts.by_ref().take(COPIED_AT_ONCE).collect();
+        while let Some(copied) = under_way.next().await {
+            copied?;
+            under_way.extend(parts.next());
+        }
+        Ok(())
+    }
+
+    async fn copy_part(
+        &self,
+        id: &str,
+        number: usize,
+        original: &Original,
+        range: Option<String>,
+    ) -> Result<()> {
+        let call = Call::new("copy a part to", Method::Put, &self.place.object)
+            .query("partNumber", (number + 1).to_string())
+            .query("uploadId", id);
+        let mut call = original.of(call);
+        if let Some(range) = range {
+            call = call.header("x-amz-copy-source-range", range);
+        }
+        let answer = match call.run(self.settings).await {
+            Err(failure) if Original::was_replaced(&failure) => return Err(original.replaced()),
+            answer => answer?,
+        };
+        let root = answer.root.filter(|root| root.name == "CopyPartResult");
+        let tag = root.and_then(|root| Some(root.text_of("ETag")?.to_owned()));
+        let tag = tag.ok_or_else(|| call.foreign(answer.status, "it has no ETag"))?;
+        self.tags.borrow_mut()[number] = tag;
+        Ok(())
+    }
+
+    /// Makes one artifact of all parts, in one step. Returns its version.
+    pub async fn complete(&self, checksum: Option<u64>) -> Result<Option<String>> {
         let id = self.id.borrow().clone().unwrap_or_default();
         let body = xml::complete_upload(&self.tags.borrow());
         let mut call = Call::new("complete the upload of", Method::Post, &self.place.object)
             .query("uploadId", id)
-            .checksum(self.settings, checksum)
+            .condition(&self.options.mode)
             .body(body.as_bytes());
-        if self.settings.sends_checksum {
+        if let Some(checksum) = checksum.filter(|_| self.settings.sends_checksum) {
+            call = call.checksum(self.settings, checksum);
             call = call.header("x-amz-checksum-type", "FULL_OBJECT");
-        }
-        if self.options.mode == Mode::Create {
-            call = call.header("if-none-match", "*");
         }
         let done = match call.run(self.settings).await {
             Ok(answer) => match answer.root {
-                Some(root) if root.name == "CompleteMultipartUploadResult" => Ok(()),
+                Some(root) if root.name == "CompleteMultipartUploadResult" => {
+                    let tag = root.text_of("ETag");
+                    Ok(self.place.version(self.settings, &self.write, tag).await)
+                }
                 _ => Err(call
                     .foreign(answer.status, "it does not report that the upload is complete")
                     .into()),
             },
+            // Nobody sent these bytes, so they were not changed on the way.
+            Err(failure) if self.original.is_some() && failure.is_code("BadDigest") => {
+                Err(Error::Corrupt(format!("what is copied to `{}` is damaged", self.place.object)))
+            }
             Err(failure) => {
-                let (object, mode) = (&self.place.object, self.options.mode);
+                let (object, mode) = (&self.place.object, &self.options.mode);
                 settle(self.settings, object, &self.write, mode, failure).await
             }
         };

@@ -34,6 +34,7 @@ pub struct Settings {
 
 /// Where requests go.
 pub struct Bucket {
+    pub name: String,
     pub is_https: bool,
     /// The host, and possibly a port.
     pub authority: String,
@@ -173,7 +174,7 @@ fn bucket(optional: &impl Fn(&str) -> Option<String>) -> Result<Bucket, Problem>
         path = format!("{path}/{name}");
     }
     let path = encoded_path(&format!("{path}/"));
-    Ok(Bucket { is_https, authority: url.authority().to_owned(), path, region })
+    Ok(Bucket { name, is_https, authority: url.authority().to_owned(), path, region })
 }
 
 fn credentials(optional: &impl Fn(&str) -> Option<String>) -> Result<Option<Credentials>, Problem> {

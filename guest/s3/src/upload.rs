@@ -2,18 +2,19 @@
 //! before the seal was compared with the bytes.
 
 use artifact_store_backend::checksum::checksum;
-use artifact_store_backend::{Error, Info, Result, Seal, seal};
+use artifact_store_backend::{Attribute, Error, Info, Mode, Result, Seal, attributes, seal};
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use futures_util::future::try_join;
 
-use crate::bindings::{Mode, WriteOptions};
+use crate::bindings::WriteOptions;
 use crate::client::{Call, random, settings};
 use crate::download::{Place, head};
 use crate::failure::Failure;
 use crate::http::Method;
 use crate::multipart::Multipart;
 use crate::settings::Settings;
+use crate::version;
 
 /// The largest artifact that S3 accepts.
 pub const MAX_SIZE: u64 = 5 << 40;
@@ -22,7 +23,7 @@ pub const MAX_SIZE: u64 = 5 << 40;
 pub async fn put(key: &str, data: &[u8]) -> Result<()> {
     let settings = settings()?;
     let place = Place::of(settings, key);
-    store(settings, &place, data, checksum(data), Mode::Overwrite).await?;
+    store(settings, &place, data, checksum(data), &Mode::Overwrite, &[]).await?;
     Ok(())
 }
 
@@ -52,15 +53,19 @@ pub async fn write(
 ) -> Result<Info> {
     let settings = settings()?;
     let place = Place::of(settings, key);
+    attributes::check(attributes::pairs(&options.attributes))?;
+    if matches!(&options.mode, Mode::Replace(version) if !version::is_possible(version)) {
+        return Err(Error::ConditionFailed);
+    }
     if options.size.is_some_and(|size| size > MAX_SIZE) {
         return Err(Error::TooLarge(MAX_SIZE));
     }
     let source = Source { data, carried: None };
-    let parts = Multipart::new(settings, &place, options);
+    let parts = Multipart::new(settings, &place, &options);
     // Both at the same time: the caller may wait for either to be taken.
-    let received = try_join(receive(source, &parts, options), seal::wait(end, options.size));
+    let received = try_join(receive(source, &parts, options.size), seal::wait(end, options.size));
     let stored = match received.await {
-        Ok((received, seal)) => publish(settings, &place, &parts, received, seal, options).await,
+        Ok((received, seal)) => publish(settings, &place, &parts, received, seal, &options).await,
         Err(error) => Err(error),
     };
     match stored {
@@ -77,12 +82,8 @@ pub struct Received {
     whole: Option<Vec<u8>>,
 }
 
-async fn receive(
-    mut source: Source,
-    parts: &Multipart<'_>,
-    options: WriteOptions,
-) -> Result<Received> {
-    let (first, is_last) = source.fill(parts.part(0), options.size).await?;
+async fn receive(mut source: Source, parts: &Multipart<'_>, size: Option<u64>) -> Result<Received> {
+    let (first, is_last) = source.fill(parts.part(0), size).await?;
     if is_last {
         let (size, checksum) = (first.len() as u64, checksum(&first));
         return Ok(Received { size, checksum, whole: Some(first) });
@@ -97,68 +98,91 @@ async fn publish(
     parts: &Multipart<'_>,
     received: Received,
     seal: Seal,
-    options: WriteOptions,
+    options: &WriteOptions,
 ) -> Result<Info> {
     seal::check(&seal, received.size, received.checksum)?;
-    match received.whole {
-        Some(data) => store(settings, place, &data, seal.checksum, options.mode).await?,
-        None => parts.complete(seal.checksum).await?,
-    }
-    Ok(Info { size: seal.size, checksum: Some(seal.checksum), modified: None })
+    let WriteOptions { mode, attributes, .. } = options;
+    let version = match received.whole {
+        Some(data) => store(settings, place, &data, seal.checksum, mode, attributes).await?,
+        None => parts.complete(Some(seal.checksum)).await?,
+    };
+    Ok(Info {
+        size: seal.size,
+        checksum: Some(seal.checksum),
+        modified: None,
+        version,
+        attributes: attributes.clone(),
+    })
 }
 
-/// One request, which can be repeated: the bytes are in memory.
+/// One request, which can be repeated: the bytes are in memory. Returns the version.
 async fn store(
     settings: &Settings,
     place: &Place<'_>,
     data: &[u8],
     checksum: u64,
-    mode: Mode,
-) -> Result<()> {
+    mode: &Mode,
+    attributes: &[Attribute],
+) -> Result<Option<String>> {
     let write = random();
-    let mut call = Call::new("store", Method::Put, &place.object)
+    let call = Call::new("store", Method::Put, &place.object)
         .artifact(place.key, place.is_hashed, &write)
+        .attributes(attributes)
         .keep_checksum(checksum)
         .checksum(settings, checksum)
+        .condition(mode)
         .body(data);
-    if mode == Mode::Create {
-        call = call.header("if-none-match", "*");
-    }
     match call.run(settings).await {
-        Ok(answer) if answer.tag.is_some() => Ok(()),
-        Ok(answer) => {
-            let failure = call.foreign(answer.status, "it has no ETag");
-            Err(failure.into())
-        }
+        Ok(answer) => match answer.tag {
+            Some(tag) => Ok(version::of_tag(&tag)),
+            None => Err(call.foreign(answer.status, "it has no ETag").into()),
+        },
         Err(failure) => settle(settings, &place.object, &write, mode, failure).await,
     }
 }
 
 /// The outcome of a failed write: whatever the answer was, the write succeeded if the object is the
-/// one that it stored. An earlier attempt may have been stored although its answer was an error or
-/// was lost, and so may this one if a proxy sent it twice.
+/// one that it stored; then this returns its version. An earlier attempt may have been stored
+/// although its answer was an error or was lost, and so may this one if a proxy sent it twice.
 pub async fn settle(
     settings: &Settings,
     object: &str,
     write: &str,
-    mode: Mode,
+    mode: &Mode,
     failure: Failure,
-) -> Result<()> {
-    let exists = failure.is_precondition() && mode == Mode::Create;
+) -> Result<Option<String>> {
+    let unmet = unmet(mode, &failure);
     let is_gone = failure.is_code("NoSuchUpload");
-    let is_open = failure.is_open;
-    if !exists && !is_gone && !failure.may_be_done() {
+    if unmet.is_none() && !is_gone && !failure.may_be_done() {
         return Err(failure.into());
     }
-    let error = if exists { Error::AlreadyExists } else { failure.into() };
-    match head(settings, object).await {
-        Ok(Some(found)) if found.write().as_deref() == Some(write) => Ok(()),
-        Ok(Some(_)) => Err(error),
-        // It existed a moment ago, and may have been ours.
-        Ok(None) | Err(_) if exists && is_open => Err(Error::Unavailable(format!(
+    let found = head(settings, object).await;
+    if let Ok(Some(found)) = &found
+        && found.write().as_deref() == Some(write)
+    {
+        return Ok(found.version());
+    }
+    // An earlier attempt may have been stored, and deleted or replaced since by somebody who saw it.
+    // A create reports another's artifact all the same, since a retry would meet it, too.
+    let is_anothers = matches!((mode, &found), (Mode::Create, Ok(Some(_))));
+    match unmet {
+        Some(_) if failure.is_open && !is_anothers => Err(Error::Unavailable(format!(
             "cannot determine whether `{object}` was stored by this write or was there before"
         ))),
-        Ok(None) | Err(_) => Err(error),
+        Some(error) => Err(error),
+        None => Err(failure.into()),
+    }
+}
+
+/// The error of a write whose condition does not hold, if that is why it failed.
+fn unmet(mode: &Mode, failure: &Failure) -> Option<Error> {
+    match mode {
+        Mode::Overwrite => None,
+        Mode::Create => failure.is_precondition().then_some(Error::AlreadyExists),
+        // AWS says of an absent object that it is absent.
+        Mode::Replace(_) => {
+            (failure.is_precondition() || failure.is_absent()).then_some(Error::ConditionFailed)
+        }
     }
 }
 

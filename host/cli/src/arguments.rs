@@ -6,18 +6,18 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    bundle, check, config, copy, delete, extract, get, inspect, list, new_backend, put, shell,
-    stat, verify,
+    bundle, check, config, copy, delete, du, exists, extract, get, inspect, list, man, new_backend,
+    put, serve, shell, stat, sync, verify,
 };
-use crate::store::StoreArguments;
+use crate::store::{Described, Place, STORE_OPTIONS, StoreArguments};
 
 /// Stores artifacts (large opaque files) through a backend that is a WebAssembly component.
 ///
 /// Two backends are built in: `fs` keeps artifacts in a directory, `s3` in a bucket. `--backend
 /// FILE.wasm` uses any other component that exports the package `artifact:storage`. It runs in a
 /// sandbox and reaches only the directory of --dir, the variables of --env and the endpoints of
-/// --allow-net. Stores that are used more than once can get names in a configuration file, `--config
-/// FILE`.
+/// --allow-net. Stores that are used more than once can get names in a configuration file: that of
+/// `--config`, or the user's own.
 #[derive(Parser)]
 #[command(name = "artifact-store", version, after_help = AFTER_HELP)]
 pub struct Arguments {
@@ -25,7 +25,7 @@ pub struct Arguments {
     pub store: StoreArguments,
     /// Show each call and its outcome on standard error; -vv also shows keys and the backend's
     /// output
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = Resettable::Reset)]
     pub verbose: u8,
     #[command(subcommand)]
     pub command: Command,
@@ -38,25 +38,29 @@ Keys:
 
 Exit codes:
   0    success, also if the reader of the output closed it early (check, config check, copy,
-       inspect and verify then still finish their work)
+       delete, get -r, inspect, put -r, sync and verify then still finish their work)
   1    any other failure; also if a backend breaks a rule (check), a component has new access
        (inspect), or an artifact has no checksum to compare with (verify)
-  2    wrong usage
+  2    wrong usage; also a key or an attribute that cannot be one
   3    not found
-  4    the key already has an artifact (put --create)
-  5    corrupt: the stored bytes differ from those that were put (get, verify)
+  4    the key already has an artifact, or another version (--create, --if-match)
+  5    corrupt: the stored bytes differ from those that were put (copy, get, verify)
   6    unavailable, busy or timed out: try again later
   128+N  ended by signal N: 130 after Ctrl-C, 143 after SIGTERM; a put has then stored
        nothing, and a get -o has left the file unchanged
 
 Environment variables:
   ARTIFACT_STORE_DIR, ARTIFACT_STORE_CONFIG and ARTIFACT_STORE_CACHE are the defaults of
-  --dir, --config and --cache. A variable that is empty counts as not set.
+  --dir, --config and --cache. Where none of these names a store, it is the one of the user's own
+  configuration, `artifact-store/stores.toml` in XDG_CONFIG_HOME or else in `~/.config`, if that
+  file exists. A variable that is empty counts as not set.
 
 Examples:
   artifact-store put builds/app-1.2 app.tar
   tar c src | artifact-store put snapshots/src
   artifact-store get builds/app-1.2 -o app.tar
+  artifact-store --store dir:/srv/artifacts put -r src snapshots/42
+  artifact-store sync ./site s3:artifacts/site --delete --dry-run
   artifact-store --backend my-backend.wasm --dir /srv/artifacts list builds/
   S3_BUCKET=artifacts artifact-store --backend s3 put builds/app-1.2 app.tar
   artifact-store --config stores.toml --store releases get app-1.2 -o app.tar
@@ -65,10 +69,16 @@ Examples:
 Variables of --backend s3, taken from --env or else from the environment:
   S3_BUCKET (required), S3_PREFIX, S3_STYLE (path or virtual), S3_PART_SIZE, S3_CHECKSUM,
   AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, AWS_REGION,
-  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN";
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
+
+Without the last three, credentials are found as by Amazon's own tools: --sign has the places.";
 
 /// The options that describe a store, except `--env`.
 const DESCRIBING: [&str; 6] = ["dir", "backend", "allow_net", "sign", "ca", "proxy"];
+
+/// Commands to which the options of a store mean nothing.
+const OPENING_NO_STORE: [&str; 6] =
+    ["inspect", "bundle", "new-backend", "extract", "completions", "man"];
 
 /// The `--env` after the command. If it were the same global option, clap would silently drop those
 /// before the command.
@@ -82,10 +92,24 @@ impl Arguments {
 
     /// The whole command line, for clap and for what is generated from it.
     pub fn whole() -> clap::Command {
-        let command = Self::command().mut_subcommands(|command| {
+        let command = Self::command();
+        let ids: Vec<_> = command.get_arguments().map(|arg| arg.get_id().clone()).collect();
+        // In every command they stand behind its own options, in one order.
+        let order = |id: &str| 100 + ids.iter().position(|known| known == id).unwrap_or(0);
+        let command = command.mut_args(|arg| {
+            let order = order(arg.get_id().as_str());
+            arg.display_order(order)
+        });
+        let global = command.get_arguments().filter(|arg| arg.is_global_set());
+        let unused: Vec<_> = global.cloned().map(|arg| arg.hide(true)).collect();
+        let command = command.mut_subcommands(|command| {
+            let opens_none = OPENING_NO_STORE.contains(&command.get_name());
             let env = Arg::new(ENV_BEHIND).long("env").value_name("NAME[=VALUE]");
             let env = env.help("Set an environment variable for the backend; may be repeated");
-            command.arg(env.action(ArgAction::Append).help_heading("Store options"))
+            let env = env.action(ArgAction::Append).help_heading(STORE_OPTIONS);
+            let command = command.arg(env.display_order(order("env")).hide(opens_none));
+            // They are accepted, as everywhere, and not listed.
+            if opens_none { command.args(unused.clone()) } else { command }
         });
         // A variable that is empty counts as one that is not set.
         command.mut_args(|argument| {
@@ -103,21 +127,46 @@ impl Arguments {
         let mut arguments = Self::from_arg_matches(&matches)?;
         if let Command::Delete(delete) = &arguments.command
             && delete.keys.is_empty()
+            && delete.prefix.is_none()
             && !is_end
         {
-            let text = "`delete` needs at least one KEY; `delete --` accepts an empty list";
+            let text =
+                "`delete` needs at least one KEY, or --prefix; `delete --` accepts an empty list";
             return Err(Self::whole().error(ErrorKind::MissingRequiredArgument, text));
         }
-        if let Some((_, command)) = matches.subcommand() {
-            let behind = command.get_many(ENV_BEHIND).into_iter().flatten();
-            arguments.store.env.extend(behind.cloned());
-        }
-        arguments.store.choose(&matches)?;
+        arguments.store.complete(&matches)?;
         Ok(arguments)
+    }
+
+    /// How the stores of this command are described.
+    pub fn described(&self) -> Described {
+        match (self.store.described(), &self.command) {
+            // Both sides are places, or files.
+            (Described::Options, Command::Sync(_)) => Described::Place,
+            (Described::Options, Command::Copy(copy)) if copy.is_between() => Described::Place,
+            (described, _) => described,
+        }
+    }
+
+    /// The store that a line describes so far; the line need not be complete or right.
+    pub fn store_so_far(line: Vec<OsString>) -> Option<StoreArguments> {
+        let matches = Self::whole().ignore_errors(true).try_get_matches_from(line).ok()?;
+        let mut store = StoreArguments::from_arg_matches(&matches).ok()?;
+        store.complete(&matches).ok()?;
+        Some(store)
     }
 }
 
 impl StoreArguments {
+    /// Adds what the derived part cannot know.
+    fn complete(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        if let Some((_, command)) = matches.subcommand() {
+            let behind = command.get_many(ENV_BEHIND).into_iter().flatten();
+            self.env.extend(behind.cloned());
+        }
+        self.choose(matches)
+    }
+
     /// A store is either named in a file or described by options; both at once is an error. Options
     /// on the command line take precedence over the environment.
     fn choose(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -126,8 +175,19 @@ impl StoreArguments {
             true => DESCRIBING.into_iter().find(|id| is_said(id)),
             false => Some("env"),
         };
-        let named = ["config", "store"].into_iter().find(|id| is_said(id));
         let wrong = |kind, text| Arguments::whole().error(kind, text);
+        if let Some(name) = self.store.clone()
+            && let Some(place) =
+                Place::of(&name).map_err(|error| wrong(ErrorKind::InvalidValue, error.0))?
+        {
+            if let Some(said) = ["dir", "backend"].into_iter().find(|id| is_said(id)) {
+                let text = format!("--store names a place, and so cannot be used with --{said}");
+                return Err(wrong(ErrorKind::ArgumentConflict, text));
+            }
+            *self = self.at(&name, place);
+            return Ok(());
+        }
+        let named = ["config", "store"].into_iter().find(|id| is_said(id));
         match (named, described) {
             (Some(named), Some(described)) => {
                 let described = described.replace('_', "-");
@@ -135,10 +195,13 @@ impl StoreArguments {
                 return Err(wrong(ErrorKind::ArgumentConflict, text));
             }
             (None, Some(_)) => self.config = None,
-            _ => {}
+            // A directory of the environment is a store, too.
+            (None, None) if self.config.is_none() && self.dir.is_some() => {}
+            _ => self.config = self.configuration_file(),
         }
         if self.store.is_some() && self.config.is_none() {
-            let text = "--store names a store of --config FILE, which is missing";
+            let text = "--store names a store of --config FILE, which is missing, or a place: \
+                        `dir:PATH`, `s3:BUCKET/PREFIX`";
             return Err(wrong(ErrorKind::MissingRequiredArgument, text.into()));
         }
         Ok(())
@@ -149,12 +212,20 @@ impl StoreArguments {
 #[derive(Subcommand)]
 pub enum Command {
     Put(put::Arguments),
+    #[command(visible_alias = "cat")]
     Get(get::Arguments),
+    #[command(visible_alias = "rm")]
     Delete(delete::Arguments),
+    #[command(visible_alias = "ls")]
     List(list::Arguments),
     Stat(stat::Arguments),
+    Exists(exists::Arguments),
+    Du(du::Arguments),
     Verify(verify::Arguments),
+    #[command(visible_alias = "cp")]
     Copy(copy::Arguments),
+    Sync(sync::Arguments),
+    Serve(serve::Arguments),
     Config(config::Arguments),
     Check(check::Arguments),
     Inspect(inspect::Arguments),
@@ -162,7 +233,7 @@ pub enum Command {
     NewBackend(new_backend::Arguments),
     Extract(extract::Arguments),
     Completions(shell::Completions),
-    Man(shell::Man),
+    Man(man::Arguments),
 }
 
 #[cfg(test)]
@@ -192,6 +263,9 @@ mod tests {
             assert_eq!(arguments.store.backend, PathBuf::from("b"));
             assert_eq!(arguments.store.dir, Some("d".into()));
         }
+        let line = "artifact-store --config c --store s3:b/p list --ca f";
+        let arguments = Arguments::try_from(words(line)).map_err(|e| e.to_string()).unwrap();
+        assert_eq!(arguments.store.env, ["S3_BUCKET=b", "S3_PREFIX=p"]);
         for command in ["put k", "copy --from a --to b", "config check", "man"] {
             let line = format!("artifact-store --config c {command} --timeout 5s --memory 1MiB");
             let arguments = Arguments::try_from(words(&line)).map_err(|e| e.to_string()).unwrap();
@@ -210,13 +284,16 @@ mod tests {
             "--config c list --env A=1",
             "--config c --allow-net https://h list",
             "--config c --sign backend list",
-            "--store s list",
             "--store s --dir d list",
             "--timeout 0s list",
             "--memory much list",
             "--store= --config c list",
             "delete",
             "delete --dir d",
+            "--store dir: list",
+            "--store s3://b/p list",
+            "--store dir:a --dir b list",
+            "--store dir:a --backend s3 list",
         ] {
             let line = format!("artifact-store {line}");
             let error = Arguments::try_from(words(&line)).map(drop).expect_err(&line);

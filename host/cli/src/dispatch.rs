@@ -4,9 +4,10 @@ use anyhow::{Context, Result};
 
 use crate::arguments::{Arguments, Command};
 use crate::commands::{
-    bundle, check, config, copy, delete, extract, get, inspect, list, new_backend, put, stat,
-    verify,
+    bundle, check, config, copy, delete, du, exists, extract, get, inspect, list, man, new_backend,
+    put, serve, stat, sync, verify,
 };
+use crate::complete;
 use crate::interrupt::Interrupt;
 
 /// Does what the arguments say; the exit code.
@@ -15,14 +16,20 @@ pub async fn run(Arguments { store, command, .. }: Arguments) -> Result<u8> {
     store.use_cache()?;
     match command {
         // It has something to clean up before it ends.
-        Command::Put(arguments) => put::run(&store, arguments, &interrupt).await?,
-        Command::Delete(arguments) => return interrupt.or(delete::run(&store, arguments)).await,
-        Command::Get(arguments) => interrupt.or(get::run(&store, arguments)).await?,
+        Command::Put(arguments) => return put::run(&store, arguments, &interrupt).await,
+        // It says what it did until then.
+        Command::Delete(arguments) => return delete::run(&store, arguments, &interrupt).await,
+        Command::Get(arguments) => return get::run(&store, arguments, &interrupt).await,
         Command::List(arguments) => interrupt.or(list::run(&store, arguments)).await?,
-        Command::Stat(arguments) => interrupt.or(stat::run(&store, arguments)).await?,
+        Command::Stat(arguments) => return interrupt.or(stat::run(&store, arguments)).await,
+        Command::Exists(arguments) => return interrupt.or(exists::run(&store, arguments)).await,
+        Command::Du(arguments) => interrupt.or(du::run(&store, arguments)).await?,
         // Each transfer cleans up.
+        Command::Sync(arguments) => return sync::run(&store, arguments, &interrupt).await,
         Command::Verify(arguments) => return verify::run(&store, arguments, &interrupt).await,
         Command::Copy(arguments) => return copy::run(&store, arguments, &interrupt).await,
+        // Requests that have begun end.
+        Command::Serve(arguments) => serve::run(&store, arguments, &interrupt).await?,
         Command::Config(arguments) => return interrupt.or(config::run(&store, arguments)).await,
         // A check that has begun cleans up after itself.
         Command::Check(arguments) => return check::run(&store, arguments, &interrupt).await,
@@ -30,8 +37,8 @@ pub async fn run(Arguments { store, command, .. }: Arguments) -> Result<u8> {
         Command::Bundle(arguments) => interrupt.or(bundle::run(arguments)).await?,
         Command::NewBackend(arguments) => new_backend::run(arguments).await?,
         Command::Extract(arguments) => interrupt.or(extract::run(arguments)).await?,
-        Command::Completions(arguments) => arguments.run(Arguments::whole()).await?,
-        Command::Man(arguments) => arguments.run(Arguments::whole()).await?,
+        Command::Completions(arguments) => arguments.run(complete::script).await?,
+        Command::Man(arguments) => man::run(arguments, Arguments::whole()).await?,
     }
     Ok(0)
 }

@@ -7,7 +7,7 @@ use artifact_store::{ConfigurationError, ErrorKind};
 
 use crate::disk::Silent;
 use crate::failure::{
-    ALREADY_EXISTS, CORRUPT, FAILURE, NOT_FOUND, UNAVAILABLE, USAGE, Usage, find,
+    ALREADY_EXISTS, CORRUPT, FAILURE, NOT_FOUND, Nothing, Refused, UNAVAILABLE, USAGE, Usage, find,
 };
 use crate::hint;
 use crate::interrupt::Interrupted;
@@ -60,16 +60,20 @@ pub fn code(error: &anyhow::Error) -> u8 {
     if find::<Usage>(error).is_some() {
         return USAGE;
     }
-    if find::<Absent>(error).is_some() {
+    if find::<Absent>(error).is_some() || find::<Nothing>(error).is_some() {
         return NOT_FOUND;
     }
     if find::<Silent>(error).is_some() {
         return UNAVAILABLE;
     }
+    if find::<Refused>(error).is_some() {
+        return ALREADY_EXISTS;
+    }
     let Some(error) = find::<artifact_store::Error>(error) else { return FAILURE };
     match error.kind() {
         ErrorKind::NotFound => NOT_FOUND,
-        ErrorKind::AlreadyExists => ALREADY_EXISTS,
+        ErrorKind::InvalidKey(_) | ErrorKind::InvalidAttribute(_) => USAGE,
+        ErrorKind::AlreadyExists | ErrorKind::ConditionFailed => ALREADY_EXISTS,
         ErrorKind::Corrupt(_) => CORRUPT,
         ErrorKind::Configuration(ConfigurationError::NoStore { .. }) => USAGE,
         _ if error.is_retryable() => UNAVAILABLE,

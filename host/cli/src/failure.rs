@@ -14,6 +14,25 @@ pub const UNAVAILABLE: u8 = 6;
 #[error("{0}")]
 pub struct Usage(pub String);
 
+/// It concerns this one file or key; others may be right.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Single(pub String);
+
+/// There is nothing of what is asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("not found: {0}")]
+pub struct Nothing(pub String);
+
+/// The condition of a put does not hold, which shows before anything is read.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("the key already has an artifact")]
+    Taken,
+    #[error("the artifact is not the version to be replaced")]
+    Changed,
+}
+
 /// The first error of this type among the causes; an I/O error does not count what it carries
 /// among its own.
 pub fn find<E: std::error::Error + 'static>(error: &anyhow::Error) -> Option<&E> {

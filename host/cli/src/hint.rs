@@ -1,17 +1,39 @@
 //! What to do about a failure.
 
 use std::io;
+use std::sync::OnceLock;
 
 use artifact_store::{Backend, ErrorKind, LoadError};
 
 use crate::disk::Silent;
-use crate::failure;
+use crate::failure::{self, Refused};
 use crate::lack;
-use crate::store::Absent;
+use crate::store::{Absent, Described};
+
+/// How the stores of this command are described.
+static DESCRIBED: OnceLock<Described> = OnceLock::new();
+
+/// From now on hints are about stores that are described so.
+pub fn about(described: Described) {
+    let _ = DESCRIBED.set(described);
+}
+
+/// What to say to who wrote options, a place, or a configuration.
+fn by<'a>(options: &'a str, place: &'a str, configuration: &'a str) -> &'a str {
+    match DESCRIBED.get() {
+        None | Some(Described::Options) => options,
+        Some(Described::Place) => place,
+        Some(Described::Configuration) => configuration,
+    }
+}
 
 pub fn of(error: &anyhow::Error) -> Option<String> {
     if failure::find::<Absent>(error).is_some() {
-        let text = "name the store's directory with --dir or ARTIFACT_STORE_DIR; a put makes it";
+        let text = by(
+            "name the store's directory with --dir or ARTIFACT_STORE_DIR; a put makes it",
+            "check the path behind `dir:`; a put makes the directory",
+            "check the path behind `dir:`; a put makes the directory",
+        );
         return Some(text.into());
     }
     if let Some(limit) = lack::limit(error) {
@@ -19,6 +41,13 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
     }
     if failure::find::<Silent>(error).is_some() {
         return of_kind(&ErrorKind::Unavailable(String::new())).map(str::to_owned);
+    }
+    if let Some(refused) = failure::find(error) {
+        return of_kind(match refused {
+            Refused::Taken => &ErrorKind::AlreadyExists,
+            Refused::Changed => &ErrorKind::ConditionFailed,
+        })
+        .map(str::to_owned);
     }
     let whole = error;
     let error: &artifact_store::Error = failure::find(whole)?;
@@ -85,7 +114,14 @@ fn of_directory(cause: Option<&io::Error>) -> &'static str {
 fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::NotFound => "`artifact-store list` shows what there is",
-        ErrorKind::AlreadyExists => "without --create, put replaces it",
+        ErrorKind::AlreadyExists => "without --create it is replaced",
+        ErrorKind::ConditionFailed => {
+            "`artifact-store stat KEY` shows what is there now; get it again before you replace it"
+        }
+        ErrorKind::InvalidAttribute(_) => {
+            "a name has lower-case letters, digits and `-`; a value has no control characters, and no \
+             white space at its ends; together they have at most 2048 bytes"
+        }
         ErrorKind::InvalidKey(_) => "a key has 1 to 1024 bytes of UTF-8 and no control characters",
         ErrorKind::InvalidRange => "`artifact-store stat KEY` shows the size",
         ErrorKind::TooLarge { .. } => {
@@ -93,12 +129,18 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
              to `buffer` in the `limits` of a configuration (`Limits::buffer`); where it has them, \
              `get -o FILE` and, in an application, `read` take any size"
         }
-        ErrorKind::AccessDenied(_) => {
-            "check who may read and write the --dir, the --allow-net, and the credentials"
-        }
-        ErrorKind::NoSpace(_) => {
-            "nothing was changed; make space, or name another place with --dir, and try again"
-        }
+        ErrorKind::AccessDenied(_) => by(
+            "check who may read and write the --dir, the --allow-net, and the credentials",
+            "check who may read and write there",
+            "check who may read and write the `directories` of the configuration, its `network`, and \
+             the credentials in its `env-from`",
+        ),
+        ErrorKind::NoSpace(_) => by(
+            "nothing was changed; make space, or name another place with --dir, and try again",
+            "nothing was changed; make space, or name another place, and try again",
+            "nothing was changed; make space, or name another directory in the configuration, and try \
+             again",
+        ),
         ErrorKind::Corrupt(_) => {
             "if something else is in the place of a directory of the store, put the directory back; \
              otherwise put the artifact again from its source, or delete it"
@@ -107,7 +149,7 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::Timeout(_) => {
             "try again; a put or delete may have taken effect, and is safe to repeat"
         }
-        ErrorKind::Unsupported(_) => "another backend may offer this; `fs` does",
+        ErrorKind::Unsupported(_) => "another backend, or another place for this one, may offer it",
         ErrorKind::Trap(_) | ErrorKind::Protocol(_) => {
             "this is a fault of the backend; its author should see this message"
         }
@@ -116,15 +158,21 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
     })
 }
 
+const SETTINGS: &str =
+    "set it in the environment or with --env, which `artifact-store --help` lists";
+const NETWORK: &str = "see --allow-net, --ca and --proxy";
+
 fn of_load(error: &LoadError) -> Option<&'static str> {
     Some(match error {
         LoadError::Read(_) => "a backend is `fs`, `s3` or the path of a component file",
         LoadError::Settings(_) => {
-            "set it in the environment or with --env, which `artifact-store --help` lists, or in \
-             the `env` or `env-from` of the configuration"
+            by(SETTINGS, SETTINGS, "set it in the `env` or `env-from` of the store")
+        }
+        LoadError::Credentials(_) => {
+            "docs/s3.md lists where credentials are looked for; `--sign none` needs none"
         }
         LoadError::Network { .. } => {
-            "see --allow-net, --ca and --proxy, or `network` of the configuration"
+            by(NETWORK, NETWORK, "see `network` of the store in the configuration")
         }
         LoadError::WrongDigest { .. } => {
             "where this component is the one that is meant, its SHA-256 is the `digest` to configure"

@@ -6,8 +6,11 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
+use artifact_store::ArtifactWriter;
+use tokio::io::AsyncWriteExt;
 
 use crate::descriptor::{self, Patient};
+use crate::failure::Single;
 use crate::offload::{Offload, offload};
 use crate::output::Destination;
 
@@ -44,6 +47,20 @@ impl Stamp {
         let (size, modified) = (file.len(), file.modified().ok());
         (file.is_file() && size > 0 && has_blocks).then_some(Self { size, modified })
     }
+
+    /// Whether the `read` bytes are the whole file of this stamp.
+    fn check(&self, file: &File, read: u64, name: &str) -> Result<()> {
+        let now = file.metadata().with_context(|| format!("cannot read {name}"))?;
+        if Self::of(&now).as_ref() == Some(self) && read == self.size {
+            return Ok(());
+        }
+        Err(Single(format!(
+            "{name} changed while it was read: it had {} bytes before, and {read} bytes were read; \
+             to store a file that may change, use `artifact-store put KEY < FILE`",
+            self.size
+        ))
+        .into())
+    }
 }
 
 impl Input {
@@ -75,9 +92,14 @@ impl Input {
                 "cannot read {name}: it is a directory, and an artifact is one file (pack it with `tar`)"
             );
         }
-        let reader = Patient::new(file.try_clone().with_context(cannot)?);
-        let file = Stamp::of(&metadata).map(|stamp| (file, stamp));
-        Ok(Self { file, ..Self::new(Box::new(reader), name) })
+        Self::opened(file, &metadata, name)
+    }
+
+    /// A file that is open.
+    pub fn opened(file: File, metadata: &Metadata, name: String) -> Result<Self> {
+        let reader = file.try_clone().with_context(|| format!("cannot read {name}"))?;
+        let file = Stamp::of(metadata).map(|stamp| (file, stamp));
+        Ok(Self { file, ..Self::new(Box::new(Patient::new(reader)), name) })
     }
 
     fn new(reader: Box<dyn Read + Send>, name: String) -> Self {
@@ -88,10 +110,6 @@ impl Input {
     /// Whether somebody types it.
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
-    }
-
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// How many bytes there are to read, where that is known.
@@ -116,22 +134,66 @@ impl Input {
         Ok(&self.buffer[..count])
     }
 
+    /// Hands all of it to the writer, in bounded memory, and compares it with the expected size; how
+    /// much it was. `passed` is told of the bytes as they go.
+    pub async fn send(
+        &mut self,
+        expected: Option<u64>,
+        writer: &mut ArtifactWriter,
+        mut passed: impl FnMut(u64),
+    ) -> Result<u64> {
+        let known = expected.or(self.size());
+        let mut sent = 0;
+        loop {
+            let bytes = self.next().await?;
+            let count = bytes.len() as u64;
+            sent += count;
+            let is_end = count == 0;
+            if known.is_none_or(|size| sent <= size) {
+                writer.write_all(bytes).await?;
+                passed(count);
+                if !is_end {
+                    continue;
+                }
+            }
+            match expected {
+                Some(size) if sent > size => {
+                    bail!("{} has more than the expected {size} bytes", self.name)
+                }
+                Some(size) if sent < size => {
+                    bail!("{} has only {sent} of the expected {size} bytes", self.name)
+                }
+                _ => self.check_unchanged(sent)?,
+            }
+            return Ok(sent);
+        }
+    }
+
     /// Whether the `read` bytes are the whole file as it was when it was opened.
     ///
     /// # Errors
     ///
     /// Where it has changed since: what was read was perhaps never there at once.
     pub fn check_unchanged(&self, read: u64) -> Result<()> {
-        let Some((file, before)) = &self.file else { return Ok(()) };
-        let name = &self.name;
-        let now = file.metadata().with_context(|| format!("cannot read {name}"))?;
-        if Stamp::of(&now).as_ref() == Some(before) && read == before.size {
-            return Ok(());
+        match &self.file {
+            Some((file, before)) => before.check(file, read, &self.name),
+            None => Ok(()),
         }
-        bail!(
-            "{name} changed while it was read: it had {} bytes before, and {read} bytes were read; \
-             to store a file that may change, use `artifact-store put KEY < FILE`",
-            before.size
-        )
     }
+}
+
+/// All bytes of a file that is small.
+///
+/// # Errors
+///
+/// Where it changes meanwhile.
+pub fn whole(mut file: File, metadata: &Metadata, name: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let reserved = usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1);
+    let _ = bytes.try_reserve_exact(reserved);
+    file.read_to_end(&mut bytes).with_context(|| format!("cannot read {name}"))?;
+    if let Some(before) = Stamp::of(metadata) {
+        before.check(&file, bytes.len() as u64, name)?;
+    }
+    Ok(bytes)
 }

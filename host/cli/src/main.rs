@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod complete;
 mod descriptor;
 mod disk;
 mod dispatch;
@@ -19,10 +20,15 @@ mod shown;
 mod startup;
 mod store;
 mod streak;
+mod units;
 mod verbose;
 
 use std::process::ExitCode;
 use std::thread;
+
+use tokio::runtime::Builder;
+
+use arguments::{Arguments, Command};
 
 /// What commands need of a stack, whatever `ulimit -s` leaves the main thread.
 const STACK: usize = 8 << 20;
@@ -32,6 +38,9 @@ fn main() -> ExitCode {
     startup::spare_addresses();
     // Components of others are compiled by this program in a process of its own.
     artifact_store::Engine::compile_in_child();
+    if let Some(code) = complete::answer() {
+        return code;
+    }
     let body = thread::Builder::new().name("main".into()).stack_size(STACK).spawn(command);
     match body.map_err(interrupt::NoThread) {
         // A panic was shown.
@@ -45,11 +54,19 @@ fn command() -> ExitCode {
 }
 
 fn run() -> u8 {
-    let arguments = arguments::Arguments::from_process();
+    let arguments = Arguments::from_process();
+    let is_server = |arguments: &Arguments| matches!(arguments.command, Command::Serve(_));
+    let serves = arguments.as_ref().is_ok_and(is_server);
     if let Ok(arguments) = &arguments {
-        verbose::init(arguments.verbose);
+        verbose::init(arguments.verbose, serves);
+        hint::about(arguments.described());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // A server's clients share all processors; every other command does one thing.
+    let mut runtime = match serves {
+        true => Builder::new_multi_thread(),
+        false => Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build();
     match runtime {
         Ok(runtime) => {
             let outcome = runtime.block_on(async {

@@ -1,6 +1,7 @@
 //! Blocking system calls, made in another thread, so that the command meanwhile handles signals and
 //! serves the backend.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::mpsc;
 use std::thread;
@@ -50,4 +51,21 @@ pub async fn offload<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     Offload::new("file").begin(work).ended().await?
+}
+
+/// Threads for work that comes many times, as many as there is work at once.
+#[derive(Default)]
+pub struct Threads(RefCell<Vec<Offload>>);
+
+impl Threads {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let idle = self.0.borrow_mut().pop();
+        let thread = idle.unwrap_or_else(|| Offload::new("file"));
+        let outcome = thread.begin(work).ended().await;
+        self.0.borrow_mut().push(thread);
+        outcome
+    }
 }

@@ -16,22 +16,49 @@ fn is_hidden(c: char) -> bool {
 
 /// The text with every hidden character but a newline in the form `\u{202e}`.
 pub fn text(text: &str) -> Cow<'_, str> {
-    escaped(text, |c, shown| shown.extend(c.escape_default()))
+    escaped(text, is_hidden_in_lines, |c, shown| shown.extend(c.escape_default()))
+}
+
+/// A name, a key or a text that has to stay on its line: newlines are escaped, too.
+pub fn name(text: &str) -> Cow<'_, str> {
+    escaped(text, is_hidden, |c, shown| shown.extend(c.escape_default()))
+}
+
+/// The text as a word of a shell, which has no power there.
+pub fn word(text: &str) -> Cow<'_, str> {
+    let is_safe = |c: char| c.is_alphanumeric() || "-_./:@%+,=".contains(c);
+    match !text.is_empty() && text.chars().all(is_safe) {
+        true => text.into(),
+        false => format!("'{}'", text.replace('\'', r"'\''")).into(),
+    }
+}
+
+/// Whether nothing of it has to be escaped.
+pub fn is_plain(text: &str) -> bool {
+    !text.contains(is_hidden)
 }
 
 /// The same for a line of JSON, which stays JSON: hidden characters can only be in its strings.
 pub fn json(line: &str) -> Cow<'_, str> {
     use std::fmt::Write;
 
-    escaped(line, |c, shown| {
+    escaped(line, is_hidden_in_lines, |c, shown| {
         for unit in c.encode_utf16(&mut [0; 2]) {
             let _ = write!(shown, "\\u{unit:04x}");
         }
     })
 }
 
-fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
-    let must_escape = |c| c != '\n' && is_hidden(c);
+/// The same in a text of several lines.
+fn is_hidden_in_lines(c: char) -> bool {
+    c != '\n' && is_hidden(c)
+}
+
+fn escaped(
+    text: &str,
+    must_escape: fn(char) -> bool,
+    escape: impl Fn(char, &mut String),
+) -> Cow<'_, str> {
     if !text.contains(must_escape) {
         return Cow::Borrowed(text);
     }
@@ -45,6 +72,19 @@ fn escaped(text: &str, escape: impl Fn(char, &mut String)) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_has_no_power_in_a_shell() {
+        for (text, expected) in [
+            ("builds/app-1.2", "builds/app-1.2"),
+            ("", "''"),
+            ("a$(b)`c`", "'a$(b)`c`'"),
+            ("it's", r"'it'\''s'"),
+            ("~a", "'~a'"),
+        ] {
+            assert_eq!(word(text), expected);
+        }
+    }
 
     #[test]
     fn hidden_characters_are_escaped_and_all_others_stay() {

@@ -2,7 +2,7 @@
 
 use artifact_store::ErrorKind;
 
-use crate::failure;
+use crate::failure::{self, Single};
 
 /// After so many refusals in a row the fault is in the store itself.
 const IN_A_ROW: u32 = 3;
@@ -23,6 +23,7 @@ impl Streak {
     pub fn failed(&mut self, error: &anyhow::Error) -> bool {
         let limit = match failure::find::<artifact_store::Error>(error) {
             Some(error) => limit(error),
+            None if failure::find::<Single>(error).is_some() => return false,
             None => Some(UNCLEAR_IN_A_ROW),
         };
         let Some(limit) = limit else {

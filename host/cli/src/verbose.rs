@@ -8,9 +8,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::descriptor;
 
-/// Without `-v` only the message of a failure is shown.
-pub fn init(times: u8) {
+/// Without `-v` only the message of a failure is shown, and by a server also its warnings.
+pub fn init(times: u8, serves: bool) {
     let level = match times {
+        0 if serves => LevelFilter::WARN,
         0 => return,
         1 => LevelFilter::INFO,
         _ => LevelFilter::DEBUG,

@@ -4,8 +4,8 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::bindings::{
-    INVENTORY, MAINTENANCE, SETTINGS, STORE, STREAMS, artifact_store, inventory, maintenance,
-    settings, streams,
+    COPYING, INVENTORY, MAINTENANCE, ORDERED, SETTINGS, STORE, STREAMS, artifact_store, copying,
+    inventory, maintenance, ordered, settings, streams,
 };
 use crate::budget::invalid;
 use crate::error::{LoadError, wrong_interface};
@@ -47,6 +47,8 @@ pub(super) fn link(
         store: store.map_err(wrong_interface(STORE))?,
         streams: optional(&component, STREAMS, streams::GuestIndices::new)?,
         inventory: optional(&component, INVENTORY, inventory::GuestIndices::new)?,
+        copying: optional(&component, COPYING, copying::GuestIndices::new)?,
+        ordered: optional(&component, ORDERED, ordered::GuestIndices::new)?,
         maintenance: optional(&component, MAINTENANCE, maintenance::GuestIndices::new)?,
         settings: optional(&component, SETTINGS, settings::GuestIndices::new)?,
     };

@@ -17,7 +17,7 @@ use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, LoadError, Operation};
 use crate::grants::Grants;
 use crate::instance::{Pool, Worker};
-use crate::serving::{Loaded, LoadedBackend};
+use crate::serving::{Held, Loaded, LoadedBackend};
 use crate::telemetry;
 use crate::text::hexadecimal;
 use crate::verbs::sweep_in_background;
@@ -37,6 +37,7 @@ impl Backend {
     pub(crate) async fn load_for(self, purpose: Purpose) -> Result<LoadedBackend, Error> {
         telemetry::describe();
         let (name, sweep) = (Arc::clone(&self.name), self.sweep);
+        let store = self.surroundings.as_ref().map(|it| it.store.clone()).unwrap_or_default();
         let failed = |kind| Error::new(kind, Operation::Open, None, &name);
         runtime().map_err(&failed)?;
         let mut deadline = Deadline::new(&self.limits, Arc::default(), None);
@@ -51,7 +52,7 @@ impl Backend {
         let tried = Worker::spawn(watched, try_out).await;
         let (digest, pool) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
         pool.forget_idle_in_time();
-        let loaded = Arc::new(Loaded::new(name, digest, pool));
+        let loaded = Held::new(Loaded::new(&store, name, digest, pool));
         if let Some(older_than) = sweep {
             sweep_in_background(&loaded, older_than);
         }
@@ -92,6 +93,8 @@ impl Backend {
                 let problems = Surroundings::locate(self.surroundings.as_ref(), problems);
                 return Err(LoadError::Settings(problems).into());
             }
+            #[cfg(feature = "network")]
+            pool.prepare_network(deadline).await?;
         }
         if purpose == Purpose::Succession {
             trial::answers(&pool, deadline).await?;

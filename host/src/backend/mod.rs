@@ -24,6 +24,8 @@ pub(crate) use load::Purpose;
 pub(crate) use prepared::Prepared;
 #[cfg(feature = "network")]
 pub use s3::Sign;
+#[cfg(all(feature = "config", feature = "network"))]
+pub(crate) use s3::Signed;
 pub use settings::Setting;
 
 use crate::budget::explain_trouble;

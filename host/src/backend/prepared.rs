@@ -10,7 +10,7 @@ use crate::budget::{Deadline, invalid, runtime};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Operation};
 use crate::instance::Pool;
-use crate::serving::{Loaded, LoadedBackend};
+use crate::serving::{Held, Loaded, LoadedBackend};
 use crate::wasi::HostState;
 
 /// A backend that is compiled once, to be run on many directories.
@@ -65,6 +65,6 @@ impl Prepared {
         let grants = backend.grants.clone().only(dir);
         let preopens = backend.open_directories(&grants, *is_built_in, engine);
         let pool = pool.on(preopens.map_err(|error| self.error(error.into()))?);
-        Ok(LoadedBackend(Arc::new(Loaded::new(Arc::clone(&backend.name), "".into(), pool))))
+        Ok(LoadedBackend(Held::new(Loaded::new("", Arc::clone(&backend.name), "".into(), pool))))
     }
 }

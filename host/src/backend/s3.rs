@@ -2,12 +2,18 @@ use std::collections::BTreeMap;
 
 use super::{Backend, Source};
 use crate::error::{Error, LoadError, Operation, Result, SettingProblem};
-use crate::grants::{BucketProblem, Grants, S3Bucket, S3Credentials};
+use crate::grants::{BucketProblem, CREDENTIALS, Grants, Keys, Kind, S3Bucket, S3Credentials};
+use crate::network;
+use crate::text::foreign_name;
 
 /// The component behind [`Backend::s3`], built from `guest/s3`.
 const S3: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/s3.wasm"));
 
 const NAME: &str = "s3";
+
+const PREFIX: &str = "S3_PREFIX";
+
+const REGION_VARIABLE: &str = "AWS_REGION";
 
 /// The region if none is named.
 const REGION: &str = "us-east-1";
@@ -21,6 +27,15 @@ pub enum Sign {
     Host,
     /// In the backend, which gets the credentials as variables.
     Backend,
+}
+
+/// Where the credentials come from, and who signs with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Signed {
+    /// From the variables; where there are none, nobody signs.
+    Variables(Sign),
+    /// By the host.
+    With(S3Credentials),
 }
 
 impl Backend {
@@ -56,16 +71,52 @@ impl Backend {
         variables: impl IntoIterator<Item = (N, V)>,
         sign: Sign,
     ) -> Result<Self> {
+        Self::s3_signed(variables, Signed::Variables(sign))
+    }
+
+    /// The same, with credentials that are not among the variables, such as those that the host
+    /// finds and renews as Amazon's own tools do. The host signs.
+    ///
+    /// With [`S3Credentials::aws`] and [`S3Credentials::aws_profile`], a region that is not among the
+    /// variables is the one that those tools would use. To find it, this reads the files of
+    /// `~/.aws`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::s3`]. If there are no credentials, opening the store fails with
+    /// [`LoadError::Credentials`].
+    ///
+    /// ```no_run
+    /// use artifact_store::{ArtifactStore, Backend, S3Credentials};
+    ///
+    /// # async fn example() -> artifact_store::Result<()> {
+    /// let variables = [("S3_BUCKET", "artifacts")];
+    /// let backend = Backend::s3_with(variables, S3Credentials::aws_profile("ci"))?;
+    /// let store = ArtifactStore::open(backend).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn s3_with<N: Into<String>, V: Into<String>>(
+        variables: impl IntoIterator<Item = (N, V)>,
+        credentials: S3Credentials,
+    ) -> Result<Self> {
+        Self::s3_signed(variables, Signed::With(credentials))
+    }
+
+    fn s3_signed<N: Into<String>, V: Into<String>>(
+        variables: impl IntoIterator<Item = (N, V)>,
+        signed: Signed,
+    ) -> Result<Self> {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Self::try_s3(variables.collect(), sign)
+        Self::try_s3(variables.collect(), signed)
             .map_err(|error| Error::new(error.into(), Operation::Open, None, &NAME.into()))
     }
 
     pub(crate) fn try_s3(
         variables: BTreeMap<String, String>,
-        sign: Sign,
+        signed: Signed,
     ) -> std::result::Result<Self, LoadError> {
-        let backend = Self::new(NAME, Source::BuiltIn(S3)).grants(grants(variables, sign)?);
+        let backend = Self::new(NAME, Source::BuiltIn(S3)).grants(grants(variables, signed)?);
         Ok(backend.sweep_older_than(None))
     }
 
@@ -94,7 +145,7 @@ impl Backend {
         if let Some(meant) = meant {
             why.push_str(&format!("; did you mean `{meant}`?"));
         }
-        Err(setting(&name.escape_debug().to_string(), &why))
+        Err(setting(&foreign_name(name), &why))
     }
 
     /// Where a backend of [`Self::s3`] keeps its artifacts, for people: bucket, region and
@@ -114,20 +165,37 @@ impl Backend {
         if !matches!(self.source, Source::BuiltIn(_)) || *self.name != *NAME {
             return None;
         }
-        let get = |name: &str| {
-            let variable = self.grants.env.iter().rev().find(|(found, _)| found == name)?;
-            Some(variable.1.as_str())
-        };
-        let region = get("AWS_REGION").unwrap_or(REGION);
+        let get = |name| self.variable(name);
+        let region = get(REGION_VARIABLE).unwrap_or(REGION);
         let amazon = format!("https://s3.{region}.amazonaws.com");
         let endpoint = get("AWS_ENDPOINT_URL_S3").or_else(|| get("AWS_ENDPOINT_URL"));
         let endpoint = endpoint.unwrap_or(&amazon);
-        let mut text = format!("bucket `{}`", get("S3_BUCKET")?.escape_debug());
-        if let Some(prefix) = get("S3_PREFIX") {
-            text.push_str(&format!(" below `{}`", prefix.escape_debug()));
+        let mut text = format!("bucket `{}`", foreign_name(get("S3_BUCKET")?));
+        if let Some(prefix) = get(PREFIX) {
+            text.push_str(&format!(" below `{}`", foreign_name(prefix)));
         }
-        let (region, endpoint) = (region.escape_debug(), endpoint.escape_debug());
+        let (region, endpoint) = (foreign_name(region), foreign_name(endpoint));
         Some(format!("{text} in the region `{region}` at {endpoint}"))
+    }
+
+    /// The same store, but below a prefix of this name in its own.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn s3_below(&self, name: &str) -> Self {
+        let prefix = match self.variable(PREFIX) {
+            Some(prefix) => format!("{}/{name}", prefix.trim_end_matches('/')),
+            None => name.to_owned(),
+        };
+        self.clone().map_grants(|mut grants| {
+            for signing in &mut grants.signing {
+                signing.bucket = signing.bucket.clone().prefix(prefix_of_names(Some(&prefix)));
+            }
+            grants.replace_env(PREFIX, prefix)
+        })
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let variable = self.grants.env.iter().rev().find(|(found, _)| found == name)?;
+        Some(variable.1.as_str())
     }
 
     /// The built-in S3 backend as a component file, for the wasmtime CLI or another host.
@@ -139,7 +207,7 @@ impl Backend {
 
 fn grants(
     variables: BTreeMap<String, String>,
-    sign: Sign,
+    signed: Signed,
 ) -> std::result::Result<Grants, LoadError> {
     let mut problems: Vec<_> =
         variables.keys().filter_map(|name| Backend::check_s3_variable(name).err()).collect();
@@ -148,15 +216,28 @@ fn grants(
     let trimmed = |(name, value): (String, String)| (name, value.trim().to_owned());
     let mut variables: BTreeMap<_, _> =
         variables.into_iter().map(trimmed).filter(|(_, value)| !value.is_empty()).collect();
+    if let Signed::With(S3Credentials(Kind::Aws { profile })) = &signed
+        && !variables.contains_key(REGION_VARIABLE)
+        && let Some(region) = network::region(profile.as_deref())
+    {
+        variables.insert(REGION_VARIABLE.into(), region);
+    }
     let get = |name: &str| variables.get(name).cloned();
     let place = place(&get).map_err(|problem| problems.push(problem));
-    let credentials = credentials(&get).map_err(|problem| problems.push(problem));
+    let credentials = match &signed {
+        Signed::Variables(_) => credentials(&get).map_err(|problem| problems.push(problem)),
+        Signed::With(credentials) => {
+            let twice = CREDENTIALS.into_iter().filter(|name| variables.contains_key(*name));
+            problems.extend(twice.map(|name| setting(name, "the credentials come from elsewhere")));
+            Ok(Some(credentials.clone()))
+        }
+    };
     let (Ok((bucket, endpoint)), Ok(credentials), true) = (place, credentials, problems.is_empty())
     else {
         return Err(LoadError::Settings(problems));
     };
     let mut grants = Grants::none();
-    match credentials.filter(|_| sign == Sign::Host) {
+    match credentials.filter(|_| signed != Signed::Variables(Sign::Backend)) {
         Some(credentials) => {
             variables.retain(|name, _| !CREDENTIALS.contains(&name.as_str()));
             grants = grants.sign_s3(bucket, credentials);
@@ -169,8 +250,6 @@ fn grants(
 /// The more specific one takes precedence, as in Amazon's own tools.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 
-const CREDENTIALS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-
 /// The part of the bucket that belongs to this store, and the endpoint of the requests.
 fn place(
     get: &impl Fn(&str) -> Option<String>,
@@ -181,7 +260,7 @@ fn place(
         (BucketProblem::Endpoint, Some(name)) => setting(name, &problem.to_string()),
         // The endpoint was made from the region.
         (BucketProblem::Endpoint, None) => {
-            setting("AWS_REGION", "it cannot be a part of a host name")
+            setting(REGION_VARIABLE, "it cannot be a part of a host name")
         }
         (BucketProblem::Style, _) => setting("S3_STYLE", &problem.to_string()),
         (BucketProblem::Name, _) => setting("S3_BUCKET", &problem.to_string()),
@@ -191,14 +270,10 @@ fn place(
 
 fn bucket(get: &impl Fn(&str) -> Option<String>) -> std::result::Result<S3Bucket, SettingProblem> {
     let name = get("S3_BUCKET").ok_or_else(|| not_set("S3_BUCKET"))?;
-    let region = get("AWS_REGION").unwrap_or_else(|| REGION.into());
+    let region = get(REGION_VARIABLE).unwrap_or_else(|| REGION.into());
     let endpoint = ENDPOINTS.into_iter().find_map(get);
     let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
-    // The prefix of all object names, as `docs/s3.md` describes it.
-    let prefix = match get("S3_PREFIX") {
-        Some(prefix) => format!("{}/_", prefix.strip_suffix('/').unwrap_or(&prefix)),
-        None => "_".into(),
-    };
+    let prefix = prefix_of_names(get(PREFIX).as_deref());
     let bucket = S3Bucket::new(endpoint, name).region(region).prefix(prefix);
     Ok(match get("S3_STYLE").as_deref() {
         Some("virtual") => bucket.virtual_hosted(),
@@ -206,24 +281,26 @@ fn bucket(get: &impl Fn(&str) -> Option<String>) -> std::result::Result<S3Bucket
     })
 }
 
+/// The prefix of all object names, as `docs/s3.md` describes it.
+fn prefix_of_names(prefix: Option<&str>) -> String {
+    prefix.map_or("_".into(), |prefix| format!("{}/_", prefix.strip_suffix('/').unwrap_or(prefix)))
+}
+
 /// `None` if requests are not signed: for a public bucket.
 fn credentials(
     get: &impl Fn(&str) -> Option<String>,
 ) -> std::result::Result<Option<S3Credentials>, SettingProblem> {
     let [key, secret, token] = CREDENTIALS.map(get);
-    let credentials = match (key, secret) {
-        (Some(key), Some(secret)) => S3Credentials::new(key, secret),
+    let mut keys = match (key, secret) {
+        (Some(key), Some(secret)) => Keys::new(key, secret),
         (Some(_), None) => return Err(not_set("AWS_SECRET_ACCESS_KEY")),
         (None, Some(_)) => return Err(not_set("AWS_ACCESS_KEY_ID")),
         (None, None) => return Ok(None),
     };
-    let credentials = match token {
-        Some(token) => credentials.session_token(token),
-        None => credentials,
-    };
-    match credentials.problem() {
+    keys.set_token(token.unwrap_or_default());
+    match keys.problem() {
         Some((name, why)) => Err(setting(name, why)),
-        None => Ok(Some(credentials)),
+        None => Ok(Some(S3Credentials(Kind::Keys(keys)))),
     }
 }
 
@@ -244,7 +321,7 @@ mod tests {
 
     fn of(variables: &[(&str, &str)], sign: Sign) -> std::result::Result<Grants, LoadError> {
         let variables = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        grants(variables.collect(), sign)
+        grants(variables.collect(), Signed::Variables(sign))
     }
 
     #[test]

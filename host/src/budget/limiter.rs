@@ -73,8 +73,8 @@ impl Limiter {
     }
 
     /// The meaning of a trap: often the component asked for more than its limits or the system
-    /// allow.
-    pub(crate) fn explain(&mut self, trap: wasmtime::Error) -> ErrorKind {
+    /// allow. `said` is what it wrote about it.
+    pub(crate) fn explain(&mut self, trap: wasmtime::Error, said: Option<String>) -> ErrorKind {
         if let Some(short) = shortage(&trap).or_else(|| self.short.take()) {
             return short;
         }
@@ -93,7 +93,7 @@ impl Limiter {
                 None => self.refused,
             },
         };
-        let source = text::cause(&trap);
+        let source = text::cause_said(&trap, said);
         match what {
             Some((what, limit)) => ErrorKind::Exhausted { what, limit, source },
             None => ErrorKind::Trap(source),

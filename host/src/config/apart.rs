@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 
 use super::table::Problems;
 use crate::grants::Directory;
+use crate::text::foreign_name;
 
 /// A directory of a store, and its line in the file.
 pub(super) struct Named {
@@ -34,7 +35,7 @@ fn overlap(one: &Named, other: &Named) -> Option<String> {
     }
     let (inner, outer) = match (is_within(host, others), is_within(others, host)) {
         (true, true) if is_same_store => {
-            let store = one.store.escape_debug();
+            let store = foreign_name(&one.store);
             let path = host.display();
             return Some(format!("store `{store}` has the directory `{path}` twice"));
         }
@@ -45,13 +46,13 @@ fn overlap(one: &Named, other: &Named) -> Option<String> {
     };
     let of = match is_same_store {
         true => "of the same store".to_owned(),
-        false => format!("of store `{}`", outer.store.escape_debug()),
+        false => format!("of store `{}`", foreign_name(&outer.store)),
     };
     Some(format!(
         "the directory `{}` of store `{}` lies in `{}` {of}; a directory that a backend may write \
          neither holds nor lies in another one",
         inner.directory.host.display(),
-        inner.store.escape_debug(),
+        foreign_name(&inner.store),
         outer.directory.host.display(),
     ))
 }

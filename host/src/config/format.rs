@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::apart::{self, Named};
+use super::serve::{self, Serve};
 use super::table::{Problems, Table, Value};
 use super::{Component, Problem, StoreConfiguration, network, secrets};
 use crate::backend::Lines;
+use crate::text::foreign_name;
 use crate::{Cache, Grants, Limits, LoadLimits};
 
 /// The keys of `limits`.
@@ -23,21 +25,31 @@ const LIMITS: [&str; 9] = [
 ];
 
 /// Stores by their names, and where the file sets what of them.
-type Stores = BTreeMap<String, (StoreConfiguration, Lines)>;
+pub(super) type Stores = BTreeMap<String, (StoreConfiguration, Lines)>;
 
-/// The cache and the stores that a file says, which lies in `dir`.
-type Parsed = (Option<Cache>, Stores);
+/// What a file says.
+#[derive(Default)]
+pub(super) struct Parsed {
+    pub(super) cache: Option<Cache>,
+    pub(super) default_store: Option<String>,
+    pub(super) stores: Stores,
+    pub(super) serve: Serve,
+}
 
 /// Takes the text of a file apart that lies in `dir`.
 pub(super) fn parse(text: &str, dir: &Path) -> Result<Parsed, Vec<Problem>> {
     let (mut problems, document) = Problems::document(text);
     let parsed = document.map(|mut document| {
         let cache = cache(&mut document, dir, &mut problems);
+        let chosen = document.take("default-store");
+        let serve = document.take("serve");
         let mut stores = stores(document, dir, &mut problems);
         for (store, _) in stores.values_mut() {
             store.cache.clone_from(&cache);
         }
-        (cache, stores)
+        let serve = serve::read(serve, dir, &stores, &mut problems);
+        let default_store = chosen.and_then(|value| default_store(value, &stores, &mut problems));
+        Parsed { cache, default_store, stores, serve }
     });
     let found = problems.found();
     if found.is_empty() { Ok(parsed.unwrap_or_default()) } else { Err(found) }
@@ -50,6 +62,18 @@ fn cache(document: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> O
         "off" => Some(Cache::Off),
         folder => Some(Cache::Dir(dir.join(folder))),
     }
+}
+
+/// The store that is meant where none is named.
+fn default_store(value: Value<'_>, stores: &Stores, problems: &mut Problems<'_>) -> Option<String> {
+    let at = value.at;
+    let name = value.name(problems)?;
+    if !stores.contains_key(&name) {
+        let text =
+            format!("`default-store` names no store of this file: `{}`", foreign_name(&name));
+        problems.add(at, text);
+    }
+    Some(name)
 }
 
 fn stores(mut document: Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> Stores {
@@ -105,7 +129,7 @@ fn store(
         let text = format!(
             "the backend `fs` of store `{}` needs a directory whose `guest` is \"/\": \
              `[[{}]]` with its `host`",
-            name.escape_debug(),
+            foreign_name(name),
             table.path("directories")
         );
         problems.add(table.at, text);
@@ -136,7 +160,7 @@ fn component(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> 
     match value.name(problems)?.as_str() {
         "fs" => Some(Component::Fs),
         #[cfg(feature = "network")]
-        "s3" => Some(Component::S3(crate::Sign::default())),
+        "s3" => Some(Component::S3(crate::backend::Signed::Variables(crate::Sign::Host))),
         file => Some(Component::File(dir.join(file))),
     }
 }

@@ -5,6 +5,7 @@ mod apart;
 mod format;
 mod network;
 mod secrets;
+mod serve;
 mod show;
 mod table;
 mod watch;
@@ -14,17 +15,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use serve::{ServeAccess, ServeKey, ServeTls};
 pub(crate) use watch::open as open_watched;
-pub use watch::{Watch, WatchStatus};
+pub use watch::{Watch, WatchStatus, WatchedFiles};
 
 use crate::backend::{Neighbour, Surroundings};
 use crate::error::{
-    ConfigurationError, Error, LoadError, Operation, Problem, Result, SettingProblem,
+    ConfigurationError, Error, LoadError, MissingVariable, Operation, Problem, Result,
+    SettingProblem,
 };
 use crate::instance::look_at_disk;
 use crate::text::{alike, foreign_name};
 use crate::{Backend, Cache, Engine, Grants, Limits, Setting, file};
+use format::Parsed;
 use secrets::Secret;
+use serve::Serve;
 
 /// A configuration file: stores by their names, each with its backend, grants and limits.
 ///
@@ -58,7 +63,9 @@ use secrets::Secret;
 pub struct Configuration {
     file: PathBuf,
     cache: Option<Cache>,
+    default_store: Option<String>,
     stores: BTreeMap<String, StoreConfiguration>,
+    serve: Serve,
 }
 
 impl Configuration {
@@ -69,37 +76,46 @@ impl Configuration {
     /// [`ErrorKind::Configuration`](crate::ErrorKind::Configuration) with all problems of the file
     /// and their lines.
     pub fn from_file(file: impl AsRef<Path>) -> Result<Self> {
-        let file = file.as_ref();
-        Self::read(file).map_err(|error| failed(error, &file.display().to_string()))
+        let (bytes, whole) = Self::bytes(file.as_ref())?;
+        Self::parse(file.as_ref(), &whole, &bytes)
     }
 
-    fn read(path: &Path) -> std::result::Result<Self, ConfigurationError> {
-        let cannot = |source| ConfigurationError::Read { file: path.to_owned(), source };
-        let bytes = file::read(path).map_err(cannot)?;
-        let whole = std::path::absolute(path).map_err(cannot)?;
+    /// What the file holds, and its absolute path.
+    fn bytes(path: &Path) -> Result<(Vec<u8>, PathBuf)> {
+        let read = || Ok((file::read(path)?, std::path::absolute(path)?));
+        read().map_err(|source| {
+            let file = path.to_owned();
+            failed(ConfigurationError::Read { file, source }, &path.display().to_string())
+        })
+    }
+
+    /// The configuration in the bytes of the file `path`, whose absolute path is `whole`.
+    fn parse(path: &Path, whole: &Path, bytes: &[u8]) -> Result<Self> {
         let dir = whole.parent().unwrap_or(Path::new("/"));
         let file = path.to_owned();
-        let parsed = table::text(&bytes).and_then(|text| format::parse(text, dir));
-        match parsed {
-            Ok((cache, stores)) => {
-                let kept = match &cache {
-                    Some(Cache::Dir(folder)) => Some(folder),
-                    _ => None,
-                };
-                let beside: Arc<[_]> =
-                    stores.values().map(|(store, _)| store.neighbour()).collect();
-                let stores = stores.into_iter().map(|(name, (mut store, lines))| {
-                    let (file, cache) = (whole.clone(), kept.cloned());
-                    let (store_name, stores) = (name.clone(), Arc::clone(&beside));
-                    store.surroundings =
-                        Some(Surroundings { file, cache, store: store_name, stores, lines });
-                    (name, store)
-                });
-                let stores = stores.collect();
-                Ok(Self { file, cache, stores })
-            }
-            Err(problems) => Err(ConfigurationError::Invalid { file, problems }),
-        }
+        let parsed = table::text(bytes).and_then(|text| format::parse(text, dir));
+        let Parsed { cache, default_store, stores, serve } = parsed.map_err(|problems| {
+            let error = ConfigurationError::Invalid { file: file.clone(), problems };
+            failed(error, &path.display().to_string())
+        })?;
+        let kept = match &cache {
+            Some(Cache::Dir(folder)) => Some(folder),
+            _ => None,
+        };
+        let beside: Arc<[_]> = stores.values().map(|(store, _)| store.neighbour()).collect();
+        let stores = stores.into_iter().map(|(name, (mut store, lines))| {
+            store.surroundings = Some(Surroundings {
+                file: whole.to_owned(),
+                cache: kept.cloned(),
+                certificate: serve.files(),
+                store: name.clone(),
+                stores: Arc::clone(&beside),
+                lines,
+            });
+            (name, store)
+        });
+        let stores = stores.collect();
+        Ok(Self { file, cache, default_store, stores, serve })
     }
 
     /// Where compiled code is kept according to the file; `None` if the file does not say.
@@ -108,9 +124,49 @@ impl Configuration {
         self.cache.as_ref()
     }
 
-    /// The names of the stores, in alphabetical order.
+    /// The name of the store that is meant where none is named: what `default-store` says; `None`
+    /// if the file does not say.
+    ///
+    /// ```
+    /// use artifact_store::Configuration;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let file = dir.path().join("stores.toml");
+    /// # let mut text = "default-store = \"b\"\n".to_owned();
+    /// # for name in ["a", "b"] {
+    /// #     text += &format!("[stores.{name}]\nbackend = \"my.wasm\"\n");
+    /// # }
+    /// # std::fs::write(&file, text)?;
+    /// assert_eq!(Configuration::from_file(&file)?.default_store(), Some("b"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn default_store(&self) -> Option<&str> {
+        self.default_store.as_deref()
+    }
+
+    /// The names of the stores, in the order of the file.
     pub fn stores(&self) -> impl Iterator<Item = &str> {
-        self.stores.keys().map(String::as_str)
+        let mut stores: Vec<_> = self.stores.values().collect();
+        stores.sort_by_key(|store| store.line());
+        stores.into_iter().map(|store| store.name.as_str())
+    }
+
+    /// The keys of access that the file names for whoever serves its stores, in alphabetical order.
+    pub fn serve_keys(&self) -> impl Iterator<Item = &ServeKey> {
+        self.serve.keys.iter()
+    }
+
+    /// The certificate that the file names for whoever serves its stores.
+    #[must_use]
+    pub fn serve_tls(&self) -> Option<&ServeTls> {
+        self.serve.tls.as_ref()
+    }
+
+    /// The address at which the file has whoever serves its stores answer for its health and metrics.
+    #[must_use]
+    pub fn serve_admin(&self) -> Option<&str> {
+        self.serve.admin.as_deref()
     }
 
     /// The configuration of one store.
@@ -120,7 +176,7 @@ impl Configuration {
     /// [`ConfigurationError::NoStore`].
     pub fn store(&self, name: &str) -> Result<&StoreConfiguration> {
         self.stores.get(name).ok_or_else(|| {
-            let (file, stores) = (self.file.clone(), self.stores.keys().cloned().collect());
+            let (file, stores) = (self.file.clone(), self.stores().map(str::to_owned).collect());
             failed(ConfigurationError::NoStore { file, name: name.to_owned(), stores }, name)
         })
     }
@@ -129,7 +185,7 @@ impl Configuration {
     ///
     /// # Errors
     ///
-    /// [`ConfigurationError::NoStore`]; [`ConfigurationError::Variable`] if this process does not
+    /// [`ConfigurationError::NoStore`]; [`ConfigurationError::Variables`] if this process does not
     /// have a secret that the store passes on.
     pub fn backend(&self, name: &str) -> Result<Backend> {
         self.store(name)?.backend()
@@ -183,7 +239,7 @@ pub struct StoreConfiguration {
 enum Component {
     Fs,
     #[cfg(feature = "network")]
-    S3(crate::Sign),
+    S3(crate::backend::Signed),
     File(PathBuf),
 }
 
@@ -208,18 +264,31 @@ impl StoreConfiguration {
         &self.limits
     }
 
+    /// The line of the file on which the store begins, from 1.
+    #[must_use]
+    pub fn line(&self) -> usize {
+        self.surroundings.as_ref().map_or(1, |around| around.lines.start)
+    }
+
     /// The backend, with the secrets that this process has now.
     ///
     /// # Errors
     ///
-    /// [`ConfigurationError::Variable`] where it has them not;
+    /// [`ConfigurationError::Variables`] where it has them not;
     /// [`LoadError::Settings`](crate::LoadError::Settings) where the backend `s3` needs another
     /// variable.
     pub fn backend(&self) -> Result<Backend> {
         let mut grants = self.grants.clone();
+        let mut missing = Vec::new();
         for secret in &self.secrets {
-            let value = secret.value(&self.name).map_err(|error| failed(error, &self.name))?;
-            grants = grants.env(&secret.name, value);
+            match secret.value() {
+                Ok(value) => grants = grants.env(&secret.name, value),
+                Err(state) => missing.push(self.missing(secret, state)),
+            }
+        }
+        if !missing.is_empty() {
+            let store = self.name.clone();
+            return Err(failed(ConfigurationError::Variables { store, missing }, &self.name));
         }
         let cannot = |error: LoadError| {
             Error::new(error.into(), Operation::Open, None, &(&*self.name).into())
@@ -228,9 +297,9 @@ impl StoreConfiguration {
             Component::Fs => Backend::fs(".").grants(grants),
             // Its variables determine further grants.
             #[cfg(feature = "network")]
-            Component::S3(sign) => {
+            Component::S3(signed) => {
                 let variables = std::mem::take(&mut grants.env);
-                let backend = Backend::try_s3(variables.into_iter().collect(), *sign);
+                let backend = Backend::try_s3(variables.into_iter().collect(), signed.clone());
                 let locate = |error| match error {
                     LoadError::Settings(found) => LoadError::Settings(self.located(found)),
                     error => error,
@@ -271,6 +340,15 @@ impl StoreConfiguration {
             SettingProblem::new(&foreign_name(name), reason)
         });
         self.located(unknown.collect())
+    }
+
+    /// A variable of the process that it has not, or not as text.
+    fn missing(&self, secret: &Secret, state: &'static str) -> MissingVariable {
+        let location = self.surroundings.as_ref().and_then(|around| {
+            let line = around.lines.variables.get(&foreign_name(&secret.name))?;
+            Some((around.file.clone(), *line))
+        });
+        MissingVariable { name: secret.from.clone(), state, location }
     }
 
     fn located(&self, problems: Vec<SettingProblem>) -> Vec<SettingProblem> {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "network")]
+use super::table::Value;
 use super::table::{Problems, Table};
 use crate::Grants;
 
@@ -34,7 +36,8 @@ pub(super) fn grants(
     }
 }
 
-/// Who signs the requests of the backend `s3`; requests of other backends cannot be signed.
+/// Who signs the requests of the backend `s3`, and with which credentials; requests of other backends
+/// cannot be signed.
 #[cfg(feature = "network")]
 pub(super) fn sign(
     table: &mut Table<'_>,
@@ -42,19 +45,48 @@ pub(super) fn sign(
     problems: &mut Problems<'_>,
 ) {
     use super::Component;
-    use crate::Sign;
+    use crate::backend::Signed;
+    use crate::{S3Credentials, Sign};
 
-    let Some(value) = table.take("sign") else { return };
-    let (path, at) = (value.path.clone(), value.at);
-    let Some(signer) = value.one_of(&[("host", Sign::Host), ("backend", Sign::Backend)], problems)
-    else {
-        return;
-    };
+    let signers = [("host", Sign::Host), ("backend", Sign::Backend)];
+    let sign = placed(table, "sign", |value| value.one_of(&signers, problems));
+    let found = placed(table, "credentials", |value| {
+        value.one_of(&[("aws", ())], problems).map(|()| S3Credentials::aws())
+    });
+    let named =
+        placed(table, "aws-profile", |value| value.name(problems).map(S3Credentials::aws_profile));
+    // A profile says more exactly where they are found.
+    let credentials = named.or(found);
     match component {
-        Some(Component::S3(sign)) => *sign = signer,
-        Some(_) => problems.add(at, format!("`{path}` is for the backend `s3` alone")),
         None => {}
+        Some(Component::S3(signed)) => match (sign, credentials) {
+            (Some((Sign::Backend, _)), Some((_, (path, at)))) => {
+                let text = "needs `sign = \"host\"`: the backend never sees these credentials";
+                problems.add(at, format!("`{path}` {text}"));
+            }
+            (_, Some((credentials, _))) => *signed = Signed::With(credentials),
+            (Some((sign, _)), None) => *signed = Signed::Variables(sign),
+            (None, None) => {}
+        },
+        Some(_) => {
+            let places = sign.map(|it| it.1).into_iter().chain(credentials.map(|it| it.1));
+            for (path, at) in places {
+                problems.add(at, format!("`{path}` is for the backend `s3` alone"));
+            }
+        }
     }
+}
+
+/// A setting, with its path and its place in the file.
+#[cfg(feature = "network")]
+fn placed<T>(
+    table: &mut Table<'_>,
+    name: &'static str,
+    read: impl FnOnce(Value<'_>) -> Option<T>,
+) -> Option<(T, (String, usize))> {
+    let value = table.take(name)?;
+    let place = (value.path.clone(), value.at);
+    Some((read(value)?, place))
 }
 
 /// This build has no network.
@@ -65,7 +97,7 @@ pub(super) fn grants(
     grants: Grants,
     problems: &mut Problems<'_>,
 ) -> Grants {
-    for key in ["network", "certificate-authority", "proxy", "sign"] {
+    for key in ["network", "certificate-authority", "proxy", "sign", "credentials", "aws-profile"] {
         if let Some(value) = table.take_misplaced(key) {
             let text = "is not supported: this program is built without the network";
             problems.add(value.at, format!("`{}` {text}", value.path));

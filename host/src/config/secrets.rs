@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::env::VarError;
 
+use super::Component;
 use super::table::{Problems, Table};
-use super::{Component, ConfigurationError};
 use crate::Grants;
 use crate::text::foreign_name;
 
@@ -19,15 +19,17 @@ pub(super) struct Secret {
 }
 
 impl Secret {
-    pub(super) fn value(&self, store: &str) -> Result<String, ConfigurationError> {
-        std::env::var(&self.from).map_err(|error| ConfigurationError::Variable {
-            store: store.to_owned(),
-            variable: self.from.clone(),
-            state: match error {
-                VarError::NotPresent => "not set",
-                VarError::NotUnicode(_) => "not UTF-8",
-            },
-        })
+    /// The error says why there is none.
+    pub(super) fn value(&self) -> Result<String, &'static str> {
+        std::env::var(&self.from).map_err(|error| Self::state(&error))
+    }
+
+    /// What is wrong with a variable of this process.
+    pub(super) fn state(error: &VarError) -> &'static str {
+        match error {
+            VarError::NotPresent => "not set",
+            VarError::NotUnicode(_) => "not UTF-8",
+        }
     }
 }
 
@@ -69,7 +71,7 @@ pub(super) fn variables(
         let twice = secrets.iter().any(|secret| secret.name == name)
             || grants.env.iter().any(|(literal, _)| *literal == name);
         if twice {
-            let name = name.escape_debug();
+            let name = foreign_name(&name);
             problems.add(at, format!("`{path}` sets `{name}`, which is set already"));
         }
         lines.insert(foreign_name(&name), problems.line(at));

@@ -8,6 +8,12 @@ use toml::Value;
 use super::{Component, StoreConfiguration};
 use crate::LoadLimits;
 use crate::backend::SWEEP;
+#[cfg(feature = "network")]
+use crate::{
+    Sign,
+    backend::Signed,
+    grants::{Kind, S3Credentials},
+};
 
 /// Replaces a value.
 const HIDDEN: &str = "(hidden)";
@@ -72,12 +78,16 @@ impl fmt::Display for StoreConfiguration {
 #[cfg(feature = "network")]
 impl StoreConfiguration {
     fn network(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Component::S3(sign) = &self.component {
-            let signer = match sign {
-                crate::Sign::Host => "host",
-                crate::Sign::Backend => "backend",
+        if let Component::S3(signed) = &self.component {
+            let signer = match signed {
+                Signed::Variables(Sign::Backend) => "backend",
+                _ => "host",
             };
             writeln!(f, "sign = {}", quoted(signer))?;
+            if let Signed::With(S3Credentials(Kind::Aws { profile })) = signed {
+                writeln!(f, "credentials = \"aws\"")?;
+                profile.iter().try_for_each(|it| writeln!(f, "aws-profile = {}", quoted(it)))?;
+            }
         }
         let endpoints: Vec<_> = self.grants.endpoints.iter().map(|url| quoted(url)).collect();
         if !endpoints.is_empty() {

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::Problem;
-use crate::text::alike;
+use crate::text::{alike, foreign_name};
 
 /// The text of the file; a problem if it is not UTF-8.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Vec<Problem>> {
@@ -115,7 +115,7 @@ impl<'t> Table<'t> {
 }
 
 fn join(path: &str, key: &str) -> String {
-    let key = key.escape_debug();
+    let key = foreign_name(key);
     if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
 }
 
@@ -155,12 +155,12 @@ impl<'t> Value<'t> {
     }
 
     pub(super) fn count(self, problems: &mut Problems<'_>) -> Option<u64> {
-        self.is(problems, "a whole number above 0", |value| number(&value))
+        self.amount(problems, "a whole number above 0", |value| number(&value))
     }
 
     /// A number of bytes.
     pub(super) fn size(self, problems: &mut Problems<'_>) -> Option<u64> {
-        self.is(problems, "a size above 0, such as \"64MiB\"", |value| match value {
+        self.amount(problems, "a size above 0, such as \"64MiB\"", |value| match value {
             DeValue::String(text) => {
                 Some(text.parse::<ByteSize>().ok()?.as_u64()).filter(|size| *size > 0)
             }
@@ -170,7 +170,7 @@ impl<'t> Value<'t> {
 
     /// A number of bytes per second; 0 is valid.
     pub(super) fn rate(self, problems: &mut Problems<'_>) -> Option<u64> {
-        self.is(problems, "a size, such as \"16KiB\", or 0", |value| match value {
+        self.amount(problems, "a size, such as \"16KiB\", or 0", |value| match value {
             DeValue::String(text) => Some(text.parse::<ByteSize>().ok()?.as_u64()),
             DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
             _ => None,
@@ -178,7 +178,7 @@ impl<'t> Value<'t> {
     }
 
     pub(super) fn duration(self, problems: &mut Problems<'_>) -> Option<Duration> {
-        self.is(problems, "a duration above 0, such as \"5s\"", |value| {
+        self.amount(problems, "a duration above 0, such as \"5s\"", |value| {
             let duration = humantime::parse_duration(value.as_str()?).ok()?;
             Some(duration).filter(|duration| !duration.is_zero())
         })
@@ -225,7 +225,6 @@ impl<'t> Value<'t> {
     }
 
     /// A list of strings with their lines.
-    #[cfg(feature = "network")]
     pub(super) fn texts(self, problems: &mut Problems<'_>) -> Vec<(String, usize)> {
         let values = self.list(problems, "a list of strings");
         let text = |value: Self| {
@@ -236,7 +235,6 @@ impl<'t> Value<'t> {
     }
 
     /// The meaning of the value, which is one of these words.
-    #[cfg(feature = "network")]
     pub(super) fn one_of<T: Copy>(
         self,
         words: &[(&str, T)],
@@ -269,10 +267,34 @@ impl<'t> Value<'t> {
         expected: &str,
         read: impl FnOnce(DeValue<'t>) -> Option<T>,
     ) -> Option<T> {
-        let found = self.value.type_str();
+        let found = format!("this {}", self.value.type_str());
+        self.expect_or(&found, problems, expected, read)
+    }
+
+    /// The same for an amount, which is no secret.
+    fn amount<T>(
+        self,
+        problems: &mut Problems<'_>,
+        expected: &str,
+        read: impl FnOnce(DeValue<'t>) -> Option<T>,
+    ) -> Option<T> {
+        let found = match &self.value {
+            DeValue::Integer(number) => foreign_name(number.as_str()),
+            other => format!("this {}", other.type_str()),
+        };
+        self.expect_or(&found, problems, expected, read)
+    }
+
+    fn expect_or<T>(
+        self,
+        found: &str,
+        problems: &mut Problems<'_>,
+        expected: &str,
+        read: impl FnOnce(DeValue<'t>) -> Option<T>,
+    ) -> Option<T> {
         let read = read(self.value);
         if read.is_none() {
-            let text = format!("`{}` must be {expected}, not this {found}", self.path);
+            let text = format!("`{}` must be {expected}, not {found}", self.path);
             problems.add(self.at, text);
         }
         read

@@ -6,8 +6,10 @@ use super::Way;
 use super::shown::{info_shown, page_shown, shown, shown_bytes};
 use super::step::Step;
 use super::subject::{Answer, Subject, info_of, kind, not_offered};
+use crate::Mode;
 use crate::bindings::inventory::Page;
 use crate::bindings::maintenance::{Findings, SweepReport};
+use crate::bindings::ordered::OrderedPage;
 use crate::bindings::types;
 use crate::budget::on_this_thread;
 use crate::error::{ErrorKind, Operation};
@@ -50,6 +52,25 @@ impl Subject {
         self.record(Step::Delete(key.into()), answer, |()| "ok".into())
     }
 
+    pub(super) fn copy(&self, source: &str, target: &str, mode: &Mode) -> Answer<types::Info> {
+        let answer = match self.way {
+            Way::Host => {
+                let copied = self.host().copy_with(source, target, mode.clone());
+                copied.map(|info| info_of(&info)).map_err(kind)
+            }
+            _ => {
+                on_this_thread(self.call(Operation::Copy, target).run(async |accessor, exports| {
+                    let Some(copying) = &exports.copying else { return Ok(Err(not_offered())) };
+                    let (source, target) = (source.to_owned(), target.to_owned());
+                    let answer = copying.call_copy_artifact(accessor, source, target, mode.into());
+                    Ok(answer.await?.map_err(ErrorKind::from))
+                }))
+            }
+        };
+        let step = Step::Copy { source: source.into(), key: target.into(), mode: mode.clone() };
+        self.record(step, answer, info_shown)
+    }
+
     pub(super) fn stat(&self, key: &str) -> Answer<types::Info> {
         let answer = match self.way {
             Way::Host => self.host().stat(key).map(|info| info_of(&info)).map_err(kind),
@@ -77,6 +98,32 @@ impl Subject {
         self.record(step, answer, |page| {
             let keys = page.entries.iter().map(|entry| shown(&entry.key));
             page_shown(keys.collect(), page.next.as_deref())
+        })
+    }
+
+    /// One page of an ordered listing.
+    pub(super) fn ordered(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        delimiter: Option<&str>,
+        limit: u32,
+    ) -> Answer<OrderedPage> {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let call = self.call(Operation::List, prefix);
+        let answer = on_this_thread(call.run(async |accessor, exports| {
+            let Some(ordered) = &exports.ordered else { return Ok(Err(not_offered())) };
+            let (after, delimiter) = (owned(after), owned(delimiter));
+            let answer =
+                ordered.call_list_ordered(accessor, prefix.into(), after, delimiter, limit).await?;
+            Ok(answer.map_err(ErrorKind::from))
+        }));
+        let (after, delimiter) = (owned(after), owned(delimiter));
+        let step = Step::ListOrdered { prefix: prefix.into(), after, delimiter, limit };
+        self.record(step, answer, |page| {
+            let keys = page.entries.iter().map(|entry| &entry.key);
+            let names = keys.chain(&page.prefixes).map(|name| shown(name));
+            page_shown(names.collect(), page.next.as_deref())
         })
     }
 

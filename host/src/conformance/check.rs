@@ -21,6 +21,10 @@ pub enum Group {
     Overwrite,
     /// Storing only if the key has no artifact.
     Create,
+    /// What names a generation, and storing only over that generation.
+    Versions,
+    /// What belongs to an artifact beside its bytes.
+    Attributes,
     /// Parts of an artifact.
     Ranges,
     /// Writes and reads of any size, and how they end.
@@ -35,6 +39,8 @@ pub enum Group {
     Instances,
     /// Large artifacts, many artifacts.
     Limits,
+    /// Copies within the store.
+    Copying,
     /// Audit and sweep.
     Maintenance,
     /// What the backend reads from its environment.
@@ -48,6 +54,8 @@ impl Group {
         Self::RoundTrip,
         Self::Overwrite,
         Self::Create,
+        Self::Versions,
+        Self::Attributes,
         Self::Ranges,
         Self::Streaming,
         Self::Listing,
@@ -55,6 +63,7 @@ impl Group {
         Self::Concurrency,
         Self::Instances,
         Self::Limits,
+        Self::Copying,
         Self::Maintenance,
         Self::Settings,
     ];
@@ -67,6 +76,8 @@ impl Group {
             Self::RoundTrip => "round-trip",
             Self::Overwrite => "overwrite",
             Self::Create => "create",
+            Self::Versions => "versions",
+            Self::Attributes => "attributes",
             Self::Ranges => "ranges",
             Self::Streaming => "streaming",
             Self::Listing => "listing",
@@ -74,6 +85,7 @@ impl Group {
             Self::Concurrency => "concurrency",
             Self::Instances => "instances",
             Self::Limits => "limits",
+            Self::Copying => "copying",
             Self::Maintenance => "maintenance",
             Self::Settings => "settings",
         }
@@ -110,6 +122,8 @@ pub struct Check {
     needs: &'static [Interface],
     /// The host would not let an application do this.
     is_direct: bool,
+    /// It is about one instance that serves many calls.
+    needs_reuse: bool,
     run: Run,
 }
 
@@ -131,7 +145,8 @@ impl Check {
         rules: &'static [&'static str],
         run: fn(&Subject) -> Verdict,
     ) -> Self {
-        Self { name, group, rules, needs: &[], is_direct: false, run: Run::Alone(run) }
+        let (is_direct, needs_reuse) = (false, false);
+        Self { name, group, rules, needs: &[], is_direct, needs_reuse, run: Run::Alone(run) }
     }
 
     /// With a second host over the same store.
@@ -150,6 +165,12 @@ impl Check {
         self
     }
 
+    /// Of no meaning with a fresh instance for each call.
+    pub(super) const fn on_one_instance(mut self) -> Self {
+        self.needs_reuse = true;
+        self
+    }
+
     /// What it asserts, as words joined by `_`.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -162,7 +183,8 @@ impl Check {
         self.group
     }
 
-    /// The rules of the contract that it tests; a failure breaks the first one.
+    /// The rules of the contract that it tests. [`Failure::rule`](super::Failure::rule) names the one
+    /// that a failure breaks.
     #[must_use]
     pub fn rules(&self) -> &'static [&'static str] {
         self.rules
@@ -180,10 +202,15 @@ impl Check {
         self.rules.first().is_some_and(|rule| contract::is_advice(rule))
     }
 
-    /// Whether it can run in this way: through the host some calls cannot be made.
+    /// Whether it can run in this way: through the host some calls cannot be made, and some checks
+    /// are about what an instance keeps from one call to the next.
     #[must_use]
     pub fn runs(&self, way: Way) -> bool {
-        way != Way::Host || !self.is_direct
+        match way {
+            Way::Reused => true,
+            Way::Fresh => !self.needs_reuse,
+            Way::Host => !self.is_direct,
+        }
     }
 
     /// Runs it over a fresh store. `seed` determines the data; the same seed repeats a run.
@@ -192,27 +219,36 @@ impl Check {
     ///
     /// The backend cannot be opened, or no fresh store can be created.
     pub fn run(&self, target: &Target, way: Way, seed: u64) -> crate::Result<Outcome> {
+        if let Some(interface) = target.lacks(self.needs) {
+            return Ok(Outcome::NotOffered(interface.name().into()));
+        }
         let place = target.fresh()?;
         let subject = Subject::open(place.backend(), way, place.dir(), seed)?;
         let missing = self.needs.iter().find(|interface| !subject.offers(**interface));
         if let Some(interface) = missing {
+            target.note_lacking(*interface);
             return Ok(Outcome::NotOffered(interface.name().into()));
         }
         let verdict = match self.run {
             Run::Alone(run) => run(&subject),
             Run::WithOther(run) => run(&subject, &subject.other(place.backend())?),
         };
-        Ok(match verdict {
-            Ok(()) => Outcome::Passed,
-            Err(Stop::NotOffered(what)) => Outcome::NotOffered(what),
-            Err(Stop::Failed(failure)) => Outcome::Failed(failure),
-            Err(Stop::FailedByLast(mut failure)) => {
-                let steps = subject.steps();
-                if let Some(calls) = steps.and_then(|it| reduce::reduce(target, way, seed, &it)) {
-                    (failure.calls, failure.is_reduced) = (calls, true);
-                }
-                Outcome::Failed(failure)
-            }
-        })
+        let (mut failure, is_last) = match verdict {
+            Ok(()) => return Ok(Outcome::Passed),
+            Err(Stop::NotOffered(what)) => return Ok(Outcome::NotOffered(what)),
+            Err(Stop::Failed(failure)) => (failure, false),
+            Err(Stop::FailedByLast(failure)) => (failure, true),
+        };
+        if failure.rule.is_empty() {
+            failure.rule = self.rules.first().copied().unwrap_or_default();
+        }
+        if subject.was_slow() {
+            return Ok(Outcome::TooSlow(failure));
+        }
+        let steps = if is_last { subject.steps() } else { None };
+        if let Some(calls) = steps.and_then(|it| reduce::reduce(target, way, seed, &it)) {
+            (failure.calls, failure.is_reduced) = (calls, true);
+        }
+        Ok(Outcome::Failed(failure))
     }
 }

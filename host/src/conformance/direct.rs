@@ -62,7 +62,17 @@ impl Upload {
     }
 
     pub(super) fn create(mut self) -> Self {
-        self.options.create = true;
+        self.options.mode = crate::Mode::Create;
+        self
+    }
+
+    pub(super) fn replace(mut self, version: &str) -> Self {
+        self.options.mode = crate::Mode::Replace(version.to_owned());
+        self
+    }
+
+    pub(super) fn attributes(mut self, attributes: &crate::Attributes) -> Self {
+        self.options.attributes = attributes.clone();
         self
     }
 

@@ -19,6 +19,8 @@
 mod calls;
 mod check;
 mod checks;
+#[cfg(unix)]
+pub mod concurrent;
 mod contract;
 #[cfg(unix)]
 pub mod crash;

@@ -16,12 +16,16 @@ pub enum Outcome {
     NotOffered(String),
     /// The rule is broken.
     Failed(Failure),
+    /// A call was not answered in time, so whether the rule holds is not known.
+    TooSlow(Failure),
 }
 
-/// Evidence that a rule is broken.
+/// Evidence that a rule is broken, or that a call was not answered in time.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {
+    /// The rule: mostly the first of [`Check::rules`](super::Check::rules).
+    pub rule: &'static str,
     /// How the backend was reached.
     pub way: Way,
     /// The calls that show it, in the order in which they ended.
@@ -41,7 +45,17 @@ impl fmt::Display for Failure {
         for call in &self.calls {
             writeln!(f, "  {call}")?;
         }
-        write!(f, "expected: {}\nseen:     {} ({})", self.expected, self.seen, self.way)
+        write!(f, "expected: {}\nseen:     {} ({})", self.expected, self.seen, self.way)?;
+        self.cause().map_or(Ok(()), |cause| write!(f, "\nbecause:  {cause}"))
+    }
+}
+
+impl Failure {
+    /// What is known of the reason: of the last call that the backend did not answer itself, such as
+    /// by a trap.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        self.calls.iter().rev().find_map(|call| call.cause.as_deref())
     }
 }
 
@@ -51,4 +65,23 @@ pub(super) enum Stop {
     Failed(Failure),
     /// Only the last answer is wrong.
     FailedByLast(Failure),
+}
+
+impl Stop {
+    fn failure(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::NotOffered(_) => None,
+            Self::Failed(failure) | Self::FailedByLast(failure) => Some(failure),
+        }
+    }
+}
+
+/// What was expected under this rule, where a check has several.
+pub(super) fn under<T>(rule: &'static str, verdict: Result<T, Stop>) -> Result<T, Stop> {
+    verdict.map_err(|mut stop| {
+        if let Some(failure) = stop.failure() {
+            failure.rule = rule;
+        }
+        stop
+    })
 }

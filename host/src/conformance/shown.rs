@@ -3,6 +3,7 @@
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
+use crate::text;
 
 /// A key: whole if it is short, else its two ends and its length.
 pub(super) fn shown(key: &str) -> String {
@@ -35,6 +36,11 @@ pub(super) fn error_shown(kind: &ErrorKind) -> String {
     let text = kind.to_string();
     let text = &text[..text.floor_char_boundary(200)];
     format!("err({}: {})", kind.name(), text.escape_debug())
+}
+
+/// The causes of an error, of which a trap has some.
+pub(super) fn cause_shown(kind: &ErrorKind) -> Option<String> {
+    std::error::Error::source(kind).map(text::chain)
 }
 
 pub(super) fn info_shown(info: &types::Info) -> String {

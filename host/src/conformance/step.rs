@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::direct::Upload;
 use super::shown::{cursor_shown, shown, shown_bytes};
+use crate::Mode;
 
 /// One call with its arguments.
 #[derive(Clone)]
@@ -20,10 +21,22 @@ pub(super) enum Step {
         /// After how many bytes the reader drops the stream.
         take: Option<usize>,
     },
+    Copy {
+        source: String,
+        /// That of the target, which it changes.
+        key: String,
+        mode: Mode,
+    },
     Stat(String),
     List {
         prefix: String,
         cursor: Option<String>,
+        limit: u32,
+    },
+    ListOrdered {
+        prefix: String,
+        after: Option<String>,
+        delimiter: Option<String>,
         limit: u32,
     },
     Audit {
@@ -39,14 +52,15 @@ impl Step {
     pub(super) fn key(&self) -> &str {
         match self {
             Self::Put(key, _) | Self::Get(key) | Self::Delete(key) | Self::Write(key, _) => key,
-            Self::Read { key, .. } | Self::Stat(key) => key,
-            Self::List { .. } | Self::Audit { .. } | Self::Sweep(_) | Self::DropInstances => "",
+            Self::Read { key, .. } | Self::Copy { key, .. } | Self::Stat(key) => key,
+            Self::List { .. } | Self::ListOrdered { .. } | Self::Audit { .. } => "",
+            Self::Sweep(_) | Self::DropInstances => "",
         }
     }
 
     /// Whether it changes an artifact if it succeeds.
     pub(super) fn is_change(&self) -> bool {
-        matches!(self, Self::Put(..) | Self::Delete(_) | Self::Write(..))
+        matches!(self, Self::Put(..) | Self::Delete(_) | Self::Write(..) | Self::Copy { .. })
     }
 }
 
@@ -65,10 +79,19 @@ impl fmt::Display for Step {
                     None => Ok(()),
                 }
             }
+            Self::Copy { source, key, mode } => {
+                let (source, key, mode) = (shown(source), shown(key), mode_shown(mode));
+                write!(f, "copy-artifact({source}, {key}, {mode})")
+            }
             Self::Stat(key) => write!(f, "stat({})", shown(key)),
             Self::List { prefix, cursor, limit } => {
                 let from = cursor_shown(cursor.as_deref());
                 write!(f, "list-artifacts({}, {from}, {limit})", shown(prefix))
+            }
+            Self::ListOrdered { prefix, after, delimiter, limit } => {
+                let (after, delimiter) =
+                    (cursor_shown(after.as_deref()), cursor_shown(delimiter.as_deref()));
+                write!(f, "list-ordered({}, {after}, {delimiter}, {limit})", shown(prefix))
             }
             Self::Audit { cursor, limit } => {
                 write!(f, "audit({}, {limit})", cursor_shown(cursor.as_deref()))
@@ -79,8 +102,16 @@ impl fmt::Display for Step {
     }
 }
 
+fn mode_shown(mode: &Mode) -> String {
+    match mode {
+        Mode::Overwrite => "overwrite".into(),
+        Mode::Create => "create".into(),
+        Mode::Replace(version) => format!("replace({version:?})"),
+    }
+}
+
 fn upload_shown(key: &str, upload: &Upload) -> String {
-    let mode = if upload.options.create { "create" } else { "overwrite" };
+    let mode = mode_shown(&upload.options.mode);
     let size = upload.options.size.map_or(String::new(), |size| format!(", size {size}"));
     let end = match &upload.end {
         Ok(seal) => format!("ok(size {}, checksum {:016x})", seal.size, seal.checksum),

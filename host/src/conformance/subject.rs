@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::shown::error_shown;
 use super::step::Step;
 use super::trace::{Entry, Trace};
 use super::{Failure, Interface, Stop, Way};
 use crate::bindings::types;
 use crate::budget::on_this_thread;
 use crate::error::{ErrorKind, Operation};
-use crate::serving::{Loaded, Running};
-use crate::{Backend, blocking};
+use crate::serving::Running;
+use crate::{Backend, LoadedBackend, blocking};
 
 pub(super) type Answer<T> = Result<T, ErrorKind>;
 pub(super) type Verdict<T = ()> = Result<T, Stop>;
@@ -20,7 +19,7 @@ pub(super) type Verdict<T = ()> = Result<T, Stop>;
 pub(super) struct Subject {
     /// The backend as it was given, not loaded.
     pub(super) origin: Backend,
-    backend: Arc<Loaded>,
+    backend: LoadedBackend,
     pub(super) way: Way,
     /// Whether it is the second host over one store.
     is_other: bool,
@@ -38,7 +37,7 @@ impl Subject {
         seed: u64,
     ) -> crate::Result<Self> {
         let origin = backend.sweep_older_than(None);
-        let backend = on_this_thread(origin.clone().load())?.0;
+        let backend = on_this_thread(origin.clone().load())?;
         let dir = dir.map(Path::to_owned);
         Ok(Self { origin, backend, way, is_other: false, trace: Arc::default(), dir, seed })
     }
@@ -46,13 +45,13 @@ impl Subject {
     /// A second host over the same store, which shares nothing else with the first.
     pub(super) fn other(&self, backend: Backend) -> crate::Result<Self> {
         let origin = backend.sweep_older_than(None);
-        let backend = on_this_thread(origin.clone().load())?.0;
+        let backend = on_this_thread(origin.clone().load())?;
         let (trace, dir) = (Arc::clone(&self.trace), self.dir.clone());
         Ok(Self { origin, backend, way: self.way, is_other: true, trace, dir, seed: self.seed })
     }
 
     pub(super) fn offers(&self, interface: Interface) -> bool {
-        self.backend.pool.offers(interface)
+        self.backend.0.pool.offers(interface)
     }
 
     /// What follows does not depend on what was before.
@@ -62,8 +61,8 @@ impl Subject {
 
     /// Drops all instances, and what they keep in memory.
     pub(super) fn drop_instances(&self) {
-        self.backend.pool.forget_idle();
-        self.trace.add(Step::DropInstances, self.is_other, String::new());
+        self.backend.0.pool.forget_idle();
+        self.trace.add(Step::DropInstances, self.is_other, Ok(String::new()));
     }
 
     /// Records an event beside the calls.
@@ -73,6 +72,15 @@ impl Subject {
 
     pub(super) fn note_about(&self, key: &str, what: &str) {
         self.trace.note(key, format!("{}{what}", Trace::label(self.is_other)));
+    }
+
+    /// Whether a call was not answered in time.
+    pub(super) fn was_slow(&self) -> bool {
+        self.trace.was_slow()
+    }
+
+    pub(super) fn trace(&self) -> &Trace {
+        &self.trace
     }
 
     /// All calls, if each of them can be repeated.
@@ -93,9 +101,13 @@ impl Subject {
             Step::Delete(key) => drop(self.delete(key)),
             Step::Write(key, upload) => drop(self.write(key, upload.clone())),
             Step::Read { key, range, take } => drop(self.read_with(key, *range, *take, None)),
+            Step::Copy { source, key, mode } => drop(self.copy(source, key, mode)),
             Step::Stat(key) => drop(self.stat(key)),
             Step::List { prefix, cursor, limit } => {
                 drop(self.page(prefix, cursor.as_deref(), *limit));
+            }
+            Step::ListOrdered { prefix, after, delimiter, limit } => {
+                drop(self.ordered(prefix, after.as_deref(), delimiter.as_deref(), *limit));
             }
             Step::Audit { cursor, limit } => drop(self.audit(cursor.as_deref(), *limit)),
             Step::Sweep(age) => drop(self.sweep(*age)),
@@ -105,13 +117,13 @@ impl Subject {
 
     pub(super) fn call(&self, operation: Operation, key: &str) -> Running {
         if self.way == Way::Fresh {
-            self.backend.pool.forget_idle();
+            self.backend.0.pool.forget_idle();
         }
-        Running::new(self.backend.call(operation, key))
+        Running::new(self.backend.0.call(operation, key))
     }
 
     pub(super) fn host(&self) -> blocking::ArtifactStore {
-        blocking::ArtifactStore::serve(Arc::clone(&self.backend))
+        blocking::ArtifactStore::serve(self.backend.clone())
     }
 
     pub(super) fn record<T>(
@@ -120,11 +132,7 @@ impl Subject {
         answer: Answer<T>,
         show: impl FnOnce(&T) -> String,
     ) -> Answer<T> {
-        let outcome = match &answer {
-            Ok(value) => show(value),
-            Err(kind) => error_shown(kind),
-        };
-        self.trace.add(step, self.is_other, outcome);
+        self.trace.add(step, self.is_other, answer.as_ref().map(show));
         answer
     }
 
@@ -155,13 +163,14 @@ impl Subject {
 
     fn failure(&self, keys: &[&str], expected: String, seen: String) -> Failure {
         let calls = self.trace.about(keys);
-        Failure { way: self.way, calls, is_reduced: false, expected, seen }
+        Failure { rule: "", way: self.way, calls, is_reduced: false, expected, seen }
     }
 }
 
 /// Through the host, times are not checked.
 pub(super) fn info_of(info: &crate::Info) -> types::Info {
-    types::Info { size: info.size, checksum: info.checksum, modified: None }
+    let (version, attributes) = (info.version.clone(), info.attributes.list());
+    types::Info { size: info.size, checksum: info.checksum, modified: None, version, attributes }
 }
 
 pub(super) fn kind(error: crate::Error) -> ErrorKind {

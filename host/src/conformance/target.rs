@@ -2,15 +2,29 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use crate::Backend;
+use crate::{Backend, Interface, blocking};
 
 /// The backend that is checked, and how each check gets a fresh store.
 #[derive(Clone)]
 pub struct Target {
     below: PathBuf,
     open: Open,
+    variable: Option<Variable>,
+    /// Whether each store is emptied afterwards.
+    is_emptied: bool,
+    /// What the backend was found not to offer. To start one that holds an interpreter takes a
+    /// tenth of a second, and many checks need the same interface.
+    lacking: Arc<Mutex<Vec<Interface>>>,
+}
+
+/// A variable with another value for each store.
+#[derive(Clone)]
+struct Variable {
+    name: String,
+    form: String,
 }
 
 impl fmt::Debug for Target {
@@ -37,14 +51,20 @@ impl Target {
     /// same store `open` is called again.
     #[must_use]
     pub fn in_directories(open: impl Fn(&Path) -> Backend + Send + Sync + 'static) -> Self {
-        Self { below: std::env::temp_dir(), open: Open::Directory(Arc::new(open)) }
+        Self::new(Open::Directory(Arc::new(open)))
     }
 
     /// The same for a backend with all its grants, except that the temporary directory replaces
-    /// everything that it may write to.
+    /// everything that it may write to. Of the built-in backend for buckets, each store has a prefix
+    /// of its own below that of `backend`, and is emptied afterwards.
     #[must_use]
     pub fn of(backend: &Backend) -> Self {
         let backend = backend.clone();
+        #[cfg(feature = "network")]
+        if backend.s3_location().is_some() {
+            let open = move |name: &str| backend.s3_below(name);
+            return Self { is_emptied: true, ..Self::by_name(open) };
+        }
         Self::in_directories(move |dir| backend.clone().map_grants(|grants| grants.only(dir)))
     }
 
@@ -54,7 +74,22 @@ impl Target {
     /// need a directory count as not offered.
     #[must_use]
     pub fn by_name(open: impl Fn(&str) -> Backend + Send + Sync + 'static) -> Self {
-        Self { below: std::env::temp_dir(), open: Open::Name(Arc::new(open)) }
+        Self::new(Open::Name(Arc::new(open)))
+    }
+
+    fn new(open: Open) -> Self {
+        let (below, lacking) = (std::env::temp_dir(), Arc::default());
+        Self { below, open, variable: None, is_emptied: false, lacking }
+    }
+
+    /// Gives the variable `name` another value for each store: `form`, in which `{}` becomes a name
+    /// of letters, digits and `-`. For a backend that keeps its artifacts where this variable says,
+    /// such as below a prefix. Each store is emptied afterwards, as far as the backend can list it.
+    #[must_use]
+    pub fn fresh_env(mut self, name: impl Into<String>, form: impl Into<String>) -> Self {
+        self.variable = Some(Variable { name: name.into(), form: form.into() });
+        self.is_emptied = true;
+        self
     }
 
     /// Creates these directories in `dir` instead of the system's directory for temporary files.
@@ -62,6 +97,33 @@ impl Target {
     pub fn below(mut self, dir: impl Into<PathBuf>) -> Self {
         self.below = dir.into();
         self
+    }
+
+    /// The backend over the store in this directory, or of its name: the same for every process.
+    #[must_use]
+    pub fn at(&self, dir: &Path) -> Backend {
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        let backend = match &self.open {
+            Open::Directory(open) => open(dir),
+            Open::Name(open) => open(&name),
+        };
+        let Some(variable) = &self.variable else { return backend };
+        let value = variable.form.replace("{}", &name);
+        backend.map_grants(|grants| grants.replace_env(&variable.name, value))
+    }
+
+    /// What of these the backend is known not to offer.
+    pub(super) fn lacks(&self, needed: &[Interface]) -> Option<Interface> {
+        let lacking = self.lacking();
+        needed.iter().copied().find(|interface| lacking.contains(interface))
+    }
+
+    pub(super) fn note_lacking(&self, interface: Interface) {
+        self.lacking().push(interface);
+    }
+
+    fn lacking(&self) -> MutexGuard<'_, Vec<Interface>> {
+        self.lacking.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     pub(super) fn fresh(&self) -> crate::Result<Fresh<'_>> {
@@ -73,19 +135,35 @@ impl Target {
 
 impl Fresh<'_> {
     pub(super) fn backend(&self) -> Backend {
-        match &self.target.open {
-            Open::Directory(open) => open(self.dir.path()),
-            Open::Name(open) => {
-                let name = self.dir.path().file_name().unwrap_or_default();
-                open(&name.to_string_lossy())
-            }
-        }
+        self.target.at(self.dir.path())
     }
 
     /// The directory that contains the artifacts.
     pub(super) fn dir(&self) -> Option<&Path> {
         matches!(self.target.open, Open::Directory(_)).then(|| self.dir.path())
     }
+}
+
+/// Storage that is no directory is left as it was, as far as the backend lets that be done.
+impl Drop for Fresh<'_> {
+    fn drop(&mut self) {
+        if self.target.is_emptied {
+            let _ = empty(self.backend());
+        }
+    }
+}
+
+fn empty(backend: Backend) -> crate::Result<()> {
+    let store = blocking::ArtifactStore::open(backend.sweep_older_than(None))?;
+    if store.offers(Interface::Inventory) {
+        for entry in store.list("") {
+            store.delete(&entry?.key)?;
+        }
+    }
+    if store.offers(Interface::Maintenance) {
+        store.sweep(Duration::ZERO)?;
+    }
+    Ok(())
 }
 
 fn no_directory(below: &Path, source: std::io::Error) -> crate::Error {

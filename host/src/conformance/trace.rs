@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 
+use super::shown::{cause_shown, error_shown};
 use super::step::Step;
+use crate::error::ErrorKind;
 
 /// How many calls a report shows.
 const MOST: usize = 40;
@@ -20,6 +23,8 @@ pub struct Recorded {
     pub call: String,
     /// Its outcome.
     pub outcome: String,
+    /// The causes of an error that the host found, such as a trap, on one line.
+    pub cause: Option<String>,
 }
 
 impl fmt::Display for Recorded {
@@ -48,25 +53,46 @@ pub(super) struct Trace {
     entries: Mutex<VecDeque<Entry>>,
     /// The check's own thread: concurrent calls of other threads have no order.
     thread: ThreadId,
+    /// Whether a call was not answered in time.
+    was_slow: AtomicBool,
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { entries: Mutex::default(), thread: thread::current().id() }
+        let (entries, thread) = (Mutex::default(), thread::current().id());
+        Self { entries, thread, was_slow: AtomicBool::new(false) }
     }
 }
 
 impl Trace {
-    pub(super) fn add(&self, step: Step, is_other: bool, outcome: String) {
-        let recorded = Recorded { call: format!("{}{step}", Self::label(is_other)), outcome };
+    pub(super) fn add(&self, step: Step, is_other: bool, outcome: Result<String, &ErrorKind>) {
+        let call = format!("{}{step}", Self::label(is_other));
+        let cause = outcome.as_ref().err().and_then(|kind| cause_shown(kind));
+        if let Err(kind) = &outcome {
+            self.note_time(kind);
+        }
+        let outcome = outcome.unwrap_or_else(error_shown);
+        let recorded = Recorded { call, outcome, cause };
         let key = step.key().to_owned();
         let step = (thread::current().id() == self.thread).then_some(step);
         self.push(Entry { recorded, key, step, is_other });
     }
 
+    /// Whether an error means that the time was over.
+    pub(super) fn note_time(&self, kind: &ErrorKind) {
+        if matches!(kind, ErrorKind::Timeout(_) | ErrorKind::Busy { .. }) {
+            self.was_slow.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a call was not answered in time.
+    pub(super) fn was_slow(&self) -> bool {
+        self.was_slow.load(Ordering::Relaxed)
+    }
+
     /// An event beside the calls.
     pub(super) fn note(&self, key: &str, what: String) {
-        let recorded = Recorded { call: what, outcome: String::new() };
+        let recorded = Recorded { call: what, outcome: String::new(), cause: None };
         self.push(Entry { recorded, key: key.to_owned(), step: None, is_other: false });
     }
 

@@ -115,6 +115,9 @@ impl Subject {
                 on_this_thread(direct::read(&call, range, take, pause))
             }
         };
+        if let Ok(Download { end: Some(Err(kind)), .. }) = &answer {
+            self.trace().note_time(kind);
+        }
         let step = Step::Read { key: key.into(), range, take };
         self.record(step, answer, |Download { info, bytes, end }| {
             let end = match end {
@@ -133,7 +136,8 @@ impl Subject {
         take: Option<usize>,
     ) -> Answer<Download> {
         use std::io::Read;
-        let reader = self.host().read(key, ReadOptions { offset, length }).map_err(kind)?;
+        let reader =
+            self.host().read(key, ReadOptions { offset, length, suffix: None }).map_err(kind)?;
         let info = info_of(reader.info());
         let mut bytes = Vec::new();
         let read = reader.take(take.map_or(u64::MAX, |take| take as u64)).read_to_end(&mut bytes);

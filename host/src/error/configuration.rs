@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::text::alike;
+use crate::text::{alike, foreign, foreign_name};
 
 /// Why a configuration names no store that can be opened. The messages contain no value of the
 /// configuration.
@@ -45,7 +45,7 @@ pub enum ConfigurationError {
         problems: Vec<Problem>,
     },
     /// The file has no store of this name.
-    #[error("there is no store `{}` in `{}`{}", name.escape_debug(), file.display(), instead(name, stores))]
+    #[error("there is no store `{}` in `{}`{}", foreign_name(name), file.display(), instead(name, stores))]
     NoStore {
         /// The configuration file.
         file: PathBuf,
@@ -54,16 +54,60 @@ pub enum ConfigurationError {
         /// The names of its stores.
         stores: Vec<String>,
     },
-    /// A secret that the store passes to its backend is missing.
-    #[error("store `{}` hands on the variable `{variable}` of this process, which is {state}", store.escape_debug())]
-    Variable {
+    /// Secrets that the store passes to its backend are missing.
+    #[error("{}", Handed(store, missing))]
+    Variables {
         /// The store.
         store: String,
+        /// All that are missing, in the order of their names in the file.
+        missing: Vec<MissingVariable>,
+    },
+    /// The secret of a key of access is missing.
+    #[error(
+        "the secret of the key `{}` is the variable `{variable}` of this process, which is {state}",
+        foreign_name(key)
+    )]
+    KeyVariable {
+        /// The name of the key.
+        key: String,
         /// The variable of this process that should hold it.
         variable: String,
         /// What is wrong with the variable.
         state: &'static str,
     },
+}
+
+/// A variable of this process that a store hands on to its backend, and that is missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingVariable {
+    /// Its name in this process.
+    pub name: String,
+    /// What is wrong with the variable.
+    pub state: &'static str,
+    /// The configuration file and the line that names the variable, from 1.
+    pub location: Option<(PathBuf, usize)>,
+}
+
+impl fmt::Display for MissingVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the variable `{}` of this process, which is {}", self.name, self.state)
+    }
+}
+
+/// A store and the variables that it lacks.
+struct Handed<'a>(&'a str, &'a [MissingVariable]);
+
+impl fmt::Display for Handed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(store, missing) = self;
+        write!(f, "store `{}` hands on ", foreign_name(store))?;
+        for (n, variable) in missing.iter().enumerate() {
+            let and = if n == 0 { "" } else { ", and " };
+            write!(f, "{and}{variable}")?;
+        }
+        Ok(())
+    }
 }
 
 /// One thing that is wrong with a configuration file.
@@ -92,7 +136,7 @@ impl fmt::Display for Lines<'_> {
 
 fn instead(name: &str, stores: &[String]) -> String {
     match alike(name, stores.iter().map(String::as_str)) {
-        Some(store) => format!("; did you mean `{}`?", store.escape_debug()),
-        None => format!("; there are `{}`", stores.join("`, `").escape_debug()),
+        Some(store) => format!("; did you mean `{}`?", foreign_name(store)),
+        None => format!("; there are `{}`", foreign(&stores.join("`, `"))),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 #[cfg(feature = "config")]
 use super::ConfigurationError;
 use super::{Cause, LoadError};
+use crate::interface::Interface;
 use crate::text;
 
 /// The kinds of an [`Error`](crate::Error): first those of the contract, as the backend reported
@@ -19,6 +20,10 @@ pub enum ErrorKind {
     /// A create-only put found an artifact, which is unchanged.
     #[error("the key already has an artifact")]
     AlreadyExists,
+    /// A put that was to replace one [version](crate::Info::version) found another one, or no
+    /// artifact. The key is unchanged.
+    #[error("the artifact is not the version to be replaced")]
+    ConditionFailed,
     /// The key breaks the rules for keys; the text says which.
     #[error("invalid key: {0}")]
     InvalidKey(String),
@@ -51,6 +56,9 @@ pub enum ErrorKind {
     /// Another error that the backend reported.
     #[error("{0}")]
     Other(String),
+    /// An [attribute](crate::Attributes) is not valid; the text says which and why.
+    #[error("invalid attribute: {0}")]
+    InvalidAttribute(String),
     /// The component could not be loaded as a backend.
     #[error(transparent)]
     Load(LoadError),
@@ -145,11 +153,19 @@ impl fmt::Display for Resource {
 }
 
 impl ErrorKind {
+    /// The backend has no such interface.
+    pub(crate) fn not_exported(interface: Interface) -> Self {
+        Self::Unsupported(format!("the backend does not export `{}`", interface.name()))
+    }
+
     /// The kind as one word, as metrics and logs name it.
-    pub(crate) fn name(&self) -> &'static str {
+    #[must_use]
+    pub fn name(&self) -> &'static str {
         match self {
             Self::NotFound => "not-found",
             Self::AlreadyExists => "already-exists",
+            Self::ConditionFailed => "condition-failed",
+            Self::InvalidAttribute(_) => "invalid-attribute",
             Self::InvalidKey(_) => "invalid-key",
             Self::InvalidRange => "invalid-range",
             Self::TooLarge { .. } => "too-large",
@@ -179,5 +195,18 @@ impl ErrorKind {
             self,
             Self::Trap(_) | Self::Exhausted { .. } | Self::Timeout(_) | Self::Protocol(_)
         )
+    }
+
+    /// Whether the store did not serve, through no doing of its caller: what operators are told.
+    pub(crate) fn is_outage(&self) -> bool {
+        let is_of_storage = matches!(
+            self,
+            Self::Unavailable(_)
+                | Self::NoSpace(_)
+                | Self::AccessDenied(_)
+                | Self::Corrupt(_)
+                | Self::Other(_)
+        );
+        is_of_storage || self.is_fault() || matches!(self, Self::Busy { .. } | Self::Load(_))
     }
 }

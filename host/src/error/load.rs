@@ -98,6 +98,11 @@ pub enum LoadError {
         #[source]
         source: Cause,
     },
+    /// The credentials that the host is to find ([`S3Credentials::aws`](crate::S3Credentials::aws))
+    /// are absent or wrong; the text says where the host looked. If a retry can help, the error is
+    /// [`ErrorKind::Unavailable`].
+    #[error("{0}")]
+    Credentials(String),
     /// The system refused a resource that the component needs, such as memory. Opening a store
     /// reports this as [`ErrorKind::Unavailable`].
     #[error("{0}")]

@@ -3,16 +3,20 @@ mod configuration;
 mod kind;
 mod load;
 mod operation;
+mod refused;
 
 use std::fmt;
 use std::sync::Arc;
 
+use crate::text::foreign_name;
+
 #[cfg(feature = "config")]
-pub use configuration::{ConfigurationError, Problem};
+pub use configuration::{ConfigurationError, MissingVariable, Problem};
 pub use kind::{ErrorKind, Resource};
 pub(crate) use load::wrong_interface;
 pub use load::{LoadError, SettingProblem};
 pub use operation::Operation;
+pub(crate) use refused::Refused;
 
 /// The result of a call on a store.
 ///
@@ -50,6 +54,8 @@ struct Inner {
     kind: ErrorKind,
     operation: Operation,
     key: Option<String>,
+    /// The key of the copy, if this is about one.
+    target: Option<String>,
     backend: Arc<str>,
 }
 
@@ -61,7 +67,14 @@ impl Error {
         backend: &Arc<str>,
     ) -> Self {
         let (key, backend) = (key.map(str::to_owned), Arc::clone(backend));
-        Self(Box::new(Inner { kind, operation, key, backend }))
+        Self(Box::new(Inner { kind, operation, key, target: None, backend }))
+    }
+
+    /// The same error, of a copy in which it occurred.
+    pub(crate) fn of_copy(mut self, source: &str, target: &str) -> Self {
+        self.0.operation = Operation::Copy;
+        (self.0.key, self.0.target) = (Some(source.to_owned()), Some(target.to_owned()));
+        self
     }
 
     /// The kind of error.
@@ -83,10 +96,16 @@ impl Error {
     }
 
     /// The key of the artifact, or the prefix of a listing; `None` if the store itself failed to
-    /// open.
+    /// open. For a copy it is the key of the source.
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.0.key.as_deref()
+    }
+
+    /// The key under which a copy was to be stored; `None` for every other operation.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        self.0.target.as_deref()
     }
 
     /// The name of the backend: `fs`, or the file of the component. If the configuration is wrong:
@@ -107,13 +126,14 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, key, backend } = &*self.0;
+        let Inner { kind, operation, key, target, backend } = &*self.0;
         let (verb, place) = match operation {
             #[cfg(feature = "config")]
             Operation::Configure => return kind.fmt(f),
             Operation::Open => return write!(f, "cannot open backend `{backend}`: {kind}"),
             Operation::Put => ("put", "into"),
             Operation::Get => ("get", "from"),
+            Operation::Copy => ("copy", "in"),
             Operation::Delete => ("delete", "from"),
             Operation::Stat => ("stat", "in"),
             Operation::List => ("list", "in"),
@@ -121,11 +141,14 @@ impl fmt::Display for Error {
             Operation::Sweep => return write!(f, "cannot sweep backend `{backend}`: {kind}"),
         };
         match key.as_deref() {
-            Some("") if *operation == Operation::List => write!(f, "cannot list all keys in")?,
-            Some(key) => write!(f, "cannot {verb} `{}` {place}", key.escape_debug())?,
-            None => write!(f, "cannot {verb} {place}")?,
+            Some("") if *operation == Operation::List => write!(f, "cannot list all keys")?,
+            Some(key) => write!(f, "cannot {verb} `{}`", foreign_name(key))?,
+            None => write!(f, "cannot {verb}")?,
         }
-        write!(f, " backend `{backend}`: {kind}")
+        if let Some(target) = target {
+            write!(f, " to `{}`", foreign_name(target))?;
+        }
+        write!(f, " {place} backend `{backend}`: {kind}")
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Operation {
     Put,
     /// An artifact was read, by one call or by a reader.
     Get,
+    /// An artifact was copied within the store.
+    Copy,
     /// An artifact was removed.
     Delete,
     /// The info of an artifact was read.
@@ -40,6 +42,7 @@ impl Operation {
             Self::Open => "open",
             Self::Put => "put",
             Self::Get => "get",
+            Self::Copy => "copy",
             Self::Delete => "delete",
             Self::Stat => "stat",
             Self::List => "list",

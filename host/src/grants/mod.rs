@@ -12,6 +12,8 @@ pub(crate) use bucket::BucketProblem;
 pub use bucket::S3Bucket;
 #[cfg(feature = "network")]
 pub use credentials::S3Credentials;
+#[cfg(feature = "network")]
+pub(crate) use credentials::{CREDENTIALS, Keys, Kind};
 
 /// The part of a bucket for which the host signs requests.
 #[cfg(feature = "network")]
@@ -41,7 +43,8 @@ pub(crate) struct Signing {
 /// - A directory that a backend may write neither contains another granted directory nor lies in
 ///   one. This includes the grants of the same backend, of other stores of its configuration, and
 ///   of backends that are open in this process. Two backends may have the same directory, and two
-///   open stores of the built-in backends may have nested ones.
+///   open stores of the built-in backends may have nested ones. A store that was dropped is open
+///   until its last call has ended; a load that it hinders waits for that, up to a second.
 /// - The path of a granted directory does not lead through a symbolic link that lies in a directory
 ///   which a backend may write.
 /// - A directory that a backend other than the built-in ones may write contains neither the
@@ -116,6 +119,13 @@ impl Grants {
         let guest = first.map_or("/".to_owned(), |granted| granted.guest.clone());
         self.directories.retain(|granted| !granted.writable);
         self.read_write(dir, guest)
+    }
+
+    /// The same grants with another value of one variable.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn replace_env(mut self, name: &str, value: String) -> Self {
+        self.env.retain(|(known, _)| known != name);
+        self.env(name, value)
     }
 
     /// The grants of both.

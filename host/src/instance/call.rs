@@ -19,8 +19,9 @@ use crate::wasi::HostState;
 const CALLS_PER_INSTANCE: u32 = 1000;
 
 /// Linear memory never shrinks. An instance that has grown by more than its first size plus this
-/// many bytes is dropped.
-const GROWTH: usize = 8 << 20;
+/// many bytes is dropped. The built-in backend keeps the names of a large directory from one page of
+/// a listing to the next.
+const GROWTH: usize = 32 << 20;
 
 /// An instance is dropped if its calls have left more new entries in its tables than this part of
 /// the handles that it may have: one quarter.
@@ -89,7 +90,7 @@ impl Instance {
         let refused = store.data().take_refused();
         let outcome = outcome.map(|answer| {
             answer.map_err(|kind| match refused {
-                Some(refused) => not_granted(&refused, kind),
+                Some(refused) => refused.explain(kind),
                 None => kind,
             })
         });
@@ -97,7 +98,7 @@ impl Instance {
         outcome.map(|answer| answer.map_err(|kind| trouble.explain(kind))).map_err(|failed| {
             match failed {
                 _ if deadline.is_over() => deadline.failure(),
-                Failed::Trap(trap) => trouble.explain(store.data_mut().limiter.explain(trap)),
+                Failed::Trap(trap) => trouble.explain(store.data_mut().explain(trap)),
                 Failed::Protocol(text) => trouble.explain(ErrorKind::Protocol(text)),
             }
         })
@@ -119,22 +120,12 @@ impl From<wasmtime::Error> for Failed {
     }
 }
 
-/// The error of a call in which the backend was refused a request. If the backend's answer may be a
-/// consequence, the error names the refused request.
-fn not_granted(refused: &str, kind: ErrorKind) -> ErrorKind {
-    match kind {
-        ErrorKind::AccessDenied(_) | ErrorKind::Unavailable(_) | ErrorKind::Other(_) => {
-            ErrorKind::AccessDenied(format!("the backend {refused} (it says: {kind})"))
-        }
-        kind => kind,
-    }
-}
-
 impl From<types::Error> for ErrorKind {
     fn from(error: types::Error) -> Self {
         match error {
             types::Error::NotFound => Self::NotFound,
             types::Error::AlreadyExists => Self::AlreadyExists,
+            types::Error::ConditionFailed => Self::ConditionFailed,
             types::Error::InvalidKey(text) => Self::InvalidKey(foreign(&text)),
             types::Error::InvalidRange => Self::InvalidRange,
             types::Error::TooLarge(limit) => Self::TooLarge { limit },

@@ -99,7 +99,6 @@ impl Pool {
     }
 
     /// The directories that its instances share.
-    #[cfg(feature = "config")]
     pub(crate) fn preopens(&self) -> &Preopens {
         &self.preopens
     }
@@ -122,7 +121,12 @@ impl Pool {
 
     /// A new clock for a call.
     pub(crate) fn clock(&self) -> Arc<Deadline> {
-        let (closing, turns) = (Arc::clone(&self.closing), Arc::clone(&self.turns));
+        self.clock_ended_by(&self.closing)
+    }
+
+    /// A new clock for a call that ends when `closing` says so.
+    pub(crate) fn clock_ended_by(&self, closing: &Arc<Closing>) -> Arc<Deadline> {
+        let (closing, turns) = (Arc::clone(closing), Arc::clone(&self.turns));
         Arc::new(Deadline::new(&self.limits, closing, Some(turns)).on(&self.threads))
     }
 
@@ -133,6 +137,13 @@ impl Pool {
         let instance = self.attempt(deadline).await?;
         self.keep(instance);
         Ok(())
+    }
+
+    /// Makes sure that the host can sign the requests that it is to sign.
+    #[cfg(feature = "network")]
+    pub(crate) async fn prepare_network(&self, deadline: &Deadline) -> Result<(), ErrorKind> {
+        deadline.begin();
+        self.network.prepare(deadline.of_one_wait()).await
     }
 
     /// Runs one call of the contract on an instance; the call has its turn. When `body` returns, it
@@ -218,7 +229,7 @@ impl Pool {
                 }
                 Err(_) if deadline.is_over() => return Err(deadline.failure()),
                 Err(trap) if is_busy(&trap) && attempt < ATTEMPTS => attempt += 1,
-                Err(trap) => return Err(store.data_mut().limiter.explain(trap)),
+                Err(trap) => return Err(store.data_mut().explain(trap)),
             }
             after(PAUSE).await;
         }

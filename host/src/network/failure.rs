@@ -54,6 +54,18 @@ fn of_route(error: &RouteError) -> Error {
     }
 }
 
+/// Why a service could not be reached, so that nothing was sent; none if something may have been.
+pub(super) fn of_connecting(error: &Error) -> Option<&'static str> {
+    Some(match error {
+        Error::ConnectionRefused => "the connection was refused",
+        Error::ConnectionTimeout => "connecting took too long",
+        Error::DnsError { .. } => "its name cannot be looked up",
+        Error::DestinationIpUnroutable => "there is no route to it",
+        Error::DestinationUnavailable => "the proxy cannot reach it",
+        _ => return None,
+    })
+}
+
 fn of_hyper(error: &hyper::Error) -> Option<Error> {
     if error.is_incomplete_message() {
         Some(Error::HttpResponseIncomplete)

@@ -13,6 +13,7 @@ use super::body::{Moved, Watched};
 use super::sign::{Masked, Scope, Secrets, Unsigned, mask_headers, sign};
 use super::{Address, Network, failure};
 use crate::budget::Deadline;
+use crate::error::Refused;
 use crate::text::foreign;
 
 /// The most bytes of a request's URL.
@@ -28,18 +29,27 @@ pub(crate) struct Hooks {
     refusal: Refusal,
 }
 
-/// The request that was refused in this call, as the rest of a sentence about the backend.
+/// The request that was refused in this call.
 #[derive(Clone, Default)]
-struct Refusal(Arc<Mutex<Option<String>>>);
+struct Refusal(Arc<Mutex<Option<Refused>>>);
 
 impl Refusal {
     /// Only the first one of a call is kept: a backend can repeat requests for ever.
-    fn note(&self, what: String) {
+    fn note(&self, refused: Refused) {
         let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if first.is_none() {
-            tracing::warn!("a backend {what}");
-            *first = Some(what);
+            match &refused {
+                Refused::NotGranted(_) => tracing::warn!("{refused}"),
+                // All calls of an outage have it; whoever looked for the credentials warns.
+                Refused::Unsigned(_) => tracing::debug!("{refused}"),
+            }
+            *first = Some(refused);
         }
+    }
+
+    /// The text is the rest of a sentence about the backend.
+    fn note_ungranted(&self, what: String) {
+        self.note(Refused::NotGranted(what));
     }
 }
 
@@ -48,8 +58,8 @@ impl Hooks {
         Self { network, deadline, refusal: Refusal::default() }
     }
 
-    /// What was refused since the last time, as the rest of a sentence about the backend.
-    pub(crate) fn take_refused(&self) -> Option<String> {
+    /// What was refused since the last time.
+    pub(crate) fn take_refused(&self) -> Option<Refused> {
         self.refusal.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -85,7 +95,7 @@ impl Sending {
         let granted = Address::of(request.uri());
         let granted = granted.and_then(|to| Some((self.network.client_for(&to)?, to)));
         let Some((client, address)) = granted else {
-            self.refusal.note(format!("asked for `{asked}`, which is not granted"));
+            self.refusal.note_ungranted(format!("asked for `{asked}`, which is not granted"));
             return Err(Error::HttpRequestDenied);
         };
         if request.uri().to_string().len() > URL {
@@ -97,7 +107,7 @@ impl Sending {
         // This is the only spelling, which is also the signed one.
         let host = HeaderValue::from_str(&address.host_header());
         head.headers.insert(HOST, host.map_err(|_| Error::HttpRequestUriInvalid)?);
-        let signed = self.sign(&address, &mut head)?;
+        let signed = self.sign(&address, &mut head).await?;
         let moved = Moved::default();
         let body = Watched::request(body, Arc::clone(&self.deadline), moved.clone());
         let request = Request::from_parts(head, body.boxed_unsync());
@@ -106,9 +116,15 @@ impl Sending {
             answer = client.send(request) => answer.map_err(|error| failure::of(&error)),
             () = moved.pause(first_byte) => Err(Error::ConnectionReadTimeout),
         };
+        match answer.as_ref().err().and_then(failure::of_connecting) {
+            Some(why) => {
+                self.deadline.not_reached(|| format!("`{asked}` cannot be reached: {why}"))
+            }
+            None => self.deadline.reached(),
+        }
         let mut answer = answer.inspect_err(|error| {
             if let Error::DestinationIpProhibited = error {
-                self.refusal.note(format!(
+                self.refusal.note_ungranted(format!(
                     "asked for `{asked}`, whose name resolves to an address that must be granted as \
                      an IP address: of this machine, its link or a metadata service"
                 ));
@@ -135,21 +151,26 @@ impl Sending {
     }
 
     /// Signs a request if the host signs for its endpoint; any other stays unchanged.
-    fn sign(
+    async fn sign(
         &self,
         address: &Address,
         head: &mut http::request::Parts,
     ) -> Result<Option<(&Scope, Secrets)>, Error> {
         let mut refused = None;
+        let limit = self.deadline.of_one_wait();
         for scope in self.network.scopes_of(address) {
-            match sign(head, scope, Timestamp::now()) {
+            match sign(head, scope, Timestamp::now(), limit).await {
                 Ok(secrets) => return Ok(Some((scope, secrets))),
+                Err(Unsigned::Lacking(error)) => {
+                    self.refusal.note(Refused::Unsigned(error));
+                    return Err(Error::HttpRequestDenied);
+                }
                 Err(Unsigned::Refused(what)) => drop(refused.get_or_insert(what)),
                 Err(Unsigned::Failed(error)) => return Err(error),
             }
         }
         let Some(what) = refused else { return Ok(None) };
-        self.refusal.note(what);
+        self.refusal.note_ungranted(what);
         Err(Error::HttpRequestDenied)
     }
 

@@ -4,6 +4,7 @@
 //! instances.
 
 mod address;
+mod aws;
 mod body;
 mod client;
 mod connect;
@@ -12,14 +13,17 @@ mod hooks;
 mod sign;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 pub(crate) use address::Address;
+pub(crate) use aws::region;
 pub(crate) use hooks::Hooks;
 
-use crate::error::LoadError;
+use crate::error::{ErrorKind, LoadError};
 use crate::grants::{Grants, Signing};
+use aws::Keyring;
 use client::Client;
 use sign::Scope;
 
@@ -47,7 +51,7 @@ impl Network {
         }
         let mut scopes = Vec::new();
         for Signing { bucket, credentials } in &grants.signing {
-            let scope = Scope::new(bucket, credentials)?;
+            let scope = Scope::new(bucket, Keyring::new(credentials, grants)?)?;
             granted.push(scope.address.clone());
             scopes.push(scope);
         }
@@ -57,6 +61,18 @@ impl Network {
             false => Some(Client::new(&grants.authorities, grants.proxy.as_deref())?),
         };
         Ok(Self { granted, scopes, client, free: Arc::new(Semaphore::new(REQUESTS)) })
+    }
+
+    /// Makes sure that requests can be signed, before the first one has to be.
+    ///
+    /// # Errors
+    ///
+    /// The credentials are to be found by the host, and it found none.
+    pub(crate) async fn prepare(&self, limit: Duration) -> Result<(), ErrorKind> {
+        for scope in &self.scopes {
+            scope.keyring.keys(limit).await?;
+        }
+        Ok(())
     }
 
     fn client_for(&self, address: &Address) -> Option<&Client> {

@@ -43,11 +43,11 @@ pub(crate) enum RunBy {
 impl Call {
     pub(super) fn new(
         backend: Arc<Loaded>,
+        clock: Arc<Deadline>,
         operation: Operation,
         key: &str,
         is_transfer: bool,
     ) -> Arc<Self> {
-        let clock = backend.pool.clock();
         let (key, begun) = (key.to_owned(), Instant::now());
         let is_told = AtomicBool::default();
         Arc::new(Self { backend, operation, key, clock, begun, is_transfer, is_told })
@@ -77,7 +77,7 @@ impl Call {
 
     pub(super) fn seen(&self) -> telemetry::Call<'_> {
         let Self { backend, operation, key, begun, .. } = self;
-        telemetry::Call { backend: backend.seen(), operation: operation.name(), key, begun: *begun }
+        telemetry::Call { backend: backend.seen(), operation: *operation, key, begun: *begun }
     }
 
     /// Starts the work, which takes its turn when it first needs the backend.

@@ -6,7 +6,7 @@ mod running;
 mod swap;
 
 pub(crate) use call::{Call, Pending, RunBy};
-pub(crate) use loaded::Loaded;
+pub(crate) use loaded::{Held, Loaded};
 pub(crate) use running::Running;
 pub(crate) use swap::Serving;
 pub use swap::{LoadedBackend, SwapOptions};

@@ -40,7 +40,7 @@ impl Running {
         let call = &self.call;
         let span = telemetry::span(&call.seen());
         let body = async |accessor: &Accessor<HostState>, exports: &Exports| {
-            let _active = telemetry::Active::new(&call.backend.seen());
+            let _active = telemetry::Active::call(&call.backend.seen());
             body(accessor, exports).await
         };
         let _admitted = match &self.admitted {

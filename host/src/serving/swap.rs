@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::{Call, Loaded};
+use super::{Call, Held, Loaded};
 use crate::error::{ErrorKind, Operation};
 use crate::setters::setters;
-use crate::telemetry;
+use crate::telemetry::{self, Active};
 
 /// How a backend replaces another one.
 ///
@@ -57,7 +57,7 @@ impl Default for SwapOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct LoadedBackend(pub(crate) Arc<Loaded>);
+pub struct LoadedBackend(pub(crate) Arc<Held>);
 
 impl LoadedBackend {
     /// Its name: `fs`, or the file of the component.
@@ -80,15 +80,21 @@ impl std::fmt::Debug for LoadedBackend {
 }
 
 /// The backend that now serves a store and its clones.
-pub(crate) struct Serving(ArcSwap<Loaded>);
+pub(crate) struct Serving(ArcSwap<Held>);
 
 impl Serving {
     pub(crate) fn new(LoadedBackend(backend): LoadedBackend) -> Arc<Self> {
+        telemetry::serves(&backend.seen(), 1.0);
         Arc::new(Self(ArcSwap::new(backend)))
     }
 
     pub(crate) fn backend(&self) -> Arc<Loaded> {
-        self.0.load_full()
+        Arc::clone(&self.0.load())
+    }
+
+    /// The same for the application, which may let it serve again.
+    pub(crate) fn loaded(&self) -> LoadedBackend {
+        LoadedBackend(self.0.load_full())
     }
 
     /// A call of the backend that serves now. The call stays with it until its end.
@@ -103,16 +109,28 @@ impl Serving {
         options: SwapOptions,
     ) -> LoadedBackend {
         new.serve_again();
+        new.seen().outages.go_on(self.0.load().seen().outages);
         let old = self.0.swap(Arc::clone(&new));
         if !Arc::ptr_eq(&old, &new) {
             old.trial.end();
             old.drain(options.drain_timeout);
-            let (serving, failed) = (Arc::downgrade(self), Arc::downgrade(&new));
-            let rollback = Rollback { serving, failed, before: Arc::clone(&old), options };
-            new.trial.start(options.trial_calls, rollback);
+            new.trial.end();
+            if options.trial_calls > 0 {
+                let (serving, failed) = (Arc::downgrade(self), Arc::downgrade(&new));
+                let (before, _active) = (Arc::clone(&old), Active::trial(&new.seen()));
+                new.trial.start(Rollback { serving, failed, before, options, _active });
+            }
             telemetry::swapped(&old.seen(), &new.seen(), false);
         }
         LoadedBackend(old)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let backend = self.0.load();
+        backend.trial.end();
+        telemetry::serves(&backend.seen(), -1.0);
     }
 }
 
@@ -125,15 +143,16 @@ pub(crate) struct Trial {
 
 struct Rollback {
     serving: Weak<Serving>,
-    failed: Weak<Loaded>,
-    before: Arc<Loaded>,
+    failed: Weak<Held>,
+    before: Arc<Held>,
     options: SwapOptions,
+    _active: Active,
 }
 
 impl Trial {
-    fn start(&self, calls: u32, rollback: Rollback) {
-        *self.state() = (calls > 0).then_some((calls, rollback));
-        self.is_on.store(calls > 0, Ordering::Release);
+    fn start(&self, rollback: Rollback) {
+        *self.state() = Some((rollback.options.trial_calls, rollback));
+        self.is_on.store(true, Ordering::Release);
     }
 
     /// A replaced backend is no longer on trial, and keeps no other backend in reserve.

@@ -27,11 +27,12 @@ async fn send(running: &Running, data: Bytes) -> Result<Info, ErrorKind> {
     stored.await.map(|()| Info::of(&written))
 }
 
-/// Reads the artifact, and ends the call.
-pub(crate) async fn get(running: &Running) -> error::Result<Bytes> {
+/// Reads the artifact, of which `options` select a part, and ends the call.
+pub(crate) async fn get(running: &Running, options: ReadOptions) -> error::Result<(Info, Bytes)> {
     let outcome = fetch(running).await;
     let bytes = outcome.as_ref().map_or(0, |data| data.len() as u64);
-    running.call.end(bytes, outcome)
+    let part = |data: Bytes| Ok((Info::of_size(data.len() as u64), range(&data, options)?));
+    running.call.end(bytes, outcome.and_then(part))
 }
 
 async fn fetch(running: &Running) -> Result<Bytes, ErrorKind> {
@@ -53,7 +54,7 @@ async fn fetch(running: &Running) -> Result<Bytes, ErrorKind> {
 }
 
 /// `put` cannot keep an artifact that is there.
-pub(crate) fn cannot_create() -> ErrorKind {
+pub(crate) fn only_plain() -> ErrorKind {
     let text =
         "the backend does not export `streams`, and only `streams` can create without replacing";
     ErrorKind::Unsupported(text.into())
@@ -66,13 +67,10 @@ pub(crate) fn check_size(limits: &Limits, size: u64) -> Result<(), ErrorKind> {
 }
 
 /// The part of `data` that a range selects, as the contract defines it.
-pub(crate) fn range(data: &Bytes, options: ReadOptions) -> Result<Bytes, ErrorKind> {
-    let ReadOptions { offset, length } = options;
+fn range(data: &Bytes, options: ReadOptions) -> Result<Bytes, ErrorKind> {
     let size = data.len() as u64;
-    if offset > size {
-        return Err(ErrorKind::InvalidRange);
-    }
-    let end = length.map_or(size, |length| offset.saturating_add(length).min(size));
+    let offset = options.begin(size).ok_or(ErrorKind::InvalidRange)?;
+    let end = options.length.map_or(size, |length| offset.saturating_add(length).min(size));
     // Both lie within a length that is a `usize`.
     Ok(data.slice(offset as usize..end as usize))
 }
@@ -84,22 +82,28 @@ mod tests {
     #[test]
     fn ranges_follow_the_table_of_the_contract() {
         let data = Bytes::from_static(b"01234");
-        type Case = (u64, Option<u64>, Option<&'static [u8]>);
-        let cases: [Case; 9] = [
-            (0, None, Some(b"01234")),
-            (5, None, Some(b"")),
-            (5, Some(0), Some(b"")),
-            (6, Some(0), None),
-            (4, Some(10), Some(b"4")),
-            (u64::MAX, Some(1), None),
-            (1, Some(u64::MAX), Some(b"1234")),
-            (1, Some(2), Some(b"12")),
-            (0, Some(0), Some(b"")),
+        type Case = (Option<u64>, u64, Option<u64>, Option<&'static [u8]>);
+        let cases: [Case; 15] = [
+            (None, 0, None, Some(b"01234")),
+            (None, 5, None, Some(b"")),
+            (None, 5, Some(0), Some(b"")),
+            (None, 6, Some(0), None),
+            (None, 4, Some(10), Some(b"4")),
+            (None, u64::MAX, Some(1), None),
+            (None, 1, Some(u64::MAX), Some(b"1234")),
+            (None, 1, Some(2), Some(b"12")),
+            (None, 0, Some(0), Some(b"")),
+            (Some(2), 0, None, Some(b"34")),
+            (Some(9), 0, Some(1), Some(b"0")),
+            (Some(2), 1, None, Some(b"4")),
+            (Some(0), 0, None, Some(b"")),
+            (Some(2), 3, None, None),
+            (Some(0), u64::MAX, None, None),
         ];
-        for (offset, length, expected) in cases {
-            let seen = range(&data, ReadOptions { offset, length }).ok();
-            assert_eq!(seen.as_deref(), expected, "{offset} {length:?}");
+        for (suffix, offset, length, expected) in cases {
+            let seen = range(&data, ReadOptions { offset, length, suffix }).ok();
+            assert_eq!(seen.as_deref(), expected, "{suffix:?} {offset} {length:?}");
         }
-        assert!(range(&Bytes::new(), ReadOptions { offset: 1, length: None }).is_err());
+        assert!(range(&Bytes::new(), ReadOptions::default().offset(1)).is_err());
     }
 }

@@ -13,6 +13,7 @@ use wasmtime::component::{
     StreamResult,
 };
 
+use super::opening::{Opened, open};
 use super::sink::{Gone, Sink};
 use crate::bindings::types;
 use crate::budget::{Deadline, Patience};
@@ -20,6 +21,7 @@ use crate::checksum::Checksum;
 use crate::error::ErrorKind;
 use crate::info::ReadOptions;
 use crate::instance::{Failed, Outcome};
+use crate::interface::Interface;
 use crate::serving::Running;
 use crate::telemetry;
 use crate::wasi::{FileBytes, HostState, take};
@@ -28,23 +30,21 @@ use crate::wasi::{FileBytes, HostState, take};
 /// are known to be right only when this returns.
 pub(crate) async fn read<S: Sink>(
     running: &Running,
-    ReadOptions { offset, length }: ReadOptions,
+    options: ReadOptions,
     mut sink: S,
 ) -> Result<(S, u64), ErrorKind> {
     let call = &running.call;
     let read = running.run(async |accessor, exports| {
         let Some(streams) = &exports.streams else {
-            return Ok(Err(super::no_streams()));
+            return Ok(Err(ErrorKind::not_exported(Interface::Streams)));
         };
-        let answer = streams.call_read(accessor, call.key.clone(), offset, length).await?;
-        let (info, mut stream, mut outcome) = match answer {
-            Ok(answer) => answer,
-            Err(error) => return Ok(Err(error.into())),
+        let opened = match open(accessor, streams, &call.key, options).await? {
+            Ok(opened) => opened,
+            Err(kind) => return Ok(Err(kind)),
         };
-        let Some(available) = info.size.checked_sub(offset) else {
-            return Err(Failed::Protocol("it accepted an offset beyond the artifact's end".into()));
-        };
-        let due = length.map_or(available, |length| length.min(available));
+        let Opened { info, offset, mut stream, mut outcome } = opened;
+        let available = info.size - offset;
+        let due = options.length.map_or(available, |length| length.min(available));
         let checksum = info.checksum.filter(|_| due == info.size);
         let started = sink.start(info, due);
         if !matches!(started, Ok(Ok(()))) || (due == 0 && available > 0) {

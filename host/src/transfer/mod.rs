@@ -1,21 +1,16 @@
 //! Moving an artifact's bytes between the caller and a backend.
 //!
 //! `upload` and `download` carry streams of any size in bounded memory, bypassing the backend where
-//! it permits this (`wasi::read`). `buffered` replaces them for a backend without streams.
-//! `writer`, `reader` and `sink` are the caller's ends.
+//! it permits this (`wasi::read`); `opening` finds where a read begins. `buffered` replaces them for a
+//! backend without streams. `writer`, `reader` and `sink` are the caller's ends.
 
 pub(crate) mod buffered;
 pub(crate) mod download;
+mod opening;
 pub(crate) mod reader;
 pub(crate) mod sink;
 pub(crate) mod upload;
 pub(crate) mod writer;
 
-use crate::error::ErrorKind;
-
 /// How many chunks wait between the two ends, besides the one that is being filled.
 pub(crate) const CHUNKS_WAITING: usize = 1;
-
-fn no_streams() -> ErrorKind {
-    ErrorKind::Unsupported("the backend does not export `streams`".into())
-}

@@ -17,7 +17,8 @@ use crate::info::{Info, ReadOptions};
 use crate::interface::Interface;
 use crate::serving::{Call, Loaded, Pending, RunBy, Running};
 
-/// Yields the bytes of an artifact as they come, in bounded memory. Made by
+/// Yields the bytes of an artifact as they come, in bounded memory: by
+/// [`next_chunk`](Self::next_chunk), as a [`Stream`] of chunks, or as an [`AsyncRead`]. Made by
 /// [`ArtifactStore::read`](crate::ArtifactStore::read).
 ///
 /// The bytes are known to be right only when the reader has reached its end without an error: then
@@ -85,21 +86,21 @@ impl ArtifactReader {
         let work = Arc::clone(&call).start(by, read);
         let mut reader = Self {
             call,
-            info: Info { size: 0, checksum: None, modified: None },
+            info: Info::of_size(0),
             chunk: Bytes::new(),
             chunks: Box::pin(received),
             work: Some(work),
         };
         let ended = std::future::poll_fn(|cx| reader.poll_outcome(cx));
         match select(started, ended).await {
-            Either::Left((Ok(info), _)) => reader.info = info.into(),
+            Either::Left((Ok(info), _)) => reader.info = info,
             // It failed before it began; the outcome says why.
             Either::Left((Err(_), ended)) => ended.await?,
             // It is already over, or no longer answers.
             Either::Right((outcome, mut started)) => {
                 outcome?;
                 if let Ok(Some(info)) = started.try_recv() {
-                    reader.info = info.into();
+                    reader.info = info;
                 }
             }
         }
@@ -113,12 +114,9 @@ impl ArtifactReader {
     /// The same for a backend without streams: the whole artifact is in memory.
     async fn buffered(call: Arc<Call>, options: ReadOptions) -> Result<Self> {
         call.check_key()?;
-        let read = async move |running: Running| buffered::get(&running).await;
-        let data = Arc::clone(&call).start(RunBy::Worker, read).await?;
-        let part = buffered::range(&data, options)
-            .map_err(|kind| call.backend.error(kind, Operation::Get, &call.key))?;
-        let info = Info { size: data.len() as u64, checksum: None, modified: None };
-        Ok(Self { call, info, chunk: part, chunks: Box::pin(stream::empty()), work: None })
+        let read = async move |running: Running| buffered::get(&running, options).await;
+        let (info, chunk) = Arc::clone(&call).start(RunBy::Worker, read).await?;
+        Ok(Self { call, info, chunk, chunks: Box::pin(stream::empty()), work: None })
     }
 
     /// A caller that does the work of this reader turns to something else.
@@ -139,8 +137,12 @@ impl ArtifactReader {
     /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the bytes so far are not those that
     /// were put, and any error that stopped the backend.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
-        std::future::poll_fn(|cx| self.poll_fill(cx)).await?;
-        Ok(Some(std::mem::take(&mut self.chunk)).filter(|chunk| !chunk.is_empty()))
+        std::future::poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+        ready!(self.poll_fill(cx))?;
+        Poll::Ready(Ok(Some(std::mem::take(&mut self.chunk)).filter(|chunk| !chunk.is_empty())))
     }
 
     /// Fills `chunk` with the next bytes; it is empty at the end.
@@ -176,6 +178,16 @@ impl ArtifactReader {
             self.chunks = Box::pin(stream::empty());
         }
         Poll::Ready(outcome)
+    }
+}
+
+/// The chunks and the errors of [`next_chunk`](ArtifactReader::next_chunk); an error is the last
+/// item.
+impl Stream for ArtifactReader {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_chunk(cx).map(Result::transpose)
     }
 }
 

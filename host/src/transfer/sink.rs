@@ -5,16 +5,16 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures::channel::{mpsc, oneshot};
 
-use crate::bindings::types;
 use crate::chunk::{self, CHUNK};
 use crate::error::ErrorKind;
+use crate::info::Info;
 
 /// The caller has gone, and takes no more bytes.
 pub(crate) struct Gone;
 
 pub(crate) trait Sink: Send + Unpin + 'static {
     /// Called first, with the info of the artifact and the number of bytes that are due.
-    fn start(&mut self, info: types::Info, due: u64) -> Result<Result<(), Gone>, ErrorKind>;
+    fn start(&mut self, info: Info, due: u64) -> Result<Result<(), Gone>, ErrorKind>;
 
     /// The buffer to which the next bytes are appended, and how many fit.
     fn buffer(&mut self) -> (&mut Vec<u8>, usize);
@@ -25,7 +25,7 @@ pub(crate) trait Sink: Send + Unpin + 'static {
 
 /// A caller that takes chunks. Its channel holds those that it has not taken.
 pub(crate) struct Chunks {
-    start: Option<oneshot::Sender<types::Info>>,
+    start: Option<oneshot::Sender<Info>>,
     chunks: mpsc::Sender<Bytes>,
     buffer: Vec<u8>,
     /// Bytes that are not yet passed on, plus one, which shows that there are no more.
@@ -33,7 +33,7 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    pub(crate) fn new(start: oneshot::Sender<types::Info>, chunks: mpsc::Sender<Bytes>) -> Self {
+    pub(crate) fn new(start: oneshot::Sender<Info>, chunks: mpsc::Sender<Bytes>) -> Self {
         Self { start: Some(start), chunks, buffer: Vec::new(), rest: 0 }
     }
 }
@@ -47,7 +47,7 @@ impl Chunks {
 }
 
 impl Sink for Chunks {
-    fn start(&mut self, info: types::Info, due: u64) -> Result<Result<(), Gone>, ErrorKind> {
+    fn start(&mut self, info: Info, due: u64) -> Result<Result<(), Gone>, ErrorKind> {
         self.rest = due.saturating_add(1);
         self.renew();
         Ok(match self.start.take() {
@@ -82,25 +82,27 @@ impl Sink for Chunks {
 /// cache still holds when their checksum is computed.
 const PIECE: usize = 2 * CHUNK;
 
-/// Memory for a whole artifact, up to a limit.
+/// Memory for all bytes that are due, up to a limit.
 pub(crate) struct Whole {
     limit: u64,
+    info: Info,
     data: Vec<u8>,
 }
 
 impl Whole {
-    /// For artifacts of at most `limit` bytes.
+    /// For at most `limit` bytes.
     pub(crate) fn new(limit: u64) -> Self {
-        Self { limit, data: Vec::new() }
+        Self { limit, info: Info::of_size(0), data: Vec::new() }
     }
 
-    pub(crate) fn into_data(self) -> Bytes {
-        self.data.into()
+    pub(crate) fn into_parts(self) -> (Info, Bytes) {
+        (self.info, self.data.into())
     }
 }
 
 impl Sink for Whole {
-    fn start(&mut self, _: types::Info, due: u64) -> Result<Result<(), Gone>, ErrorKind> {
+    fn start(&mut self, info: Info, due: u64) -> Result<Result<(), Gone>, ErrorKind> {
+        self.info = info;
         let too_large = ErrorKind::TooLarge { limit: self.limit };
         if due > self.limit {
             return Err(too_large);

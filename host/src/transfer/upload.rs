@@ -11,11 +11,12 @@ use futures::future::{Either, select};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, FutureReader, StreamProducer, StreamReader, StreamResult};
 
-use crate::bindings::streams::{self, Mode, Seal};
+use crate::bindings::streams::{self, Seal};
 use crate::bindings::types;
 use crate::budget::{Deadline, Patience};
 use crate::error::ErrorKind;
-use crate::info::WriteOptions;
+use crate::info::{Info, WriteOptions};
+use crate::interface::Interface;
 use crate::serving::Running;
 use crate::wasi::HostState;
 
@@ -28,7 +29,9 @@ pub(crate) async fn write(
     options: WriteOptions,
     chunks: impl Stream<Item = Bytes> + Send + Unpin + 'static,
     end: oneshot::Receiver<End>,
-) -> Result<types::Info, ErrorKind> {
+) -> Result<Info, ErrorKind> {
+    options.attributes.check().map_err(ErrorKind::InvalidAttribute)?;
+    let attributes = options.attributes.clone();
     // What the backend was told; `None` if it did not ask.
     let told = Arc::new(Mutex::new(None));
     let telling = Arc::clone(&told);
@@ -56,7 +59,12 @@ pub(crate) async fn write(
     if stored.checksum.is_some_and(|checksum| checksum != seal.checksum) {
         return Err(ErrorKind::Corrupt("the stored checksum does not match the data".into()));
     }
-    Ok(types::Info { checksum: Some(seal.checksum), ..stored })
+    let stored = types::Info { checksum: Some(seal.checksum), ..stored };
+    let stored = Info::try_from(stored).map_err(ErrorKind::Protocol)?;
+    if stored.attributes != attributes {
+        return Err(ErrorKind::Protocol("it stored other attributes than it was given".into()));
+    }
+    Ok(stored)
 }
 
 /// The call itself, whose answer is as the backend gave it.
@@ -69,7 +77,7 @@ pub(crate) async fn send(
     running
         .run(async |accessor, exports| {
             let Some(exported) = &exports.streams else {
-                return Ok(Err(super::no_streams()));
+                return Ok(Err(ErrorKind::not_exported(Interface::Streams)));
             };
             let (give_up, given_up) = oneshot::channel();
             let (data, end) = accessor.with(|mut access| {
@@ -80,8 +88,9 @@ pub(crate) async fn send(
                 let end = async { wasmtime::error::Ok(first(end, given_up).await) };
                 wasmtime::error::Ok((data, FutureReader::new(&mut access, end)?))
             })?;
-            let mode = if options.create { Mode::Create } else { Mode::Overwrite };
-            let options = streams::WriteOptions { mode, size: options.size };
+            let WriteOptions { mode, size, attributes } = &options;
+            let (mode, attributes) = (mode.into(), attributes.list());
+            let options = streams::WriteOptions { mode, size: *size, attributes };
             let answer =
                 exported.call_write(accessor, running.call.key.clone(), data, end, options).await?;
             Ok(answer.map_err(ErrorKind::from))

@@ -1,3 +1,5 @@
+mod traits;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -9,12 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::Sink;
 use futures::channel::{mpsc, oneshot};
-use tokio::io::AsyncWrite;
 
 use super::upload::End;
 use super::{CHUNKS_WAITING, buffered, upload};
 use crate::bindings::streams::Seal;
-use crate::bindings::types;
 use crate::budget::{Timer, after};
 use crate::checksum::Checksum;
 use crate::chunk::{self, CHUNK};
@@ -22,16 +22,22 @@ use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::info::{Info, WriteOptions};
 use crate::interface::Interface;
 use crate::serving::{Call, Loaded, Pending, RunBy, Running};
+use crate::telemetry;
 
 /// How long a backend that takes no more bytes has to answer why, before it is told that more bytes
 /// were to come.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// Takes the bytes of an artifact as they come, in bounded memory, and stores them at
-/// [`commit`](Self::commit). Made by [`ArtifactStore::writer`](crate::ArtifactStore::writer).
+/// A chunk of at most so many bytes is copied to others: to pass it on by itself would take longer.
+const SMALL: usize = CHUNK / 8;
+
+/// **Only [`commit`](Self::commit) stores the artifact.** A writer takes its bytes as they come, in
+/// bounded memory. Made by [`ArtifactStore::writer`](crate::ArtifactStore::writer).
 ///
 /// Before the commit nothing is visible. If the writer is dropped, or its task ends early, nothing
-/// is stored, and an existing artifact stays.
+/// is stored, and an existing artifact stays. Neither the shutdown of `AsyncWrite` nor the close of
+/// `Sink` is a commit. After a shutdown the writer takes no more bytes, and if it is then dropped
+/// without a commit, that is logged as a warning.
 ///
 /// ```
 /// use artifact_store::{ArtifactStore, WriteOptions};
@@ -52,9 +58,16 @@ const PATIENCE: Duration = Duration::from_millis(100);
 #[must_use = "an artifact is stored by `commit`"]
 pub struct ArtifactWriter {
     call: Arc<Call>,
+    /// What came in small pieces and was not sent yet.
     buffer: Vec<u8>,
+    /// The rest of a chunk that came after it.
+    chunk: Bytes,
     written: Checksum,
     way: Way,
+    /// Whether the caller shut it down: no more bytes may come.
+    is_shut: bool,
+    /// Whether the caller said how the write ends.
+    is_over: bool,
     /// Ends when a backend that did not take all bytes has had its time to answer why.
     patience: Option<Timer>,
 }
@@ -70,10 +83,12 @@ enum Way {
     Streamed {
         chunks: mpsc::Sender<Bytes>,
         end: Option<oneshot::Sender<End>>,
-        work: Pending<types::Info>,
+        work: Pending<Info>,
     },
     /// For a backend without streams: all bytes are kept until the commit.
-    Buffered { size: Option<u64> },
+    Buffered {
+        size: Option<u64>,
+    },
     /// The backend ended the call before the caller did.
     Failed,
 }
@@ -87,6 +102,10 @@ impl ArtifactWriter {
     ) -> Result<Self> {
         let call = backend.transfer(Operation::Put, key);
         call.check_key()?;
+        // Before anybody writes what cannot be stored.
+        if let Err(why) = options.attributes.check() {
+            return call.end(0, Err(ErrorKind::InvalidAttribute(why)));
+        }
         let way = if backend.pool.offers(Interface::Streams) {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
             let (end, ended) = oneshot::channel();
@@ -97,13 +116,41 @@ impl ArtifactWriter {
             };
             let work = Arc::clone(&call).start(by, write);
             Way::Streamed { chunks, end: Some(end), work }
-        } else if options.create {
-            return call.end(0, Err(buffered::cannot_create()));
+        } else if !options.are_plain() {
+            return call.end(0, Err(buffered::only_plain()));
         } else {
             Way::Buffered { size: options.size }
         };
-        let (buffer, written) = (Vec::new(), Checksum::new());
-        Ok(Self { call, buffer, written, way, patience: None })
+        let (buffer, chunk, written) = (Vec::new(), Bytes::new(), Checksum::new());
+        let (is_shut, is_over) = (false, false);
+        Ok(Self { call, buffer, chunk, written, way, is_shut, is_over, patience: None })
+    }
+
+    /// Writes a chunk without copying it (unless it is small), and waits until the backend has
+    /// taken all but its last part.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`commit`](Self::commit): the write has failed.
+    ///
+    /// ```
+    /// use artifact_store::ArtifactStore;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = ArtifactStore::open_dir(dir.path()).await?;
+    /// let mut writer = store.writer("log", Default::default())?;
+    /// writer.write_chunk("all of it").await?;
+    /// assert_eq!(writer.commit().await?.size, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn write_chunk(&mut self, chunk: impl Into<Bytes>) -> Result<()> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_ready(cx)).await?;
+        Pin::new(&mut *self).start_send(chunk.into())?;
+        // Its memory is not kept while the caller does something else.
+        poll_fn(|cx| Pin::new(&mut *self).poll_ready(cx)).await
     }
 
     /// Stores what was written as one artifact under the key. When this returns `Ok`, the artifact
@@ -114,6 +161,7 @@ impl ArtifactWriter {
     /// Those of [`ArtifactStore::put`](crate::ArtifactStore::put); nothing was stored then, except
     /// that after [`ErrorKind::Timeout`] it may have been.
     pub async fn commit(mut self) -> Result<Info> {
+        self.is_over = true;
         if let Way::Buffered { size } = self.way {
             if let Some(size) = size.filter(|size| *size != self.written.size()) {
                 let text = format!(
@@ -130,7 +178,7 @@ impl ArtifactWriter {
         poll_fn(|cx| self.poll_send(cx)).await?;
         let seal = Seal { size: self.written.size(), checksum: self.written.value() };
         self.end(Ok(seal));
-        Ok(poll_fn(|cx| self.poll_outcome(cx)).await?.into())
+        poll_fn(|cx| self.poll_outcome(cx)).await
     }
 
     /// The CRC-64/NVME of the bytes written so far, which a commit would store. It lets the caller
@@ -142,6 +190,7 @@ impl ArtifactWriter {
     /// Discards the write: nothing is stored, and the backend has removed what it had when this
     /// returns. Dropping the writer does the same in the background.
     pub async fn abort(mut self) {
+        self.is_over = true;
         self.give_up();
         if let Way::Streamed { work, .. } = &mut self.way {
             let _ = work.await;
@@ -182,25 +231,33 @@ impl ArtifactWriter {
         }
     }
 
-    /// Sends the buffer, if it is not empty.
+    /// Sends all that was written.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.buffer.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        let mut is_refused = false;
-        if let Way::Streamed { chunks, .. } = &mut self.way {
-            let mut chunks = Pin::new(chunks);
-            match chunks.as_mut().poll_ready(cx) {
-                Poll::Ready(Ok(())) => {
-                    if chunks.start_send(chunk::share(std::mem::take(&mut self.buffer))).is_ok() {
-                        return Poll::Ready(Ok(()));
+        while !(self.buffer.is_empty() && self.chunk.is_empty()) {
+            let mut is_refused = false;
+            if let Way::Streamed { chunks, .. } = &mut self.way {
+                match chunks.poll_ready(cx) {
+                    Poll::Ready(Ok(())) => {
+                        let next = match self.buffer.is_empty() {
+                            true => self.chunk.split_to(self.chunk.len().min(CHUNK)),
+                            false => chunk::share(std::mem::take(&mut self.buffer)),
+                        };
+                        if chunks.start_send(next).is_ok() {
+                            continue;
+                        }
                     }
+                    Poll::Ready(Err(_)) => is_refused = true,
+                    // If the backend no longer answers, no room comes.
+                    Poll::Pending => {}
                 }
-                Poll::Ready(Err(_)) => is_refused = true,
-                // If the backend no longer answers, no room comes.
-                Poll::Pending => {}
             }
+            return self.poll_refusal(is_refused, cx).map(Err);
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Why the backend takes no more bytes. Pending if it may take some later.
+    fn poll_refusal(&mut self, is_refused: bool, cx: &mut Context<'_>) -> Poll<Error> {
         // The backend ended the call before it had all bytes; its answer says why.
         let mut answer = self.poll_outcome(cx);
         if is_refused && answer.is_pending() {
@@ -210,14 +267,59 @@ impl ArtifactWriter {
             self.end(Err("the backend did not take all bytes".into()));
             answer = self.poll_outcome(cx);
         }
-        let error = match ready!(answer) {
+        Poll::Ready(match ready!(answer) {
             Ok(_) => self.error(ErrorKind::Protocol("it did not take all bytes".into())),
             Err(error) => error,
-        };
-        Poll::Ready(Err(error))
+        })
     }
 
-    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<types::Info>> {
+    /// Passes all that was written to the backend. It commits nothing.
+    fn poll_pass(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if let Way::Buffered { .. } = self.way {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.poll_send(cx))?;
+        // No other thread would do the work, and the caller may pause for long.
+        if let Way::Streamed { work, .. } = &mut self.way {
+            work.advance(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The same before the end of a writer that takes no more bytes.
+    fn poll_shut(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        ready!(self.poll_pass(cx))?;
+        self.is_shut = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.is_shut {
+            let text = "the writer was shut down, and takes no more bytes";
+            let error = io::Error::new(io::ErrorKind::BrokenPipe, text);
+            return Err(self.error(ErrorKind::Io(error)));
+        }
+        Ok(())
+    }
+
+    /// Keeps bytes to send them later.
+    fn keep(&mut self, bytes: &[u8]) {
+        let size = self.buffer.len() + bytes.len();
+        if self.buffer.capacity() < size && size <= CHUNK {
+            let size = if self.buffer.is_empty() { size } else { CHUNK };
+            let small = std::mem::replace(&mut self.buffer, chunk::empty(size));
+            self.buffer.extend_from_slice(&small);
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// For a backend without streams: whether all that was written, and `more`, fits in memory.
+    fn check_room(&self, more: usize) -> Result<()> {
+        let size = (self.buffer.len() + more) as u64;
+        buffered::check_size(self.call.limits(), size).map_err(|kind| self.error(kind))
+    }
+
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Info>> {
         let Way::Streamed { work, .. } = &mut self.way else {
             let kind = ErrorKind::Unavailable("the write has already failed".into());
             return Poll::Ready(Err(self.error(kind)));
@@ -228,62 +330,11 @@ impl ArtifactWriter {
     }
 }
 
-impl AsyncWrite for ArtifactWriter {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let me = &mut *self;
-        me.call.clock().touch();
-        let room = match me.way {
-            Way::Buffered { .. } => {
-                let size = (me.buffer.len() + bytes.len()) as u64;
-                buffered::check_size(me.call.limits(), size).map_err(|kind| me.error(kind))?;
-                bytes.len()
-            }
-            _ => {
-                if me.buffer.len() >= CHUNK {
-                    ready!(me.poll_send(cx))?;
-                }
-                let taken = bytes.len().min(CHUNK - me.buffer.len());
-                if me.buffer.capacity() - me.buffer.len() < taken {
-                    let size = if me.buffer.is_empty() { taken } else { CHUNK };
-                    let small = std::mem::replace(&mut me.buffer, chunk::empty(size));
-                    me.buffer.extend_from_slice(&small);
-                }
-                taken
-            }
-        };
-        let taken = bytes.len().min(room);
-        me.written.update(&bytes[..taken]);
-        me.buffer.extend_from_slice(&bytes[..taken]);
-        Poll::Ready(Ok(taken))
-    }
-
-    /// Passes the buffered bytes to the backend. It commits nothing.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.way {
-            Way::Buffered { .. } => Poll::Ready(Ok(())),
-            _ => {
-                ready!(self.poll_send(cx))?;
-                // No other thread would do the work, and the caller may pause for long.
-                if let Way::Streamed { work, .. } = &mut self.way {
-                    work.advance(cx);
-                }
-                Poll::Ready(Ok(()))
-            }
-        }
-    }
-
-    /// The same as a flush: only [`commit`](ArtifactWriter::commit) stores the artifact.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-}
-
 impl Drop for ArtifactWriter {
     fn drop(&mut self) {
+        if self.is_shut && !self.is_over {
+            telemetry::not_committed(&self.call.backend.seen(), &self.call.key);
+        }
         self.give_up();
     }
 }

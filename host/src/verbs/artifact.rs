@@ -10,25 +10,26 @@ use crate::checksum::Checksum;
 use crate::chunk::CHUNK;
 use crate::error::{ErrorKind, Result};
 use crate::info::{Info, ReadOptions, WriteOptions};
+use crate::instance::Failed;
 use crate::interface::Interface;
 use crate::serving::Running;
 use crate::transfer::sink::Whole;
 use crate::transfer::{buffered, download, upload};
 
 impl Running {
-    pub(crate) async fn put(&self, data: Bytes, create: bool) -> Result<Info> {
+    pub(crate) async fn put(&self, data: Bytes, options: WriteOptions) -> Result<Info> {
         self.call.check_key()?;
         if self.call.backend.pool.offers(Interface::Streams) {
             let size = data.len() as u64;
-            self.call.end(size, self.put_streamed(data, create).await)
-        } else if create {
-            self.call.end(0, Err(buffered::cannot_create()))
+            self.call.end(size, self.put_streamed(data, options).await)
+        } else if !options.are_plain() {
+            self.call.end(0, Err(buffered::only_plain()))
         } else {
             buffered::put(self, data).await
         }
     }
 
-    async fn put_streamed(&self, data: Bytes, create: bool) -> Result<Info, ErrorKind> {
+    async fn put_streamed(&self, data: Bytes, options: WriteOptions) -> Result<Info, ErrorKind> {
         let mut written = Checksum::new();
         written.update(&data);
         let size = written.size();
@@ -39,25 +40,18 @@ impl Running {
             .step_by(CHUNK)
             .map(move |at| data.slice(at..data.len().min(at + CHUNK)));
         let chunks = stream::iter(chunks);
-        let options = WriteOptions { create, size: Some(size) };
-        let stored = upload::write(self, options, chunks, ended).await?;
-        Ok(stored.into())
+        upload::write(self, options.size(size), chunks, ended).await
     }
 
-    pub(crate) async fn get(&self) -> Result<Bytes> {
+    pub(crate) async fn get(&self, options: ReadOptions) -> Result<(Info, Bytes)> {
         self.call.check_key()?;
         if !self.call.backend.pool.offers(Interface::Streams) {
-            return buffered::get(self).await;
+            return buffered::get(self, options).await;
         }
-        let outcome = self.get_streamed().await;
-        let bytes = outcome.as_ref().map_or(0, |data| data.len() as u64);
-        self.call.end(bytes, outcome)
-    }
-
-    async fn get_streamed(&self) -> Result<Bytes, ErrorKind> {
         let sink = Whole::new(self.call.limits().buffer);
-        let (sink, _) = download::read(self, ReadOptions::default(), sink).await?;
-        Ok(sink.into_data())
+        let outcome = download::read(self, options, sink).await;
+        let bytes = outcome.as_ref().map_or(0, |(_, bytes)| *bytes);
+        self.call.end(bytes, outcome.map(|(sink, _)| sink.into_parts()))
     }
 
     pub(crate) async fn delete(&self) -> Result<()> {
@@ -74,7 +68,10 @@ impl Running {
         let outcome = self.run(async |accessor, exports| {
             let Some(inventory) = &exports.inventory else { return Ok(Err(no_inventory())) };
             let answer = inventory.call_stat(accessor, self.call.key.clone()).await?;
-            Ok(answer.map(Info::from).map_err(ErrorKind::from))
+            Ok(match answer {
+                Ok(info) => Ok(Info::try_from(info).map_err(Failed::Protocol)?),
+                Err(error) => Err(error.into()),
+            })
         });
         self.call.end(0, outcome.await)
     }

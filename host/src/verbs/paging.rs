@@ -116,7 +116,8 @@ fn entries(
         }
     }
     let next = go_on(call, cursor, page.next, page.entries.len())?;
-    Ok(Page { items: page.entries.into_iter().map(Entry::from).collect(), next })
+    let entries = page.entries.into_iter().map(Entry::try_from);
+    Ok(Page { items: entries.collect::<Result<_, _>>().map_err(Failed::Protocol)?, next })
 }
 
 fn findings(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use wasmtime::component::Accessor;
 
 use super::paging::no_maintenance;
-use crate::error::{ErrorKind, Operation, Result};
+use crate::error::{ErrorKind, Result};
 use crate::instance::{Exports, Outcome, Worker};
 use crate::interface::Interface;
 use crate::maintenance::Swept;
@@ -23,16 +23,19 @@ impl Running {
 }
 
 /// Sweeps beside all calls and on a thread of its own, if the backend offers it. The application
-/// does not wait for it, and its outcome does not count in a trial. The next one runs when the
-/// store is opened again.
+/// does not wait for it, and its outcome does not count in a trial. It ends with the store; the next
+/// one runs when the store is opened again.
 pub(crate) fn in_background(backend: &Arc<Loaded>, older_than: Duration) {
     if !backend.pool.offers(Interface::Maintenance) {
         return;
     }
-    let call = backend.call(Operation::Sweep, "");
+    let call = backend.opening_sweep();
     drop(Worker::spawn(Arc::clone(call.clock()), async move || {
         let body = async |accessor: &_, exports: &_| sweep(accessor, exports, older_than).await;
-        call.tell(0, &call.backend.pool.call_aside(call.clock(), body).await);
+        let outcome = call.backend.pool.call_aside(call.clock(), body).await;
+        if !call.clock().is_closed() {
+            call.tell(0, &outcome);
+        }
     }));
 }
 

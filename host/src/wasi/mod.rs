@@ -25,6 +25,7 @@ mod preopens;
 #[cfg(unix)]
 mod resolve;
 mod state;
+mod tail;
 mod trouble;
 #[cfg(unix)]
 mod write;

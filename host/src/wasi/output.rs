@@ -1,4 +1,5 @@
-//! What a backend writes to its standard output and error, logged line by line for debugging.
+//! What a backend writes to its standard output and error: logged line by line for debugging, and
+//! kept for the error if it traps.
 
 use std::io;
 use std::pin::Pin;
@@ -12,6 +13,8 @@ use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use super::tail::Tail;
+
 /// The target of these lines in `tracing`.
 const TARGET: &str = "artifact_store::backend";
 
@@ -20,6 +23,9 @@ const LINE: usize = 4 << 10;
 
 /// How many bytes of one call are logged.
 const PER_CALL: usize = 64 << 10;
+
+/// The stream that may say why a backend traps.
+const ERROR: &str = "stderr";
 
 /// The most bytes of one write.
 const AT_ONCE: usize = 64 << 10;
@@ -34,22 +40,35 @@ struct Log {
     /// The unfinished line, and its stream.
     line: Vec<u8>,
     stream: &'static str,
+    /// The end of standard error in this call.
+    tail: Tail,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { left: PER_CALL, line: Vec::new(), stream: "" }
+        Self { left: PER_CALL, line: Vec::new(), stream: "", tail: Tail::default() }
     }
 }
 
 impl Output {
-    pub(super) fn stream(&self, name: &'static str) -> impl StdoutStream + use<> {
-        Stream { log: self.clone(), name }
+    pub(super) fn output(&self) -> impl StdoutStream + use<> {
+        Stream { log: self.clone(), name: "stdout" }
+    }
+
+    pub(super) fn error(&self) -> impl StdoutStream + use<> {
+        Stream { log: self.clone(), name: ERROR }
     }
 
     /// A call begins.
     pub(crate) fn begin(&self) {
-        self.log().left = PER_CALL;
+        let mut log = self.log();
+        log.left = PER_CALL;
+        log.tail.clear();
+    }
+
+    /// What the backend wrote last to standard error in this call, if anything.
+    pub(crate) fn last_words(&self) -> Option<String> {
+        self.log().tail.text()
     }
 
     /// The call has ended; an unfinished line is logged, too.
@@ -58,10 +77,13 @@ impl Output {
     }
 
     fn write(&self, stream: &'static str, bytes: &[u8]) {
+        let mut log = self.log();
+        if stream == ERROR {
+            log.tail.add(bytes);
+        }
         if !enabled!(target: TARGET, Level::DEBUG) {
             return;
         }
-        let mut log = self.log();
         if log.stream != stream {
             log.show();
             log.stream = stream;

@@ -23,7 +23,11 @@ const GET_DIRECTORIES: &str = "get-directories";
 
 /// All directories that one backend is granted.
 #[derive(Default)]
-pub(crate) struct Preopens(Vec<Preopen>);
+pub(crate) struct Preopens {
+    dirs: Vec<Preopen>,
+    /// Whether the application has dropped the store: only calls that still run use them.
+    is_leaving: AtomicBool,
+}
 
 /// One granted directory.
 pub(crate) struct Preopen {
@@ -43,7 +47,7 @@ impl Preopen {
             false => (FsPerms::ReadOnly, OpenMode::READ),
         };
         // Calls run on threads that may block.
-        let dir = Dir::new(dir, perms, mode, true);
+        let dir = Dir::new(readable(dir), perms, mode, true);
         Self { path, guest, dir, is_told: AtomicBool::new(false) }
     }
 
@@ -53,19 +57,43 @@ impl Preopen {
     }
 }
 
+/// The same directory, opened for reading if that is allowed: what was opened as a path only would
+/// need one more open file for each sync, which a process that has no more would miss just when an
+/// artifact is in its place.
+#[cfg(unix)]
+fn readable(dir: File) -> File {
+    use rustix::fs::{Mode, OFlags, openat};
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat(&dir, ".", flags, Mode::empty()).map_or(dir, File::from)
+}
+
+#[cfg(not(unix))]
+fn readable(dir: File) -> File {
+    dir
+}
+
 impl Preopens {
     pub(crate) fn new(opened: Vec<Preopen>) -> Self {
-        Self(opened)
+        Self { dirs: opened, is_leaving: AtomicBool::new(false) }
     }
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Preopen> {
-        self.0.iter()
+        self.dirs.iter()
+    }
+
+    /// Only calls that have begun will still use them.
+    pub(crate) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn are_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
     }
 
     /// Reports, once for each directory, that its path names another directory or nothing: opening
     /// the path again does not find what this backend stores.
     pub(crate) fn look(&self) {
-        for Preopen { path, dir, is_told, .. } in &self.0 {
+        for Preopen { path, dir, is_told, .. } in &self.dirs {
             if is_told.load(Ordering::Relaxed) {
                 continue;
             }

@@ -14,7 +14,7 @@ use super::errno::{Called, Code, Refusal};
 use super::output::Output;
 use super::trouble::Trouble;
 use crate::budget::{Deadline, Inline, Limiter};
-use crate::error::LoadError;
+use crate::error::{ErrorKind, LoadError, Refused};
 use crate::grants::Grants;
 use crate::limits::{Limits, here};
 #[cfg(feature = "network")]
@@ -97,9 +97,13 @@ impl HostState {
         Ok(())
     }
 
-    /// The request that the network refused to the backend since this was last asked, as the rest
-    /// of a sentence about it.
-    pub(crate) fn take_refused(&self) -> Option<String> {
+    /// The meaning of a trap.
+    pub(crate) fn explain(&mut self, trap: wasmtime::Error) -> ErrorKind {
+        self.limiter.explain(trap, self.output.last_words())
+    }
+
+    /// The request that the network refused to the backend since this was last asked.
+    pub(crate) fn take_refused(&self) -> Option<Refused> {
         #[cfg(feature = "network")]
         return self.http.1.take_refused();
         #[cfg(not(feature = "network"))]
@@ -123,7 +127,7 @@ pub(crate) fn new_store(
     wasi.envs(&grants.env);
     wasi.max_random_size(RANDOM);
     let output = Output::default();
-    wasi.stdout(output.stream("stdout")).stderr(output.stream("stderr"));
+    wasi.stdout(output.output()).stderr(output.error());
     let mut table = ResourceTable::new();
     table.set_max_capacity(here(limits.handles));
     let state = HostState {

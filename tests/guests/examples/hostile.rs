@@ -1,10 +1,21 @@
 //! A backend that misbehaves in the way that the key names.
 #![cfg(target_family = "wasm")]
 
-wit_bindgen::generate!({ path: "../../wit", world: "full-backend" });
+wit_bindgen::generate!({
+    path: "../../wit",
+    inline: "
+        package artifact:hostile;
+        world hostile {
+            include artifact:storage/full-backend@0.1.0;
+            export artifact:storage/ordered@0.1.0;
+        }
+    ",
+    world: "artifact:hostile/hostile",
+    generate_all,
+});
 
 use artifact::storage::types::{Error, Info, Instant, Seal};
-use exports::artifact::storage::{artifact_store, inventory, streams};
+use exports::artifact::storage::{artifact_store, inventory, ordered, streams};
 use wit_bindgen::{FutureReader, StreamReader};
 
 struct Hostile;
@@ -16,7 +27,7 @@ const DATA: &[u8] = b"123456789";
 const CHECKSUM: u64 = 0xAE8B_1486_0A79_9888;
 
 fn info(size: u64) -> Info {
-    Info { size, checksum: Some(CHECKSUM), modified: None }
+    Info { size, checksum: Some(CHECKSUM), modified: None, version: None, attributes: Vec::new() }
 }
 
 #[allow(clippy::empty_loop, reason = "that is what it is for")]
@@ -118,9 +129,27 @@ impl streams::Guest for Hostile {
         let data = data.collect().await;
         let seal = end.await.map_err(Error::Other)?;
         match key.as_str() {
-            "fewer" => Ok(Info { size: seal.size - 1, checksum: None, modified: None }),
-            "other-checksum" => Ok(Info { size: seal.size, checksum: Some(1), modified: None }),
-            _ => Ok(Info { size: data.len() as u64, checksum: None, modified: None }),
+            "fewer" => Ok(Info {
+                size: seal.size - 1,
+                checksum: None,
+                modified: None,
+                version: None,
+                attributes: Vec::new(),
+            }),
+            "other-checksum" => Ok(Info {
+                size: seal.size,
+                checksum: Some(1),
+                modified: None,
+                version: None,
+                attributes: Vec::new(),
+            }),
+            _ => Ok(Info {
+                size: data.len() as u64,
+                checksum: None,
+                modified: None,
+                version: None,
+                attributes: Vec::new(),
+            }),
         }
     }
 
@@ -183,6 +212,8 @@ impl inventory::Guest for Hostile {
             size: u64::MAX,
             checksum: None,
             modified: Some(Instant { seconds, nanoseconds: u32::MAX }),
+            version: None,
+            attributes: Vec::new(),
         })
     }
 
@@ -191,7 +222,12 @@ impl inventory::Guest for Hostile {
         cursor: Option<String>,
         _: u32,
     ) -> Result<inventory::Page, Error> {
-        let entry = |key: &str| inventory::Entry { key: key.into(), size: 0 };
+        let entry = |key: &str| inventory::Entry {
+            key: key.into(),
+            size: 0,
+            modified: None,
+            version: None,
+        };
         let (entries, next) = match prefix.as_str() {
             "elsewhere" => (vec![entry("other")], None),
             "control" => (vec![entry("control\n")], None),
@@ -210,5 +246,42 @@ impl inventory::Guest for Hostile {
             _ => (vec![], None),
         };
         Ok(inventory::Page { entries, next })
+    }
+}
+
+impl ordered::Guest for Hostile {
+    async fn list_ordered(
+        prefix: String,
+        after: Option<String>,
+        _: Option<String>,
+        _: u32,
+    ) -> Result<ordered::OrderedPage, Error> {
+        misbehave(&prefix);
+        let after = after.unwrap_or_default();
+        let (keys, prefixes, next): (&[&str], &[&str], _) = match prefix.as_str() {
+            "unsorted" => (&["unsorted2", "unsorted1"], &[], None),
+            "twice" => (&["twice", "twice"], &[], None),
+            "elsewhere" => (&["other"], &[], None),
+            "control" => (&["control\n"], &[], None),
+            "before" => (&["before"], &[], None),
+            "unfolded" => (&["unfolded/x"], &[], None),
+            "unasked" => (&[], &["unasked"], None),
+            "too-deep" => (&[], &["too-deep/x/"], None),
+            "crowd" => (&["crowd"; 20_000], &[], None),
+            "back" => (&["back"], &[], Some(String::new())),
+            "still" => (&[], &[], Some(after)),
+            "for-ever" => (&[], &[], Some(after + "x")),
+            "huge-next" => (&[], &[], Some("x".repeat(40 << 20))),
+            "absent" => return Err(Error::NotFound),
+            _ => (&[], &[], None),
+        };
+        let entry = |key: &&str| inventory::Entry {
+            key: (*key).into(),
+            size: 0,
+            modified: None,
+            version: None,
+        };
+        let prefixes = prefixes.iter().map(|prefix| (*prefix).into()).collect();
+        Ok(ordered::OrderedPage { entries: keys.iter().map(entry).collect(), prefixes, next })
     }
 }

@@ -33,11 +33,8 @@ impl streams::Guest for Layer {
         end: FutureReader<Result<Seal, String>>,
         options: streams::WriteOptions,
     ) -> Result<Info, Error> {
-        let mode = match options.mode {
-            streams::Mode::Overwrite => below::Mode::Overwrite,
-            streams::Mode::Create => below::Mode::Create,
-        };
-        below::write(key, data, end, below::WriteOptions { mode, size: options.size }).await
+        let streams::WriteOptions { mode, size, attributes } = options;
+        below::write(key, data, end, below::WriteOptions { mode, size, attributes }).await
     }
 
     async fn read(
@@ -60,7 +57,12 @@ impl inventory::Guest for Layer {
         limit: u32,
     ) -> Result<inventory::Page, Error> {
         let page = listed::list_artifacts(prefix, cursor, limit).await?;
-        let entry = |entry: listed::Entry| inventory::Entry { key: entry.key, size: entry.size };
+        let entry = |entry: listed::Entry| inventory::Entry {
+            key: entry.key,
+            size: entry.size,
+            modified: entry.modified,
+            version: entry.version,
+        };
         let entries = page.entries.into_iter().map(entry).collect();
         Ok(inventory::Page { entries, next: page.next })
     }

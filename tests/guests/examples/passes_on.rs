@@ -79,7 +79,7 @@ impl streams::Guest for PassesOn {
         if size != seal.size {
             return Err(Error::Other(format!("{size} bytes of {} arrived", seal.size)));
         }
-        Ok(Info { size, checksum: None, modified: None })
+        Ok(Info { size, checksum: None, modified: None, version: None, attributes: Vec::new() })
     }
 
     async fn read(
@@ -140,7 +140,11 @@ impl streams::Guest for PassesOn {
             };
             let _ = report.write(ended).await;
         });
-        Ok((Info { size, checksum: None, modified: None }, bytes, outcome))
+        Ok((
+            Info { size, checksum: None, modified: None, version: None, attributes: Vec::new() },
+            bytes,
+            outcome,
+        ))
     }
 }
 
@@ -186,7 +190,10 @@ impl inventory::Guest for PassesOn {
         for entry in dir.read_directory().0.collect().await {
             *seen.entry(entry.name).or_default() += 1;
         }
-        let entries = seen.into_iter().map(|(key, size)| inventory::Entry { key, size }).collect();
+        let entries = seen
+            .into_iter()
+            .map(|(key, size)| inventory::Entry { key, size, modified: None, version: None })
+            .collect();
         Ok(inventory::Page { entries, next: None })
     }
 }

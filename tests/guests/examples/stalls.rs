@@ -18,7 +18,7 @@ export!(Stalls);
 const SIZE: u64 = 1 << 30;
 
 fn info(size: u64) -> Info {
-    Info { size, checksum: None, modified: None }
+    Info { size, checksum: None, modified: None, version: None, attributes: Vec::new() }
 }
 
 /// The word of a key, and its number.

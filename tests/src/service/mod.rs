@@ -1,6 +1,7 @@
 //! A strict S3 service in memory, with the differences that services have among each other: it
 //! verifies every signature by its own arithmetic and takes nothing that is not canonical.
 
+mod copies;
 mod objects;
 mod uploads;
 
@@ -16,7 +17,8 @@ use crate::scripted::{Answer, Request, Scripted, answer, error};
 use crate::signature::{self, Signer};
 use crate::weed;
 
-use objects::{State, is_free, metadata};
+use copies::SOURCE;
+use objects::{State, check_condition, metadata};
 
 const CRC64: &str = "x-amz-checksum-crc64nvme";
 
@@ -29,6 +31,8 @@ pub struct Differences {
     pub knows_checksum: bool,
     /// Whether it puts quotes around an ETag.
     pub quotes_tags: bool,
+    /// Whether it changes a byte of what it copies.
+    pub spoils_copies: bool,
     /// How many entries a listing has at most.
     pub page: usize,
     /// The region of the bucket.
@@ -49,6 +53,7 @@ impl Default for Differences {
             is_virtual: false,
             knows_checksum: true,
             quotes_tags: true,
+            spoils_copies: false,
             page: 1000,
             region: "us-east-1",
             is_read_only: false,
@@ -156,8 +161,11 @@ impl Service {
             ("GET", "", None, None) => self.list(&state, &query),
             ("GET", "", Some(_), None) => Ok(uploads::uploads(&state)),
             ("GET" | "HEAD", name, None, None) => self.read(&state, name, request),
+            ("PUT", name, None, None) if request.header(SOURCE).is_some() => {
+                self.copy(&mut state, name, request)
+            }
             ("PUT", name, None, None) => {
-                is_free(&state, name, request)?;
+                check_condition(&state, name, request)?;
                 let metadata = metadata(request);
                 let tag = self.keep(&mut state, name, request.body.clone(), metadata);
                 Ok(answer(200, &format!("etag: {tag}\r\n"), ""))

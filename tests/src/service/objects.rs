@@ -72,6 +72,9 @@ impl Service {
             let _ = write!(head, "{CRC64}: {}\r\n", crc(&object.body));
             head += "x-amz-checksum-type: FULL_OBJECT\r\n";
         }
+        if !object.metadata.iter().any(|(name, _)| name == "content-type") {
+            head += "content-type: binary/octet-stream\r\n";
+        }
         for (name, value) in &object.metadata {
             let _ = write!(head, "{name}: {value}\r\n");
         }
@@ -109,9 +112,10 @@ impl Service {
             };
             let tag = object.tag.replace('"', "&quot;");
             let size = object.body.len();
+            let modified = object.modified.strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
             let _ = write!(
                 text,
-                "<Contents><Key>{name}</Key><LastModified>2015-10-21T07:28:00.000Z</LastModified>\
+                "<Contents><Key>{name}</Key><LastModified>{modified}</LastModified>\
                  <ETag>{tag}</ETag><Size>{size}</Size></Contents>"
             );
         }
@@ -125,21 +129,39 @@ impl Service {
     }
 }
 
-pub(super) fn is_free(state: &State, name: &str, request: &Request) -> Result<(), Refused> {
-    let is_taken = state.objects.contains_key(name);
-    match request.header("if-none-match") {
-        Some("*") if is_taken => Err(refuse(412, "PreconditionFailed")),
+pub(super) fn check_condition(state: &State, name: &str, request: &Request) -> Result<(), Refused> {
+    let found = state.objects.get(name);
+    let tag = |tag: &str| tag.trim_matches('"').to_owned();
+    match (request.header("if-none-match"), request.header("if-match"), found) {
+        (Some("*"), _, Some(_)) => Err(refuse(412, "PreconditionFailed")),
+        // As Amazon says it.
+        (_, Some(_), None) => Err(refuse(404, "NoSuchKey")),
+        // A service that removes the quotes first takes this, too, for any object.
+        (_, Some("*" | "\"*\""), Some(_)) => Ok(()),
+        (_, Some(asked), Some(found)) if tag(asked) != tag(&found.tag) => {
+            Err(refuse(412, "PreconditionFailed"))
+        }
         _ => Ok(()),
     }
 }
 
+/// What is kept with an object: metadata, except an empty one, and the headers of HTTP.
 pub(super) fn metadata(request: &Request) -> Vec<(String, String)> {
-    let own = request.headers.iter().filter(|(name, _)| name.starts_with("x-amz-meta-"));
-    own.cloned().collect()
+    const KEPT: [&str; 5] = [
+        "content-type",
+        "content-encoding",
+        "content-disposition",
+        "content-language",
+        "cache-control",
+    ];
+    let is_kept = |(name, value): &&(String, String)| {
+        KEPT.contains(&name.as_str()) || (name.starts_with("x-amz-meta-") && !value.is_empty())
+    };
+    request.headers.iter().filter(is_kept).cloned().collect()
 }
 
 /// The part of `size` bytes that the header names; none where there is no such part.
-fn range_of(header: &str, size: usize) -> Option<std::ops::Range<usize>> {
+pub(super) fn range_of(header: &str, size: usize) -> Option<std::ops::Range<usize>> {
     let (first, last) = header.strip_prefix("bytes=")?.split_once('-')?;
     let first: usize = first.parse().ok()?;
     let end = last.parse().map_or(size, |last: usize| last.saturating_add(1).min(size));

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::objects::{State, is_free, metadata};
+use super::objects::{State, check_condition, metadata};
 use super::{CRC64, Refused, Service, crc, refuse};
 use crate::scripted::{Request, answer};
 
@@ -25,8 +25,14 @@ impl Service {
         part: Option<&str>,
         request: &Request,
     ) -> Result<Vec<u8>, Refused> {
+        let copied = self.source(state, request)?.map(|original| original.body);
         let upload = state.uploads.get_mut(id).expect("it was looked at");
         match (method, part.and_then(|part| part.parse::<usize>().ok())) {
+            ("PUT", Some(number @ 1..=10_000)) if copied.is_some() => {
+                upload.parts.extend(copied.map(|body| (number, body)));
+                let tag = format!("<ETag>&quot;part{number}&quot;</ETag>");
+                Ok(answer(200, "", &format!("<CopyPartResult>{tag}</CopyPartResult>")))
+            }
             ("PUT", Some(number @ 1..=10_000)) => {
                 upload.parts.insert(number, request.body.clone());
                 Ok(answer(200, &format!("etag: \"part{number}\"\r\n"), ""))
@@ -62,11 +68,11 @@ impl Service {
                     return Err(refuse(400, "BadDigest"));
                 }
                 let name = upload.name.clone();
-                is_free(state, &name, request)?;
+                check_condition(state, &name, request)?;
                 let metadata = state.uploads.remove(id).expect("it was looked at").metadata;
-                self.keep(state, &name, body, metadata);
-                let done = "<CompleteMultipartUploadResult/>";
-                Ok(answer(200, "", done))
+                let tag = self.keep(state, &name, body, metadata).replace('"', "&quot;");
+                let done = "CompleteMultipartUploadResult";
+                Ok(answer(200, "", &format!("<{done}><ETag>{tag}</ETag></{done}>")))
             }
             _ => Err(refuse(405, "MethodNotAllowed")),
         }

@@ -43,8 +43,7 @@ impl Place {
     }
 
     fn ours(&self, grants: Grants) -> Result<ArtifactStore, Error> {
-        // A sweep would still be at work when the store is dropped.
-        ArtifactStore::open(Backend::fs(".").grants(grants).sweep_older_than(None))
+        ArtifactStore::open(Backend::fs(".").grants(grants))
     }
 
     fn ours_on(&self, dir: &str) -> Result<ArtifactStore, Error> {

@@ -1,10 +1,12 @@
 //! A directory that a backend may write neither holds nor lies in another granted one.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Backend, Grants};
+use artifact_store::{Backend, Grants, WriteOptions};
 use artifact_store_tests::{cli, guest};
 
 use super::{Place, ended, refused};
@@ -148,4 +150,39 @@ fn an_open_directory_is_compared_where_it_is_now() {
     fs::create_dir_all(place.path("data/sub")).unwrap();
     place.foreign_on("data/sub").unwrap();
     place.foreign_on("data").unwrap();
+}
+
+/// What it has begun beside the calls ends with it, and a load waits for a call that still runs.
+#[test]
+fn a_store_that_was_dropped_hinders_nobody() {
+    let place = Place::new();
+    let tmp = place.path("data/tmp");
+    drop(place.ours_on("data").unwrap());
+    fs::create_dir_all(&tmp).unwrap();
+    for n in 0..20_000 {
+        fs::write(tmp.join(format!("{n:032x}")), "").unwrap();
+    }
+    let swept = Backend::fs(place.path("data")).sweep_older_than(Some(Duration::ZERO));
+    for _ in 0..3 {
+        drop(ArtifactStore::open(swept.clone()).unwrap());
+        drop(place.foreign_on("data/sub").unwrap());
+    }
+    assert!(fs::read_dir(&tmp).unwrap().count() > 0, "the sweeps ended early");
+}
+
+#[test]
+fn a_call_of_a_dropped_store_is_waited_for() {
+    let place = Place::new();
+    let store = place.ours_on("data").unwrap();
+    let mut writer = store.writer("k", WriteOptions::default()).unwrap();
+    drop(store);
+    // A transfer that its application holds does not end by itself.
+    refused(place.foreign_on("data/sub"));
+    writer.write_all(b"all of it").unwrap();
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(|| place.foreign_on("data/sub"));
+        std::thread::sleep(Duration::from_millis(200));
+        writer.commit().unwrap();
+        opened.join().unwrap().unwrap();
+    });
 }

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, Error, ErrorKind, FindingKind, Grants, ReadOptions, WriteOptions};
 #[cfg(target_os = "linux")]
 use artifact_store_tests::confine;
-use artifact_store_tests::run;
+use artifact_store_tests::{artifact_files, run};
 
 use super::plain_host::{self, Instance, block_on};
 use super::{KINDS, Make, Scene, in_time, is_corrupt};
@@ -33,44 +32,39 @@ fn nothing_can_be_changed(scene: &Scene, key: &str, place: &str, what: &str) {
     says(scene.store.write(key, &[7; 1_000_000][..], WriteOptions::default()).unwrap_err());
 }
 
-/// The key of an artifact whose directory comes before that of `readme`, as `docs/format.md`
-/// names it; that of `k` comes after it.
-fn first_key() -> String {
-    "k".repeat(143)
-}
-
-/// A store of three artifacts, of which something hides the second one.
+/// A store of the artifacts `a`, `d/readme` and `k`, of which something hides the second one: the
+/// directory in its place, as `docs/format.md` names it.
 fn hidden(make: Make) -> Scene {
     let scene = Scene::new();
-    scene.store.put(&first_key(), "inside").unwrap();
-    scene.store.put("readme", "inside").unwrap();
-    let shard = scene.root.join("514");
-    fs::rename(&shard, scene.root.with_file_name("moved")).unwrap();
-    make(&scene, &shard);
+    scene.store.put("a", "inside").unwrap();
+    scene.store.put("d/readme", "inside").unwrap();
+    let place = scene.root.join(",d");
+    fs::rename(&place, scene.root.with_file_name("moved")).unwrap();
+    make(&scene, &place);
     scene
 }
 
 fn show(scene: &Scene) {
-    let shard = scene.root.join("514");
-    fs::remove_file(&shard).unwrap();
-    fs::rename(scene.root.with_file_name("moved"), shard).unwrap();
+    let place = scene.root.join(",d");
+    fs::remove_file(&place).unwrap();
+    fs::rename(scene.root.with_file_name("moved"), place).unwrap();
 }
 
 #[test]
-fn what_stands_in_the_place_of_a_shard_is_not_followed() {
+fn what_stands_in_the_place_of_a_directory_is_not_followed() {
     in_time(|| {
-        // An instance that has never seen the shard, and one that has worked with it.
+        // An instance that has never seen the directory, and one that has worked with it.
         for seen in [false, true] {
             for (what, make) in no_directories() {
                 let scene = hidden(make);
                 let fresh = ArtifactStore::open_dir(&scene.root).unwrap();
                 let scene = if seen { scene } else { Scene { store: fresh, ..scene } };
-                nothing_can_be_changed(&scene, "readme", "514", what);
-                is_corrupt(scene.store.get("readme"), what);
-                is_corrupt(scene.store.stat("readme"), what);
-                is_corrupt(scene.store.read("readme", ReadOptions::default()), what);
-                is_corrupt(scene.store.delete("readme"), what);
-                assert_eq!(scene.findings(FindingKind::Damaged), ["514"], "{what}");
+                nothing_can_be_changed(&scene, "d/readme", ",d", what);
+                is_corrupt(scene.store.get("d/readme"), what);
+                is_corrupt(scene.store.stat("d/readme"), what);
+                is_corrupt(scene.store.read("d/readme", ReadOptions::default()), what);
+                is_corrupt(scene.store.delete("d/readme"), what);
+                assert_eq!(scene.findings(FindingKind::Damaged), [",d"], "{what}");
                 assert_eq!(scene.findings(FindingKind::Foreign), [""; 0], "{what}");
                 // Others come and go.
                 assert_eq!(scene.store.get("k").unwrap(), "inside", "{what}");
@@ -96,17 +90,22 @@ fn a_listing_fails_where_a_part_of_the_store_is_hidden() {
             let scene = hidden(make);
             for _ in 0..2 {
                 let mut listing = scene.store.list("");
-                assert_eq!(listing.next().unwrap().unwrap().key, first_key(), "{what}");
+                assert_eq!(listing.next().unwrap().unwrap().key, "a", "{what}");
                 // It goes on at the failed page, as long as there is a point in it.
                 for _ in 0..3 {
                     let error = listing.next().unwrap().unwrap_err();
                     assert!(matches!(error.kind(), ErrorKind::Corrupt(_)), "{what}: {error}");
-                    assert!(error.to_string().contains("`514`"), "{what}: {error}");
+                    assert!(error.to_string().contains("`,d`"), "{what}: {error}");
                 }
                 assert!(listing.next().is_none(), "{what}");
             }
-            // Also where no key begins so: nobody knows what is hidden.
-            is_corrupt(scene.store.list("none/").find_map(Result::err).map_or(Ok(()), Err), what);
+            // Also where no key begins so, if it would be there: nobody knows what is hidden.
+            for (prefix, is_hidden) in [("d/none", true), ("d/d/", true), ("none/", false)] {
+                match scene.store.list(prefix).find_map(Result::err) {
+                    Some(error) => is_corrupt(Err::<(), _>(error), what),
+                    None => assert!(!is_hidden, "{what}: {prefix}"),
+                }
+            }
         }
     });
 }
@@ -127,7 +126,7 @@ fn commands_that_list_fail_where_a_part_of_the_store_is_hidden() {
         let output = run(dir, arguments, b"");
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(5), "{arguments:?}: {error}");
-        assert!(error.contains("`514`"), "{arguments:?}: {error}");
+        assert!(error.contains("`,d`"), "{arguments:?}: {error}");
     }
 }
 
@@ -136,8 +135,9 @@ fn commands_that_list_fail_where_a_part_of_the_store_is_hidden() {
 #[cfg(target_os = "linux")]
 fn commands_that_list_fail_where_a_directory_cannot_be_read() {
     let scene = Scene::new();
+    scene.store.put("d/k", "inside").unwrap();
     for error in [libc::EIO, libc::EACCES, libc::ENOMEM, libc::ESTALE] {
-        for arguments in [&["list"][..], &["list", "none/"], &["verify"]] {
+        for arguments in [&["list"][..], &["list", "d/n"], &["verify"]] {
             let mut command = artifact_store_tests::cli();
             command.arg("--dir").arg(&scene.root).args(arguments);
             confine::refuse(&mut command, &[(libc::SYS_getdents64, error)]);
@@ -149,20 +149,20 @@ fn commands_that_list_fail_where_a_directory_cannot_be_read() {
     }
 }
 
-/// The directory of the store is not read again for each page, and then says nothing.
+/// Each of many is opened, whatever was there when it was seen last.
 #[test]
-fn a_shard_that_was_seen_and_is_hidden_later_fails_the_listing() {
+fn a_directory_that_was_seen_and_is_hidden_later_fails_the_listing() {
     let scene = Scene::new();
-    for shard in 0..4096 {
-        fs::create_dir_all(scene.root.join(format!("{shard:03x}"))).unwrap();
+    for n in 0..4096 {
+        fs::create_dir_all(scene.root.join(format!(",{n:03x}"))).unwrap();
     }
     assert_eq!(scene.keys(), ["k"]);
-    let shard = scene.root.join("abc");
-    fs::remove_dir(&shard).unwrap();
-    symlink(&scene.outside, &shard).unwrap();
+    let place = scene.root.join(",abc");
+    fs::remove_dir(&place).unwrap();
+    symlink(&scene.outside, &place).unwrap();
     let error = scene.store.list("").find_map(Result::err).expect("a part is hidden");
     assert!(matches!(error.kind(), ErrorKind::Corrupt(_)), "{error}");
-    assert_eq!(scene.findings(FindingKind::Damaged), ["abc"]);
+    assert_eq!(scene.findings(FindingKind::Damaged), [",abc"]);
 }
 
 /// All findings, in pages of `limit`.
@@ -189,24 +189,27 @@ fn a_page_never_skips_what_is_hidden_in_another_host() {
                 let mut instance = Instance::new(&scene.root).await;
                 for limit in [0, 1, 2, 1000] {
                     let (keys, next) = instance.list(None, limit).await.unwrap();
-                    assert_eq!(keys, [first_key()], "{what}");
+                    assert_eq!(keys, ["a"], "{what}");
                     for _ in 0..2 {
                         let error = instance.list(next.clone(), limit).await.unwrap_err();
                         let plain_host::Error::Corrupt(text) = error else {
                             panic!("{what}: {error:?}")
                         };
-                        assert!(text.contains("`514`"), "{what}: {text}");
+                        assert!(text.contains("`,d`"), "{what}: {text}");
                     }
                     // An audit says what is wrong, and goes on behind it.
                     use plain_host::FindingKind::{Damaged, Foreign};
                     let found = audited(&mut instance, limit).await;
-                    let expected = [(Foreign, "notes"), (Damaged, "514"), (Damaged, "d4e/_k")];
+                    let expected = [(Damaged, ",d"), (Damaged, "_k"), (Foreign, "notes")];
                     assert_eq!(found, expected.map(|(k, name)| (k, name.to_owned())), "{what}");
                 }
-                assert!(matches!(instance.get("readme").await, Err(plain_host::Error::Corrupt(_))));
+                assert!(matches!(
+                    instance.get("d/readme").await,
+                    Err(plain_host::Error::Corrupt(_))
+                ));
                 show(&scene);
                 let (keys, next) = instance.list(None, 0).await.unwrap();
-                assert_eq!((keys.as_slice(), next), (&[first_key(), "readme".into()][..], None));
+                assert_eq!((keys.as_slice(), next), (&["a".into(), "d/readme".into()][..], None));
             });
         }
     });
@@ -252,11 +255,14 @@ fn a_directory_that_is_gone_is_made_again() {
     let scene = Scene::new();
     fs::remove_dir(scene.root.join("tmp")).unwrap();
     scene.serves("no `tmp`");
-    fs::remove_dir_all(scene.root.join("d4e")).unwrap();
-    assert!(matches!(scene.store.get("k").unwrap_err().kind(), ErrorKind::NotFound));
-    scene.store.delete("k").unwrap();
-    scene.store.put("k", "inside").unwrap();
-    scene.serves("no shard");
+    for _ in 0..2 {
+        scene.store.put("d/e/k", "inside").unwrap();
+        assert_eq!(scene.store.get("d/e/k").unwrap(), "inside");
+        fs::remove_dir_all(scene.root.join(",d")).unwrap();
+        assert!(matches!(scene.store.get("d/e/k").unwrap_err().kind(), ErrorKind::NotFound));
+        scene.store.delete("d/e/k").unwrap();
+    }
+    scene.serves("no directory");
 }
 
 /// Where a directory is removed while a put is about to use it, the put makes it again.
@@ -269,7 +275,7 @@ fn puts_outlive_the_removal_of_empty_directories() {
         let remover = std::thread::spawn(move || {
             let mut removed = 0;
             while stopped.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout) {
-                for name in ["514", "tmp"] {
+                for name in [",d", "tmp"] {
                     removed += usize::from(fs::remove_dir(root.join(name)).is_ok());
                 }
             }
@@ -284,14 +290,14 @@ fn puts_outlive_the_removal_of_empty_directories() {
             for n in 0..300 {
                 let data = n.to_string();
                 let stored = match n % 3 {
-                    0 => store.put("readme", data.clone()),
-                    1 => store.put_new("readme", data.clone()),
-                    _ => store.write("readme", data.as_bytes(), WriteOptions::default()),
+                    0 => store.put("d/readme", data.clone()),
+                    1 => store.put_new("d/readme", data.clone()),
+                    _ => store.write("d/readme", data.as_bytes(), WriteOptions::default()),
                 };
                 match stored {
                     Ok(_) => {
-                        assert_eq!(store.get("readme").unwrap(), data);
-                        store.delete("readme").unwrap();
+                        assert_eq!(store.get("d/readme").unwrap(), data);
+                        store.delete("d/readme").unwrap();
                     }
                     // A sync takes as long as the disk does, and each time the directory may go.
                     Err(error) => assert!(is_synced && error.is_retryable(), "{error}"),
@@ -336,14 +342,14 @@ fn a_store_that_was_removed_takes_nothing() {
 /// one is lost.
 #[test]
 fn the_file_of_another_artifact_in_its_place_is_damage() {
-    let long = |n: u32| format!("{}{n}", "long/".repeat(40));
+    let long = |n: u32| format!("{}{n}", "long/".repeat(60));
     for (lost, other) in [(long(1), long(2)), (long(1), "k".into()), ("k".into(), long(1))] {
         let scene = Scene::new();
         scene.store.delete("k").unwrap();
         let place = |key: &str| {
-            let before = files(&scene.root);
+            let before = artifact_files(&scene.root);
             scene.store.put(key, key.to_owned()).unwrap();
-            files(&scene.root).into_iter().find(|file| !before.contains(file)).unwrap()
+            artifact_files(&scene.root).into_iter().find(|file| !before.contains(file)).unwrap()
         };
         let (of_lost, of_other) = (place(&lost), place(&other));
         fs::copy(of_other, &of_lost).unwrap();
@@ -364,7 +370,7 @@ fn the_file_of_another_artifact_in_its_place_is_damage() {
 
         // A copy in another directory hides nothing: its name says whose it is.
         if lost.starts_with("long") {
-            let copy = scene.root.join("abc").join(of_lost.file_name().unwrap());
+            let copy = scene.root.join(",abc").join(of_lost.file_name().unwrap());
             fs::create_dir_all(copy.parent().unwrap()).unwrap();
             fs::copy(&of_lost, &copy).unwrap();
             let copy = copy.strip_prefix(&scene.root).unwrap().to_str().unwrap();
@@ -372,11 +378,4 @@ fn the_file_of_another_artifact_in_its_place_is_damage() {
             assert_eq!(scene.findings(FindingKind::Damaged), [""; 0]);
         }
     }
-}
-
-/// The files of all artifacts.
-fn files(root: &Path) -> Vec<std::path::PathBuf> {
-    let shards = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-    let shards = shards.filter(|path| !path.ends_with("tmp"));
-    shards.flat_map(|shard| fs::read_dir(shard).unwrap()).map(|file| file.unwrap().path()).collect()
 }

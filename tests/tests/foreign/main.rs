@@ -44,7 +44,7 @@ impl Scene {
         let store = ArtifactStore::open_dir(&root).unwrap();
         store.put("k", "inside").unwrap();
         // As `docs/format.md` names it.
-        let file = root.join("d4e/_k");
+        let file = root.join("_k");
         assert!(file.is_file());
         Self { _dir: dir, root, outside, store, file }
     }
@@ -117,20 +117,24 @@ fn foreign_things_beside_what_is_ours_are_reported_and_left() {
     in_time(|| {
         for (what, make) in KINDS {
             let scene = Scene::new();
+            fs::create_dir(scene.root.join(",d")).unwrap();
             let temporary = "0123456789abcdef".repeat(2);
-            let mut places: Vec<_> = ["foreign", "_x", "TMP", "D4E"]
+            let mut places: Vec<_> = ["foreign", "_X", ",d,e", "TMP", "3FA", "+foreign"]
                 .map(|name| (name.to_owned(), FindingKind::Foreign))
                 .into();
             // Our own temporary's name where none belongs, and where one does, which it is not.
             places.extend([
                 (temporary.clone(), FindingKind::Foreign),
-                (format!("d4e/{temporary}"), FindingKind::Foreign),
-                ("d4e/foreign".into(), FindingKind::Foreign),
-                // The name of another artifact, in a shard that is not its own.
-                ("d4e/_readme".into(), FindingKind::Foreign),
-                (format!("tmp/{temporary}"), FindingKind::Foreign),
+                (format!(",d/{temporary}"), FindingKind::Foreign),
+                (",d/foreign".into(), FindingKind::Foreign),
+                // The name of an artifact deeper down, in a directory that is not its own.
+                (",d/_a,b".into(), FindingKind::Foreign),
                 ("tmp/foreign".into(), FindingKind::Foreign),
             ]);
+            // An empty directory is what a deletion leaves.
+            if what != "an empty directory" {
+                places.push((format!("tmp/{temporary}"), FindingKind::Foreign));
+            }
             for (name, _) in &places {
                 make(&scene, &scene.root.join(name));
             }
@@ -147,8 +151,9 @@ fn foreign_things_beside_what_is_ours_are_reported_and_left() {
 #[test]
 fn files_of_others_are_reported_and_left() {
     let scene = Scene::new();
+    fs::create_dir(scene.root.join(",d")).unwrap();
     let temporary = "0123456789abcdef".repeat(2);
-    let names = ["notes", "d4e/notes", "d4e/_readme", "tmp/notes", &format!("d4e/{temporary}")];
+    let names = ["notes", ",d/notes", ",d/_a,b", "tmp/notes", &format!(",d/{temporary}")];
     for name in names {
         fs::copy(&scene.file, scene.root.join(name)).unwrap();
     }
@@ -171,11 +176,11 @@ fn is_corrupt<T>(outcome: artifact_store::Result<T>, what: &str) {
 fn what_stands_in_the_place_of_an_artifact_is_damage() {
     in_time(|| {
         for (what, make) in KINDS {
-            for name in ["d4e/_k", "514/_readme"] {
+            for name in ["_k", "_readme"] {
                 let scene = Scene::new();
                 scene.store.put("readme", "inside").unwrap();
                 let (key, path) = match name {
-                    "d4e/_k" => ("k", scene.root.join(name)),
+                    "_k" => ("k", scene.root.join(name)),
                     _ => ("readme", scene.root.join(name)),
                 };
                 if what == "a link to an artifact" && key == "k" {
@@ -218,14 +223,14 @@ fn what_stands_in_the_place_of_an_artifact_is_damage() {
 #[cfg(target_os = "linux")]
 fn a_name_that_is_not_utf_8_hides_nothing() {
     let name = OsStr::from_bytes(b"not\xff\nutf-8");
-    for dir in [".", "d4e", "tmp"] {
+    for dir in [".", ",d", "tmp"] {
         let scene = Scene::new();
-        scene.store.put("readme", "more").unwrap();
+        scene.store.put("d/readme", "more").unwrap();
         fs::write(scene.root.join(dir).join(name), "").unwrap();
         fs::write(scene.root.join("notes"), "").unwrap();
         assert_eq!(scene.store.get("k").unwrap(), "inside", "{dir}");
         scene.store.put("k", "inside").unwrap();
-        assert_eq!(scene.keys(), ["k", "readme"], "{dir}");
+        assert_eq!(scene.keys(), ["d/readme", "k"], "{dir}");
         let mut foreign: Vec<_> = scene.store.audit().map(Result::unwrap).collect();
         foreign.sort_by(|one, other| other.name.cmp(&one.name));
         let names: Vec<_> = foreign.iter().map(|finding| finding.name.as_str()).collect();
@@ -256,13 +261,14 @@ fn a_name_that_is_not_utf_8_hides_nothing() {
 #[cfg(target_os = "linux")]
 fn many_names_that_are_not_utf_8_are_one_finding() {
     let scene = Scene::new();
+    scene.store.put("d/k", "more").unwrap();
     for n in 0..2000_u32 {
         let name = [b"\xff", n.to_string().as_bytes()].concat();
-        fs::write(scene.root.join("d4e").join(OsStr::from_bytes(&name)), "").unwrap();
-        fs::write(scene.root.join("d4e").join(n.to_string()), "").unwrap();
+        fs::write(scene.root.join(",d").join(OsStr::from_bytes(&name)), "").unwrap();
+        fs::write(scene.root.join(",d").join(n.to_string()), "").unwrap();
     }
-    assert_eq!(scene.keys(), ["k"]);
+    assert_eq!(scene.keys(), ["d/k", "k"]);
     let foreign = scene.findings(FindingKind::Foreign);
     assert_eq!(foreign.len(), 2001);
-    assert_eq!(foreign.iter().filter(|name| *name == "d4e").count(), 1);
+    assert_eq!(foreign.iter().filter(|name| *name == ",d").count(), 1);
 }

@@ -48,61 +48,63 @@ fn permit(path: &Path, mode: u32) {
 #[test]
 fn what_may_not_be_looked_at_is_denied_and_never_absent() {
     let scene = Scene::new();
+    scene.store.put("d/k", "inside").unwrap();
     permit(scene.root.parent().unwrap(), 0o777);
     permit(&scene.root, 0o777);
-    for entry in fs::read_dir(&scene.root).unwrap() {
-        permit(&entry.unwrap().path(), 0o777);
-    }
-    permit(&scene.file, 0o644);
+    permit(&scene.root.join("tmp"), 0o777);
+    let (dir, file) = (scene.root.join(",d"), scene.root.join(",d/_k"));
+    permit(&dir, 0o777);
+    permit(&file, 0o644);
     let run = unprivileged(scene.root.parent().unwrap());
-    assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
+    assert_eq!(run(&["get", "d/k"]), (Some(0), "inside".into()));
     let is_denied = |arguments: &[&str]| {
         let (code, text) = run(arguments);
         assert_eq!(code, Some(1), "{arguments:?}: {text}");
         assert!(text.contains("permission denied"), "{arguments:?}: {text}");
     };
-    // The directory of the shard.
-    permit(&scene.root.join("d4e"), 0o000);
+    // The directory.
+    permit(&dir, 0o000);
     for arguments in [
-        &["get", "k"][..],
-        &["stat", "k"],
-        &["delete", "k"],
-        &["put", "k"],
-        &["put", "k", "--create"],
+        &["get", "d/k"][..],
+        &["stat", "d/k"],
+        &["delete", "d/k"],
+        &["put", "d/k"],
+        &["put", "d/k", "--create"],
         &["list"],
         &["verify"],
     ] {
         is_denied(arguments);
     }
-    permit(&scene.root.join("d4e"), 0o777);
-    assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
+    permit(&dir, 0o777);
+    assert_eq!(run(&["get", "d/k"]), (Some(0), "inside".into()));
 
     // The artifact's file.
-    permit(&scene.file, 0o000);
-    is_denied(&["get", "k"]);
-    is_denied(&["stat", "k"]);
-    assert_eq!(run(&["put", "k", "--create"]).0, Some(4), "there is something");
-    assert_eq!(run(&["list"]), (Some(0), "k\n".into()));
+    permit(&file, 0o000);
+    is_denied(&["get", "d/k"]);
+    is_denied(&["stat", "d/k"]);
+    assert_eq!(run(&["put", "d/k", "--create"]).0, Some(4), "there is something");
+    assert_eq!(run(&["list"]), (Some(0), "d/k\nk\n".into()));
     let (code, text) = run(&["verify"]);
     assert!(code == Some(1) && text.contains("permission denied"), "{code:?}: {text}");
-    permit(&scene.file, 0o644);
+    permit(&file, 0o644);
 
     // A directory that can be read and not changed: the old artifact stays.
-    permit(&scene.root.join("d4e"), 0o555);
-    is_denied(&["put", "k"]);
-    is_denied(&["delete", "k"]);
-    assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
+    permit(&dir, 0o555);
+    is_denied(&["put", "d/k"]);
+    is_denied(&["delete", "d/k"]);
+    assert_eq!(run(&["get", "d/k"]), (Some(0), "inside".into()));
     assert_eq!(fs::read_dir(scene.root.join("tmp")).unwrap().count(), 0);
 
     // One in which nobody may replace the file of another user: it is not removed to make room.
     if rustix::process::geteuid().is_root() {
-        permit(&scene.root.join("d4e"), 0o1777);
-        is_denied(&["put", "k"]);
-        is_denied(&["delete", "k"]);
-        assert_eq!(run(&["get", "k"]), (Some(0), "inside".into()));
+        permit(&dir, 0o1777);
+        is_denied(&["put", "d/k"]);
+        is_denied(&["delete", "d/k"]);
+        assert_eq!(run(&["get", "d/k"]), (Some(0), "inside".into()));
         assert_eq!(fs::read_dir(scene.root.join("tmp")).unwrap().count(), 0);
     }
-    permit(&scene.root.join("d4e"), 0o777);
+    permit(&dir, 0o777);
+    scene.store.delete("d/k").unwrap();
     scene.serves("permissions");
 }
 
@@ -156,7 +158,6 @@ fn temporaries_of_another_user_are_left_and_told() {
     permit(scene.root.parent().unwrap(), 0o777);
     let temporaries = scene.root.join("tmp");
     permit(&scene.root, 0o777);
-    permit(&scene.root.join("d4e"), 0o777);
     permit(&temporaries, 0o1777);
     let run = unprivileged(scene.root.parent().unwrap());
     let [theirs, own] = ["a", "b"].map(|name| temporaries.join(name.repeat(32)));

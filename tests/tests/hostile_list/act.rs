@@ -117,6 +117,8 @@ fn named(error: &Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "not-found",
         ErrorKind::AlreadyExists => "already-exists",
+        ErrorKind::ConditionFailed => "condition-failed",
+        ErrorKind::InvalidAttribute(_) => "invalid-attribute",
         ErrorKind::InvalidKey(_) => "invalid-key",
         ErrorKind::InvalidRange => "invalid-range",
         ErrorKind::TooLarge { .. } => "too-large",

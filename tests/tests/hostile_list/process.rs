@@ -114,7 +114,10 @@ impl Host {
         let slack = Usage::slack(at_once);
         let patience = Instant::now() + self.settling;
         let mut after = Usage::now();
-        while !after.is_like(&before, slack) && Instant::now() < patience {
+        // Idle threads of what was before may still be there.
+        let has_settled =
+            |now: Usage| now.is_like(&before, slack) && now.is_like(&self.first, Usage::slack(64));
+        while !has_settled(after) && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(20));
             after = Usage::now();
         }

@@ -193,7 +193,7 @@ impl Instance {
                 };
                 wasmtime::error::Ok((data, FutureReader::new(&mut access, end)?))
             })?;
-            let options = streams::WriteOptions { mode, size: None };
+            let options = streams::WriteOptions { mode, size: None, attributes: Vec::new() };
             let answer = streams.call_write(accessor, key.to_owned(), data, end, options).await?;
             poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
             Ok(answer)

@@ -4,6 +4,7 @@
 mod backups;
 mod roles;
 mod sweeps;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,7 +25,7 @@ fn main() {
     let trials: &[(&str, fn())] = &[
         ("readers_see_whole_generations_of_all_writers", readers_see_whole_generations),
         ("of_many_creating_processes_one_wins", of_many_creators_one_wins),
-        ("deletes_and_puts_in_one_shard_do_not_disturb_each_other", deletes_against_puts),
+        ("deletes_and_puts_in_one_directory_do_not_disturb_each_other", deletes_against_puts),
         ("a_listing_names_once_what_was_there_throughout", a_listing_among_writers),
         ("a_listing_names_what_is_replaced_meanwhile", a_listing_among_replacements),
         ("a_read_stays_with_its_generation", a_read_stays_with_its_generation),
@@ -35,6 +36,8 @@ fn main() {
         ("a_copy_of_a_store_that_is_written_to_is_sound", backups::copy_among_writers),
         ("a_copy_by_hard_links_is_a_snapshot", backups::hard_links),
         ("an_exit_in_mid_write_stores_nothing", an_exit_in_mid_write_stores_nothing),
+        ("no_replace_is_lost_by_processes_that_are_killed", versions::killed),
+        ("the_first_replace_overtakes_nobody", versions::the_first),
         ("a_killed_writer_loses_nothing_that_it_acknowledged", a_killed_writer),
     ];
     let trials = trials.iter().map(|(name, test)| {
@@ -102,23 +105,18 @@ fn of_many_creators_one_wins() {
     is_tidy(&store, dir.path());
 }
 
-/// Keys that lie in one shard, as `docs/format.md` names it.
-fn keys_of_one_shard(count: usize) -> Vec<String> {
-    let shard =
-        |key: &String| crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, key.as_bytes()) >> 52;
-    let first = shard(&"key-0".into());
-    (0..).map(|n| format!("key-{n}")).filter(|key| shard(key) == first).take(count).collect()
+/// Keys of artifacts that lie in one directory.
+fn keys_of_one_directory(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("key-{n}")).collect()
 }
 
 fn deletes_against_puts() {
     let dir = tempfile::tempdir().unwrap();
     let store = ArtifactStore::open_dir(dir.path()).unwrap();
-    let keys = keys_of_one_shard(6);
+    let keys = keys_of_one_directory(6);
     let [stays, goes, contested @ ..] = &keys[..] else { unreachable!() };
     store.put(stays, "stays").unwrap();
     store.put(goes, "goes").unwrap();
-    let shards = fs::read_dir(dir.path()).unwrap().count();
-    assert_eq!(shards, 2, "one shard beside `tmp`");
     let mut with_all = vec!["25"];
     with_all.extend(contested.iter().map(String::as_str));
     let mut roles = ["put-all", "put-all", "delete-all", "delete-all"]
@@ -142,10 +140,10 @@ fn deletes_against_puts() {
 fn a_listing_among_writers() {
     let dir = tempfile::tempdir().unwrap();
     let store = ArtifactStore::open_dir(dir.path()).unwrap();
-    // Two shards are full of them, so that pages end within one.
+    // One directory is full of them, so that pages end within it.
     let stable: Vec<_> = (0..1100)
         .map(|n| format!("stable/{n}"))
-        .chain(keys_of_one_shard(40))
+        .chain(keys_of_one_directory(40))
         .chain([format!("stable/{}", "long".repeat(60))])
         .collect();
     let mut filler = Role::start("fill", dir.path(), &[]);
@@ -155,7 +153,7 @@ fn a_listing_among_writers() {
     }
     filler.finish();
     let mut others: Vec<_> = [(); 2].map(|()| Role::start("churn", dir.path(), &["churn"])).into();
-    // The listing's own shards are changed, too.
+    // The directory that is listed is changed, too.
     others.push(Role::start("churn", dir.path(), &["key-x"]));
     for role in &mut others {
         assert_eq!(role.hear().as_deref(), Some("ready"));
@@ -183,7 +181,7 @@ fn a_listing_among_writers() {
 /// Some filesystems move a name that is replaced to the end of its directory, behind what a reader of
 /// it gets to see, or let it be seen twice.
 fn a_listing_among_replacements() {
-    let keys = keys_of_one_shard(1500);
+    let keys = keys_of_one_directory(1500);
     let shared_memory = tempfile::tempdir_in("/dev/shm").ok();
     for dir in [Some(tempfile::tempdir().unwrap()), shared_memory].into_iter().flatten() {
         let store = ArtifactStore::open_dir(dir.path()).unwrap();

@@ -54,7 +54,9 @@ impl Role {
     /// Ends it at once, wherever it is; the whole lines that it wrote.
     pub fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        // It may have ended before, and well.
+        let status = self.child.wait().unwrap();
+        assert!(status.code().is_none_or(|code| code == 0), "a process says above what is wrong");
         self.output.map(Result::unwrap).collect()
     }
 }
@@ -67,13 +69,13 @@ pub fn play() -> bool {
     let (dir, arguments) = arguments.split_first().unwrap();
     // A sweep of its own would take away what a test looks at, unless that is the test.
     let mut grants = Grants::none().read_write(dir, "/");
-    if ["fill", "churn", "replace"].contains(&&*role) {
+    if ["fill", "churn", "replace", "versions"].contains(&&*role) {
         grants = grants.env("ARTIFACT_STORE_SYNC", "off");
     }
     let backend = Backend::fs(dir).grants(grants);
     let backend = if role == "glance" { backend } else { backend.sweep_older_than(None) };
     let store = ArtifactStore::open(backend).unwrap();
-    if role == "churn" {
+    if ["churn", "versions"].contains(&&*role) {
         say("ready");
     }
     if role != "read" {
@@ -103,6 +105,7 @@ pub fn play() -> bool {
             let swept = store.sweep(Duration::from_secs(age.parse().unwrap())).unwrap();
             say(&format!("{} removed, {} kept", swept.removed, swept.kept));
         }
+        ("versions", []) => super::versions::work(&store, false, || true, say),
         ("abandon", [key]) => abandon(&store, key, Path::new(dir)),
         ("acknowledge", [first]) => acknowledge(&store, first.parse().unwrap()),
         (role, arguments) => panic!("no role is called {role} with {arguments:?}"),

@@ -7,20 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use artifact_store::WriteOptions;
 use artifact_store::blocking::ArtifactStore;
+use artifact_store_tests::{artifact_files, eventually};
 
 use super::roles::Role;
 use super::{is_tidy, temporaries};
-
-/// Waits for what another thread or process is about to do.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..60_000 {
-        if is_so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    panic!("{what} did not come about");
-}
 
 fn set_time(file: &Path, time: SystemTime) {
     fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
@@ -37,7 +27,7 @@ fn begin(
         let found = temporaries(dir);
         found.len() == 1 && fs::metadata(&found[0]).is_ok_and(|file| file.len() == SENT + HEADER)
     };
-    wait_until("the first bytes", is_there);
+    eventually("the first bytes", is_there);
     let file = temporaries(dir).remove(0);
     (writer, file)
 }
@@ -48,7 +38,7 @@ const PART: usize = 1 << 20;
 const SENT: u64 = PART as u64 + 1;
 
 /// Bytes before the payload of `k`, as `docs/format.md` counts them.
-const HEADER: u64 = 41;
+const HEADER: u64 = 57;
 
 fn go_on(writer: &mut impl Write) {
     writer.write_all(&vec![7; PART + 1]).unwrap();
@@ -73,7 +63,7 @@ pub fn spare_a_slow_upload() {
     let long_ago = SystemTime::now() - 3 * HOUR;
     set_time(&file, long_ago);
     go_on(&mut writer);
-    wait_until("a later write", || {
+    eventually("a later write", || {
         fs::metadata(&file).unwrap().modified().unwrap() > long_ago + HOUR
     });
     assert_eq!(swept_elsewhere(dir.path(), HOUR), "0 removed, 1 kept");
@@ -149,10 +139,8 @@ pub fn absurd_times() {
             store.put(file, "has an absurd time").unwrap();
         }
         store.put("k", "old").unwrap();
-        for shard in fs::read_dir(dir.path()).unwrap() {
-            for file in fs::read_dir(shard.unwrap().path()).unwrap() {
-                set_time(&file.unwrap().path(), time);
-            }
+        for file in artifact_files(dir.path()) {
+            set_time(&file, time);
         }
         let (writer, file) = begin(&store, dir.path());
         set_time(&file, time);

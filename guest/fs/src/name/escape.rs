@@ -1,17 +1,17 @@
-//! Encoding the bytes of a key as characters that no filesystem changes, and decoding them.
+//! The bytes of a key as letters that no filesystem changes, and back.
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Appends the encoding of `key` to `encoded`. Lower-case letters, digits, `-`, `_` and `.` stay
-/// unchanged (except a last `.`, since Windows drops it), `/` becomes `,`, an upper-case letter `X`
-/// becomes `+x`, and every other byte becomes `%xx`.
-pub fn encode(key: &str, encoded: &mut String) {
-    encoded.reserve(key.len());
-    for (at, byte) in key.bytes().enumerate() {
+/// Lower-case letters, digits, `-`, `_` and `.` stand for themselves (a last `.` does not,
+/// since Windows drops it), `,` for `/`, `+x` for the upper-case letter `X`, and `%xx` for
+/// every other byte. Appended to `encoded`.
+pub fn encode(text: &str, encoded: &mut String) {
+    encoded.reserve(text.len());
+    for (at, byte) in text.bytes().enumerate() {
         match byte {
-            b'.' if at + 1 == key.len() => encoded.push_str("%2e"),
+            b'.' if at + 1 == text.len() => encoded.push_str("%2e"),
             b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => encoded.push(char::from(byte)),
             b'/' => encoded.push(','),
             b'A'..=b'Z' => encoded.extend(['+', char::from(byte.to_ascii_lowercase())]),
@@ -20,7 +20,13 @@ pub fn encode(key: &str, encoded: &mut String) {
     }
 }
 
-/// At most `most` bytes of the beginning of an encoding, cut between two escapes.
+/// Whether every byte of an encoding stands for itself.
+pub fn is_plain(encoded: &str) -> bool {
+    let stands = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    encoded.bytes().all(stands) && !encoded.ends_with('.')
+}
+
+/// At most `most` bytes from the beginning of an encoding, cut between two escapes.
 pub fn beginning(encoded: &str, most: usize) -> &str {
     let is_whole =
         |cut: &&str| !cut.ends_with('+') && !cut.bytes().rev().take(2).any(|byte| byte == b'%');
@@ -28,13 +34,13 @@ pub fn beginning(encoded: &str, most: usize) -> &str {
     cuts.find(is_whole).unwrap_or_default()
 }
 
-/// The key with this encoding, if there is one. Other spellings of the key are accepted, too:
-/// encode it again to compare.
-pub fn decode(encoded: &str) -> Option<String> {
-    let mut key = Vec::with_capacity(encoded.len());
+/// The bytes that read like this, if any. Other spellings of them are read as well: only encoding
+/// them again tells.
+pub fn decode(encoded: &str) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(encoded.len());
     let mut bytes = encoded.bytes();
     while let Some(byte) = bytes.next() {
-        key.push(match byte {
+        decoded.push(match byte {
             b'+' => bytes.next()?.to_ascii_uppercase(),
             b'%' => {
                 let digits = [bytes.next()?, bytes.next()?];
@@ -44,5 +50,5 @@ pub fn decode(encoded: &str) -> Option<String> {
             _ => byte,
         });
     }
-    String::from_utf8(key).ok()
+    Some(decoded)
 }

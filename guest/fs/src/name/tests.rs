@@ -10,8 +10,33 @@ fn encoded(key: &str) -> String {
     encoded
 }
 
-fn is_shard(name: &str) -> bool {
-    matches!(Folder::parse(name), Some(Folder::Shard(_)))
+/// The key that a place stands for, going from the root name by name; none where that is only known
+/// from the header, or the place is none.
+fn key_at(place: &Place) -> Option<String> {
+    let mut folder = Folder::default();
+    for name in place.dir.split('/').filter(|name| !name.is_empty()) {
+        let Named::Folder(segment) = folder.parse(name) else { return None };
+        folder = folder.child(&segment);
+    }
+    assert_eq!(folder.path, place.dir);
+    match folder.parse(&place.file) {
+        Named::File(rest) => Some(folder.key + &rest),
+        _ => None,
+    }
+}
+
+fn folder(place: &Place) -> Folder {
+    let folder = Folder { key: String::new(), path: String::new() };
+    let names = place.dir.split('/').filter(|name| !name.is_empty());
+    names.fold(folder, |folder, name| match folder.parse(name) {
+        Named::Folder(segment) => folder.child(&segment),
+        named => panic!("{name} in {folder:?}: {named:?}"),
+    })
+}
+
+/// A key of one-letter segments, with this many slashes.
+fn slashes(count: usize) -> String {
+    "s/".repeat(count) + "s"
 }
 
 /// Keys that are hard on filesystems or on schemes like this one.
@@ -67,12 +92,85 @@ const HARD: [&str; 45] = [
 fn hard_keys_have_distinct_names_in_any_case_and_form() {
     let mut seen = HashMap::new();
     for key in HARD {
-        let Place { shard, file } = place(key);
-        assert!(is_shard(&shard), "{shard}");
-        assert_eq!(parse(&shard, &file), Named::Plain(key.into()));
-        assert_eq!(parse("", &file), Named::Foreign);
-        check_portable(&file);
-        assert_eq!(seen.insert(file.to_lowercase(), key), None, "{key}");
+        let place = place(key);
+        assert_eq!(key_at(&place).as_deref(), Some(key));
+        check_portable(&place);
+        assert_eq!(seen.insert(place.path().to_lowercase(), key), None, "{key}");
+    }
+}
+
+/// Files and directories begin differently, so that a key may be the beginning of another one.
+#[test]
+fn a_key_and_the_keys_below_it_never_meet() {
+    let paths = ["a", "a/", "a/b", "a//b", "a//", "/", "//", "/a"].map(|key| place(key).path());
+    assert_eq!(
+        paths,
+        ["_a", ",a/_", ",a/_b", ",a/,/_b", ",a/,/_", ",/_", ",/,/_", ",/_a"].map(String::from)
+    );
+}
+
+#[test]
+fn the_depth_is_bounded_and_the_rest_is_one_segment() {
+    let deepest = place(&slashes(DEPTH - 1));
+    assert_eq!(deepest.path(), ",s/".repeat(DEPTH - 1) + "_s");
+    let deeper = place(&slashes(DEPTH));
+    assert_eq!(deeper.path(), ",s/".repeat(DEPTH - 1) + "_s,s");
+    assert_eq!(key_at(&deeper), Some(slashes(DEPTH)));
+    assert_eq!(place(&"/".repeat(1024)).dir, [","; DEPTH - 1].join("/"));
+    for key in [slashes(DEPTH - 1), slashes(DEPTH), slashes(400), "/".repeat(1024)] {
+        let place = place(&key);
+        check_portable(&place);
+        let names = place.path().split('/').count();
+        assert!(names <= DEPTH && place.path().len() < 4096, "{names}");
+    }
+    // What the bound keeps together is spelled so nowhere else.
+    let folder = Folder::of("a/");
+    assert_eq!(folder.parse("_s,s"), Named::Foreign);
+    assert_eq!(folder.parse(",s,s"), Named::Foreign);
+    assert_eq!(Folder::of(&slashes(DEPTH)).parse(",s"), Named::Foreign);
+}
+
+/// A directory needs no other way to tell its segment than its name.
+#[test]
+fn a_segment_without_a_name_of_its_own_ends_the_directories() {
+    let long = "k".repeat(143);
+    let place = place(&format!("a/{long}/b/c"));
+    assert_eq!(place.dir, ",a");
+    assert!(place.is_hashed());
+    assert_eq!(folder(&place).parse(&place.file), Named::Hashed(vec![b'k'; READABLE]));
+    let short = super::place(&format!("a/{}/b/c", &long[1..]));
+    assert_eq!(short.dir, format!(",a/,{}/,b", &long[1..]));
+    check_portable(&short);
+}
+
+/// A directory sorts as its segment and the slash behind it. Then the order of one directory at a
+/// time is that of the keys.
+#[test]
+fn the_order_of_the_keys_is_that_of_the_segments() {
+    let order = |key: &str| {
+        let place = place(key);
+        let mut orders = Vec::new();
+        let mut folder = Folder::default();
+        for name in place.dir.split('/').filter(|name| !name.is_empty()) {
+            let Named::Folder(segment) = folder.parse(name) else { panic!("{name}") };
+            orders.push(segment.clone() + "/");
+            folder = folder.child(&segment);
+        }
+        orders.push(key[folder.key.len()..].into());
+        orders
+    };
+    let long = "x".repeat(150);
+    let mut keys: Vec<String> = HARD.map(String::from).into();
+    for a in ["a", "a!", "a0", "A", "", "é", &long] {
+        for b in ["", "/", "/b", "!/b", "//b", "/b/c", &slashes(20)] {
+            keys.push(format!("{a}{b}"));
+        }
+    }
+    keys.retain(|key| !key.is_empty());
+    for a in &keys {
+        for b in &keys {
+            assert_eq!(order(a).cmp(&order(b)), a.cmp(b), "{a} {b}");
+        }
     }
 }
 
@@ -87,16 +185,18 @@ fn keys_of_one_truncated_hash_are_two_artifacts() {
 #[test]
 fn long_keys_are_hashed_and_their_names_fit() {
     for (length, plain) in [(1, true), (142, true), (143, false), (200, false), (1024, false)] {
-        let place = place(&"k".repeat(length));
-        assert_eq!(parse(&place.shard, &place.file) != Named::Hashed, plain, "{length}");
+        let key = "k".repeat(length);
+        let place = place(&key);
+        assert_eq!(key_at(&place), plain.then_some(key), "{length}");
         assert_eq!(place.is_hashed(), !plain, "{length}");
-        check_portable(&place.file);
+        check_portable(&place);
     }
     for letter in ["é", "中", "😀", "X", "+"] {
         let key = letter.repeat(1024 / letter.len());
-        let Place { shard, file } = place(&key);
-        assert_eq!(parse(&shard, &file), Named::Hashed);
-        check_portable(&file);
+        let place = place(&key);
+        let Named::Hashed(beginning) = folder(&place).parse(&place.file) else { panic!("{key}") };
+        assert!(key.as_bytes().starts_with(&beginning) && beginning.len() >= 20);
+        check_portable(&place);
     }
 }
 
@@ -104,10 +204,9 @@ fn long_keys_are_hashed_and_their_names_fit() {
 #[test]
 fn keys_with_one_hash_are_told_apart_by_the_header() {
     let weak = |_: &[u8]| [7; 32];
-    let key = |n: u32| format!("{}{n:04}", "a".repeat(200));
-    let place = place_by(&key(0), weak);
-    let twin = (1..).map(key).find(|key| place_by(key, weak) == place);
-    let (asked, twin) = (key(0), twin.expect("one of 4096 keys shares the shard"));
+    let [asked, twin] = [0, 1].map(|n| format!("{}{n:04}", "a".repeat(200)));
+    let place = place_by(&asked, weak);
+    assert_eq!(place, place_by(&twin, weak));
     assert_eq!(place.holder_by(&asked, &asked, weak), Holder::Asked);
     assert_eq!(place.holder_by(&asked, &twin, weak), Holder::Twin);
     assert_eq!(place.holder_by(&asked, "moved here", weak), Holder::Stray);
@@ -115,20 +214,40 @@ fn keys_with_one_hash_are_told_apart_by_the_header() {
 }
 
 #[test]
-fn the_directories_and_their_files_are_never_mixed_up() {
-    for name in ["00g", "ABC", "0000", "+12", "", "..", "tmp/", "d4e/"] {
-        assert_eq!(Folder::parse(name), None, "{name}");
-    }
-    let all = || [Folder::Root].into_iter().chain(Folder::shards()).chain([Folder::Temporaries]);
-    assert!(all().all(|folder| Folder::parse(&folder.name()) == Some(folder)));
-    assert!(all().is_sorted() && all().map(Folder::name).is_sorted());
-    assert!((0..100).all(|n| is_shard(&place(&n.to_string()).shard)));
-    for random in [0, 1, u128::MAX] {
+fn what_else_the_store_makes_is_never_taken_for_an_artifact() {
+    let root = Folder::default();
+    for random in [[0; 16], [1; 16], [0xff; 16]] {
         let name = temporary(random);
         assert!(is_temporary(&name) && name.len() <= MAX_NAME);
-        assert_eq!(parse("000", &name), Named::Foreign);
+        assert_eq!(root.parse(&name), Named::Foreign);
+        assert_eq!(root.parse(&format!("+{name}")), Named::Foreign);
     }
+    for name in
+        [TEMPORARIES, SWEPT, "", "_", "a", "3fa", ",A", "_A", ",a,b", "_a,b", "_a@b", ",a@b"]
+    {
+        assert_eq!(root.parse(name), Named::Foreign, "{name}");
+    }
+    assert_eq!(root.parse(","), Named::Folder(String::new()));
+    assert_eq!(Folder::of("a/").parse("_"), Named::File(String::new()));
     assert!(!is_temporary(&place("k").file) && !is_temporary("") && !is_temporary(".nfs0001"));
+}
+
+#[test]
+fn a_prefix_leads_to_the_directory_of_everything_that_begins_so() {
+    let long = "k".repeat(143);
+    for (prefix, path) in [
+        ("", ""),
+        ("a", ""),
+        ("a/", ",a"),
+        ("a/b", ",a"),
+        ("A/b/", ",+a/,b"),
+        ("/", ","),
+        (&long, ""),
+        (&format!("a/{long}/b/"), ",a"),
+        (&slashes(30), &[",s"; DEPTH - 1].join("/")),
+    ] {
+        assert_eq!(Folder::of(prefix).path, path, "{prefix}");
+    }
 }
 
 /// The table in the documentation, which other implementations rely on.
@@ -136,33 +255,53 @@ fn the_directories_and_their_files_are_never_mixed_up() {
 fn the_published_vectors_hold() {
     let page = include_str!("../../../../docs/format.md");
     let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| `\"")).collect();
-    assert_eq!(rows.len(), 20);
+    assert_eq!(rows.len(), 27);
     for row in rows {
         let cells: Vec<_> = row.split('|').map(|cell| cell.trim().trim_matches('`')).collect();
-        let key = spelled_out(cells[1].trim_matches('"'));
-        let Place { shard, file } = place(&key);
-        assert_eq!(format!("{shard}/{file}"), cells[2], "{key}");
+        let (key, path) = (spelled_out(cells[1].trim_matches('"')), spelled_out(cells[2]));
+        assert_eq!(place(&key).path(), path, "{key}");
     }
 }
 
-/// A key of the table, in which `<k × 3>` stands for `kkk`.
-fn spelled_out(key: &str) -> String {
-    let Some((before, rest)) = key.split_once('<') else { return key.into() };
-    let (letters, count) = rest.trim_end_matches('>').split_once(" × ").expect("a count");
-    before.to_owned() + &letters.repeat(count.parse().expect("a number"))
+/// As the page shows them.
+#[test]
+fn a_claim_is_told_from_what_it_claims() {
+    let generation = temporary(*b"0123456789abcdef");
+    let page = include_str!("../../../../docs/format.md");
+    for name in [generation.clone(), claim(&generation, 0)] {
+        assert!(page.contains(&format!("| `{name}` | a file")), "{name}");
+    }
+    for number in [0, 1, 10, u32::MAX] {
+        let name = claim(&generation, number);
+        assert_eq!(claimed(&name), Some(&*generation));
+        assert!(!is_temporary(&name) && name.len() <= 43);
+        assert_eq!(Folder::default().parse(&name), Named::Foreign);
+    }
+    assert!(is_temporary(&generation) && claimed(&generation).is_none());
+    for number in ["", "-", "-00", "-+1", "- 1", "-1x", "-4294967296", "-1-1"] {
+        assert_eq!(claimed(&[&generation, number].concat()), None, "{number}");
+    }
+    assert_eq!(claimed("0-0"), None);
 }
 
-fn shard_of(file: &str) -> u64 {
-    decode(file.get(1..).unwrap_or_default()).map_or(0, |key| checksum(key.as_bytes()) >> 52)
+/// A key or a path of the table, in which `<k × 3>` stands for `kkk`.
+fn spelled_out(text: &str) -> String {
+    let Some((before, rest)) = text.split_once('<') else { return text.into() };
+    let (repeated, behind) = rest.split_once('>').expect("an end");
+    let (letters, count) = repeated.split_once(" × ").expect("a count");
+    [before, &letters.repeat(count.parse().expect("a number")), behind].concat()
 }
 
 /// What Windows, macOS and case-insensitive filesystems ask of a name.
-fn check_portable(file: &str) {
-    assert!(file.len() <= MAX_NAME);
-    assert!(file.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase()), "{file}");
-    assert!(!file.contains(['<', '>', ':', '"', '/', '\\', '|', '?', '*']), "{file}");
-    // The first letter keeps it from being a device, an option or a hidden file.
-    assert!(file.starts_with([PLAIN, HASHED]) && !file.ends_with('.'), "{file}");
+fn check_portable(place: &Place) {
+    for name in place.path().split('/') {
+        assert!(name.len() <= MAX_NAME);
+        assert!(name.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase()), "{name}");
+        assert!(!name.contains(['<', '>', ':', '"', '\\', '|', '?', '*']), "{name}");
+        // The first letter keeps it from being a device, an option or a hidden file. Windows looks
+        // for a device in what stands before the first dot.
+        assert!(name.starts_with([FILE, FOLDER]) && !name.ends_with('.'), "{name}");
+    }
 }
 
 /// Keys of any length up to the longest, of letters that encode to one, two, three and up to
@@ -214,28 +353,32 @@ fn folded(place: &Place) -> String {
 
 proptest! {
     #[test]
-    fn any_key_comes_back_from_its_name(key in "\\PC{1,60}") {
-        prop_assume!(key::check(&key).is_ok());
-        let Place { shard, file } = place(&key);
-        check_portable(&file);
-        match parse(&shard, &file) {
-            Named::Plain(found) => prop_assert_eq!(found, key),
-            named => prop_assert!(named == Named::Hashed && encoded(&key).len() >= MAX_NAME),
+    fn any_key_comes_back_from_its_place(key in any_key()) {
+        let place = place(&key);
+        check_portable(&place);
+        match key_at(&place) {
+            Some(found) => prop_assert_eq!(&found, &key),
+            None => prop_assert!(place.is_hashed() && encoded(&key).len() >= MAX_NAME),
         }
+        prop_assert!(!is_temporary(&place.file));
+        prop_assert_eq!(place.holder(&key, &key), Holder::Asked);
+        let folder = Folder::of(&key);
+        prop_assert_eq!(&folder.path, &place.dir);
+        prop_assert_eq!(folder.file(&key[folder.key.len()..]), place.file);
     }
 
     #[test]
-    fn different_keys_have_different_names(a in "\\PC{1,200}", b in "\\PC{1,200}") {
-        prop_assume!(a != b);
-        prop_assert_ne!(place(&a).file.to_lowercase(), place(&b).file.to_lowercase());
-    }
-
-    #[test]
-    fn any_file_name_is_parsed_without_harm(file in "[_@]?.{0,160}") {
-        for shard in [format!("{:03x}", shard_of(&file)), "000".into()] {
-            if let Named::Plain(key) = parse(&shard, &file) {
-                prop_assert_eq!(place(&key), Place { shard, file: file.clone() });
+    fn any_name_is_parsed_without_harm(name in "[_,]?.{0,160}", slashes in 0..20_usize) {
+        let folder = Folder::of(&self::slashes(slashes));
+        match folder.parse(&name) {
+            Named::File(rest) => {
+                prop_assert_eq!(place(&(folder.key + &rest)), Place { dir: folder.path, file: name });
             }
+            Named::Folder(segment) => {
+                let below = place(&format!("{}{segment}/", folder.key));
+                prop_assert_eq!(below.dir, join(&folder.path, &name));
+            }
+            _ => {}
         }
     }
 
@@ -243,14 +386,14 @@ proptest! {
     /// changed by a letter.
     #[test]
     fn a_changed_name_is_another_key_or_none(
-        key in "[a-zA-Z0-9/%+,._ é-]{1,40}",
+        key in "[a-zA-Z0-9%+,._ é-]{1,40}",
         at in 0..200_usize,
         letter in "[a-f0-9%+,.A-F_@-]",
     ) {
         let file = place(&key).file;
         let at = 1 + at % (file.len() - 1);
         let changed = format!("{}{letter}{}", &file[..at], &file[at + 1..]);
-        if let Some(other) = decode(&changed[1..]) && encoded(&other) == changed[1..] {
+        if let Named::File(other) = Folder::default().parse(&changed) {
             prop_assert_eq!(other == key, changed == file);
         }
     }
@@ -264,20 +407,5 @@ proptest! {
     #[test]
     fn keys_that_hardly_differ_are_two_files((a, b) in near_keys()) {
         prop_assert_ne!(folded(&place(&a)), folded(&place(&b)));
-    }
-
-    #[test]
-    fn any_name_is_safe_and_says_what_it_is(key in any_key()) {
-        let place = place(&key);
-        check_portable(&place.file);
-        prop_assert!(is_shard(&place.shard));
-        prop_assert!(!is_temporary(&place.file) && Folder::parse(&place.file).is_none());
-        prop_assert_ne!(&place.file, TEMPORARIES);
-        let expected = if place.is_hashed() { Named::Hashed } else { Named::Plain(key.clone()) };
-        prop_assert_eq!(parse(&place.shard, &place.file), expected);
-        // Windows looks for a device in what stands before the first dot.
-        let stem = place.file.split('.').next().unwrap_or_default();
-        prop_assert!(stem.starts_with([PLAIN, HASHED]));
-        prop_assert_eq!(place.holder(&key, &key), Holder::Asked);
     }
 }

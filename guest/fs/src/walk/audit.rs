@@ -1,75 +1,65 @@
-//! Finding everything in the store that is not a sound artifact.
+//! Looking for everything in the store that is not a sound artifact.
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use artifact_store_backend::{Error, Result};
 
-use super::{Step, Visit, Walk};
+use super::window::View;
+use super::{Step, Trouble, Walk};
 use crate::bindings::{Finding, FindingKind, Findings};
+use crate::delete::is_deletion;
+use crate::folder;
 use crate::header;
-use crate::name::{self, Folder, Named};
+use crate::name::{self, Folder, MARKS, Named, TEMPORARIES};
 use crate::read;
-use crate::shard;
-use crate::wasi::{ErrorCode, Failure, Kind, Stat};
+use crate::wasi::{Dir, Kind, Stat};
 
-/// One page of the findings. Headers are verified, payloads are not.
+/// One page of what is no sound artifact. Headers are verified, payloads are not.
 pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
-    let mut folders = vec![Folder::Root];
-    folders.extend(shard::all().await?);
-    folders.push(Folder::Temporaries);
-    let mut walk = Walk::new(folders, cursor, limit)?;
+    folder::is_of_this_layout().await?;
+    let mut walk = Walk::page(View::Everything, Folder::default(), cursor, limit)?;
     let mut items = Vec::new();
     loop {
         let found = match walk.step(items.len()).await {
-            Step::Name => match walk.visit() {
-                Some(visit) => examine(visit).await,
-                None => break,
-            },
-            Step::Unlisted(failure) => unlisted(&walk.folder_name, failure).map(Some),
-            Step::End => break,
+            Ok(Step::Item(item)) => examine(&mut walk, &item.order).await,
+            Ok(Step::Unlisted(path, trouble)) => Ok(Some(unlisted(&path, trouble))),
+            Ok(Step::Empty(..) | Step::Folded(_)) => Ok(None),
+            Ok(Step::End) => break,
+            Err(error) => Err(error),
         };
         if !walk.add(&mut items, found)? {
             break;
         }
     }
-    Ok(Findings { items, next: walk.next })
+    Ok(Findings { items, next: walk.end() })
 }
 
-/// The finding for a directory of this store that cannot be listed completely: it has a name that
-/// is not UTF-8, which the host reports or stops at, or it is not a directory.
-fn unlisted(dir: &str, failure: Failure) -> Result<Finding> {
-    let (kind, detail) = match failure.code {
-        ErrorCode::Other(Some(left_out)) => (FindingKind::Foreign, left_out),
-        ErrorCode::IllegalByteSequence => {
-            (FindingKind::Foreign, "holds a name that is not UTF-8 and is not listed".into())
-        }
-        ErrorCode::NotDirectory | ErrorCode::Loop => {
+/// A directory of this store of which not all can be listed.
+fn unlisted(path: &str, trouble: Trouble) -> Finding {
+    let (kind, detail) = match trouble {
+        Trouble::Names(detail) => (FindingKind::Foreign, detail),
+        Trouble::Place => {
             (FindingKind::Damaged, "stands in the place of a directory of this store".into())
         }
-        _ => return Err(failure.into()),
     };
-    Ok(Finding { kind, name: dir.into(), size: None, modified: None, detail })
+    let name = if path.is_empty() { "." } else { path };
+    Finding { kind, name: name.into(), size: None, modified: None, detail }
 }
 
-/// The finding for a name; `None` if it is gone, or if it is sound.
-async fn examine(visit: Visit<'_>) -> Result<Option<Finding>> {
-    let Some(stat) = visit.dir.look(visit.file).await? else { return Ok(None) };
-    let said = match visit.folder {
-        // An entry with the name of a directory of this store is visited or reported elsewhere.
-        Folder::Root if Folder::parse(visit.file).is_some() => None,
-        Folder::Root => foreign("not a file or directory of this store"),
-        Folder::Temporaries => in_temporaries(visit.file, &stat),
-        Folder::Shard(_) => in_shard(&visit, &stat).await?,
+/// What is to be said about a name; nothing where it has gone meanwhile.
+async fn examine(walk: &mut Walk<'_>, name: &str) -> Result<Option<Finding>> {
+    let Some((folder, dir)) = walk.here().await? else { return Ok(None) };
+    let Some(stat) = dir.look(name).await? else { return Ok(None) };
+    let said = match &*folder.path {
+        TEMPORARIES => in_temporaries(dir, name, &stat).await?,
+        "" if MARKS.contains(&name) && stat.kind == Kind::File => None,
+        _ => artifact(dir, folder, name, &stat).await?,
     };
     Ok(said.map(|(kind, detail)| Finding {
         kind,
-        name: match visit.folder {
-            Folder::Root => visit.file.into(),
-            _ => format!("{}/{}", visit.dir_name, visit.file),
-        },
+        name: name::join(&folder.path, name),
         size: (stat.kind == Kind::File).then_some(stat.size),
         modified: stat.modified,
         detail,
@@ -78,42 +68,45 @@ async fn examine(visit: Visit<'_>) -> Result<Option<Finding>> {
 
 type Said = Option<(FindingKind, String)>;
 
-fn in_temporaries(file: &str, stat: &Stat) -> Said {
-    if name::is_temporary(file) && stat.kind == Kind::File {
-        Some((FindingKind::Temporary, "an unfinished write".into()))
-    } else {
-        foreign("not an unfinished write of this store")
-    }
+async fn in_temporaries(dir: &Dir, file: &str, stat: &Stat) -> Result<Said> {
+    let what = match stat.kind {
+        Kind::File if name::is_temporary(file) => "an unfinished write",
+        Kind::File if name::claimed(file).is_some() => "a change that claims an artifact",
+        Kind::Directory if name::is_temporary(file) && is_deletion(dir, file).await? => {
+            "an unfinished deletion"
+        }
+        _ => return Ok(foreign("no unfinished write of this store")),
+    };
+    Ok(Some((FindingKind::Temporary, what.into())))
 }
 
-async fn in_shard(visit: &Visit<'_>, stat: &Stat) -> Result<Said> {
-    let named = name::parse(visit.dir_name, visit.file);
-    if named == Named::Foreign {
-        return Ok(foreign("not a name that this store gives to a file in this directory"));
-    }
-    let damaged = |why: &str| match &named {
-        Named::Plain(key) => Some((FindingKind::Damaged, format!("the artifact `{key}`: {why}"))),
-        _ => Some((FindingKind::Damaged, format!("an artifact with a long key: {why}"))),
+async fn artifact(dir: &Dir, folder: &Folder, file: &str, stat: &Stat) -> Result<Said> {
+    let subject = match folder.parse(file) {
+        Named::File(rest) => format!("the artifact `{}{rest}`", folder.key),
+        Named::Hashed(_) => "an artifact with a long key".into(),
+        Named::Folder(_) | Named::Foreign => {
+            return Ok(foreign("no name that this store gives to anything in this directory"));
+        }
     };
+    let damaged = |why: &str| Some((FindingKind::Damaged, format!("{subject}: {why}")));
     if stat.kind != Kind::File {
-        return Ok(damaged("it is not a regular file"));
+        return Ok(damaged("it is no regular file"));
     }
-    match read::open_in(visit.dir, visit.file, header::MAX_LEN).await {
+    match read::open_in(dir, file, header::LIKELY_LEN).await {
         Ok(Some(found)) => {
             let key = &found.header.key;
             let place = name::place(key);
-            let is_own = place.shard == visit.dir_name && place.file == visit.file;
-            Ok(match &named {
-                _ if is_own => None,
-                // A copy, in the wrong directory.
-                _ if place.file == visit.file => {
-                    foreign(&format!("the artifact `{key}`, which belongs in `{place}`"))
+            Ok(match place.file == file {
+                true if place.dir == folder.path => None,
+                // A copy in another directory, whose name is that of no other key.
+                true if place.is_hashed() => {
+                    foreign(&format!("the artifact `{key}`, whose place is `{place}`"))
                 }
-                // The artifact with this name is lost.
-                _ => damaged(&format!("the file states the key `{key}`")),
+                // The artifact that has this name is lost.
+                _ => damaged(&format!("the file says that it is `{key}`")),
             })
         }
-        // An artifact of a newer version counts as sound.
+        // A newer version's artifact is whole, as far as can be told here.
         Ok(None) | Err(Error::Unsupported(_)) => Ok(None),
         Err(Error::Corrupt(why)) => Ok(damaged(&why)),
         Err(error) => Err(error),

@@ -3,85 +3,125 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use artifact_store_backend::{Error, Instant, Result};
+use artifact_store_backend::{Error, Info, Instant, Result};
 
-use super::{Step, Visit, Walk};
+use super::window::View;
+use super::{Step, Walk};
 use crate::bindings::{Entry, Page};
+use crate::commit::has_attributes;
+use crate::folder;
 use crate::header;
-use crate::name::{self, Named};
+use crate::name::{self, Folder};
 use crate::read;
-use crate::shard;
-use crate::wasi::{self, Kind, may_have_changed};
+use crate::wasi::{self, Dir, Kind, may_have_changed};
 
-/// One page of the artifacts whose keys begin with `prefix`. Damaged artifacts are left out, so
-/// that the listing can continue; reading one by its key reports the damage.
+/// One page of the artifacts whose keys begin with `prefix`, in the order of their keys. What is
+/// damaged is left out, so that the listing goes on; reading it by its key says what is wrong.
 pub async fn list(prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page> {
+    let page =
+        steady(async |replaced, opens| list_once(prefix, cursor, limit, replaced, opens).await);
+    let page = page.await?;
+    if page.entries.is_empty() && page.next.is_none() {
+        folder::is_a_store().await?;
+    }
+    Ok(page)
+}
+
+/// The page that `once` makes, made again where what happened meanwhile makes it a wrong one. It is
+/// told whether artifacts are being replaced and whether each has to be opened, and says whether it
+/// has read directories.
+pub async fn steady<T>(once: impl AsyncFn(bool, bool) -> Result<(T, bool)>) -> Result<T> {
     let before = last_put().await?;
     let mut replaced = may_have_changed(before, before);
+    let mut opens = has_attributes().await?;
     loop {
-        let page = list_once(prefix, cursor, limit, replaced).await?;
-        if replaced || !may_have_changed(before, last_put().await?) {
+        let (page, has_read) = once(replaced, opens).await?;
+        if !opens && has_attributes().await? {
+            // One of them may have come while this page was made.
+            opens = true;
+            continue;
+        }
+        if replaced || !has_read || !may_have_changed(before, last_put().await?) {
             return Ok(page);
         }
         replaced = true;
     }
 }
 
-/// When the last put was under way. Each put creates a temporary, and removes its name in the same
-/// step that replaces another artifact.
+/// When a put was last under way. Each makes a temporary, and takes its name away in the very step
+/// that replaces another one.
 async fn last_put() -> Result<Option<Instant>> {
     Ok(wasi::root()?.look(name::TEMPORARIES).await?.and_then(|stat| stat.modified))
 }
 
-async fn list_once(prefix: &str, cursor: Option<&str>, limit: u32, replaced: bool) -> Result<Page> {
-    let mut walk = Walk::new(shard::all().await?, cursor, limit)?;
+/// A page, and whether directories were read for it.
+async fn list_once(
+    prefix: &str,
+    cursor: Option<&str>,
+    limit: u32,
+    replaced: bool,
+    opens: bool,
+) -> Result<(Page, bool)> {
+    let mut walk = Walk::page(View::Keys(prefix), Folder::of(prefix), cursor, limit)?;
     walk.replaced = replaced;
     let mut entries = Vec::new();
     loop {
         let found = match walk.step(entries.len()).await {
-            Step::Name => match walk.visit() {
-                Some(visit) => entry(visit, prefix).await,
-                None => break,
-            },
-            Step::Unlisted(failure) if failure.left_out() => Ok(None),
-            // The entries there must not be left out silently.
-            Step::Unlisted(failure) => Err(failure.into()),
-            Step::End => break,
+            Ok(Step::Item(item)) => entry(&mut walk, &item.order, opens).await,
+            Ok(Step::End) => break,
+            Ok(Step::Empty(..) | Step::Folded(_) | Step::Unlisted(..)) => Ok(None),
+            Err(error) => Err(error),
         };
         if !walk.add(&mut entries, found)? {
             break;
         }
     }
-    if walk.dir.is_none() {
-        shard::is_there().await?;
-    }
-    Ok(Page { entries, next: walk.next })
+    let has_read = walk.names > 0;
+    Ok((Page { entries, next: walk.end() }, has_read))
 }
 
-/// The artifact with this file name, if it is one and its key begins with `prefix`.
-async fn entry(visit: Visit<'_>, prefix: &str) -> Result<Option<Entry>> {
-    match name::parse(visit.dir_name, visit.file) {
-        Named::Plain(key) if key.starts_with(prefix) => plain(visit, key).await,
-        Named::Plain(_) | Named::Foreign => Ok(None),
-        Named::Hashed => match read::open_in(visit.dir, visit.file, header::MAX_LEN).await {
-            Ok(Some(found)) => {
-                let place = name::place(&found.header.key);
-                // A copy of an artifact under another name is not that artifact.
-                let is_own = place.shard == visit.dir_name && place.file == visit.file;
-                let is_asked = is_own && found.header.key.starts_with(prefix);
-                let entry = Entry { size: found.header.size, key: found.header.key };
-                Ok(is_asked.then_some(entry))
-            }
-            Ok(None) | Err(Error::Corrupt(_) | Error::Unsupported(_)) => Ok(None),
-            Err(error) => Err(error),
-        },
+/// The artifact whose key has `rest` behind that of its directory, if it is one.
+pub async fn entry(walk: &mut Walk<'_>, rest: &str, opens: bool) -> Result<Option<Entry>> {
+    match walk.here().await? {
+        Some((folder, dir)) => entry_in(folder, dir, rest, opens).await,
+        None => Ok(None),
     }
 }
 
-/// The name spells out the key, and the key gives the length of the header: no need to open.
-async fn plain(visit: Visit<'_>, key: String) -> Result<Option<Entry>> {
-    let stat = visit.dir.look(visit.file).await?;
-    let file = stat.filter(|stat| stat.kind == Kind::File);
-    let size = file.and_then(|stat| stat.size.checked_sub(header::len(&key) as u64));
-    Ok(size.map(|size| Entry { key, size }))
+/// As [`entry`], in this directory.
+pub async fn entry_in(
+    folder: &Folder,
+    dir: &Dir,
+    rest: &str,
+    opens: bool,
+) -> Result<Option<Entry>> {
+    let key = [&*folder.key, rest].concat();
+    let file = folder.file(rest);
+    if opens || name::is_hashed(&file) {
+        in_header(dir, &file, key).await
+    } else {
+        of_file(dir, &file, key).await
+    }
+}
+
+/// The name spells out the key, and the key says how long the header is: no need to open.
+async fn of_file(dir: &Dir, file: &str, key: String) -> Result<Option<Entry>> {
+    let Some(stat) = dir.look(file).await? else { return Ok(None) };
+    let size = stat.size.checked_sub(header::len(&key) as u64);
+    let size = size.filter(|_| stat.kind == Kind::File);
+    Ok(size.map(|size| Entry { key, size, modified: stat.modified, version: None }))
+}
+
+async fn in_header(dir: &Dir, file: &str, key: String) -> Result<Option<Entry>> {
+    match read::open_in(dir, file, header::len(&key)).await {
+        Ok(found) => {
+            let found = found.filter(|found| found.header.key == key);
+            Ok(found.map(|found| {
+                let Info { size, modified, version, .. } = found.info;
+                Entry { key, size, modified, version }
+            }))
+        }
+        Err(Error::Corrupt(_) | Error::Unsupported(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -1,86 +1,249 @@
-//! Removing the temporaries of unfinished writes.
+//! Removing what unfinished writes left, and directories in which there is nothing.
 
-use artifact_store_backend::{Instant, Result};
+use alloc::vec::Vec;
 
-use crate::age;
+use artifact_store_backend::{Error, Instant, Result};
+
+use super::window::View;
+use super::{Step, Walk};
 use crate::bindings::SweepReport;
-use crate::name;
-use crate::shard;
-use crate::wasi::{self, Access, Dir, Kind, Stat};
+use crate::claim::At;
+use crate::delete::{REMOVED, is_deletion};
+use crate::folder::{self, Opened};
+use crate::name::{self, Folder, TEMPORARIES};
+use crate::wasi::{self, Access, Called, Dir, Kind, Stat, by_anybody};
+use crate::{age, durable, header, read, versions};
 
-/// A file that is created to learn the time. Its name is always the same: a sweep that is killed
-/// leaves at most this one, and the next sweep removes it, whatever its age.
+/// A file that is made to learn the time. Its name is always the same, so that a sweep that is
+/// killed leaves one at most, and the next sweep removes that, whatever its age.
 const PROBE: &str = "00000000000000000000000000000000";
 
-/// Removes the temporaries that were last written to at least `age` seconds ago. If one cannot be
-/// removed, the others still are; the first such failure is returned at the end.
+/// Removes the temporaries whose last write is `age` seconds or more ago, and the directories that
+/// have been empty for so long. Changes that have claimed an artifact are finished before. What
+/// cannot be removed does not keep the others; the first such failure is reported at the end.
 pub async fn sweep(age: u64) -> Result<SweepReport> {
-    let mut report = SweepReport { removed: 0, bytes: 0, kept: 0 };
-    let root = wasi::root()?;
-    let Some(mut dir) = shard::open(root, name::TEMPORARIES, Access::Read).await? else {
-        return Ok(report);
+    folder::is_of_this_layout().await?;
+    let report = SweepReport { removed: 0, bytes: 0, kept: 0 };
+    let Some(dir) = folder::open(TEMPORARIES, Access::Read).await? else { return Ok(report) };
+    // Nothing is changed where nothing is old, neither by the host's clock nor by the time of the
+    // last change here.
+    let clocks = [Some(wasi::now()), dir.stat().await?.modified];
+    let mut sweep = Sweep {
+        age,
+        clocks,
+        dir,
+        removes: false,
+        is_announced: false,
+        first_failure: None,
+        report,
     };
-    let names = dir.names(false, &|name, _| name::is_temporary(name)).await.whole()?;
-    if names.is_empty() {
-        return Ok(report);
-    }
-    // Learning the time of the storage takes a change. Nothing is changed if no temporary is old,
-    // neither by the host's clock nor by the time of the last change here.
-    let mut clocks = [Some(wasi::now()), dir.stat().await?.modified];
-    let mut removes = false;
-    let mut first_failure = None;
-    loop {
-        report.kept = 0;
-        let mut is_any_over = false;
-        for name in &names {
-            let stat = match dir.look(name).await {
-                Ok(Some(stat)) if stat.kind == Kind::File => stat,
-                // Its writer or another sweep has removed it, or it is not a temporary.
-                Ok(_) => continue,
-                Err(failure) => {
-                    first_failure.get_or_insert(failure);
-                    continue;
+    sweep.temporaries().await?;
+    sweep.folders().await?;
+    sweep.first_failure.map_or(Ok(sweep.report), Err)
+}
+
+struct Sweep {
+    age: u64,
+    /// What the time may be.
+    clocks: [Option<Instant>; 2],
+    /// That of the temporaries.
+    dir: Opened,
+    /// Whether that may be changed, and the time is known.
+    removes: bool,
+    /// Whether everybody was told that something is removed.
+    is_announced: bool,
+    first_failure: Option<Error>,
+    report: SweepReport,
+}
+
+impl Sweep {
+    async fn temporaries(&mut self) -> Result<()> {
+        let items = super::temporaries(&self.dir).await?;
+        let names = || items.iter().map(|item| &*item.order);
+        loop {
+            let knew = self.removes;
+            self.report.kept = 0;
+            let mut damaged = Vec::new();
+            for name in names() {
+                if let Some(version) = name::claimed(name) {
+                    damaged.extend(self.claim(name, version).await?.map(|stat| (name, stat)));
                 }
+            }
+            for name in names().filter(|name| name::is_temporary(name)) {
+                self.temporary(name).await?;
+            }
+            // What they named was as old, and has gone.
+            for (name, stat) in damaged {
+                self.unlink(name, &stat).await;
+            }
+            // Once more with the time of the storage.
+            if self.removes == knew {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Finishes the change that has made a claim. The claim itself, if it does not say which change
+    /// that is.
+    async fn claim(&mut self, name: &str, version: &str) -> Result<Option<Stat>> {
+        let Some(stat) = self.old(name).await? else { return Ok(None) };
+        if stat.kind != Kind::File {
+            return Ok(None);
+        }
+        let is_past = match read::open_in(&self.dir, name, header::LIKELY_LEN).await {
+            Ok(Some(found)) => self.finish(&found.header.key, version, name).await,
+            Ok(None) => return Ok(None),
+            Err(Error::Corrupt(_)) => return Ok(Some(stat)),
+            // A later version of this backend finishes it.
+            Err(Error::Unsupported(_)) => Ok(false),
+            Err(error) => Err(error),
+        };
+        match is_past {
+            Ok(true) => self.unlink(name, &stat).await,
+            // A dead claim stays as long as its generation.
+            Ok(false) => self.report.kept += 1,
+            Err(error) => drop(self.first_failure.get_or_insert(error)),
+        }
+        Ok(None)
+    }
+
+    async fn finish(&self, key: &str, version: &str, claim: &str) -> Result<bool> {
+        let place = name::place(key);
+        let Some(dir) = folder::open(&place.dir, Access::Change).await? else { return Ok(true) };
+        let at = At { key, place: &place, dir: &dir, temporaries: &self.dir };
+        at.finish(version, claim).await
+    }
+
+    async fn temporary(&mut self, name: &str) -> Result<()> {
+        let Some(stat) = self.old(name).await? else { return Ok(()) };
+        match stat.kind {
+            Kind::File => {
+                if versions::are_used().await? {
+                    self.announce().await?;
+                }
+                self.unlink(name, &stat).await;
+            }
+            Kind::Directory if is_deletion(&self.dir, name).await.unwrap_or(false) => {
+                let removed = remove_deletion(&self.dir, name).await;
+                self.count(removed);
+            }
+            // Of somebody else.
+            Kind::Directory | Kind::Other => {}
+        }
+        Ok(())
+    }
+
+    /// What is known of something in this directory, if it is to be removed.
+    async fn old(&mut self, name: &str) -> Result<Option<Stat>> {
+        let stat = match self.dir.look(name).await {
+            Ok(Some(stat)) if stat.kind != Kind::Other => stat,
+            // Its writer or another sweep was faster, or it is none.
+            Ok(_) => return Ok(None),
+            Err(failure) => {
+                self.first_failure.get_or_insert(failure.into());
+                return Ok(None);
+            }
+        };
+        if name != PROBE && !self.is_over(stat.modified).await? {
+            self.report.kept += 1;
+            return Ok(None);
+        }
+        self.prepare().await?;
+        Ok(Some(stat))
+    }
+
+    async fn unlink(&mut self, name: &str, stat: &Stat) {
+        // What has another name keeps its bytes.
+        let bytes = if name::is_temporary(name) || stat.links == 1 { stat.size } else { 0 };
+        let removed = self.dir.unlink(name).await.map(|()| bytes);
+        self.count(removed);
+    }
+
+    fn count(&mut self, removed: Called<u64>) {
+        match removed {
+            Ok(bytes) => {
+                self.report.removed += 1;
+                self.report.bytes = self.report.bytes.saturating_add(bytes);
+            }
+            Err(failure) if failure.is_absent() => {}
+            Err(failure) => {
+                self.first_failure.get_or_insert(failure.into());
+            }
+        }
+    }
+
+    async fn announce(&mut self) -> Result<()> {
+        if !self.is_announced {
+            durable::announce(&self.dir).await?;
+            self.is_announced = true;
+        }
+        Ok(())
+    }
+
+    async fn folders(&mut self) -> Result<()> {
+        let mut walk = Walk::new(View::Folders, Folder::default(), usize::MAX);
+        loop {
+            let (folder, since) = match walk.step(0).await? {
+                Step::End => return Ok(()),
+                Step::Empty(folder, since) => (folder, since),
+                Step::Item(_) | Step::Folded(_) | Step::Unlisted(..) => continue,
             };
-            let is_over =
-                name == PROBE || clocks.iter().flatten().any(|now| is_over(&stat, age, *now));
-            is_any_over |= is_over;
-            if !(is_over && removes) {
-                report.kept += 1;
+            if !self.is_over(since).await? {
                 continue;
             }
-            match dir.unlink(name).await {
-                Ok(()) => {
-                    report.removed += 1;
-                    report.bytes = report.bytes.saturating_add(stat.size);
+            self.announce().await?;
+            let (above, name) = folder.path.rsplit_once('/').unwrap_or(("", &folder.path));
+            let Some(above) = folder::open(above, Access::Change).await? else { continue };
+            match by_anybody(above.remove_dir(name).await) {
+                // Somebody has put something there, unless it is a failure.
+                Err(failure) if !failure.is_not_empty() => {
+                    self.first_failure.get_or_insert(failure.into());
                 }
-                Err(failure) if failure.is_absent() => {}
-                Err(failure) => {
-                    first_failure.get_or_insert(failure);
-                }
+                _ => {}
             }
         }
-        if removes || !is_any_over {
-            return first_failure.map_or(Ok(report), |failure| Err(failure.into()));
-        }
-        let Some(opened) = shard::open(root, name::TEMPORARIES, Access::Change).await? else {
-            return Ok(report);
+    }
+
+    /// Whether something that was last changed then is old enough.
+    async fn is_over(&mut self, changed: Option<Instant>) -> Result<bool> {
+        let Some(changed) = changed else { return Ok(false) };
+        let time = |at: Instant| (at.seconds, at.nanoseconds);
+        let age = self.age;
+        let is_over = |clocks: &[Option<Instant>; 2]| {
+            let mut clocks = clocks.iter().flatten();
+            clocks.any(|now| age::seconds(time(changed), time(*now)) >= age)
         };
-        (dir, removes, first_failure) = (opened, true, None);
-        // If there is no room for a file, the host's clock is used.
-        let time = if age > 0 { storage_time(&dir).await } else { None };
-        clocks = [time.or_else(|| Some(wasi::now())), None];
+        if is_over(&self.clocks) {
+            self.prepare().await?;
+        }
+        Ok(is_over(&self.clocks))
+    }
+
+    /// Learns the time of the storage, which takes a change, before anything is removed.
+    async fn prepare(&mut self) -> Result<()> {
+        if !self.removes
+            && let Some(dir) = folder::open(TEMPORARIES, Access::Change).await?
+        {
+            (self.dir, self.removes) = (dir, true);
+            // Where there is no room for a file, the host's clock has to do.
+            let time = if self.age > 0 { storage_time(&self.dir).await } else { None };
+            self.clocks = [time.or_else(|| Some(wasi::now())), None];
+        }
+        Ok(())
     }
 }
 
-/// Whether a temporary was last written to at least `age` seconds before `now`.
-fn is_over(stat: &Stat, age: u64, now: Instant) -> bool {
-    let time = |at: Instant| (at.seconds, at.nanoseconds);
-    stat.modified.is_some_and(|at| age::seconds(time(at), time(now)) >= age)
+/// Removes the directory of a deletion, with the artifact that was moved there.
+async fn remove_deletion(dir: &Dir, name: &str) -> Called<u64> {
+    let deletion = dir.open_dir(name, Access::Change).await?;
+    let moved = deletion.look(REMOVED).await?;
+    deletion.discard(REMOVED).await;
+    dir.remove_dir(name).await?;
+    Ok(moved.map_or(0, |stat| stat.size))
 }
 
-/// The time of the clock that dates the files. On a file server this is not the host's clock: if
-/// that is a day ahead, a file that is being written must not count as old.
+/// The time by the clock that dates the files, which on a file server is another one than the
+/// host's: one that is a day ahead must not take a file that is being written for an old one.
 async fn storage_time(dir: &Dir) -> Option<Instant> {
     for _ in 0..4 {
         match dir.create_file(PROBE).await {
@@ -89,7 +252,7 @@ async fn storage_time(dir: &Dir) -> Option<Instant> {
                 dir.discard(PROBE).await;
                 return stat.ok()?.modified;
             }
-            // The file of another sweep, which may have been killed.
+            // Of another sweep, which may have been killed.
             Err(failure) if failure.is_taken() => dir.discard(PROBE).await,
             Err(_) => break,
         }

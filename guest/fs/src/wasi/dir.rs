@@ -1,24 +1,32 @@
-//! Directories. The calls here do not follow a link in the last component of a name, and every name
-//! is a single component, so no link is followed.
+//! Directories. No call here follows a link in the last place of a path. Every path is a single
+//! name, so that none is followed at all, unless the host [follows none](crate::settings::looks) either.
 
-use alloc::collections::BinaryHeap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::future::{IntoFuture, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
 
-use artifact_store_backend::Instant;
+use artifact_store_backend::{Instant, Result};
 use wasip3::filesystem::types::{
     Descriptor, DescriptorFlags, DirectoryEntry, OpenFlags, PathFlags,
 };
 use wit_bindgen::StreamResult;
 
 use super::{Called, ErrorCode, Failure, File, Kind, Stat};
-use crate::age;
+use crate::{age, name};
 
-/// How often a directory is read if its names change meanwhile.
+/// How often a directory is read where its names change while it is read.
 const ATTEMPTS: usize = 16;
+
+/// After how many names, seen once or often, it is not read again.
+const MANY: usize = 200_000;
+
+/// How many names are read at once.
+const BATCH: usize = 1024;
+
+/// How many names show what a directory is.
+const SOME: usize = 256;
 
 /// An open directory, and its path in the store for error messages.
 pub struct Dir {
@@ -26,29 +34,21 @@ pub struct Dir {
     path: String,
 }
 
-/// The purpose of opening a directory.
+/// What a directory is opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Read,
-    /// Also creating, renaming and removing entries.
+    /// To make, rename and remove entries, too.
     Change,
 }
 
-/// The names that were read from a directory.
-pub struct Names {
-    pub sorted: Vec<String>,
-    /// How the reading ended: after a failure, names may be missing.
-    pub ended: Called<()>,
-}
+/// Takes the names in a directory, as they come.
+pub trait Names {
+    /// Some names of `dir` and what they stand for.
+    async fn take(&mut self, dir: &Dir, names: Vec<(String, Kind)>) -> Result<()>;
 
-impl Names {
-    /// All names, except those that the host leaves out because they are not UTF-8.
-    pub fn whole(self) -> Called<Vec<String>> {
-        match self.ended {
-            Err(failure) if !failure.left_out() => Err(failure),
-            _ => Ok(self.sorted),
-        }
-    }
+    /// The directory has been read once, and may be read again: what was seen once counts.
+    fn settle(&mut self) {}
 }
 
 impl Dir {
@@ -69,7 +69,7 @@ impl Dir {
     }
 
     /// Opens the file `name` for reading. Call [`look`](Self::look) before, unless the host
-    /// [does](super::looks): opening a pipe waits for its writer.
+    /// [does](crate::settings::looks): to open a pipe waits for its writer.
     pub async fn open_file(&self, name: &str) -> Called<File> {
         let opened = self.open(name, OpenFlags::empty(), DescriptorFlags::READ).await;
         Ok(File::new(opened.map_err(self.failed("open", name))?, self.join(name)))
@@ -88,28 +88,34 @@ impl Dir {
         created.map_err(self.failed("create", name))
     }
 
-    /// The attributes of this directory.
+    /// What is known of this directory itself.
     pub async fn stat(&self) -> Called<Stat> {
-        Ok(self.handle.stat().await.map_err(self.failed("stat", ""))?.into())
+        Ok(self.handle.stat().await.map_err(self.failed("look at", ""))?.into())
     }
 
-    /// The attributes of `name`; `None` if it does not exist.
+    /// What lies under `name`; none where nothing does.
     pub async fn look(&self, name: &str) -> Called<Option<Stat>> {
         match self.handle.stat_at(PathFlags::empty(), name.into()).await {
             Ok(stat) => Ok(Some(stat.into())),
             Err(ErrorCode::NoEntry) => Ok(None),
-            Err(code) => Err(self.failed("stat", name)(code)),
+            Err(code) => Err(self.failed("look at", name)(code)),
         }
     }
 
-    /// Moves `name` to `new` in the directory `to`, replacing a file that is there.
+    /// Moves `name` to `new` in the directory `to`, in place of a file that is there.
     pub async fn rename(&self, name: &str, to: &Self, new: &str) -> Called<()> {
         let renamed = self.handle.rename_at(name.into(), &to.handle, new.into()).await;
         renamed.map_err(to.failed("publish", new))
     }
 
-    /// Makes `new` in the directory `to` a second name of the file `name`; fails with `exist` if
-    /// `new` exists.
+    /// As [`rename`](Self::rename), to remove `name` from here.
+    pub async fn take(&self, name: &str, to: &Self, new: &str) -> Called<()> {
+        let renamed = self.handle.rename_at(name.into(), &to.handle, new.into()).await;
+        renamed.map_err(self.failed("remove", name))
+    }
+
+    /// Makes `new` in the directory `to` a second name of the file `name`; fails with
+    /// `exist` where there is something.
     pub async fn link(&self, name: &str, to: &Self, new: &str) -> Called<()> {
         let (name, new_name) = (name.into(), new.into());
         let linked = self.handle.link_at(PathFlags::empty(), name, &to.handle, new_name).await;
@@ -121,20 +127,33 @@ impl Dir {
         self.handle.unlink_file_at(name.into()).await.map_err(self.failed("remove", name))
     }
 
-    /// Removes the file `name`, whose content is not needed. If this fails twice, the next sweep
-    /// removes it; the caller has a more important error to report.
-    pub async fn discard(&self, name: &str) {
-        for _ in 0..2 {
-            match self.unlink(name).await {
-                Err(failure) if !failure.is_absent() => {}
-                _ => break,
-            }
-        }
+    /// Removes the empty directory `name`.
+    pub async fn remove_dir(&self, name: &str) -> Called<()> {
+        let removed = self.handle.remove_directory_at(name.into()).await;
+        removed.map_err(self.failed("remove", name))
     }
 
-    /// Makes the entries of this directory durable. A system that cannot sync a directory keeps the
-    /// entries in order by itself, so this is not a failure. Windows is such a system and answers
-    /// `access`; other systems answer that when a directory is opened.
+    /// Removes the file `name`, whose content nobody will miss. Where this fails twice it is litter
+    /// for the next sweep, and whoever removes it has something better to tell.
+    pub async fn discard(&self, name: &str) {
+        self.discard_if_there(name).await;
+    }
+
+    /// As [`discard`](Self::discard); whether the file was there.
+    pub async fn discard_if_there(&self, name: &str) -> bool {
+        for attempt in 0..2 {
+            match self.unlink(name).await {
+                Ok(()) => break,
+                Err(failure) if failure.is_absent() => return attempt > 0,
+                Err(_) => {}
+            }
+        }
+        true
+    }
+
+    /// Makes the entries of this directory durable. Where the system cannot sync a directory
+    /// it keeps the entries in order by itself, and that is no failure. Windows is one of
+    /// them and says `access`; elsewhere that comes when a directory is opened.
     pub async fn sync(&self) -> Called<()> {
         use ErrorCode as Code;
         match self.handle.sync().await {
@@ -143,14 +162,15 @@ impl Dir {
         }
     }
 
-    /// The names in this directory for which `keep` is true.
+    /// Hands all names in this directory to `to`. How that went comes apart: where it went wrong,
+    /// other names may be left. Some hosts leave out names that are not UTF-8, and say so then.
     ///
-    /// Some filesystems move a replaced name to the end of the directory: a reader sees it twice,
-    /// or not at all. If names are being `replaced`, a directory that changes is therefore read
-    /// again, and names that were seen once count. As always, a name may have been removed since.
-    pub async fn names(&self, replaced: bool, keep: &dyn Fn(&str, Kind) -> bool) -> Names {
-        let (mut sorted, mut ended, mut before) = (Vec::new(), None, None);
-        let mut attempt = 0;
+    /// Some filesystems move a name that is replaced to the end of the directory: a reader sees it
+    /// twice, or not at all. So where names are being `replaced` a directory that changes is read
+    /// again. A name that is handed out may have gone, as always.
+    pub async fn names(&self, replaced: bool, to: &mut impl Names) -> Result<Called<()>> {
+        let (mut ended, mut before) = (None, None);
+        let (mut attempt, mut seen) = (0, 0);
         loop {
             let now = match replaced {
                 true => self.stat().await.map(|stat| stat.modified),
@@ -158,53 +178,54 @@ impl Dir {
             };
             let now = match now {
                 Ok(now) => now,
-                Err(failure) => return Names { sorted, ended: Err(failure) },
+                Err(failure) => return Ok(Err(failure)),
             };
-            let is_last = attempt == ATTEMPTS;
+            let is_last = attempt == ATTEMPTS || seen > MANY;
             match ended {
                 None => {}
                 // The host looks at each name that it finds, and one has just been removed.
                 Some(Err(ErrorCode::NoEntry)) if !is_last => {}
-                // Some hosts leave a name out and report this after all others.
+                // Some hosts leave a name out and say so, after all others.
                 Some(Ok(()) | Err(ErrorCode::Other(_)))
                     if !is_last && may_have_changed(before, now) => {}
-                Some(ended) => {
-                    return Names { sorted, ended: ended.map_err(self.failed("list", "")) };
-                }
+                Some(ended) => return Ok(ended.map_err(self.failed("list", ""))),
             }
             before = now;
-            ended = Some(self.read_names(keep, &mut sorted).await);
-            // With a heap: the code of `sort` would be a fiftieth of the component.
-            sorted = BinaryHeap::from(sorted).into_sorted_vec();
-            sorted.dedup();
+            ended = Some(self.read_names(to, &mut seen).await?);
+            to.settle();
             attempt += 1;
         }
     }
 
     async fn read_names(
         &self,
-        keep: &dyn Fn(&str, Kind) -> bool,
-        names: &mut Vec<String>,
-    ) -> core::result::Result<(), ErrorCode> {
+        to: &mut impl Names,
+        seen: &mut usize,
+    ) -> Result<core::result::Result<(), ErrorCode>> {
         let (mut stream, outcome) = self.handle.read_directory();
-        // Requested first, since the end of the names and the outcome come together.
+        // Asked for at first, since that there are no more names and how it went comes together.
         let mut outcome = pin!(outcome.into_future());
         let known = poll_fn(|cx| Poll::Ready(outcome.as_mut().poll(cx))).await;
-        let mut batch = Vec::with_capacity(256);
         loop {
-            let how;
-            (how, batch) = stream.read(batch).await;
-            names.extend(batch.drain(..).filter_map(|DirectoryEntry { type_, name }| {
-                keep(&name, type_.into()).then_some(name)
-            }));
+            let (how, batch) = stream.read(Vec::with_capacity(BATCH)).await;
+            *seen += batch.len();
+            to.take(self, entries(batch)).await?;
             if let StreamResult::Dropped | StreamResult::Cancelled = how {
                 break;
             }
         }
-        match known {
+        Ok(match known {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => outcome.await,
-        }
+        })
+    }
+
+    /// Some names in this directory, or none where it is empty. Where they cannot be read, who
+    /// needs all of them says why.
+    pub async fn some_names(&self) -> Vec<(String, Kind)> {
+        let (mut stream, _) = self.handle.read_directory();
+        let (_, batch) = stream.read(Vec::with_capacity(SOME)).await;
+        entries(batch)
     }
 
     async fn open(
@@ -216,23 +237,33 @@ impl Dir {
         self.handle.open_at(PathFlags::empty(), name.into(), how, flags).await
     }
 
-    /// The path of `name` in the store; that of the directory itself if `name` is empty.
+    /// The path of `name` in the store, or of the directory itself where it is empty.
     pub fn join(&self, name: &str) -> String {
         match (&*self.path, name) {
             ("", "") => "/".into(),
-            ("", name) => name.into(),
             (path, "") => path.into(),
-            (path, name) => [path, "/", name].concat(),
+            (path, name) => name::join(path, name),
         }
     }
 
     fn failed(&self, doing: &'static str, name: &str) -> impl FnOnce(ErrorCode) -> Failure {
-        move |code| Failure { doing, path: self.join(name), code }
+        move |code| self.failure(doing, name, code)
+    }
+
+    /// Apart, so that it is in the component once and not with each call of the system.
+    #[cold]
+    #[inline(never)]
+    fn failure(&self, doing: &'static str, name: &str, code: ErrorCode) -> Failure {
+        Failure { doing, path: self.join(name), code }
     }
 }
 
-/// Whether a directory may have changed between two looks at its modification time. Two changes in
-/// quick succession may have the same time.
+fn entries(batch: Vec<DirectoryEntry>) -> Vec<(String, Kind)> {
+    batch.into_iter().map(|entry| (entry.name, entry.type_.into())).collect()
+}
+
+/// Whether a directory may have changed between two looks at the time of its last change. Two changes
+/// that are close together may have the same time.
 pub fn may_have_changed(before: Option<Instant>, after: Option<Instant>) -> bool {
     let time = |at: Instant| (at.seconds, at.nanoseconds);
     let (before, after) = (before.map(time), after.map(time));

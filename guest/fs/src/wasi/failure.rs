@@ -6,6 +6,8 @@ use alloc::string::String;
 use artifact_store_backend::Error;
 use wasip3::filesystem::types::ErrorCode;
 
+use super::Called;
+
 /// A call that the system refused: the operation, the name, and the answer.
 pub struct Failure {
     pub doing: &'static str,
@@ -19,15 +21,21 @@ impl Failure {
         matches!(self.code, ErrorCode::NoEntry)
     }
 
-    /// Whether a directory has a name that is not UTF-8, so that it cannot be listed.
-    pub fn is_not_unicode(&self) -> bool {
-        matches!(self.code, ErrorCode::IllegalByteSequence)
-    }
-
     /// Whether a directory was read to its end except for names that are not UTF-8. Only this
     /// project's host reports this, and names them; others stop at the first.
     pub fn left_out(&self) -> bool {
         matches!(self.code, ErrorCode::Other(Some(_)))
+    }
+
+    /// Whether no link was made because the filesystem has none, as Linux answers to whoever may
+    /// change the directory.
+    pub fn is_for_want_of_links(&self) -> bool {
+        matches!(self.code, ErrorCode::NotPermitted | ErrorCode::Unsupported)
+    }
+
+    /// Whether a directory was not removed because there is something in it.
+    pub fn is_not_empty(&self) -> bool {
+        matches!(self.code, ErrorCode::NotEmpty | ErrorCode::Exist)
     }
 
     /// Whether the name existed.
@@ -77,5 +85,14 @@ impl From<Failure> for Error {
             Code::Other(Some(why)) => Error::Other(text(&why)),
             _ => Error::Other(text("the system returned an unexpected error")),
         }
+    }
+}
+
+/// The outcome of a step that is as good if somebody else took it: that its file is not there any
+/// more is no failure.
+pub fn by_anybody(taken: Called<()>) -> Called<()> {
+    match taken {
+        Err(failure) if failure.is_absent() => Ok(()),
+        taken => taken,
     }
 }

@@ -89,6 +89,13 @@ impl File {
     }
 
     fn failed(&self, doing: &'static str) -> impl FnOnce(ErrorCode) -> Failure {
-        move |code| Failure { doing, path: self.path.clone(), code }
+        move |code| self.failure(doing, code)
+    }
+
+    /// Apart, so that it is in the component once and not with each call of the system.
+    #[cold]
+    #[inline(never)]
+    fn failure(&self, doing: &'static str, code: ErrorCode) -> Failure {
+        Failure { doing, path: self.path.clone(), code }
     }
 }

@@ -7,7 +7,6 @@ mod file;
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
 
 use artifact_store_backend::{Error, Instant, Result};
 use once_cell::race::OnceBox;
@@ -18,10 +17,8 @@ use wasip3::filesystem::types::{DescriptorStat, DescriptorType};
 use wasip3::random::random::get_random_bytes;
 
 pub use dir::{Access, Dir, Names, may_have_changed};
-pub use failure::Failure;
+pub use failure::{Failure, by_anybody};
 pub use file::{Ended, File, FileStream};
-
-use crate::name;
 
 /// The result of a call of the system.
 pub type Called<T> = core::result::Result<T, Failure>;
@@ -36,9 +33,7 @@ pub fn root() -> Result<&'static Dir> {
             (Some(at), _) => granted.swap_remove(at).0,
             (None, 1) => granted.remove(0).0,
             (None, count) => {
-                let text = format!(
-                    "the backend needs one directory, granted as `/`; {count} others are granted"
-                );
+                let text = format!("needs one directory, granted as `/`; {count} others are");
                 return Err(Error::AccessDenied(text));
             }
         };
@@ -46,11 +41,12 @@ pub fn root() -> Result<&'static Dir> {
     })
 }
 
-/// A name for a new temporary file that nobody else comes upon.
-pub fn temporary() -> String {
+/// A random number that nobody else comes upon: names a temporary, and the generation that it
+/// becomes.
+pub fn random() -> [u8; 16] {
     let mut number = [0; 16];
     number.iter_mut().zip(get_random_bytes(16)).for_each(|(byte, random)| *byte = random);
-    name::temporary(u128::from_le_bytes(number))
+    number
 }
 
 /// The time by the clock of the host.

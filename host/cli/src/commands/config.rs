@@ -3,12 +3,14 @@ use artifact_store::{
     ArtifactStore, Backend, Cache, Configuration, ConfigurationError, Error, ErrorKind, Interface,
     LoadError, Problem, ReadOptions, SettingProblem,
 };
+use artifact_store_server::Tls;
 use clap::{Args, Subcommand};
 
 use crate::failure;
 use crate::message;
 use crate::output::Standard;
-use crate::store::StoreArguments;
+use crate::shown;
+use crate::store::{StoreArguments, own_configuration};
 
 /// The key of no artifact, most likely.
 const ABSENT: &str = ".artifact-store config check";
@@ -23,7 +25,19 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Check(Check),
+    Path(Path),
 }
+
+/// Shows which configuration file is used
+///
+/// It is that of --config or ARTIFACT_STORE_CONFIG, or else the user's own if it exists:
+/// `artifact-store/stores.toml` in XDG_CONFIG_HOME or in `~/.config`. The exit code is 3 if none is used.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  artifact-store config path
+  $EDITOR \"$(artifact-store config path)\"")]
+struct Path {}
 
 /// Shows what the configuration says and opens each store to prove it
 ///
@@ -51,12 +65,36 @@ struct Check {
 }
 
 pub async fn run(arguments: &StoreArguments, Arguments { command }: Arguments) -> Result<u8> {
-    let Command::Check(check) = command;
+    match command {
+        Command::Check(check) => self::check(arguments, &check).await,
+        Command::Path(Path {}) => path(arguments).await,
+    }
+}
+
+async fn path(arguments: &StoreArguments) -> Result<u8> {
+    let mut out = Standard::open()?;
+    let Some(file) = arguments.configuration_file() else {
+        let own =
+            own_configuration().map(|own| format!("; the user's own would be `{}`", own.display()));
+        let text = "no configuration is used";
+        message::print(&format!("{text}{}", own.unwrap_or_default()));
+        return Ok(failure::NOT_FOUND);
+    };
+    out.text(&format!("{}\n", file.display())).await?;
+    out.finish().await?;
+    Ok(0)
+}
+
+async fn check(arguments: &StoreArguments, check: &Check) -> Result<u8> {
     let mut out = Standard::open()?.and_goes_on();
     let configuration = match arguments.configuration().await {
         Ok(configuration) => configuration,
         Err(error) => return refuse(error),
     };
+    let file = arguments.configuration_file().unwrap_or_default();
+    if Some(&file) == own_configuration().as_ref() {
+        out.text(&format!("# the user's own configuration, `{}`\n", file.display())).await?;
+    }
     let names = match &arguments.store {
         Some(name) => vec![name.as_str()],
         None => configuration.stores().collect(),
@@ -69,18 +107,26 @@ pub async fn run(arguments: &StoreArguments, Arguments { command }: Arguments) -
         };
         out.text(&format!("cache = {cache}\n\n")).await?;
     }
+    if let Some(tls) = configuration.serve_tls().filter(|_| !check.no_open)
+        && let Err(error) = Tls::from_files(tls.certificate(), tls.key()).await
+    {
+        let (file, line) = (file.display(), tls.line());
+        message::print(&format!("{file}:{line}: `serve.tls`: {:#}", anyhow::Error::from(error)));
+        code = failure::FAILURE;
+    }
     for (n, name) in names.into_iter().enumerate() {
         if n > 0 {
             out.text("\n").await?;
         }
         out.text(&configuration.store(name)?.to_string()).await?;
         let mut proofs = Vec::new();
-        let outcome = prove(arguments, &configuration, name, &check, &mut proofs).await;
+        let outcome = prove(arguments, &configuration, name, check, &mut proofs).await;
         for proof in proofs {
             out.text(&format!("# {proof}\n")).await?;
         }
         if let Err(error) = outcome {
-            report(name, &error);
+            let line = configuration.store(name)?.line();
+            report(&format!("{}:{line}", file.display()), name, &error);
             code = failure::FAILURE;
         }
     }
@@ -109,7 +155,7 @@ async fn prove(
         for problem in configured.unknown_variables(&settings) {
             // A store may keep the variables of the backend that it is switched to and fro.
             if !Backend::S3_VARIABLES.contains(&&*problem.name) {
-                message::print(&line_of(&name.escape_debug().to_string(), &problem, "warning: "));
+                message::print(&line_of(&shown::name(name), &problem, "warning: "));
             }
         }
     }
@@ -131,13 +177,21 @@ async fn prove(
 
 /// What is wrong with a store. Each setting that the file has wrong gets a line to which an editor
 /// can jump.
-fn report(store: &str, error: &anyhow::Error) {
-    let store = store.escape_debug().to_string();
+fn report(place: &str, store: &str, error: &anyhow::Error) {
+    let store = shown::name(store);
     match failure::find(error).map(artifact_store::Error::kind) {
         Some(ErrorKind::Load(LoadError::Settings(problems))) => {
             problems.iter().for_each(|problem| message::print(&line_of(&store, problem, "")));
         }
-        _ => message::print(&format!("store `{store}`: {error:#}")),
+        Some(ErrorKind::Configuration(ConfigurationError::Variables { missing, .. })) => {
+            for variable in missing {
+                let location = variable.location.as_ref();
+                let place = location.map(|(file, line)| format!("{}:{line}: ", file.display()));
+                let place = place.unwrap_or_default();
+                message::print(&format!("{place}store `{store}` hands on {variable}"));
+            }
+        }
+        _ => message::print(&format!("{place}: store `{store}`: {error:#}")),
     }
 }
 

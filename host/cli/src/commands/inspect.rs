@@ -11,6 +11,7 @@ use crate::disk;
 use crate::failure;
 use crate::message;
 use crate::output::Standard;
+use crate::shown;
 use crate::store::built_in;
 
 /// Shows what a component offers, what it could do, and how it can be set
@@ -178,15 +179,14 @@ impl<'a> Shown<'a> {
     fn text(&self, inspected: &Inspection) -> String {
         let mut text = String::new();
         let Self { file, size, digest, .. } = self;
-        let _ = writeln!(text, "file       {}", file.escape_debug());
+        let _ = writeln!(text, "file       {}", shown::name(file));
         let _ = writeln!(text, "size       {size} bytes ({})", HumanBytes(*size));
         let _ = writeln!(text, "SHA-256    {digest}");
-        let _ =
-            writeln!(text, "language   {}", self.language.unwrap_or("not stated").escape_debug());
+        let _ = writeln!(text, "language   {}", shown::name(self.language.unwrap_or("not stated")));
         let tools = self.producers.iter().map(|(tool, version)| format!("{tool} {version}"));
         let tools = tools.collect::<Vec<_>>().join(", ");
         let tools = if tools.is_empty() { "not stated" } else { &tools };
-        let _ = writeln!(text, "made by    {}", tools.escape_debug());
+        let _ = writeln!(text, "made by    {}", shown::name(tools));
         let _ = writeln!(text, "\nIt offers");
         self.exports.iter().for_each(|name| line(&mut text, name));
         let _ = writeln!(text, "\nIt can, where it is granted,");
@@ -198,7 +198,7 @@ impl<'a> Shown<'a> {
         let _ = writeln!(text, "\nIt imports");
         for Import { name, access } in &self.imports {
             let access = access.as_deref().unwrap_or("no access");
-            let _ = writeln!(text, "  {:44}  {access}", name.escape_debug().to_string());
+            let _ = writeln!(text, "  {:44}  {access}", shown::name(name));
         }
         if let Some(settings) = &self.settings {
             let _ = writeln!(text, "\nIt reads these variables");
@@ -212,7 +212,7 @@ impl<'a> Shown<'a> {
 }
 
 fn line(text: &mut String, item: &str) {
-    let _ = writeln!(text, "  {}", item.escape_debug());
+    let _ = writeln!(text, "  {}", shown::name(item));
 }
 
 fn compared(old: &Inspection, new: &Inspection, access: &[String]) -> String {
@@ -230,7 +230,7 @@ fn compared(old: &Inspection, new: &Inspection, access: &[String]) -> String {
             line(&mut text, "is the same");
         }
         for (sign, name) in changes {
-            let _ = writeln!(text, "{sign} {}", name.escape_debug());
+            let _ = writeln!(text, "{sign} {}", shown::name(name));
         }
     }
     let _ = writeln!(text, "\nWhat it can do now and could not before");

@@ -3,21 +3,33 @@
 use std::cell::RefCell;
 
 use anyhow::{Context, Result};
-use artifact_store::{ArtifactStore, ErrorKind, Info, Interface, ReadOptions, WriteOptions};
+use artifact_store::{ArtifactStore, Entry, ErrorKind, Info, Interface, ReadOptions, WriteOptions};
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
 
 use crate::failure;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
+use crate::shown;
+use crate::store::{Made, Opened, Purpose, StoreArguments};
 
-/// A store of the configuration.
+/// A store, and what the user calls it.
 pub struct Named {
     pub name: String,
     pub store: ArtifactStore,
 }
 
 impl Named {
+    /// Opens the store of this name; the second value is what goes with it.
+    pub async fn open(
+        arguments: &StoreArguments,
+        name: String,
+        purpose: Purpose,
+    ) -> Result<(Self, Made)> {
+        let opened = arguments.of(&name)?.open_for(purpose).await;
+        let Opened { store, made } = opened.with_context(|| in_store(&name))?;
+        Ok((Self { name, store }, made))
+    }
+
     /// Says in an error which store it is about.
     pub fn blame<T>(&self, outcome: artifact_store::Result<T>) -> Result<T> {
         outcome.with_context(|| in_store(&self.name))
@@ -25,7 +37,16 @@ impl Named {
 }
 
 pub fn in_store(name: &str) -> String {
-    format!("store `{}`", name.escape_debug())
+    format!("store `{}`", shown::name(name))
+}
+
+/// All that a store has with a prefix.
+pub async fn list_all(store: &Named, prefix: &str) -> Result<Vec<Entry>> {
+    let (mut listing, mut entries) = (store.store.list(prefix), Vec::new());
+    while let Some(entry) = store.blame(listing.next().await)? {
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 /// The source has something else under the key than what is wanted.
@@ -44,7 +65,8 @@ pub fn is_absent(error: &anyhow::Error) -> bool {
     error.is_some_and(|error| matches!(error.kind(), ErrorKind::NotFound))
 }
 
-/// Whether two artifacts have the same size and checksum. None where a backend cannot say.
+/// Whether two artifacts have the same size, attributes and checksum. None where a backend cannot
+/// say.
 pub async fn is_alike(from: &Named, to: &Named, key: &str, size: u64) -> Result<Option<bool>> {
     if !to.store.offers(Interface::Inventory) {
         return Ok(None);
@@ -63,10 +85,13 @@ pub async fn is_alike(from: &Named, to: &Named, key: &str, size: u64) -> Result<
         return Ok(Some(false));
     }
     let here = from.blame(from.store.stat(key).await)?;
+    if there.attributes != here.attributes {
+        return Ok(Some(false));
+    }
     Ok(there.checksum.zip(here.checksum).map(|(there, here)| there == here))
 }
 
-/// Compares the bytes. What cannot be right in the other store is not the same.
+/// Compares the bytes and the attributes. What cannot be right in the other store is not the same.
 pub async fn is_same(from: &Named, to: &Named, key: &str) -> Result<bool> {
     let differs = |error: artifact_store::Error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::Corrupt(_) | ErrorKind::Protocol(_) => Ok(false),
@@ -77,7 +102,9 @@ pub async fn is_same(from: &Named, to: &Named, key: &str) -> Result<bool> {
         Err(error) => return differs(error),
     };
     let mut here = from.blame(from.store.read(key, ReadOptions::default()).await)?;
-    if here.info().size != there.info().size {
+    let infos = [here.info(), there.info()];
+    let [ours, theirs] = infos.map(|info| (info.size, &info.attributes));
+    if ours != theirs {
         return Ok(false);
     }
     let (mut ours, mut theirs) = (Bytes::new(), Bytes::new());
@@ -101,7 +128,7 @@ pub async fn is_same(from: &Named, to: &Named, key: &str) -> Result<bool> {
     }
 }
 
-/// Copies an artifact; its size. Both ends compare the bytes with a checksum, as in every whole
+/// Copies an artifact with its attributes; its size. Both ends compare the bytes with a checksum, as in every whole
 /// read and every write. After an interrupt nothing of it is left.
 ///
 /// # Errors
@@ -119,15 +146,18 @@ pub async fn transfer(
         let reader = from.blame(from.store.read(key, ReadOptions::default()).await)?;
         let Info { size, checksum, .. } = *reader.info();
         wanted.map_or(Ok(()), |wanted| compare(wanted, size, checksum))?;
-        let writer = to.store.writer(key, WriteOptions::default().size(size));
+        let attributes = reader.info().attributes.clone();
+        let options = WriteOptions::default().size(size).attributes(attributes);
+        let writer = to.store.writer(key, options);
         Ok((reader, to.blame(writer)?))
     });
     let (mut reader, mut writer) = opened.await?;
     let sending = async {
         while let Some(chunk) = from.blame(reader.next_chunk().await)? {
-            let sent = writer.write_all(&chunk).await;
+            let size = chunk.len() as u64;
+            let sent = writer.write_chunk(chunk).await;
             sent.with_context(|| in_store(&to.name))?;
-            progress.borrow_mut().add(chunk.len() as u64);
+            progress.borrow_mut().add(size);
         }
         // A source that keeps no checksum has shown only now what it has.
         let (size, checksum) = (reader.info().size, Some(writer.checksum()));

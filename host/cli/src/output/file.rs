@@ -3,6 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tempfile::{Builder, NamedTempFile, TempPath};
 
@@ -17,6 +18,7 @@ pub struct Target {
     name: String,
     file: File,
     end: End,
+    modified: Option<SystemTime>,
 }
 
 enum End {
@@ -30,12 +32,12 @@ enum End {
 
 impl Target {
     /// Opens what a path leads to. Opening a pipe waits for its reader.
-    pub async fn open(place: Destination, name: String) -> io::Result<Self> {
+    pub fn open(place: Destination, name: String) -> io::Result<Self> {
         match place {
             Destination::Descriptor(_) => Err(io::ErrorKind::InvalidInput.into()),
             Destination::Special(path) => {
-                let opening = move || File::options().write(true).truncate(true).open(path);
-                Ok(Self { name, file: offload(opening).await?, end: End::Nothing })
+                let file = File::options().write(true).truncate(true).open(path)?;
+                Ok(Self { name, file, end: End::Nothing, modified: None })
             }
             Destination::New(target) => {
                 // The permissions that the user's umask leaves, as any program's output.
@@ -74,7 +76,7 @@ impl Target {
 
     fn replacing(temporary: NamedTempFile, target: PathBuf, was_there: bool, name: String) -> Self {
         let (file, temporary) = temporary.into_parts();
-        Self { name, file, end: End::Replace { temporary, target, was_there } }
+        Self { name, file, end: End::Replace { temporary, target, was_there }, modified: None }
     }
 
     /// What was there is lost from here on; who reads it sees a part of what is written.
@@ -89,7 +91,12 @@ impl Target {
             "{name} is written in place because {why}; it is incomplete until this command succeeds"
         ));
         file.set_len(0)?;
-        Ok(Self { name, file, end: End::InPlace })
+        Ok(Self { name, file, end: End::InPlace, modified: None })
+    }
+
+    /// The same file, which then says that it was modified at this time.
+    pub fn dated(self, modified: Option<SystemTime>) -> Self {
+        Self { modified, ..self }
     }
 
     /// Where the bytes go.
@@ -101,12 +108,25 @@ impl Target {
     ///
     /// Where this is dropped, the temporary goes with it. So it stays with the caller, and only
     /// what takes long is done in another thread.
-    pub async fn finish(mut self) -> io::Result<()> {
+    pub async fn finish(self) -> io::Result<()> {
         if let End::Nothing = self.end {
             return Ok(());
         }
-        let file = self.writer()?;
-        offload(move || file.sync_all()).await?;
+        let (file, modified) = (self.writer()?, self.modified);
+        offload(move || sync(&file, modified)).await?;
+        self.publish()
+    }
+
+    /// The same for a caller that may wait.
+    pub fn finish_here(self) -> io::Result<()> {
+        if let End::Nothing = self.end {
+            return Ok(());
+        }
+        sync(&self.file, self.modified)?;
+        self.publish()
+    }
+
+    fn publish(mut self) -> io::Result<()> {
         let End::Replace { temporary, target, was_there } = self.end else { return Ok(()) };
         let error = match temporary.persist(&target) {
             Ok(()) => return Ok(()),
@@ -122,6 +142,13 @@ impl Target {
         io::copy(&mut self.file, &mut place)?;
         place.sync_all()
     }
+}
+
+fn sync(file: &File, modified: Option<SystemTime>) -> io::Result<()> {
+    if let Some(modified) = modified {
+        file.set_modified(modified)?;
+    }
+    file.sync_all()
 }
 
 /// Whether a file that cannot be replaced for this reason can perhaps be written all the same.

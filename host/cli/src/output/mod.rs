@@ -11,8 +11,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::descriptor::{self, Patient};
+use crate::offload::offload;
 pub use destination::Destination;
-use file::Target;
+pub use file::Target;
 use sink::Sink;
 pub use standard::{Closed, Standard};
 
@@ -42,11 +43,22 @@ impl Output {
                 Ok(Self::Other { sink, target: None, name })
             }
             place => {
-                let target = Target::open(place, name.clone()).await.with_context(cannot)?;
-                let writer = Patient::new(target.writer().with_context(cannot)?);
-                Ok(Self::Other { sink: Sink::new(Box::new(writer)), target: Some(target), name })
+                let called = name.clone();
+                let target = match place {
+                    // Opening a pipe waits for its reader.
+                    Destination::Special(_) => offload(|| Target::open(place, called)).await,
+                    _ => Target::open(place, called),
+                };
+                Self::to(target.with_context(cannot)?, name)
             }
         }
+    }
+
+    /// A file that is open.
+    pub fn to(target: Target, name: String) -> Result<Self> {
+        let writer = target.writer().with_context(|| format!("cannot write {name}"))?;
+        let sink = Sink::new(Box::new(Patient::new(writer)));
+        Ok(Self::Other { sink, target: Some(target), name })
     }
 
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {

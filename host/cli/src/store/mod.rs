@@ -1,22 +1,32 @@
 //! The store that the commands work on: how it is named, and how it is opened.
 
 mod opening;
+mod own;
+mod place;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 
-pub use opening::{Absent, built_in};
+use crate::units;
+pub use opening::{Absent, Made, built_in, chosen};
+pub use own::own_configuration;
+pub use place::{Opened, Place, Purpose};
 
 /// Names the cache of compiled code where no option does.
 pub const CACHE_VARIABLE: &str = "ARTIFACT_STORE_CACHE";
 
+/// Where in a bucket a store of the backend `s3` lies.
+const PREFIX_VARIABLE: &str = "S3_PREFIX";
+
+/// The heading of the options that describe a store.
+pub const STORE_OPTIONS: &str = "Store options";
+
 /// Which store the commands work on. Accepted before and after the command.
 #[derive(Clone, Args)]
-#[command(next_help_heading = "Store options")]
+#[command(next_help_heading = STORE_OPTIONS)]
 pub struct StoreArguments {
     /// The directory of the artifacts, which the backend sees as `/` [default: ./artifacts]
     ///
@@ -39,7 +49,12 @@ pub struct StoreArguments {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub allow_net: Vec<String>,
 
-    /// Who signs the requests of `s3`: the host (outside of the sandbox) or the backend
+    /// Who signs the requests of `s3`: the host (outside of the sandbox), the backend, or nobody
+    ///
+    /// The host signs with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Where they are not set, it
+    /// finds credentials as Amazon's own tools do, and renews them: in the profile of AWS_PROFILE, by
+    /// its `credential_process`, a web identity, the container or the metadata service. `none` is for
+    /// buckets that everybody may use.
     #[arg(long, value_enum, value_name = "WHO", global = true, default_value_t = Signer::Host)]
     pub sign: Signer,
 
@@ -60,18 +75,28 @@ pub struct StoreArguments {
     pub env: Vec<String>,
 
     /// The configuration: a file of named stores, instead of --dir, --backend, --env and the
-    /// network options
+    /// network options [default: the user's own, if it exists]
     ///
-    /// `artifact-store config check` checks it; docs/configuration.md describes it. The command line
-    /// takes precedence over the environment.
+    /// The user's own is `artifact-store/stores.toml` in XDG_CONFIG_HOME or else in `~/.config`. It is
+    /// used if neither an option nor ARTIFACT_STORE_DIR describes a store. `artifact-store config path`
+    /// shows which file is used, and `config check` checks it; docs/configuration.md describes it. The
+    /// command line takes precedence over the environment.
     #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
     #[arg(env = "ARTIFACT_STORE_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
 
-    /// The name of the store in --config [default: the only one]
-    #[arg(long, value_name = "NAME", global = true)]
+    /// The store: its name in --config [default: its `default-store`, or the only one], or
+    /// its place, `dir:PATH` or `s3:BUCKET[/PREFIX]`
+    ///
+    /// A name that begins with `dir:` or `s3:` is always a place, which needs no configuration. The
+    /// endpoint, the region and the credentials of a bucket come from the variables of `--backend s3`.
+    #[arg(long, value_name = "STORE", global = true)]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub store: Option<String>,
+
+    /// Whether `store` is a place, which these arguments then describe.
+    #[arg(skip)]
+    pub is_place: bool,
 
     /// The timeout of one step of a call to the backend, such as `5s` [default: 30s]
     ///
@@ -95,13 +120,31 @@ pub struct StoreArguments {
     pub cache: Option<PathBuf>,
 }
 
+/// How the command line describes a store.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Described {
+    Options,
+    Place,
+    Configuration,
+}
+
+impl StoreArguments {
+    pub fn described(&self) -> Described {
+        match (self.is_place, &self.config) {
+            (true, _) => Described::Place,
+            (false, Some(_)) => Described::Configuration,
+            (false, None) => Described::Options,
+        }
+    }
+}
+
 fn timeout(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() { Err("must be greater than 0".into()) } else { Ok(duration) }
 }
 
 fn memory(text: &str) -> Result<u64, String> {
-    let size = text.parse::<ByteSize>()?.as_u64();
+    let size = units::size(text)?;
     if size == 0 { Err("must be greater than 0".into()) } else { Ok(size) }
 }
 
@@ -110,4 +153,5 @@ fn memory(text: &str) -> Result<u64, String> {
 pub enum Signer {
     Host,
     Backend,
+    None,
 }

@@ -8,15 +8,18 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Result;
-use artifact_store::{ArtifactStore, Backend, Cache, Configuration, Engine, Grants, Limits, Sign};
+use artifact_store::{
+    ArtifactStore, Backend, Cache, Configuration, Engine, Grants, Limits, SwapOptions, Watch,
+};
+use tempfile::TempDir;
 
-use super::{CACHE_VARIABLE, Signer, StoreArguments};
+use super::{CACHE_VARIABLE, StoreArguments};
 use crate::disk;
 use crate::failure::Usage;
 use crate::message;
 
-const FS: &str = "fs";
-const S3: &str = "s3";
+pub(super) const FS: &str = "fs";
+pub(super) const S3: &str = "s3";
 /// A start that takes no longer is not worth a word.
 const SLOW: Duration = Duration::from_millis(150);
 
@@ -40,7 +43,7 @@ impl StoreArguments {
     /// Opens the store to put something in: its directory is created if it is absent.
     pub async fn create(&self) -> Result<(ArtifactStore, Made)> {
         if let Some(backend) = self.configured().await? {
-            return Ok((ArtifactStore::open(backend).await?, Made::default()));
+            return Ok((opened(backend).await?, Made::default()));
         }
         let backend = self.backend(true)?;
         let made = if self.is(S3) { Made::default() } else { self.make_dir().await? };
@@ -60,8 +63,13 @@ impl StoreArguments {
     }
 
     async fn open_as(&self, how: impl FnOnce(Backend) -> Backend) -> Result<ArtifactStore> {
+        Ok(opened(how(self.existing().await?)).await?)
+    }
+
+    /// The backend of the store that is there.
+    pub async fn existing(&self) -> Result<Backend> {
         if let Some(backend) = self.configured().await? {
-            return Ok(ArtifactStore::open(how(backend)).await?);
+            return Ok(backend);
         }
         let absent = self.is_absent().await?;
         let is_needed = self.is(FS) || self.dir.is_some();
@@ -69,7 +77,7 @@ impl StoreArguments {
         if absent && is_needed && !self.is(S3) {
             return Err(Absent(self.dir().to_owned()).into());
         }
-        Ok(opened(how(backend)).await?)
+        Ok(backend)
     }
 
     /// Makes the directory where it is absent, and notes what the user may not have meant.
@@ -100,8 +108,29 @@ impl StoreArguments {
     /// The configuration that a command needs.
     pub async fn configuration(&self) -> Result<Configuration> {
         let missing = "this command needs --config FILE, which names the stores";
-        let file = self.config.clone().ok_or_else(|| Usage(missing.into()))?;
+        let file = self.configuration_file().ok_or_else(|| Usage(missing.into()))?;
         Ok(disk::look(self.patience(), || Configuration::from_file(file)).await??)
+    }
+
+    /// The stores to serve, each followed as its configuration changes.
+    pub async fn watched(&self, file: &Path) -> Result<Vec<(String, ArtifactStore, Watch)>> {
+        if self.timeout.is_some() || self.memory.is_some() {
+            let text =
+                "`serve --config` takes the limits of the configuration, not --timeout or --memory";
+            return Err(Usage(text.into()).into());
+        }
+        let configuration = self.configuration().await?;
+        let names: Vec<_> = match &self.store {
+            Some(name) => vec![name.clone()],
+            None => configuration.stores().map(str::to_owned).collect(),
+        };
+        let mut stores = Vec::new();
+        for name in names {
+            let options = SwapOptions::default();
+            let (store, watch) = ArtifactStore::open_watched(file, &name, options).await?;
+            stores.push((name, store, watch));
+        }
+        Ok(stores)
     }
 
     /// One store of the configuration, within the limits of the command line.
@@ -117,21 +146,13 @@ impl StoreArguments {
 
     /// The store of the configuration, where there is one.
     pub async fn configured(&self) -> Result<Option<Backend>> {
-        if self.config.is_none() {
+        if self.config.is_none() || self.is_place {
             return Ok(None);
         }
         let configuration = self.configuration().await?;
-        let names: Vec<_> = configuration.stores().collect();
-        let name = match (&self.store, &*names) {
-            (Some(name), _) => name.as_str(),
-            (None, [only]) => only,
-            (None, _) => {
-                let names = names.join("`, `");
-                return Err(Usage(format!(
-                    "name one store of the configuration with --store: `{names}`"
-                ))
-                .into());
-            }
+        let name = match &self.store {
+            Some(name) => name,
+            None => chosen(&configuration)?,
         };
         self.named(&configuration, name).map(Some)
     }
@@ -147,7 +168,7 @@ impl StoreArguments {
         limits.clone().call_timeout(call_timeout).memory(memory).pause_timeout(pause_timeout)
     }
 
-    fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         self.dir.as_deref().unwrap_or(Path::new(DEFAULT_DIR))
     }
 
@@ -162,7 +183,7 @@ impl StoreArguments {
     }
 
     /// Whether this built-in backend is asked for.
-    fn is(&self, name: &str) -> bool {
+    pub(super) fn is(&self, name: &str) -> bool {
         self.backend == Path::new(name)
     }
 
@@ -186,11 +207,7 @@ impl StoreArguments {
                     variables.insert(name, value);
                 }
             }
-            let sign = match self.sign {
-                Signer::Host => Sign::Host,
-                Signer::Backend => Sign::Backend,
-            };
-            let backend = Backend::s3(variables, sign)?;
+            let backend = self.bucket(variables)?;
             let backend = backend.limits(self.limits(&Limits::default()));
             return Ok(backend.map_grants(|grants| self.network(grants)));
         }
@@ -257,14 +274,20 @@ pub struct Made {
     dirs: Vec<PathBuf>,
     /// What the user may not have meant.
     notice: Option<String>,
+    /// The empty directory in the place of an absent one, for a dry run.
+    _stand_in: Option<TempDir>,
 }
 
 impl Made {
+    pub(super) fn stand_in(dir: TempDir) -> Self {
+        Self { dirs: Vec::new(), notice: None, _stand_in: Some(dir) }
+    }
+
     /// Those that are not there yet, on the way to this one.
     fn before(dir: &Path) -> Self {
         let absent = |dir: &&Path| *dir != Path::new("") && is_absent(dir);
         let dirs = dir.ancestors().take_while(absent).map(Path::to_owned).collect();
-        Self { dirs, notice: None }
+        Self { dirs, notice: None, _stand_in: None }
     }
 
     /// There is a store in them now.
@@ -280,6 +303,23 @@ impl Drop for Made {
     fn drop(&mut self) {
         // What is not empty is in use.
         self.dirs.iter().for_each(|dir| drop(fs::remove_dir(dir)));
+    }
+}
+
+/// The store of a configuration that is meant where none is named.
+pub fn chosen(configuration: &Configuration) -> Result<&str, Usage> {
+    if let Some(name) = configuration.default_store() {
+        return Ok(name);
+    }
+    let names: Vec<_> = configuration.stores().collect();
+    match &*names {
+        [only] => Ok(only),
+        _ => {
+            let names = names.join("`, `");
+            let text = "name one store of the configuration with --store, or with `default-store` \
+                        in the file";
+            Err(Usage(format!("{text}: `{names}`")))
+        }
     }
 }
 
@@ -313,7 +353,7 @@ fn found_instead(dir: &Path) -> Option<PathBuf> {
     let mut found = None;
     for entry in fs::read_dir(dir).ok()?.flatten() {
         // A backup may have left out a `tmp` that is empty.
-        if is_shard(&entry) {
+        if is_of_a_store(&entry) {
             return None;
         }
         // A new filesystem has that one.
@@ -324,21 +364,14 @@ fn found_instead(dir: &Path) -> Option<PathBuf> {
     found
 }
 
-/// Whether artifacts lie in it, as `docs/format.md` names them.
-fn is_shard(entry: &fs::DirEntry) -> bool {
-    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    let name = entry.file_name();
-    let name = name.as_encoded_bytes();
-    if name.len() != 3
-        || !name.iter().all(is_digit)
-        || !entry.file_type().is_ok_and(|kind| kind.is_dir())
-    {
-        return false;
+/// Whether it is an artifact's file, or a directory of artifacts, as `docs/format.md` names them.
+fn is_of_a_store(entry: &fs::DirEntry) -> bool {
+    let Ok(kind) = entry.file_type() else { return false };
+    match entry.file_name().as_encoded_bytes().first() {
+        Some(b'_') => kind.is_file(),
+        Some(b',') => kind.is_dir(),
+        _ => false,
     }
-    let is_artifact = |entry: fs::DirEntry| {
-        matches!(entry.file_name().as_encoded_bytes().first(), Some(b'_' | b'@'))
-    };
-    fs::read_dir(entry.path()).is_ok_and(|entries| entries.flatten().any(is_artifact))
 }
 
 /// The name and value of one `--env`. Messages hold no value.

@@ -25,13 +25,19 @@ use portable as system;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::engine::ReliedOn;
 use crate::error::{LoadError, SettingProblem};
 use crate::grants::Directory;
+use crate::text::foreign_name;
 use crate::wasi::{Preopen, Preopens};
 use party::{Item, Kind, Party, What};
 use system::Mounts;
+
+/// How long a backend that is being loaded waits for the calls of a store that was dropped, if the
+/// two may not be open at the same time. Most end within milliseconds.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// A backend that is to be loaded, as far as the rules need it.
 pub(super) struct Applicant<'a> {
@@ -55,6 +61,8 @@ pub(crate) struct Surroundings {
     pub(crate) file: PathBuf,
     /// Where it keeps compiled code.
     pub(crate) cache: Option<PathBuf>,
+    /// The files of the certificate by which its stores are served.
+    pub(crate) certificate: Vec<PathBuf>,
     /// The store's own name in it.
     pub(crate) store: String,
     /// All its stores, including this one.
@@ -102,9 +110,10 @@ impl Surroundings {
     /// Whether a refusal in these surroundings also holds in the others.
     #[cfg(feature = "config")]
     pub(crate) fn are(&self, others: &Self) -> bool {
-        let Self { file, cache, store, stores, lines: _ } = self;
+        let Self { file, cache, certificate, store, stores, lines: _ } = self;
         *file == others.file
             && *cache == others.cache
+            && *certificate == others.certificate
             && *store == others.store
             && *stores == others.stores
     }
@@ -146,20 +155,32 @@ pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError
     }
     let preopens = Arc::new(Preopens::new(opened));
     let owner = match applicant.surroundings {
-        Some(Surroundings { store, .. }) => format!("store `{}`", store.escape_debug()),
+        Some(Surroundings { store, .. }) => format!("store `{}`", foreign_name(store)),
         None => format!("backend `{}`", applicant.name),
     };
     items.extend(party::files(applicant.component, applicant.authorities)?);
     let party = Party { owner, kind: Kind::Applicant, is_trusted: applicant.is_built_in, items };
     let mut beside = vec![party::host(applicant.relied_on, applicant.surroundings)];
     beside.extend(applicant.surroundings.map(party::beside).unwrap_or_default());
-    // Backends that are loaded at the same time are compared with each other.
-    let mut register = register::lock();
-    let mounts = Mounts::default();
-    beside.extend(register.parties(&mounts));
-    rules::check(&party, &beside, &mounts)?;
-    register.add(party, &preopens);
-    Ok(preopens)
+    let begun = Instant::now();
+    loop {
+        // Backends that are loaded at the same time are compared with each other.
+        let mut register = register::lock();
+        let mounts = Mounts::default();
+        let (staying, leaving) = register.parties(&mounts);
+        rules::check(&party, beside.iter().chain(&staying), &mounts)?;
+        match rules::check(&party, &leaving, &mounts) {
+            Err(_) if begun.elapsed() < LEAVING => {
+                drop(register);
+                std::thread::sleep(LEAVING / 200);
+            }
+            Err(overlap) => return Err(overlap),
+            Ok(()) => {
+                register.add(party, &preopens);
+                return Ok(preopens);
+            }
+        }
+    }
 }
 
 #[cfg(all(test, target_os = "linux"))]

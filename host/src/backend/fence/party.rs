@@ -10,6 +10,7 @@ use super::{Neighbour, Surroundings, system};
 use crate::engine::ReliedOn;
 use crate::error::LoadError;
 use crate::telemetry;
+use crate::text::foreign_name;
 
 /// How long examining a path of another store may take. If its file server is gone, stores that
 /// have nothing to do with it can still be opened.
@@ -60,6 +61,7 @@ pub(super) enum What {
 
 const COMPONENT: What = What::Protected("the component");
 const CACHE: &str = "the cache of compiled code";
+const CERTIFICATE: &str = "the server's certificate or key";
 const AUTHORITY: What = What::Protected("a certificate authority");
 
 /// The files of a backend that is being loaded. The component has already been read; if its file
@@ -89,7 +91,9 @@ pub(super) fn host(relied_on: &[ReliedOn], surroundings: Option<&Surroundings>) 
         ReliedOn::Authority(path) => (path, "a certificate authority"),
         ReliedOn::Protected(path) => (path, "which this program relies on"),
     });
-    let items = configuration.into_iter().chain(its_cache).chain(relied_on);
+    let certificate = surroundings.iter().flat_map(|it| &it.certificate);
+    let certificate = certificate.map(|path| (path, CERTIFICATE));
+    let items = configuration.into_iter().chain(its_cache).chain(certificate).chain(relied_on);
     let items = items.filter_map(|(path, what)| {
         let way = system::follow(path).ok()?;
         Some(Item { path: path.to_owned(), what: What::Protected(what), way })
@@ -114,7 +118,7 @@ pub(super) fn beside(surroundings: &Surroundings) -> Vec<Party> {
         named.extend(component.iter().map(|file| (at, file.clone(), COMPONENT)));
         named.extend(authorities.iter().map(|file| (at, file.clone(), AUTHORITY)));
         parties.push(Party {
-            owner: format!("store `{}`", store.escape_debug()),
+            owner: format!("store `{}`", foreign_name(store)),
             kind: Kind::Configured,
             is_trusted: component.is_none(),
             items: Vec::new(),

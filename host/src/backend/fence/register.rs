@@ -22,11 +22,13 @@ pub(super) fn lock() -> Register {
 }
 
 impl Register {
-    /// The open backends, with the present places of their directories.
-    pub(super) fn parties(&mut self, mounts: &Mounts) -> Vec<Party> {
+    /// The open backends, with the present places of their directories: first those of stores, then
+    /// those of stores that were dropped, which stay until their calls have ended.
+    pub(super) fn parties(&mut self, mounts: &Mounts) -> (Vec<Party>, Vec<Party>) {
         self.0.retain(|entry| entry.preopens.strong_count() > 0);
-        let open = self.0.iter().filter_map(|Entry { party, preopens }| {
-            let preopens = preopens.upgrade()?;
+        let (mut staying, mut leaving) = (Vec::new(), Vec::new());
+        for Entry { party, preopens } in self.0.iter() {
+            let Some(preopens) = preopens.upgrade() else { continue };
             let mut party = Party { kind: Kind::Open, ..party.clone() };
             let is_directory = |item: &&mut Item| matches!(item.what, What::Directory { .. });
             let directories = party.items.iter_mut().filter(is_directory);
@@ -40,9 +42,9 @@ impl Register {
                     item.way.place.at = Some(at);
                 }
             }
-            Some(party)
-        });
-        open.collect()
+            if preopens.are_leaving() { leaving.push(party) } else { staying.push(party) }
+        }
+        (staying, leaving)
     }
 
     pub(super) fn add(&mut self, party: Party, preopens: &Arc<Preopens>) {

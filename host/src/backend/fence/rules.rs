@@ -23,9 +23,13 @@ const UNKNOWN: &str = "may share files, through mounts that the system does not 
 /// # Errors
 ///
 /// [`LoadError::Overlap`] with the first violation.
-pub(super) fn check(applicant: &Party, others: &[Party], mounts: &Mounts) -> Result<(), LoadError> {
+pub(super) fn check<'a>(
+    applicant: &Party,
+    others: impl IntoIterator<Item = &'a Party>,
+    mounts: &Mounts,
+) -> Result<(), LoadError> {
     let applicant = Looked::at(applicant, mounts);
-    let others: Vec<_> = others.iter().map(|party| Looked::at(party, mounts)).collect();
+    let others: Vec<_> = others.into_iter().map(|party| Looked::at(party, mounts)).collect();
     let all = || std::iter::once(&applicant).chain(&others);
     for (n, mine) in applicant.directories().enumerate() {
         if let Some(place) = mine.seen().processes().filter(|_| !applicant.party.is_trusted) {

@@ -1,11 +1,12 @@
 //! The deadline of one call. The rule that it keeps is in `docs/threat-model.md`, "Time".
 //!
 //! `clock` counts the time, `progress` the bytes that restart it; `verdict` is what the caller is told
-//! at the end, `held_turn` the turn in which the call runs.
+//! at the end, `service` whether it could reach what it asked, `held_turn` the turn in which it runs.
 
 mod clock;
 mod held_turn;
 mod progress;
+mod service;
 mod verdict;
 
 use std::future::poll_fn;
@@ -18,6 +19,7 @@ use crate::limits::Limits;
 
 use clock::{Clock, Times, Whose};
 use held_turn::HeldTurn;
+use service::Service;
 use verdict::Verdict;
 
 pub(crate) use clock::Queue;
@@ -35,12 +37,15 @@ struct State {
     clock: Clock,
     verdict: Option<Verdict>,
     turn: HeldTurn,
+    /// What the call has come to know of the services that it asks.
+    service: Service,
 }
 
 impl Deadline {
     /// No clock runs yet. Without `turns` the call needs no turn.
     pub(crate) fn new(limits: &Limits, closing: Arc<Closing>, turns: Option<Arc<Turns>>) -> Self {
-        let state = State { clock: Clock::new(), verdict: None, turn: HeldTurn::default() };
+        let (turn, service) = (HeldTurn::default(), Service::default());
+        let state = State { clock: Clock::new(), verdict: None, turn, service };
         let (limits, threads) = (Times::of(limits), Threads::default());
         Self { limits, closing, turns, threads, state: Mutex::new(state) }
     }

@@ -1,9 +1,11 @@
 //! What the caller is told of a call that was ended.
 
-use super::Deadline;
 use super::clock::{Queue, Times, Whose};
+use super::service::Service;
+use super::{Deadline, State};
 use crate::error::ErrorKind;
 use crate::limits::LoadLimits;
+use crate::text::span;
 
 /// Why a call ends, if the reason is not the backend's time.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +23,11 @@ impl Deadline {
         }
         let state = self.settled();
         let (clock, limits) = (&state.clock, &self.limits);
+        if let (None, Whose::Backend, Some(text)) =
+            (state.verdict, clock.whose, state.unreached(limits))
+        {
+            return ErrorKind::Unavailable(text);
+        }
         match (state.verdict, clock.whose) {
             (Some(verdict), _) => limits.told(verdict),
             (None, Whose::Queue(queue)) => limits.told(Verdict::Busy(queue)),
@@ -44,7 +51,21 @@ impl Deadline {
 
     /// Whether the call took its time by computing, and not by waiting.
     pub(crate) fn was_computing(&self) -> bool {
-        self.state().clock.computed()[1] > self.limits.call / 2
+        self.state().was_computing(&self.limits)
+    }
+}
+
+impl State {
+    fn was_computing(&self, limits: &Times) -> bool {
+        self.clock.computed()[1] > limits.call / 2
+    }
+
+    /// What the backend waited for in vain all the time, if it was a service that could not be
+    /// reached.
+    fn unreached(&self, limits: &Times) -> Option<String> {
+        let Service::Unreached(why) = &self.service else { return None };
+        (!self.was_computing(limits))
+            .then(|| format!("{why}; the backend tried for {}", span(limits.call)))
     }
 }
 

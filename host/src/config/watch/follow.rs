@@ -8,10 +8,12 @@ use tracing::{info, warn};
 
 use super::Shared;
 use super::changes::RECHECK;
-use super::look::{Found, Looks};
+use super::look::Looks;
+use super::origin::{Found, Origin, Seen};
 use crate::budget::in_background;
 use crate::error::{Error, ErrorKind, LoadError};
 use crate::serving::Serving;
+use crate::telemetry;
 use crate::text::chain;
 use crate::{Backend, LoadedBackend, SwapOptions};
 
@@ -22,7 +24,8 @@ const RETRY: Duration = Duration::from_secs(60);
 const COSTLY: Duration = Duration::from_secs(10 * 60);
 
 pub(super) struct Watching {
-    looks: Looks,
+    place: Origin,
+    looks: Looks<Seen>,
     options: SwapOptions,
     serving: Arc<Serving>,
     /// What the watch last opened or swapped in.
@@ -43,19 +46,21 @@ struct Refused {
 
 impl Watching {
     pub(super) fn new(
-        looks: Looks,
+        place: Origin,
+        looks: Looks<Seen>,
         options: SwapOptions,
         serving: Arc<Serving>,
         served: Found,
         shared: Arc<Shared>,
     ) -> Self {
-        Self { looks, options, serving, served, refused: None, looking: Arc::default(), shared }
+        let (refused, looking) = (None, Arc::default());
+        Self { place, looks, options, serving, served, refused, looking, shared }
     }
 
     pub(super) async fn run(mut self) {
         let changes = Arc::clone(&self.looks.changes);
         loop {
-            match self.looks.look().await {
+            match self.place.look(&mut self.looks).await {
                 Ok((found, backend)) => self.consider(found, backend).await,
                 Err(error) => self.refuse(error),
             }
@@ -81,7 +86,11 @@ impl Watching {
     async fn consider(&mut self, found: Found, backend: Backend) {
         if found == self.served {
             self.refused = None;
-            self.shared.state().status.last_error = None;
+            if self.shared.state().status.last_error.take().is_some() {
+                let store = &self.place.store;
+                telemetry::in_step(store, true);
+                info!(store = &**store, "the configuration names the backend that serves, again");
+            }
             return;
         }
         let refused = self.refused.take_if(|refused| {
@@ -94,7 +103,7 @@ impl Watching {
             Ok(backend) => {
                 // A file that was being written while it was tried is tried again when it is
                 // complete.
-                match self.looks.look().await {
+                match self.place.look(&mut self.looks).await {
                     Ok((still, _)) if still == found => self.serve(found, backend),
                     _ => self.looks.changes.told.notify_one(),
                 }
@@ -118,19 +127,21 @@ impl Watching {
         state.status.last_error = None;
         drop(state);
         self.served = found;
-        let (store, file) = (&*self.looks.place.store, self.looks.place.file.display());
+        telemetry::reloaded(&self.place.store, true);
+        let (store, file) = (&*self.place.store, self.place.file.display());
         info!(store, file = %file, "the store follows its configuration");
     }
 
     /// The old backend goes on serving.
     fn refuse(&self, error: Error) {
+        telemetry::reloaded(&self.place.store, false);
         let last = self.shared.state().status.last_error.replace(Arc::new(error));
         let state = self.shared.state();
         let Some(error) = &state.status.last_error else { return };
         let cause = chain(error);
         // Each reason is reported once, however often the files are checked.
         if last.is_none_or(|last| chain(&*last) != cause) {
-            let store = &*self.looks.place.store;
+            let store = &*self.place.store;
             warn!(store, cause, "the old backend goes on to serve: the new one was refused");
         }
     }

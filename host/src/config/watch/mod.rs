@@ -1,20 +1,26 @@
 //! Following the configuration of an open store.
 
 mod changes;
+mod files;
 mod follow;
 mod look;
+mod origin;
+mod shared;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+pub use files::WatchedFiles;
 use tokio::task::AbortHandle;
 
 use crate::SwapOptions;
 use crate::budget::spawn;
 use crate::error::{Error, Result};
 use crate::serving::Serving;
+use crate::telemetry;
 use follow::Watching;
 use look::Looks;
+use origin::Origin;
 
 /// Follows the configuration of a store until it is dropped. Made by
 /// [`ArtifactStore::open_watched`](crate::ArtifactStore::open_watched).
@@ -104,11 +110,13 @@ pub(crate) async fn open(
     name: &str,
     options: SwapOptions,
 ) -> Result<(Arc<Serving>, Watch)> {
-    let mut looks = Looks::new(file, name);
-    let (found, backend) = looks.look().await?;
+    let (mut place, mut looks) = (Origin::new(file, name), Looks::new());
+    let (found, backend) = place.look(&mut looks).await?;
     let serving = Serving::new(backend.load().await?);
+    telemetry::in_step(&place.store, true);
     let shared = Arc::default();
-    let watching = Watching::new(looks, options, Arc::clone(&serving), found, Arc::clone(&shared));
+    let (served, told) = (Arc::clone(&serving), Arc::clone(&shared));
+    let watching = Watching::new(place, looks, options, served, found, told);
     let task = spawn(watching.run()).abort_handle();
     Ok((serving, Watch { shared, task }))
 }

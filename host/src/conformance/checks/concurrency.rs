@@ -1,3 +1,4 @@
+use super::super::outcome::under;
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::Concurrency, Interface};
 use super::expect::joined;
@@ -87,7 +88,8 @@ fn one_of_them(s: &Subject, may_be_absent: bool) -> Verdict {
         answer => {
             let data = s.ok("k", answer)?;
             let is_one = data.len() == SIZE && data.iter().all(|byte| *byte == data[0]);
-            s.check(is_one, "the bytes of one put", format!("{} bytes of several", data.len()))
+            let seen = format!("{} bytes of several", data.len());
+            under("change-3", s.check(is_one, "the bytes of one put", seen))
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::super::direct::Upload;
+use super::super::outcome::under;
 use super::super::subject::{Answer, Subject, Verdict};
 use super::super::{Check, Group::Create, Stop};
 use super::STREAMS;
@@ -58,7 +59,10 @@ fn race(s: &Subject) -> Verdict {
                 let (n, answer) = joined(creator);
                 match answer {
                     Ok(_) => winners.push(n),
-                    Err(kind) => s.refused::<()>(&key, Err(kind), &["already-exists"])?,
+                    Err(kind) => {
+                        let refused = s.refused::<()>(&key, Err(kind), &["already-exists"]);
+                        under("create-2", refused)?;
+                    }
                 }
             }
             Ok(winners)

@@ -1,4 +1,5 @@
 use super::super::direct::Upload;
+use super::super::outcome::under;
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::Keys, Interface};
 use super::INVENTORY;
@@ -127,7 +128,7 @@ fn long_apart(s: &Subject) -> Verdict {
 /// Each key keeps its own bytes. If two keys do not, these two are tried again alone.
 fn all_apart(s: &Subject, keys: &[String]) -> Verdict {
     for key in keys {
-        s.ok(key, s.put(key, key))?;
+        under("key-2", s.ok(key, s.put(key, key)))?;
     }
     for key in keys {
         let got = s.get(key);

@@ -8,7 +8,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("a_large_stream_is_stored", Limits, &["read-6"], large_stream)
         .needs(STREAMS)
         .direct(),
-    Check::new("many_calls_leave_nothing_behind", Limits, &["instance-1"], many).direct(),
+    Check::new("many_calls_leave_nothing_behind", Limits, &["instance-1"], many)
+        .direct()
+        .on_one_instance(),
 ];
 
 /// An artifact that is larger than the backend accepts is refused as a whole.

@@ -1,8 +1,11 @@
 use std::collections::{BTreeSet, HashSet};
 
+use super::super::outcome::under;
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::Listing};
 use super::INVENTORY;
+use crate::bindings::inventory::Entry;
+use crate::bindings::types::Instant;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("a_prefix_is_compared_byte_for_byte", Listing, &["list-1"], prefixes)
@@ -34,6 +37,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("a_size_in_a_listing_is_that_of_the_payload", Listing, &["store-1"], sizes)
         .needs(INVENTORY)
         .direct(),
+    Check::new("an_entry_states_what_stat_states", Listing, &["list-12"], entries)
+        .needs(INVENTORY)
+        .direct(),
 ];
 
 fn fill(s: &Subject, count: usize) -> Verdict<BTreeSet<String>> {
@@ -52,7 +58,7 @@ fn complete(s: &Subject, expected: &BTreeSet<String>, listed: Vec<String>) -> Ve
     for key in listed {
         s.check(expected.contains(&key), "keys that were stored", format!("{key:?}"))?;
         let again = format!("{key:?} twice");
-        s.check(seen.insert(key), "each key once", again)?;
+        under("list-2", s.check(seen.insert(key), "each key once", again))?;
     }
     let missing: Vec<_> = expected.iter().filter(|key| !seen.contains(*key)).take(5).collect();
     s.check(missing.is_empty(), "all keys", format!("without {missing:?}"))
@@ -199,6 +205,26 @@ fn sizes(s: &Subject) -> Verdict {
     for (key, size) in s.list("", 0)? {
         let expected = format!("k{size}");
         s.check(key == expected, "for each key the size of its payload", format!("{key}: {size}"))?;
+    }
+    Ok(())
+}
+
+fn entries(s: &Subject) -> Verdict {
+    for (n, key) in ["a", "b/c", &"long".repeat(200)].into_iter().enumerate() {
+        s.ok(key, s.put(key, s.bytes(100 * n, 1)))?;
+    }
+    s.ok("a", s.put("a", "again"))?;
+    let page = s.ok("", s.page("", None, 0))?;
+    for Entry { key, size, modified, version } in page.entries {
+        let info = s.ok(&key, s.stat(&key))?;
+        s.check(size == info.size, &format!("size {}", info.size), format!("{size}"))?;
+        let time = |it: Option<Instant>| it.map(|it| (it.seconds, it.nanoseconds));
+        let (listed, stated) = (time(modified), time(info.modified));
+        let is_right = listed.is_none() || listed == stated;
+        s.check(is_right, &format!("the time {stated:?}, or none"), format!("{listed:?}"))?;
+        let is_right = version.is_none() || version == info.version;
+        let expected = format!("the version {:?}, or none", info.version);
+        s.check(is_right, &expected, format!("{version:?}"))?;
     }
     Ok(())
 }

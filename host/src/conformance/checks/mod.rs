@@ -1,6 +1,8 @@
 //! The checks, one file for each group.
 
+mod attributes;
 mod concurrency;
+mod copying;
 mod create;
 mod errors;
 mod expect;
@@ -9,16 +11,20 @@ mod keys;
 mod limits;
 mod listing;
 mod maintenance;
+mod ordered;
 mod overwrite;
 mod ranges;
 mod round_trip;
 mod settings;
 mod streaming;
+mod versions;
 
 use super::{Check, Interface};
 
 const STREAMS: &[Interface] = &[Interface::Streams];
 const INVENTORY: &[Interface] = &[Interface::Inventory];
+const COPYING: &[Interface] = &[Interface::Copying];
+const ORDERED: &[Interface] = &[Interface::Ordered];
 const MAINTENANCE: &[Interface] = &[Interface::Maintenance];
 const SETTINGS: &[Interface] = &[Interface::Settings];
 
@@ -29,13 +35,17 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         round_trip::CHECKS,
         overwrite::CHECKS,
         create::CHECKS,
+        versions::CHECKS,
+        attributes::CHECKS,
         ranges::CHECKS,
         streaming::CHECKS,
         listing::CHECKS,
+        ordered::CHECKS,
         errors::CHECKS,
         concurrency::CHECKS,
         instances::CHECKS,
         limits::CHECKS,
+        copying::CHECKS,
         maintenance::CHECKS,
         settings::CHECKS,
     ]

@@ -1,4 +1,5 @@
 use super::super::direct::Upload;
+use super::super::outcome::under;
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::Overwrite, Interface};
 use super::STREAMS;
@@ -54,7 +55,7 @@ fn whole(s: &Subject) -> Verdict {
             .map(|_| {
                 scope.spawn(|| {
                     for _ in 0..60 {
-                        let data = s.ok("k", s.get("k"))?;
+                        let data = under("put-1", s.ok("k", s.get("k")))?;
                         let first = data.first().copied().unwrap_or_default();
                         let is_whole = data.len() == SIZE - usize::from(first)
                             && data.iter().all(|byte| *byte == first);
@@ -80,7 +81,7 @@ fn info(s: &Subject) -> Verdict {
         let stored = s.ok("k", s.write("k", Upload::of(&data)))?;
         let read = s.ok("k", s.read("k", 0, None))?;
         s.same("k", &data, &read.bytes)?;
-        let mut infos = vec![stored, read.info];
+        let mut infos = vec![stored.clone(), read.info];
         if s.offers(Interface::Inventory) {
             infos.push(s.ok("k", s.stat("k"))?);
         }
@@ -97,7 +98,7 @@ fn info(s: &Subject) -> Verdict {
 
 /// Cuts all files of the store to half their size, or changes one byte of each; returns whether
 /// there were any. The store contains only the artifact `k`.
-fn damage(s: &Subject, cut: bool) -> Verdict {
+pub(super) fn damage(s: &Subject, cut: bool) -> Verdict {
     s.ok("k", s.put("k", s.bytes(2000, 1)))?;
     let Some(dir) = &s.dir else {
         return Err(super::super::Stop::NotOffered("a directory".into()));

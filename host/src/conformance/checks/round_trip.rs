@@ -1,4 +1,5 @@
 use super::super::direct::Upload;
+use super::super::outcome::under;
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::RoundTrip, Interface};
 use super::{INVENTORY, STREAMS};
@@ -94,7 +95,11 @@ fn streamed(s: &Subject) -> Verdict {
         s.begin();
         let data = s.bytes(size, size as u64);
         s.ok("k", s.write("k", Upload::of(&data)))?;
-        s.sound("k", &data, s.read("k", 0, None))?;
+        let read = s.ok("k", s.read("k", 0, None))?;
+        if let Some(end) = read.end {
+            under("read-11", s.ok("k", end))?;
+        }
+        s.same("k", &data, &read.bytes)?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
 use super::super::direct::Upload;
+use super::super::outcome::under;
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::Streaming, Interface};
 use super::STREAMS;
@@ -212,7 +213,9 @@ fn under_way(s: &Subject) -> Verdict {
         s.begin();
         s.ok("k", s.write("k", Upload::of(&old)))?;
         let read = s.read_paused("k", 1000, change)?;
-        s.sound("k", &old, read)?;
+        let is_disturbed = !matches!(&read, Ok(read) if matches!(read.end, Some(Ok(()))));
+        let rule = if is_disturbed { "read-10" } else { "read-9" };
+        under(rule, s.sound("k", &old, read))?;
     }
     Ok(())
 }
@@ -231,10 +234,15 @@ fn generation(s: &Subject) -> Verdict {
         for _ in 0..30 {
             let read = s.ok("k", s.read("k", 0, None))?;
             let first = read.bytes.first().copied().unwrap_or_default();
-            let is_whole = read.info.size == (SIZE - usize::from(first)) as u64
-                && read.bytes.len() as u64 == read.info.size
-                && read.bytes.iter().all(|byte| *byte == first);
-            s.check(is_whole, "info and bytes of one generation", "a mix")?;
+            let size = SIZE - usize::from(first);
+            let is_one = read.bytes.len() == size && read.bytes.iter().all(|byte| *byte == first);
+            s.check(is_one, "the bytes of one generation", "a mix")?;
+            let seen = format!("size {}", read.info.size);
+            let is_of_it = read.info.size == size as u64;
+            under(
+                "read-8",
+                s.check(is_of_it, &format!("the info of the bytes, size {size}"), seen),
+            )?;
         }
         joined(writing)
     })

@@ -13,7 +13,7 @@ use crate::blocking::ArtifactStore;
 use crate::error::{Error, ErrorKind, Result};
 use crate::serving::Serving;
 use crate::text::hexadecimal;
-use crate::{Backend, WriteOptions};
+use crate::{Backend, ReadOptions, WriteOptions};
 
 pub(super) struct Bench {
     prepared: Prepared,
@@ -27,22 +27,36 @@ pub(super) enum Step {
     Create(String, Bytes),
     /// In pieces, without an announced size.
     Write(String, Bytes),
+    /// Of the artifact under this key, which has this value.
+    Copy(String, String, Bytes),
     Delete(String),
+    /// Over the version that is there, and again where another change was faster.
+    Replace(String, Bytes),
 }
+
+/// How often a replace is tried that others are faster than.
+const REPLACES: usize = 5;
 
 impl Step {
     pub(super) fn key(&self) -> &str {
         match self {
-            Self::Put(key, _) | Self::Create(key, _) | Self::Write(key, _) | Self::Delete(key) => {
-                key
-            }
+            Self::Put(key, _)
+            | Self::Create(key, _)
+            | Self::Write(key, _)
+            | Self::Replace(key, _)
+            | Self::Copy(_, key, _)
+            | Self::Delete(key) => key,
         }
     }
 
     /// The artifact of the key afterwards.
     pub(super) fn value(&self) -> Option<&Bytes> {
         match self {
-            Self::Put(_, value) | Self::Create(_, value) | Self::Write(_, value) => Some(value),
+            Self::Put(_, value)
+            | Self::Create(_, value)
+            | Self::Write(_, value)
+            | Self::Replace(_, value)
+            | Self::Copy(_, _, value) => Some(value),
             Self::Delete(_) => None,
         }
     }
@@ -54,7 +68,24 @@ impl Step {
             Self::Write(key, value) => {
                 store.write(key, &value[..], WriteOptions::default()).map(drop)
             }
+            Self::Copy(source, key, _) => store.copy(source, key).map(drop),
             Self::Delete(key) => store.delete(key),
+            Self::Replace(key, value) => replace(store, key, value),
+        }
+    }
+}
+
+fn replace(store: &ArtifactStore, key: &str, value: &Bytes) -> Result<()> {
+    let mut attempt = 1;
+    loop {
+        let found = store.read(key, ReadOptions::default())?.info().version.clone();
+        match store.put_if(key, value.clone(), &found.unwrap_or_default()) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConditionFailed) && attempt < REPLACES =>
+            {
+                attempt += 1;
+            }
+            answer => return answer.map(drop),
         }
     }
 }

@@ -15,8 +15,10 @@ use super::fault_kinds::Failing;
 use super::recorder::{Event, Recording};
 use super::report::{self, Report, Rule, Violation};
 use super::scenarios::Scenario;
+use super::story::moment;
 use crate::blocking::ArtifactStore;
 use crate::error::{ErrorKind, Result};
+use crate::text::chain;
 use crate::{FindingKind, Interface};
 
 /// What a key may hold, and the rule that requires it.
@@ -73,6 +75,12 @@ fn record(
             report.not_seen(format!("{}: {error}", scenario.name));
             return Ok(None);
         }
+    }
+    if let Some((key, value)) = scenario.before.last().filter(|_| scenario.uses_versions)
+        && let Err(error) = Step::Replace(key.clone(), value.clone()).run(&store)
+    {
+        report.not_seen(format!("{}: {error}", scenario.name));
+        return Ok(None);
     }
     // Each step has a new instance, without the memory of the one before.
     let store = bench.open(&dir)?;
@@ -158,7 +166,7 @@ fn try_all(
             scope.spawn(|| {
                 while let Some(state) = next(&waiting) {
                     let broken = try_state(bench, scenario, recording, &state, &found);
-                    let crash = crash(recording, &state, kill);
+                    let crash = crash(recording, &scenario.steps, &state, kill);
                     let mut found = found.lock().unwrap_or_else(|e| e.into_inner());
                     for (rule, expected, seen) in broken {
                         let case = crash.clone();
@@ -188,17 +196,12 @@ fn next(waiting: &Mutex<Receiver<State>>) -> Option<State> {
 }
 
 /// When the crash came and what it left, for people.
-fn crash(recording: &Recording, state: &State, kill: usize) -> String {
-    let last = state.prefix.checked_sub(1).and_then(|last| recording.events.get(last));
-    let after = last.map_or("at the start".into(), |event| match event {
-        Event::Write { node, offset, bytes } => {
-            format!("after a write of {} bytes at {offset} to file {node}", bytes.len())
-        }
-        event => format!("after {event:?}"),
-    });
-    let killed = if kill > 0 { format!("killed before call {kill}, ") } else { String::new() };
-    let (prefix, all) = (state.prefix, recording.events.len());
-    format!("{killed}crash {after} ({prefix} of {all}), {}", state.variant)
+fn crash(recording: &Recording, steps: &[Step], state: &State, kill: usize) -> String {
+    let moment = match kill {
+        0 => format!("a crash {}", moment(recording, steps, state.prefix)),
+        _ => format!("a crash after the process was killed before its call {kill} of the system"),
+    };
+    format!("{moment}; {}", state.variant)
 }
 
 type Broken = Vec<(Rule, String, String)>;
@@ -233,7 +236,7 @@ fn try_state(
         let seen = match store.get(key) {
             Ok(value) => Ok(Some(value)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound) => Ok(None),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(chain(&error)),
         };
         if !seen.as_ref().is_ok_and(|seen| allowed.contains(seen)) {
             let is_back = seen.as_ref().is_ok_and(|seen| gone.contains(seen));
@@ -287,7 +290,7 @@ fn try_next(store: &ArtifactStore, step: &Step) -> Broken {
     let seen = match put.and_then(|()| store.get(step.key())) {
         Ok(seen) if seen == new => return Vec::new(),
         Ok(seen) => describe(Some(&seen)),
-        Err(error) => error.to_string(),
+        Err(error) => chain(&error),
     };
     vec![(Rule::Next, describe(Some(&new)), seen)]
 }

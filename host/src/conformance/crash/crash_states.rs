@@ -149,7 +149,10 @@ fn of_disk(disk: &Disk, prefix: usize, mut each: impl FnMut(State)) -> usize {
                     format!("`/{}`: {what}", path.map_or("", |(path, _)| path))
                 })
                 .collect();
-            let variant = if what.is_empty() { "all kept".into() } else { what.join("; ") };
+            let variant = match what.is_empty() {
+                true => "everything was kept".into(),
+                false => format!("of what was not synced: {}", what.join("; ")),
+            };
             each(State { entries, prefix, variant });
         }
     }

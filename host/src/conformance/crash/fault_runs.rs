@@ -22,6 +22,8 @@ use crate::error::{Error, ErrorKind, Result};
 struct Case {
     name: &'static str,
     before: Option<Bytes>,
+    /// Whether that was replaced by its version before, so that changes have to claim it.
+    uses_versions: bool,
     call: Call,
 }
 
@@ -31,19 +33,32 @@ enum Call {
     List,
 }
 
-fn cases() -> Vec<Case> {
+fn cases(neighbours: &[String]) -> Vec<Case> {
     let key = || KEY.to_owned();
     let (old, new) = (|| Some(value(1, 300)), || value(2, 400));
-    let change = |name, before, step| Case { name, before, call: Call::Change(step) };
-    vec![
+    let change = |name, before, step| {
+        let call = Call::Change(step);
+        Case { name, before, uses_versions: false, call }
+    };
+    let claim = |name, step| Case { uses_versions: true, ..change(name, old(), step) };
+    let read = |name, call| Case { name, before: old(), uses_versions: false, call };
+    // As `prepare` stores it.
+    let copy =
+        |source: &String| change("copy", old(), Step::Copy(source.clone(), key(), value(100, 300)));
+    let mut all = vec![
         change("put of a new key", None, Step::Put(key(), new())),
         change("put over an artifact", old(), Step::Put(key(), new())),
         change("create", None, Step::Create(key(), new())),
         change("streaming write", old(), Step::Write(key(), value(2, CHUNK + 1000))),
         change("delete", old(), Step::Delete(key())),
-        Case { name: "get", before: old(), call: Call::Get },
-        Case { name: "list", before: old(), call: Call::List },
-    ]
+        claim("replace", Step::Replace(key(), new())),
+        claim("put over an artifact, with claims", Step::Put(key(), new())),
+        claim("delete, with claims", Step::Delete(key())),
+        read("get", Call::Get),
+        read("list", Call::List),
+    ];
+    all.extend(neighbours.first().map(copy));
+    all
 }
 
 pub(super) fn run(
@@ -52,7 +67,7 @@ pub(super) fn run(
     on_progress: &mut impl FnMut(&str),
 ) -> Result<FaultReport> {
     let mut report = FaultReport::default();
-    for case in cases() {
+    for case in cases(&options.neighbours) {
         on_progress(case.name);
         let trial = Trial { bench, options, case: &case };
         trial.all(&mut report).map_err(|e| bench.error(e))?;
@@ -117,7 +132,12 @@ impl Trial<'_> {
         for (key, seed) in self.options.neighbours.iter().zip(100..) {
             store.put(key, value(seed, 300))?;
         }
-        self.case.before.clone().map_or(Ok(()), |old| store.put(KEY, old).map(drop))
+        let Some(old) = self.case.before.clone() else { return Ok(()) };
+        store.put(KEY, old.clone())?;
+        match self.case.uses_versions {
+            true => Step::Replace(KEY.to_owned(), old).run(&store),
+            false => Ok(()),
+        }
     }
 
     /// Makes the call in a new instance.
@@ -210,16 +230,21 @@ impl Trial<'_> {
         // One more file, if the key now has an artifact and had none before.
         let is_there = seen.as_ref().is_ok_and(Option::is_some);
         let was_there = self.case.before.is_some();
-        let due = (files + usize::from(is_there)).saturating_sub(usize::from(was_there));
+        let mut due = (files + usize::from(is_there)).saturating_sub(usize::from(was_there));
         if matches!(call.intent, Intent::Unlink { .. }) {
             // If the removal itself failed, a sweep removes the rest.
             let _ = swept(&store);
         }
-        let left = count(dir.path())?;
+        let mut left = count(dir.path())?;
+        broken.extend(self.again(&store, &new));
+        if self.case.uses_versions {
+            // A claim stays as long as what it claims, and goes with that.
+            left = count(dir.path())?;
+            due = (files + usize::from(new.is_some())).saturating_sub(usize::from(was_there));
+        }
         if left > due {
             broken.push((Rule::Removed, format!("{due} files"), format!("{left}")));
         }
-        broken.extend(self.again(&store, &new));
         Ok((answer.err().map(|error| error.to_string()), broken))
     }
 

@@ -29,6 +29,7 @@ mod model;
 mod recorder;
 mod report;
 mod scenarios;
+mod story;
 mod tree;
 
 pub use fault_kinds::Fault;

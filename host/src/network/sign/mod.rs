@@ -10,12 +10,15 @@ mod sigv4;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Uri};
 use jiff::Timestamp;
 use wasmtime_wasi_http::Error;
 
+use crate::error::ErrorKind;
 pub(super) use mask::{Masked, mask_headers};
 pub(super) use scope::Scope;
 
@@ -24,6 +27,8 @@ pub(super) enum Unsigned {
     /// A store does not need the request; the text is the rest of a sentence about the backend.
     Refused(String),
     Failed(Error),
+    /// There are no credentials to sign it with.
+    Lacking(ErrorKind),
 }
 
 /// What the answer to a signed request must not show.
@@ -33,10 +38,18 @@ pub(super) struct Secrets {
 }
 
 /// Signs the request at the time `here` of this machine. The payload is not part of the signature,
-/// since it is not yet known.
-pub(super) fn sign(head: &mut Parts, scope: &Scope, here: Timestamp) -> Result<Secrets, Unsigned> {
+/// since it is not yet known. Where the credentials have to be found first, this waits for them for
+/// at most `limit`.
+pub(super) async fn sign(
+    head: &mut Parts,
+    scope: &Scope,
+    here: Timestamp,
+    limit: Duration,
+) -> Result<Secrets, Unsigned> {
     let invalid = |()| Unsigned::Failed(Error::HttpRequestUriInvalid);
     let permitted = scope.permit(head).map_err(Unsigned::Refused)?;
+    let keys = scope.keyring.keys(limit).await;
+    let keys = keys.map_err(|lack| Unsigned::Lacking(lack.into()))?;
     let replaced: Vec<_> =
         head.headers.keys().filter(|name| scope::is_replaced(name)).cloned().collect();
     for name in replaced {
@@ -66,11 +79,10 @@ pub(super) fn sign(head: &mut Parts, scope: &Scope, here: Timestamp) -> Result<S
         headers: &headers,
         payload: sigv4::UNSIGNED_PAYLOAD,
     };
-    let credentials = &scope.credentials;
     let signer = sigv4::Signer {
-        key_id: credentials.key_id(),
-        secret: credentials.secret(),
-        token: credentials.token(),
+        key_id: keys.key_id(),
+        secret: keys.secret(),
+        token: keys.token(),
         region: &scope.region,
     };
     let signed = sigv4::sign(&signer, &request, scope.clock.time(here));
@@ -83,6 +95,6 @@ pub(super) fn sign(head: &mut Parts, scope: &Scope, here: Timestamp) -> Result<S
     let mut uri = head.uri.clone().into_parts();
     uri.path_and_query = Some(target.try_into().map_err(|_| invalid(()))?);
     head.uri = Uri::from_parts(uri).map_err(|_| invalid(()))?;
-    let token = scope.credentials.token().map(str::to_owned);
+    let token = keys.token().map(str::to_owned);
     Ok(Secrets { signature: signed.signature, token })
 }

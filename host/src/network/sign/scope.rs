@@ -7,8 +7,9 @@ use percent_encoding::percent_decode_str;
 
 use super::clock::Clock;
 use crate::error::LoadError;
-use crate::grants::{BucketProblem, S3Bucket, S3Credentials};
+use crate::grants::{BucketProblem, S3Bucket};
 use crate::network::Address;
+use crate::network::aws::Keyring;
 
 /// What a request is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,7 +131,7 @@ const SHOWN: usize = 64;
 pub(in crate::network) struct Scope {
     pub(in crate::network) address: Address,
     pub(super) region: String,
-    pub(super) credentials: S3Credentials,
+    pub(in crate::network) keyring: Keyring,
     pub(in crate::network) clock: Clock,
     bucket: String,
     /// The path of the bucket, decoded, without a `/` at the end.
@@ -151,11 +152,8 @@ type Refused<T> = Result<T, String>;
 impl Scope {
     /// # Errors
     ///
-    /// [`LoadError::Network`] if the endpoint is invalid or the credentials cannot be sent.
-    pub(in crate::network) fn new(
-        bucket: &S3Bucket,
-        credentials: &S3Credentials,
-    ) -> Result<Self, LoadError> {
+    /// [`LoadError::Network`] if the endpoint is invalid.
+    pub(in crate::network) fn new(bucket: &S3Bucket, keyring: Keyring) -> Result<Self, LoadError> {
         let wrong = |problem: BucketProblem| LoadError::Network {
             what: match problem {
                 BucketProblem::Name => "the bucket".into(),
@@ -164,13 +162,10 @@ impl Scope {
             },
             source: problem.into(),
         };
-        if let Some((_, why)) = credentials.problem() {
-            return Err(LoadError::Network { what: "the credentials".into(), source: why.into() });
-        }
         Ok(Self {
             address: Address::parse(&bucket.origin().map_err(wrong)?)?,
             region: bucket.region.clone(),
-            credentials: credentials.clone(),
+            keyring,
             clock: Clock::default(),
             bucket: bucket.name.clone(),
             path: bucket.path().map_err(wrong)?,

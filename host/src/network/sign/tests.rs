@@ -2,12 +2,18 @@ use http::request::Builder;
 use http::{Method, Request, header};
 
 use super::*;
-use crate::grants::{S3Bucket, S3Credentials};
+use crate::error::LoadError;
+use crate::grants::{Grants, S3Bucket, S3Credentials};
+use crate::network::aws::Keyring;
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 fn scope(bucket: S3Bucket) -> Scope {
-    Scope::new(&bucket, &S3Credentials::new("AKIAIOSFODNN7EXAMPLE", SECRET)).unwrap()
+    with(&bucket, &S3Credentials::new("AKIAIOSFODNN7EXAMPLE", SECRET)).unwrap()
+}
+
+fn with(bucket: &S3Bucket, credentials: &S3Credentials) -> Result<Scope, LoadError> {
+    Scope::new(bucket, Keyring::new(credentials, &Grants::none())?)
 }
 
 /// The part below `team` of a bucket that is addressed in the path.
@@ -23,8 +29,10 @@ fn request(method: &str, target: &str) -> Builder {
 /// The signed request, or why it is not signed.
 fn signed(scope: &Scope, request: Builder) -> Result<Parts, String> {
     let (mut head, ()) = request.body(()).unwrap().into_parts();
-    match sign(&mut head, scope, Timestamp::from_second(1_369_353_600).unwrap()) {
+    let here = Timestamp::from_second(1_369_353_600).unwrap();
+    match pollster::block_on(sign(&mut head, scope, here, Duration::MAX)) {
         Ok(_) => Ok(head),
+        Err(Unsigned::Lacking(error)) => Err(error.to_string()),
         Err(Unsigned::Refused(text)) => Err(text),
         Err(Unsigned::Failed(error)) => Err(format!("{error:?}")),
     }
@@ -231,7 +239,7 @@ fn the_style_and_the_path_of_the_endpoint_are_followed() {
         ("http://h", "a?b"),
     ] {
         let bucket = S3Bucket::new(endpoint, name);
-        let error = Scope::new(&bucket, &S3Credentials::new("a", "b")).unwrap_err();
+        let error = with(&bucket, &S3Credentials::new("a", "b")).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
     }
     for credentials in [
@@ -241,7 +249,7 @@ fn the_style_and_the_path_of_the_endpoint_are_followed() {
         S3Credentials::new("a", " \n"),
         S3Credentials::new("a", "b").session_token("hush\nhush"),
     ] {
-        let error = Scope::new(&S3Bucket::new("http://h", "artifacts"), &credentials).unwrap_err();
+        let error = with(&S3Bucket::new("http://h", "artifacts"), &credentials).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
     }
 }

@@ -33,7 +33,7 @@ const DATA: &[u8] = b"123456789";
 const CHECKSUM: u64 = 0xAE8B_1486_0A79_9888;
 
 fn info(size: u64) -> Info {
-    Info { size, checksum: None, modified: None }
+    Info { size, checksum: None, modified: None, version: None, attributes: Vec::new() }
 }
 
 #[allow(clippy::empty_loop, reason = "that is what it is for")]

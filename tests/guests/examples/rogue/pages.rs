@@ -8,7 +8,7 @@ use crate::exports::artifact::storage::maintenance::{
 use crate::{Rogue, spin};
 
 pub fn listed(prefix: &str, cursor: Option<String>) -> Result<Page, Error> {
-    let entry = |key: String| Entry { key, size: 0 };
+    let entry = |key: String| Entry { key, size: 0, modified: None, version: None };
     let at: u64 = cursor.as_deref().map_or(0, |cursor| cursor.parse().unwrap_or(1));
     let next = Some((at + 1).to_string());
     Ok(match prefix {
@@ -17,9 +17,15 @@ pub fn listed(prefix: &str, cursor: Option<String>) -> Result<Page, Error> {
         }
         "" => Page { entries: vec![entry(String::new())], next: None },
         "long-key" => Page { entries: vec![entry("long-key".repeat(200))], next: None },
-        "huge-size" => {
-            Page { entries: vec![Entry { key: "huge-size".into(), size: u64::MAX }], next: None }
-        }
+        "huge-size" => Page {
+            entries: vec![Entry {
+                key: "huge-size".into(),
+                size: u64::MAX,
+                modified: None,
+                version: None,
+            }],
+            next: None,
+        },
         "bidi" => Page { entries: vec![entry("bidi\u{202e}\u{feff}".into())], next: None },
         "many" => Page { entries: (0..2_000_000).map(|n| entry(n.to_string())).collect(), next },
         "over-the-limit" => {

@@ -1,12 +1,16 @@
 //! A right backend with one fault, which the variable `FAULT` names; without one it keeps every
 //! rule that calls can show (it syncs no directory, which only a crash does). It is here to show
-//! that the checks of the contract notice each of them.
+//! that the checks of the contract notice each of them. Some show only when several processes call
+//! at once; `tests/linearizable.rs` has those.
 #![cfg(target_family = "wasm")]
 
+mod attributes;
+mod copying;
 mod files;
 mod inventory;
 mod maintenance;
 mod names;
+mod ordered;
 mod paging;
 mod settings;
 mod store;
@@ -22,6 +26,8 @@ wit_bindgen::generate!({
         package artifact:wrong;
         world wrong {
             include artifact:storage/full-backend@0.1.0;
+            export artifact:storage/copying@0.1.0;
+            export artifact:storage/ordered@0.1.0;
             export artifact:storage/maintenance@0.1.0;
             export artifact:storage/settings@0.1.0;
         }

@@ -27,7 +27,7 @@ impl Guest for Wrong {
         }
         let mut found = Vec::new();
         for path in paths("/")? {
-            if ![TEMPORARIES, ARTIFACTS].map(Path::new).contains(&path.as_path()) {
+            if ![TEMPORARIES, ARTIFACTS, "/lock"].map(Path::new).contains(&path.as_path()) {
                 found.push(finding(FindingKind::Foreign, &path, "not of this store"));
             }
         }

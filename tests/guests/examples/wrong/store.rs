@@ -3,9 +3,9 @@
 use std::fs::{self, File};
 use std::io::Write;
 
-use crate::artifact::storage::types::Error;
+use crate::artifact::storage::types::{Error, Mode};
 use crate::exports::artifact::storage::artifact_store;
-use crate::files::{CRC, Temporary, all, explain, read_all, remove};
+use crate::files::{About, CRC, Temporary, all, explain, open, read_all, remove};
 use crate::names::{check, path};
 use crate::{STATE, Wrong, fault};
 
@@ -33,19 +33,24 @@ impl artifact_store::Guest for Wrong {
         if fault("stumble-over-damage") && path.exists() {
             read_all(&path)?;
         }
+        let kept = match open(&path) {
+            Ok(found) if fault("put-keeps-attributes") => found.info.attributes,
+            _ => Vec::new(),
+        };
+        let (size, checksum) = (data.len() as u64, CRC.checksum(&data));
+        let about = About { size, checksum, attributes: &kept };
         if fault("in-place") {
             let write = || {
                 fs::create_dir_all(path.parent().unwrap_or(&path))?;
                 let mut file = File::create(&path)?;
-                file.write_all(&(data.len() as u64).to_le_bytes())?;
-                file.write_all(&CRC.checksum(&data).to_le_bytes())?;
+                file.write_all(&about.header())?;
                 data.chunks(1024).try_for_each(|chunk| file.write_all(chunk))
             };
             return write().map_err(explain);
         }
         let mut temporary = Temporary::new()?;
         temporary.0.write_all(&data).map_err(explain)?;
-        temporary.publish(&path, data.len() as u64, CRC.checksum(&data), false)
+        temporary.publish(&path, &about, &Mode::Overwrite)
     }
 
     async fn get(key: String) -> Result<Vec<u8>, Error> {
@@ -85,6 +90,9 @@ impl artifact_store::Guest for Wrong {
                 drop(other);
                 remove(&path)?;
             }
+        }
+        if fault("delete-panics") {
+            panic!("nobody told me about `{}`", "\u{1b}[2J");
         }
         if fault("delete-does-nothing") {
             return Ok(());

@@ -5,9 +5,12 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
-use crate::artifact::storage::types::{Error, Info, Seal};
+use crate::artifact::storage::types::{Error, Info, Mode, Seal};
+use crate::attributes;
 use crate::exports::artifact::storage::streams;
-use crate::files::{CRC, Found, HEADER, Temporary, explain, open, remove};
+use crate::files::{
+    About, CRC, Found, HEADER, Temporary, compare, describe, explain, open, remove,
+};
 use crate::names::path;
 use crate::{Wrong, fault, wit_future, wit_stream};
 
@@ -19,12 +22,18 @@ impl streams::Guest for Wrong {
         options: streams::WriteOptions,
     ) -> Result<Info, Error> {
         let path = path(&key)?;
-        let create = options.mode == streams::Mode::Create;
+        let create = matches!(options.mode, Mode::Create);
         if create && path.exists() && !fault("create-replaces") {
             return Err(match fault("create-says-other") {
                 true => Error::Other("it exists".into()),
                 false => Error::AlreadyExists,
             });
+        }
+        if !fault("attributes-unchecked") {
+            attributes::check(&options.attributes)?;
+        }
+        if !fault("replace-refused-late") {
+            compare(&path, &options.mode)?;
         }
         let mut temporary = Temporary::new()?;
         let (mut digest, mut size) = (CRC.digest(), 0);
@@ -82,17 +91,24 @@ impl streams::Guest for Wrong {
         let is_swept = !temporary.1.exists();
         if is_swept && fault("swept-is-ok") {
             remove(&path)?;
-            return Ok(Info { size, checksum: None, modified: None });
+            return Ok(Info {
+                size,
+                checksum: None,
+                modified: None,
+                version: None,
+                attributes: Vec::new(),
+            });
         }
-        temporary.publish(&path, size, own, create)?;
-        let mut info = open(&path)
-            .or_else(|error| match error {
-                // Replaced or deleted since.
-                Error::NotFound => open(&path),
-                error => Err(error),
-            })
-            .map(|found| found.info)
-            .unwrap_or(Info { size, checksum: Some(own), modified: None });
+        let about = About { size, checksum: own, attributes: &options.attributes };
+        let refuses = fault("attributes-refused-late") && !options.attributes.is_empty()
+            || fault("replace-refused-late") && matches!(options.mode, Mode::Replace(_));
+        let mode = if refuses { &Mode::Overwrite } else { &options.mode };
+        temporary.publish(&path, &about, mode)?;
+        if refuses {
+            return Err(Error::Unsupported("after all".into()));
+        }
+        // Of its own file: under the key may be another generation by now.
+        let (mut info, _) = describe(&mut temporary.0)?;
         if !fault("wrong-checksum") {
             (info.size, info.checksum) = (size, Some(own));
         }
@@ -123,7 +139,17 @@ impl streams::Guest for Wrong {
                 wit_bindgen::spawn_local(async move {
                     let _ = report.write(Ok(())).await;
                 });
-                return Ok((Info { size: 0, checksum: None, modified: None }, stream, outcome));
+                return Ok((
+                    Info {
+                        size: 0,
+                        checksum: None,
+                        modified: None,
+                        version: None,
+                        attributes: Vec::new(),
+                    },
+                    stream,
+                    outcome,
+                ));
             }
             found => found?,
         };

@@ -57,8 +57,13 @@ fn lines(
     let held = held.map(|(name, tried)| line(format!("{name}, {tried}"), String::new(), "passed"));
     let broken = violations.iter().map(|violation| Line {
         failure: Some(Failure {
-            way: format!("{} times", violation.times),
-            calls: vec![violation.scenario.to_owned(), violation.case.clone()],
+            rule: None,
+            cause: None,
+            way: match violation.times {
+                1 => "in this case alone".into(),
+                times => format!("the first of {times} such cases"),
+            },
+            calls: vec![violation.case.clone()],
             is_reduced: false,
             expected: violation.expected.clone(),
             seen: violation.seen.clone(),

@@ -1,32 +1,32 @@
-//! `check`: the rules of the contract, one after the other, on any component.
+//! `check`: the rules of the contract on any component.
 
+mod concurrent;
 mod crash;
 mod report;
+mod run;
+mod select;
+mod subject;
 
 use std::io::{self, IsTerminal};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use artifact_store::Backend;
-use artifact_store::conformance::{Check, Group, Outcome, Target, Way, checks};
-use clap::builder::PossibleValuesParser;
+use artifact_store::conformance::Check;
 use clap::{Args, ValueHint};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use report::{Line, Report};
+use report::Report;
+use run::{News, Run};
+use select::{Listed, Selector};
+use subject::Subject;
 
-use crate::failure::{self, Usage};
+use crate::failure::Usage;
 use crate::interrupt::Interrupt;
 use crate::offload::Offload;
 use crate::output::{Output, Standard};
 use crate::store::StoreArguments;
-
-/// After so many rules in a row whose calls were not answered in time, the others are not tried: each
-/// would take as long.
-const SILENT: usize = 3;
-
-/// How a call that was not answered in time is recorded.
-const TIMEOUT: &str = "err(timeout";
 
 /// Checks a backend against the rules of the contract
 ///
@@ -34,32 +34,63 @@ const TIMEOUT: &str = "err(timeout";
 /// of its own, below --dir or in the system's directory for temporary files, and runs twice: on
 /// instances that serve call after call, and with a fresh instance for each call. A check of an
 /// interface that the backend does not export is reported as not offered, never as passed. A broken
-/// recommendation (SHOULD) is reported as advice. If the backend does not answer within --timeout in
-/// three checks in a row, the remaining checks are reported as not tried.
+/// recommendation (SHOULD) is reported as advice.
+///
+/// A check whose calls are not answered within --timeout is reported as too slow, and not as failed:
+/// whether its rule holds was not observed. After three of them in a row, the remaining checks are
+/// reported as not tried. A longer --timeout, or --jobs 1, gives a slow backend more time.
 ///
 /// With --config the component has the variables, endpoints and limits of that store, and an empty
-/// directory in place of each that it may write to: the store itself is not touched. Storage on the
-/// network is not replaced: give the backend an empty one.
+/// directory in place of each that it may write to: the store itself is not touched. With `s3`
+/// each check has a prefix of its own in the bucket, below S3_PREFIX, and removes what it stored.
+/// Other storage on the network is not replaced: tell the backend by --fresh-env where to begin anew.
 ///
-/// The exit code is 0 only if the backend keeps every rule of what it offers, and 1 if it breaks one.
+/// The exit code is 0 only if the backend keeps every rule of what it offers, 1 if it breaks one, and
+/// 6 if it breaks none and some checks were too slow.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   artifact-store check my-backend.wasm
-  artifact-store check my-backend.wasm --only listing --only keys
+  artifact-store check my-backend.wasm --only listing --only put-1 --only read
+  artifact-store check --list
   artifact-store check my-backend.wasm --env REGION=eu-west-1 --junit report.xml
   artifact-store check my-backend.wasm --json | jq '.checks[] | select(.outcome == \"failed\")'
   artifact-store check fs --crash
+  artifact-store check fs --concurrent --for 5m
+  AWS_ENDPOINT_URL=http://127.0.0.1:9000 S3_BUCKET=b artifact-store check s3
+  artifact-store check my-backend.wasm --allow-net http://127.0.0.1:8080 --fresh-env 'PREFIX=ci/{}'
   artifact-store check my-backend-2.wasm --config stores.toml --store archive")]
 pub struct Arguments {
-    /// The backend: `fs` (built in) or a component file [default: that of the store in --config]
+    /// The backend: `fs` or `s3` (built in), or a component file [default: that of the store in --config]
     #[arg(value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
-    /// Run only the checks of this group; may be repeated
-    #[arg(long, value_name = "GROUP")]
-    #[arg(value_parser = PossibleValuesParser::new(Group::ALL.iter().map(|group| group.name())))]
+    /// Run only these checks; may be repeated
+    ///
+    /// A group, a rule such as `read-5`, the rules that begin so (`read`), or the name of a check.
+    #[arg(long, value_name = "GROUP|RULE|CHECK", hide_possible_values = true)]
+    #[arg(value_parser = Selector)]
     only: Vec<String>,
+
+    /// List the checks and their rules instead of running them
+    #[arg(long, conflicts_with_all = [
+        "file", "jobs", "fresh_env", "crash", "concurrent", "time", "seed", "junit",
+    ])]
+    list: bool,
+
+    /// How many checks run at once [default: one for each processor]
+    ///
+    /// The report has the same order. Each of them has a store of its own.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
+
+    /// Give this variable of the backend another value for each check
+    ///
+    /// For a backend that keeps its artifacts elsewhere than in its directory. `{}` in VALUE becomes a
+    /// name of letters, digits and `-` that no other check has; without VALUE that name is the
+    /// value. What a check stored is removed again, as far as the backend can list it.
+    #[arg(long, value_name = "NAME[=VALUE]", value_parser = fresh_env)]
+    fresh_env: Option<FreshEnv>,
 
     /// Also check what is left after a crash of the machine and after failures of the filesystem
     ///
@@ -67,6 +98,19 @@ pub struct Arguments {
     /// observed is reported as not observed.
     #[arg(long)]
     crash: bool,
+
+    /// Also check that calls of several processes at once have the result of one order
+    ///
+    /// Four processes with four threads each work on the same keys through one store; in the second
+    /// half of the time, one after the other is killed and started again. Their answers must be
+    /// explained by one order of the calls on each key (linearizability).
+    #[arg(long)]
+    concurrent: bool,
+
+    /// For how long, such as `5m`, or a number of seconds
+    #[arg(long = "for", value_name = "DURATION", default_value = "10s", requires = "concurrent")]
+    #[arg(value_parser = duration)]
+    time: Duration,
 
     /// The seed of the test data; the same seed repeats a run
     #[arg(long, default_value_t = 1)]
@@ -81,11 +125,28 @@ pub struct Arguments {
     junit: Option<PathBuf>,
 }
 
-/// What the thread that runs the checks tells.
-enum News {
-    Begins(String),
-    Ended(Vec<Line>),
-    Failed(artifact_store::Error),
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map(Duration::from_secs);
+    let duration = seconds.or_else(|_| humantime::parse_duration(text));
+    duration.map_err(|error| error.to_string())
+}
+
+/// A variable with another value for each check, and the form of that value.
+#[derive(Clone)]
+pub struct FreshEnv {
+    name: String,
+    form: String,
+}
+
+fn fresh_env(text: &str) -> Result<FreshEnv, String> {
+    let (name, form) = text.split_once('=').unwrap_or((text, "{}"));
+    if name.is_empty() {
+        return Err("it needs the name of a variable".into());
+    }
+    if !form.contains("{}") {
+        return Err("the value needs a `{}`, which becomes another name for each check".into());
+    }
+    Ok(FreshEnv { name: name.into(), form: form.into() })
 }
 
 pub async fn run(
@@ -93,68 +154,69 @@ pub async fn run(
     arguments: Arguments,
     interrupt: &Interrupt,
 ) -> Result<u8> {
-    let Arguments { file, only, crash, seed, json, junit } = arguments;
+    let checks = select::selected(&arguments.only);
+    if arguments.list {
+        return list(&checks, arguments.json).await;
+    }
+    let Arguments { file, crash, concurrent, time, seed, json, junit, jobs, fresh_env, .. } =
+        arguments;
+    let fresh = fresh_env.as_ref();
+    let subject = Subject::new(store, file.as_deref(), fresh).await?;
+    if crash && !subject.is_on_disk(fresh) {
+        let text = "--crash is for a backend that keeps its artifacts in its granted directory";
+        return Err(Usage(text.into()).into());
+    }
+    let Subject { backend, target } = subject;
+    if let Some(part) = concurrent::Part::of_environment() {
+        return part.run(&target, seed, interrupt);
+    }
     let mut out = Standard::open()?.and_goes_on();
-    let is_meant =
-        |check: &&Check| only.is_empty() || only.iter().any(|name| name == check.group().name());
-    let selected: Vec<_> = checks().filter(is_meant).collect();
-    let backend = backend(store, file.as_deref()).await?;
-    let target = target(store, &backend)?;
+    let below = subject::below(store).map_or_else(std::env::temp_dir, Path::to_owned);
     let name = file.as_ref().map(|file| file.display().to_string());
     let name = name.or_else(|| store.store.clone()).unwrap_or_else(|| "the store".into());
-    let progress = progress(selected.len());
+    let progress = progress(checks.len());
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let mut running = Offload::new("check").begin(move || {
         // Nobody listens where the command was interrupted.
         let told = |news| sender.send(news).is_ok();
-        let mut silent = 0;
-        for check in selected {
-            if silent == SILENT {
-                if !told(News::Ended(vec![Line::not_tried(check)])) {
-                    return;
-                }
-                continue;
-            }
-            let begun = Instant::now();
-            if !told(News::Begins(check.name().replace('_', " "))) {
-                return;
-            }
-            let news = match run_check(check, &target, seed) {
-                Ok(outcome) => {
-                    silent = if is_silent(&outcome) { silent + 1 } else { 0 };
-                    News::Ended(vec![Line::new(check, outcome, begun.elapsed())])
-                }
-                Err(error) => News::Failed(error),
-            };
-            if !told(news) {
-                return;
-            }
+        let last = checks.len();
+        let jobs = jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
+        if !Run::new(&checks, &target, seed, &told).run(jobs) {
+            return;
         }
-        if crash && silent < SILENT {
+        let ended = |lines: Result<_>| {
+            told(lines.map_or_else(News::Failed, |lines| News::Ended(last, lines)))
+        };
+        let on_progress = |what: String| told(News::Begins(what));
+        if concurrent && !ended(concurrent::run(&target, &below, time, on_progress)) {
+            return;
+        }
+        if crash {
             let on_progress = |what: &str| {
                 told(News::Begins(what.into()));
             };
-            let lines = crash::run(&backend, on_progress);
-            told(lines.map_or_else(News::Failed, News::Ended));
+            ended(crash::run(&backend, on_progress).map_err(Into::into));
         }
     });
     let told = interrupt.or(async {
-        let mut lines = Vec::new();
+        let mut ended = Vec::new();
         while let Some(news) = receiver.recv().await {
             match news {
                 News::Begins(what) => progress.set_message(what),
-                News::Ended(ended) => {
+                News::Ended(at, lines) => {
                     progress.inc(1);
-                    lines.extend(ended);
+                    ended.push((at, lines));
                 }
-                News::Failed(error) => return Err(error.into()),
+                News::Failed(error) => return Err(error),
             }
         }
-        Ok(lines)
+        // Those that run side by side end in any order.
+        ended.sort_by_key(|(at, _)| *at);
+        Ok(ended.into_iter().flat_map(|(_, lines)| lines).collect())
     });
     let told = told.await;
     progress.finish_and_clear();
-    // The check that runs comes to its end, and takes its directory with it.
+    // The checks that run come to their end, and take their directories with them.
     receiver.close();
     running.ended().await.context("a check did not finish")?;
     let report = Report::new(name, seed, told?);
@@ -168,67 +230,21 @@ pub async fn run(
         false => out.text(&report.text()).await?,
     }
     out.finish().await?;
-    Ok(if report.failed > 0 || report.not_tried > 0 { failure::FAILURE } else { 0 })
+    Ok(report.code())
 }
 
-/// Whether the rule was broken by an answer that did not come in time.
-fn is_silent(outcome: &Outcome) -> bool {
-    let Outcome::Failed(failure) = outcome else { return false };
-    failure.seen.contains(TIMEOUT)
-        || failure.calls.last().is_some_and(|call| call.outcome.contains(TIMEOUT))
-}
-
-fn run_check(check: &Check, target: &Target, seed: u64) -> artifact_store::Result<Outcome> {
-    let outcome = check.run(target, Way::Reused, seed)?;
-    match outcome {
-        Outcome::Passed => check.run(target, Way::Fresh, seed),
-        _ => Ok(outcome),
-    }
-}
-
-/// The component in `file` with the grants of the command line or of the named store, or that
-/// store's own component.
-async fn backend(store: &StoreArguments, file: Option<&Path>) -> Result<Backend> {
-    let bucket = || {
-        let text = "`check` cannot check `s3`: each rule needs an empty store, and a bucket is only \
-                    one; name `fs` or a component file";
-        Usage(text.into())
-    };
-    if file == Some(Path::new("s3")) {
-        return Err(bucket().into());
-    }
-    let of_file = |file: &Path| {
-        let (dir, backend) = (Some(PathBuf::from(".")), file.to_owned());
-        let described = StoreArguments { dir, backend, config: None, ..store.clone() };
-        described.backend(true)
-    };
-    let backend = match (store.configured().await?, file) {
-        (Some(configured), None) => configured,
-        (Some(configured), Some(file)) => configured.with_component(&of_file(file)?),
-        (None, Some(file)) => of_file(file)?,
-        (None, None) => {
-            let text = "`check` needs a component file, or a store of --config FILE";
-            return Err(Usage(text.into()).into());
+async fn list(checks: &[&'static Check], json: bool) -> Result<u8> {
+    let mut out = Standard::open()?;
+    match json {
+        true => {
+            for check in checks {
+                out.json(&Listed::from(*check)).await?;
+            }
         }
-    };
-    let digest = |backend: &Backend| backend.inspect().map(|inspection| inspection.digest);
-    let s3 = Backend::from_bytes("s3", Backend::s3_component());
-    if digest(&backend).is_ok_and(|seen| digest(&s3).is_ok_and(|s3| s3 == seen)) {
-        return Err(bucket().into());
+        false => out.text(&select::list(checks)).await?,
     }
-    Ok(backend)
-}
-
-/// A directory of its own for each check, in the place of all that the backend may write to.
-fn target(store: &StoreArguments, backend: &Backend) -> Result<Target> {
-    let target = Target::of(backend);
-    // What the environment says gives way to a file of stores.
-    let Some(dir) = store.dir.as_ref().filter(|_| store.config.is_none()) else {
-        return Ok(target);
-    };
-    std::fs::create_dir_all(dir)
-        .with_context(|| format!("cannot create the directory `{}`", dir.display()))?;
-    Ok(target.below(dir))
+    out.finish().await?;
+    Ok(0)
 }
 
 fn progress(checks: usize) -> ProgressBar {

@@ -4,11 +4,12 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use artifact_store::conformance::{Check, Group, Outcome};
+use artifact_store::conformance::{self, Check, Group, Outcome, sentence};
 use quick_junit::{NonSuccessKind, Report as JUnit, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-use super::crash;
+use super::{concurrent, crash};
+use crate::failure;
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "report")]
@@ -16,11 +17,14 @@ pub struct Report {
     backend: String,
     seed: u64,
     passed: usize,
-    pub failed: usize,
+    failed: usize,
     advice: usize,
     not_offered: usize,
     not_observed: usize,
-    pub not_tried: usize,
+    too_slow: usize,
+    not_tried: usize,
+    /// The rules that are broken, or their sentences where they have no name.
+    broken: Vec<String>,
     checks: Vec<Line>,
 }
 
@@ -30,8 +34,9 @@ pub struct Line {
     pub name: String,
     pub group: &'static str,
     pub rules: &'static [&'static str],
+    /// Of the rule that is broken, or else of the first.
     pub sentence: String,
-    /// `passed`, `failed`, `advice`, `not-offered`, `not-observed` or `not-tried`.
+    /// `passed`, `failed`, `advice`, `not-offered`, `not-observed`, `too-slow` or `not-tried`.
     pub outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_offered: Option<String>,
@@ -42,12 +47,31 @@ pub struct Line {
 
 #[derive(Serialize)]
 pub struct Failure {
+    /// The rule that is broken, if it has a name.
+    pub rule: Option<&'static str>,
     pub way: String,
     pub calls: Vec<String>,
     /// Whether each of the calls is needed to show it.
     pub is_reduced: bool,
     pub expected: String,
     pub seen: String,
+    /// Why the last call was not answered, such as what the backend wrote before it trapped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+impl From<conformance::Failure> for Failure {
+    fn from(failure: conformance::Failure) -> Self {
+        Self {
+            rule: Some(failure.rule),
+            way: failure.way.to_string(),
+            calls: failure.calls.iter().map(ToString::to_string).collect(),
+            is_reduced: failure.is_reduced,
+            cause: failure.cause().map(str::to_owned),
+            expected: failure.expected,
+            seen: failure.seen,
+        }
+    }
 }
 
 impl Line {
@@ -55,20 +79,18 @@ impl Line {
         let (outcome, not_offered, failure) = match outcome {
             Outcome::Passed => ("passed", None, None),
             Outcome::NotOffered(what) => ("not-offered", Some(what), None),
+            Outcome::TooSlow(failure) => ("too-slow", None, Some(Failure::from(failure))),
             Outcome::Failed(failure) => {
-                let calls = failure.calls.iter().map(ToString::to_string).collect();
-                let (expected, seen) = (failure.expected, failure.seen);
-                let (way, is_reduced) = (failure.way.to_string(), failure.is_reduced);
-                let failure = Failure { way, calls, is_reduced, expected, seen };
                 let outcome = if check.is_advice() { "advice" } else { "failed" };
-                (outcome, None, Some(failure))
+                (outcome, None, Some(Failure::from(failure)))
             }
         };
+        let broken = failure.as_ref().and_then(|failure| sentence(failure.rule?));
         Self {
             name: check.name().to_owned(),
             group: check.group().name(),
             rules: check.rules(),
-            sentence: check.sentence().to_owned(),
+            sentence: broken.unwrap_or(check.sentence()).to_owned(),
             outcome,
             not_offered,
             failure,
@@ -84,14 +106,16 @@ impl Line {
 
     /// The rule that a failure breaks.
     fn rule(&self) -> String {
-        match self.rules.first() {
+        match self.failure.as_ref().and_then(|failure| failure.rule) {
             Some(rule) => format!("{rule}: {}", self.sentence),
             None => self.sentence.clone(),
         }
     }
 
-    fn title(&self) -> String {
-        self.name.replace('_', " ")
+    /// The name of the rule that a failure breaks, or its sentence where it has none.
+    fn broken(&self) -> Option<&str> {
+        let failure = self.failure.as_ref().filter(|_| self.outcome == "failed")?;
+        Some(failure.rule.unwrap_or(&self.sentence))
     }
 
     /// The rule, the calls that show it, what was expected and what was seen.
@@ -100,31 +124,53 @@ impl Line {
         for call in &failure.calls {
             let _ = writeln!(text, "    {call}");
         }
-        let Failure { way, expected, seen, is_reduced, .. } = failure;
+        let Failure { way, expected, seen, is_reduced, cause, .. } = failure;
         let fewest = if *is_reduced { "; each of these calls is needed" } else { "" };
-        let _ = writeln!(text, "  expected: {expected}\n  seen:     {seen}\n  ({way}{fewest})");
+        let _ = writeln!(text, "  expected: {expected}\n  seen:     {seen}");
+        if let Some(cause) = cause {
+            let _ = writeln!(text, "  because:  {cause}");
+        }
+        let _ = writeln!(text, "  ({way}{fewest})");
         text
     }
 }
 
-/// The groups of the contract, then those of `--crash`.
+/// The groups of the contract, then those of `--concurrent` and `--crash`.
 fn groups() -> impl Iterator<Item = &'static str> {
-    Group::ALL.iter().map(|group| group.name()).chain(crash::GROUPS)
+    let groups = Group::ALL.iter().map(|group| group.name());
+    groups.chain([concurrent::GROUP]).chain(crash::GROUPS)
 }
 
 impl Report {
     pub fn new(backend: String, seed: u64, checks: Vec<Line>) -> Self {
         let count = |outcome| checks.iter().filter(|line| line.outcome == outcome).count();
+        let mut broken = Vec::new();
+        for rule in checks.iter().filter_map(Line::broken) {
+            if !broken.iter().any(|known| known == rule) {
+                broken.push(rule.to_owned());
+            }
+        }
         Self {
             passed: count("passed"),
             failed: count("failed"),
             advice: count("advice"),
             not_offered: count("not-offered"),
             not_observed: count("not-observed"),
+            too_slow: count("too-slow"),
             not_tried: count("not-tried"),
             backend,
             seed,
+            broken,
             checks,
+        }
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match (self.failed, self.too_slow + self.not_tried) {
+            (0, 0) => 0,
+            (0, _) => failure::UNAVAILABLE,
+            _ => failure::FAILURE,
         }
     }
 
@@ -142,6 +188,7 @@ impl Report {
                 ("advice", "advice"),
                 ("not-offered", "not offered"),
                 ("not-observed", "not observed"),
+                ("too-slow", "too slow"),
                 ("not-tried", "not tried"),
             ] {
                 let count = lines.iter().filter(|line| line.outcome == outcome).count();
@@ -153,29 +200,59 @@ impl Report {
         }
         for line in &self.checks {
             let Some(failure) = &line.failure else { continue };
-            let word = if line.outcome == "advice" { "advice" } else { "FAILED" };
-            let _ = write!(text, "\n{word}  {}\n{}", line.title(), line.details(failure));
+            let word = match line.outcome {
+                "advice" => "advice",
+                "too-slow" => "too slow",
+                _ => "FAILED",
+            };
+            let _ = write!(text, "\n{word}  {}\n{}", line.name, line.details(failure));
         }
         for line in self.checks.iter().filter(|line| line.outcome == "not-observed") {
-            let _ = writeln!(text, "not observed  {}", line.title());
+            let _ = writeln!(text, "not observed  {}", line.name);
+        }
+        if self.too_slow > 0 {
+            let _ = writeln!(
+                text,
+                "\n{} got no answer in time, so whether their rules hold was not observed; try a \
+                 longer --timeout, or --jobs 1",
+                count(self.too_slow, "check")
+            );
         }
         if self.not_tried > 0 {
             let _ = writeln!(
                 text,
-                "\n{} rules were not tried because the backend did not answer within the timeout",
-                self.not_tried
+                "\n{} left out because the backend did not answer within the timeout",
+                count(self.not_tried, "check")
             );
         }
-        let Self { backend, seed, passed, failed, advice, not_offered, .. } = self;
-        let verdict = match failed {
-            0 => format!("`{backend}` keeps every rule of what it offers"),
-            _ => format!("`{backend}` breaks {failed} rules"),
-        };
-        let _ = writeln!(
-            text,
-            "\n{verdict}: {passed} passed, {failed} failed, {advice} advice, {not_offered} not offered (seed {seed})"
-        );
+        let Self { passed, failed, advice, not_offered, seed, .. } = self;
+        let mut counts =
+            format!("{passed} passed, {failed} failed, {advice} advice, {not_offered} not offered");
+        for (number, word) in [
+            (self.not_observed, "not observed"),
+            (self.too_slow, "too slow"),
+            (self.not_tried, "not tried"),
+        ] {
+            if number > 0 {
+                let _ = write!(counts, ", {number} {word}");
+            }
+        }
+        let checks = count(self.checks.len(), "check");
+        let _ = writeln!(text, "\n{}\n{checks}: {counts} (seed {seed})", self.verdict());
         text
+    }
+
+    fn verdict(&self) -> String {
+        let backend = &self.backend;
+        match (self.broken.len(), self.too_slow + self.not_tried) {
+            (0, 0) => format!("`{backend}` keeps every rule of what it offers"),
+            (0, _) => format!("`{backend}` breaks no rule as far as it answered in time"),
+            (broken, _) => {
+                let named: Vec<_> =
+                    self.broken.iter().map(|rule| rule.trim_end_matches('.')).collect();
+                format!("`{backend}` breaks {}: {}", count(broken, "rule"), named.join(", "))
+            }
+        }
     }
 
     pub fn junit(&self) -> Result<String> {
@@ -185,6 +262,7 @@ impl Report {
             for line in self.checks.iter().filter(|line| line.group == group) {
                 let mut status = match line.outcome {
                     "failed" => TestCaseStatus::non_success(NonSuccessKind::Failure),
+                    "too-slow" => TestCaseStatus::non_success(NonSuccessKind::Error),
                     "passed" => TestCaseStatus::success(),
                     _ => TestCaseStatus::skipped(),
                 };
@@ -205,4 +283,8 @@ impl Report {
         }
         report.to_string().context("cannot write the JUnit report")
     }
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

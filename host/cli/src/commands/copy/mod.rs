@@ -1,26 +1,26 @@
-mod report;
+pub mod between;
+mod within;
 
-use std::cell::{Cell, RefCell};
-use std::time::Instant;
-
-use anyhow::{Context, Result};
-use artifact_store::{ArtifactStore, Entry};
+use anyhow::Result;
 use clap::Args;
-use futures::{StreamExt, stream};
-use report::{Outcome, Report};
+use clap::builder::NonEmptyStringValueParser;
 
-use super::gone;
-use super::transfer::{self, Named, in_store};
+use between::Between;
+
 use crate::failure::Usage;
 use crate::interrupt::Interrupt;
-use crate::output::Standard;
-use crate::progress::Progress;
-use crate::store::StoreArguments;
+use crate::store::{Place, StoreArguments};
 
-/// Copies artifacts from one store of the configuration to another
+/// Copies an artifact within its store, or artifacts from one store to another
 ///
-/// An artifact that the target already has with the same size and checksum is skipped, so that an
-/// interrupted copy continues where it was. With --verify, and if a backend keeps no checksum, both
+/// With two keys, TARGET gets the bytes and the attributes of SOURCE, and an artifact under TARGET is
+/// replaced atomically. If the backend can copy by itself, as `s3` does, the bytes stay in its
+/// storage. A source that is damaged is not copied (exit code 5).
+///
+/// With --from and --to, artifacts are copied from one store to another: stores of --config, or places
+/// (`dir:PATH`, `s3:BUCKET/PREFIX`), which need no configuration. `copy PLACE PLACE` is the same for two
+/// places. A directory that is absent is made. An artifact that the target already has with the same size, checksum and attributes is skipped, so
+/// that an interrupted copy continues where it was. With --verify, and if a backend keeps no checksum, both
 /// artifacts are read and compared byte for byte; this also replaces an artifact that is damaged in
 /// the target. Each artifact appears in the target whole or not at all. Artifacts that only the
 /// target has stay.
@@ -29,30 +29,52 @@ use crate::store::StoreArguments;
 /// failure. The copy stops if they would fail in the same way: after three failures in a row of a
 /// store that refuses access, is full or does not answer.
 #[derive(Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "\
+artifact-store copy [--create|--if-match VERSION] [OPTIONS] SOURCE TARGET
+       artifact-store [--config FILE] copy --from STORE --to STORE [OPTIONS] [PREFIX]
+       artifact-store copy [OPTIONS] PLACE PLACE",
+    after_help = "\
 Examples:
+  artifact-store copy candidates/app-1.2 releases/app-1.2
+  artifact-store copy candidates/app-1.2 releases/app-1.2 --create    # only if it is not there
+  artifact-store copy dir:/srv/artifacts s3:artifacts/copy
+  artifact-store copy --from dir:/srv/artifacts --to s3:artifacts/copy builds/
   artifact-store --config stores.toml copy --from disk --to archive
   artifact-store --config stores.toml copy --from disk --to archive builds/ --dry-run
   artifact-store --config stores.toml copy --from archive --to disk --jobs 16
   artifact-store --config stores.toml copy --from disk --to archive --verify
-  artifact-store --config stores.toml copy --from disk --to archive --json | jq -r 'select(.state == \"copied\") | .key'")]
+  artifact-store --config stores.toml copy --from disk --to archive --json | jq -r 'select(.state == \"copied\") | .key'"
+)]
 pub struct Arguments {
-    /// The store to copy from
-    #[arg(long, value_name = "STORE")]
-    from: String,
+    /// The keys SOURCE and TARGET, or two places; with --from and --to instead the prefix of the keys
+    /// [default: all keys]
+    #[arg(value_name = "KEY", num_args = 0..=2)]
+    keys: Vec<String>,
 
-    /// The store to copy to
-    #[arg(long, value_name = "STORE")]
-    to: String,
+    /// Copy only if TARGET has no artifact; otherwise exit with 4
+    #[arg(long, visible_alias = "if-none-match", conflicts_with_all = ["from", "to"])]
+    create: bool,
 
-    /// The prefix of the keys [default: all keys]
-    #[arg(default_value = "", hide_default_value = true)]
-    prefix: String,
+    /// Copy only if the artifact under TARGET has this version; otherwise exit with 4
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["create", "from", "to"])]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    if_match: Option<String>,
 
-    /// The number of artifacts to copy at once
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    /// The store to copy from: its name in --config, or a place
+    #[arg(long, value_name = "STORE", requires = "to")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    from: Option<String>,
+
+    /// The store to copy to, likewise
+    #[arg(long, value_name = "STORE", requires = "from")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    to: Option<String>,
+
+    /// The number of artifacts to copy at once [default: 4]
+    #[arg(long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
-    jobs: u16,
+    jobs: Option<u16>,
 
     /// Show which artifacts would be copied, and copy nothing
     #[arg(long)]
@@ -64,133 +86,76 @@ pub struct Arguments {
 
     /// Write one JSON object per line for each artifact that is copied or fails, and a summary
     ///
-    /// {"type": "artifact", "key", "size", "state": "copied", "would-copy" or "failed", "error"},
-    /// and at the end {"type": "summary", "dry_run", "copied", "bytes", "would_copy",
-    /// "would_copy_bytes", "present", "failed", "complete"}.
+    /// {"type": "artifact", "key", "size", "state": "copied", "would-copy" or "failed", "error"};
+    /// {"type": "failure", "error"} if a store cannot be listed; and at the end {"type": "summary",
+    /// "dry_run", "copied", "bytes", "would_copy", "would_copy_bytes", "present", "failed",
+    /// "complete"}.
     #[arg(long)]
     json: bool,
 }
 
-struct Copying<'a> {
-    from: Named,
-    to: Named,
-    dry_run: bool,
-    verify: bool,
-    interrupt: &'a Interrupt,
-    progress: RefCell<Progress>,
-}
-
 pub async fn run(
-    arguments: &StoreArguments,
-    Arguments { from, to, prefix, jobs, dry_run, verify, json }: Arguments,
+    store: &StoreArguments,
+    arguments: Arguments,
     interrupt: &Interrupt,
 ) -> Result<u8> {
-    if arguments.store.is_some() {
+    let Some(how) = arguments.between()? else {
+        return interrupt.or(within::run(store, arguments)).await.map(|()| 0);
+    };
+    if store.store.is_some() {
         return Err(Usage("`copy` takes --from and --to instead of --store".into()).into());
     }
-    if from == to {
-        return Err(Usage("--from and --to name the same store".into()).into());
-    }
-    let out = Standard::open()?.and_goes_on();
-    let opened = async {
-        let configuration = arguments.configuration().await?;
-        let from_backend = arguments.named(&configuration, &from)?.sweep_older_than(None);
-        let mut to_backend = arguments.named(&configuration, &to)?;
-        if dry_run {
-            to_backend = to_backend.sweep_older_than(None);
-        }
-        let source = ArtifactStore::open(from_backend).await.with_context(|| in_store(&from))?;
-        let target = ArtifactStore::open(to_backend).await.with_context(|| in_store(&to))?;
-        Ok((source, target))
-    };
-    let (source, target) = interrupt.or(opened).await?;
-    let copying = Copying {
-        from: Named { name: from, store: source },
-        to: Named { name: to, store: target },
-        dry_run,
-        verify,
-        interrupt,
-        progress: RefCell::new(Progress::new("copy", None)),
-    };
-    let mut report = Report::new(out, json, dry_run);
-    let begun = Instant::now();
-    copying.all(&prefix, jobs.into(), &mut report).await?;
-    drop(copying);
-    report.finish(begun.elapsed()).await
+    between::run(store, how, interrupt).await
 }
 
-impl Copying<'_> {
-    async fn all(&self, prefix: &str, jobs: usize, report: &mut Report) -> Result<()> {
-        let (is_at_end, is_stopped) = (Cell::new(false), Cell::new(false));
-        let listing = Some(self.from.store.list(prefix));
-        let entries = stream::unfold(listing, async |listing| {
-            if is_stopped.get() {
-                return None;
-            }
-            let mut listing = listing?;
-            let next = listing.next().await.transpose();
-            is_at_end.set(!matches!(next, Some(Ok(_))));
-            match next? {
-                Ok(entry) => Some((Ok(entry), Some(listing))),
-                Err(error) => Some((Err(error), None)),
-            }
-        });
-        // After an interrupt nothing new begins, and what has begun cleans up.
-        let entries = entries.take_until(self.interrupt.happened());
-        let copies = entries.map(|entry| async move {
-            match entry {
-                Ok(entry) => {
-                    let outcome = self.one(&entry).await;
-                    (Some(entry), outcome)
-                }
-                Err(error) => (None, self.from.blame(Err(error))),
-            }
-        });
-        let mut copies = std::pin::pin!(copies.buffer_unordered(jobs));
-        while let Some((entry, outcome)) = copies.next().await {
-            if !report.add(entry, outcome).await? {
-                is_stopped.set(true);
-            }
-        }
-        if !is_at_end.get() {
-            // Whether or not a copy was under way then: the rest was not looked at.
-            report.is_cut(self.interrupt.so_far());
-        } else {
-            let holes = report.gone.still_listed(&self.from.store, prefix);
-            let holes = self.interrupt.or(holes).await.with_context(|| in_store(&self.from.name));
-            report.holes(holes).await?;
-        }
-        Ok(())
+impl Arguments {
+    /// Whether it copies from one store to another, as far as that is clear.
+    pub fn is_between(&self) -> bool {
+        matches!(self.between(), Ok(Some(_)))
     }
 
-    async fn one(&self, Entry { key, size, .. }: &Entry) -> Result<Outcome> {
-        let outcome = match self.interrupt.or(self.is_present(key, *size)).await {
-            Ok(true) => Ok(Outcome::Present),
-            Ok(false) if self.dry_run => Ok(Outcome::WouldCopy),
-            Ok(false) => {
-                let Self { from, to, interrupt, progress, .. } = self;
-                let copied = transfer::transfer(from, to, key, None, interrupt, progress).await;
-                copied.map(Outcome::Copied)
+    /// What to copy between two stores; none for a copy within one.
+    fn between(&self) -> Result<Option<Between<'_>>> {
+        let is_place = |name: &String| Ok::<_, Usage>(Place::of(name)?.is_some());
+        let (from, to, prefix) = match (&self.from, &self.to, &self.keys[..]) {
+            (Some(from), Some(to), []) => (from, to, ""),
+            (Some(from), Some(to), [prefix]) => (from, to, &**prefix),
+            (Some(_), Some(_), _) => {
+                return Err(Usage("--from and --to take one prefix at most".into()).into());
             }
-            Err(error) => Err(error),
+            (_, _, [from, to]) if is_place(from)? && is_place(to)? => (from, to, ""),
+            _ => {
+                self.check_within()?;
+                return Ok(None);
+            }
         };
-        match outcome {
-            Err(error) if transfer::is_absent(&error) => {
-                match gone::is_absent(&self.from.store, key).await {
-                    Ok(true) => Ok(Outcome::Gone),
-                    _ => Err(error),
-                }
-            }
-            outcome => outcome,
+        if self.create || self.if_match.is_some() {
+            let text = "--create and --if-match are for a copy within a store";
+            return Err(Usage(text.into()).into());
         }
+        Ok(Some(Between {
+            from: from.clone(),
+            to: to.clone(),
+            prefix,
+            jobs: self.jobs.unwrap_or(4).into(),
+            dry_run: self.dry_run,
+            verify: self.verify,
+            delete: false,
+            json: self.json,
+        }))
     }
 
-    /// Whether the other store has the very same artifact.
-    async fn is_present(&self, key: &str, size: u64) -> Result<bool> {
-        match transfer::is_alike(&self.from, &self.to, key, size).await? {
-            Some(true) if !self.verify => Ok(true),
-            Some(false) => Ok(false),
-            _ => transfer::is_same(&self.from, &self.to, key).await,
+    /// Options of a copy between stores are none of one within a store.
+    fn check_within(&self) -> Result<(), Usage> {
+        let given = [
+            ("--jobs", self.jobs.is_some()),
+            ("--dry-run", self.dry_run),
+            ("--verify", self.verify),
+            ("--json", self.json),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => Err(Usage(format!("{name} needs --from STORE and --to STORE"))),
+            None => Ok(()),
         }
     }
 }

@@ -1,12 +1,17 @@
+mod keys;
+mod pace;
 mod report;
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use artifact_store::{ArtifactStore, ErrorKind, FindingKind, Info, Interface, ReadOptions, Swept};
+use artifact_store::{ErrorKind, FindingKind, Info, Interface, ReadOptions, Swept};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use futures::{StreamExt, stream};
+use keys::Keys;
+use pace::Pace;
 use report::{Repair, Report};
 
 use super::gone::{self, Gone};
@@ -14,11 +19,12 @@ use super::transfer::{self, AnotherVersion, Named};
 use crate::failure::{self, Usage};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::output::Standard;
-use crate::progress::Progress;
-use crate::store::StoreArguments;
+use crate::progress::{Progress, counting};
+use crate::store::{Purpose, StoreArguments, chosen};
+use crate::units;
 
-/// Artifacts that are read at once.
-const AT_ONCE: usize = 4;
+/// The least `--rate`: a read that waits longer for its turn would count as a paused one.
+const LEAST_RATE: u64 = 1 << 20;
 
 /// Reads all artifacts and reports damage
 ///
@@ -26,6 +32,9 @@ const AT_ONCE: usize = 4;
 /// as unchecked. Then the backend is asked for an audit, which reports what only it can see: damaged
 /// artifacts that no listing names, unfinished writes, and foreign files, which are not of this
 /// store. The audit covers the whole store, whatever the prefix.
+///
+/// A run that was interrupted says behind which key to go on (--start-after), if the backend is `fs` or
+/// `s3`, which list their keys in order.
 ///
 /// Nothing is changed without --repair or --repair-from. The exit code is 5 if anything is damaged;
 /// otherwise that of the first artifact or part of the store that could not be read; otherwise 1 if
@@ -38,12 +47,28 @@ Examples:
   artifact-store verify
   artifact-store verify builds/
   artifact-store verify --json | jq -r 'select(.state == \"damaged\") | .key // .name'
+  artifact-store verify --jobs 2 --rate 20MiB
+  artifact-store verify --start-after builds/app-1.2
   artifact-store verify --repair --older-than 2h
-  artifact-store --config stores.toml --store disk verify --repair-from archive")]
+  artifact-store --config stores.toml --store disk verify --repair-from archive
+  artifact-store --store dir:/srv/artifacts verify --repair-from s3:artifacts/copy")]
 pub struct Arguments {
     /// The prefix of the keys to read [default: all keys]
     #[arg(default_value = "", hide_default_value = true)]
     prefix: String,
+
+    /// Read only artifacts whose keys are behind this one, in the order of their bytes
+    #[arg(long, value_name = "KEY")]
+    start_after: Option<String>,
+
+    /// The number of artifacts to read at once
+    #[arg(long, value_name = "N", default_value = "4")]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+
+    /// Read at most so many bytes in a second, such as `20MiB`; at least 1MiB [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = rate)]
+    rate: Option<u64>,
 
     /// Remove abandoned unfinished writes, and nothing else
     #[arg(long)]
@@ -54,13 +79,15 @@ pub struct Arguments {
     #[arg(value_parser = humantime::parse_duration)]
     older_than: Duration,
 
-    /// Fetch each damaged artifact from this store of --config
+    /// Fetch each damaged artifact from this store, one of --config or a place (`dir:PATH`,
+    /// `s3:BUCKET/PREFIX`)
     ///
     /// An artifact stays as it is and counts as damaged if that store lacks it, has it damaged too,
     /// or has another version: another size or checksum than what was put here. If the damage left
     /// neither size nor checksum to compare with, the artifact is taken from that store without a
     /// comparison, and the report says so.
     #[arg(long, value_name = "STORE")]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     repair_from: Option<String>,
 
     /// Write one JSON object per line for each problem, and a summary at the end
@@ -69,8 +96,8 @@ pub struct Arguments {
     /// "repair": "compared", "uncompared", "another-version" or "failed" if a repair was tried;
     /// {"type": "finding", "name", "state": "damaged", "temporary" or "foreign", "size",
     /// "modified", "error"}; {"type": "failure", "error"} for a part of the store that cannot be
-    /// read; {"type": "summary", "sound", "unchecked", "bytes", "damaged", "unreadable",
-    /// "temporary", "foreign", "complete", "audited"}, with "repaired", "uncompared" (of these) and
+    /// read; {"type": "stopped", "start_after"} if it stopped early; {"type": "summary", "sound", "unchecked", "bytes", "seconds",
+    /// "damaged", "unreadable", "temporary", "foreign", "complete", "audited"}, with "repaired", "uncompared" (of these) and
     /// "removed" if a repair was asked for.
     #[arg(long)]
     json: bool,
@@ -81,7 +108,8 @@ pub async fn run(
     arguments: Arguments,
     interrupt: &Interrupt,
 ) -> Result<u8> {
-    let Arguments { prefix, repair, older_than, repair_from, json } = arguments;
+    let Arguments { prefix, start_after, jobs, rate, repair, older_than, repair_from, json } =
+        arguments;
     let out = Standard::open()?.and_goes_on();
     let opened = async {
         let source = match repair_from {
@@ -98,9 +126,17 @@ pub async fn run(
         report.expect_repairs();
     }
     let begun = Instant::now();
-    let examination = Examination { store: &store, source: source.as_ref(), interrupt };
-    let outcome = examination.run(&prefix, repair.then_some(older_than), &mut report).await;
-    if outcome.is_err() {
+    let (pace, reached) = (Pace::new(rate), RefCell::default());
+    let source = source.as_ref();
+    let (jobs, progress) = (jobs.into(), RefCell::new(Progress::new("verify", None)));
+    let store = &store;
+    let examination = Examination { store, source, jobs, pace, progress, reached, interrupt };
+    let (start_after, older_than) = (start_after.as_deref(), repair.then_some(older_than));
+    let outcome = examination.run(&prefix, start_after, older_than, &mut report).await;
+    if outcome.is_err() || !report.has_read_all() {
+        if let Some(key) = examination.reached.take() {
+            report.stopped(&key).await?;
+        }
         // What was found until then is worth knowing.
         report.flush().await?;
     }
@@ -110,23 +146,28 @@ pub async fn run(
 
 /// The store to repair from.
 async fn source(arguments: &StoreArguments, name: String) -> Result<Named> {
-    let configuration = arguments.configuration().await?;
-    let backend = arguments.named(&configuration, &name)?.sweep_older_than(None);
     let is_same = match &arguments.store {
         Some(own) => *own == name,
-        None => configuration.stores().eq([&*name]),
+        None if arguments.config.is_none() || arguments.is_place => false,
+        None => chosen(&arguments.configuration().await?).is_ok_and(|own| own == name),
     };
     if is_same {
         return Err(Usage("--repair-from names the store that is verified".into()).into());
     }
-    let store = ArtifactStore::open(backend).await.with_context(|| transfer::in_store(&name))?;
-    Ok(Named { name, store })
+    let (source, _) = Named::open(arguments, name, Purpose::Read).await?;
+    Ok(source)
 }
 
 struct Examination<'a> {
     store: &'a Named,
     /// Where to fetch what is damaged.
     source: Option<&'a Named>,
+    /// Artifacts that are read at once.
+    jobs: usize,
+    pace: Pace,
+    progress: RefCell<Progress>,
+    /// The key up to which all have been read; `None` if they are in no order, or have been read.
+    reached: RefCell<Option<String>>,
     interrupt: &'a Interrupt,
 }
 
@@ -134,10 +175,14 @@ impl Examination<'_> {
     async fn run(
         &self,
         prefix: &str,
+        start_after: Option<&str>,
         older_than: Option<Duration>,
         report: &mut Report,
     ) -> Result<()> {
-        self.read_all(prefix, report).await?;
+        let reading = self.read_all(prefix, start_after, report);
+        let read = counting(&self.progress, &self.store.store, prefix, start_after, reading).await;
+        self.progress.replace(Progress::hidden());
+        read?;
         if let Some(older_than) = older_than {
             let Swept { removed, .. } =
                 self.or_interrupt(self.store.store.sweep(older_than)).await??;
@@ -153,27 +198,32 @@ impl Examination<'_> {
         self.interrupt.or(async { Ok(work.await) }).await
     }
 
-    async fn read_all(&self, prefix: &str, report: &mut Report) -> Result<()> {
-        let mut progress = Progress::new("verify", None);
+    async fn read_all(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+        report: &mut Report,
+    ) -> Result<()> {
         let is_stopped = Cell::new(false);
-        let listing = Some(self.store.store.list(prefix));
-        let keys = stream::unfold(listing, async |listing| {
-            let mut listing = listing.filter(|_| !is_stopped.get())?;
-            match listing.next().await.transpose()? {
-                Ok(entry) => Some((Ok(entry.key), Some(listing))),
+        let keys = Keys::new(&self.store.store, prefix, start_after);
+        let are_in_order = keys.are_in_order();
+        let keys = stream::unfold(Some(keys), async |keys| {
+            let mut keys = keys.filter(|_| !is_stopped.get())?;
+            match keys.next().await.transpose()? {
+                Ok(key) => Some((Ok(key), Some(keys))),
                 Err(error) => Some((Err(error), None)),
             }
         });
         let reading = keys.map(|key| async {
             match key {
                 Ok(key) => {
-                    let outcome = read(&self.store.store, &key).await;
+                    let outcome = self.read(&key).await;
                     Ok((key, outcome))
                 }
                 Err(error) => Err(error),
             }
         });
-        let mut reading = std::pin::pin!(reading.buffer_unordered(AT_ONCE));
+        let mut reading = std::pin::pin!(reading.buffered(self.jobs));
         let mut gone = Gone::default();
         while let Some(next) = self.or_interrupt(reading.next()).await? {
             let (key, outcome) = match next {
@@ -183,22 +233,34 @@ impl Examination<'_> {
                     continue;
                 }
             };
-            let error = match outcome {
+            let is_known = match outcome {
                 Ok((bytes, is_checked)) => {
                     report.read(bytes, is_checked);
-                    progress.add(bytes);
-                    continue;
+                    true
                 }
-                Err(error) => error,
+                Err(error) => match error.kind() {
+                    ErrorKind::NotFound => {
+                        gone.add(&key);
+                        true
+                    }
+                    // Bytes that are not the ones that were put, whoever noticed it.
+                    ErrorKind::Corrupt(_) | ErrorKind::Protocol(_) => {
+                        self.damaged(&key, error.kind().to_string(), report).await?;
+                        true
+                    }
+                    _ => {
+                        is_stopped.set(!report.unreadable(&key, error).await?);
+                        false
+                    }
+                },
             };
-            match error.kind() {
-                ErrorKind::NotFound => gone.add(&key),
-                // Bytes that are not the ones that were put, whoever noticed it.
-                ErrorKind::Corrupt(_) | ErrorKind::Protocol(_) => {
-                    self.damaged(&key, error.kind().to_string(), report).await?;
-                }
-                _ => is_stopped.set(!report.unreadable(&key, error).await?),
+            self.progress.borrow_mut().done(0);
+            if are_in_order && is_known {
+                self.reached.replace(Some(key));
             }
+        }
+        if !is_stopped.get() && report.has_read_all() {
+            self.reached.take();
         }
         match self.interrupt.or(gone.still_listed(&self.store.store, prefix)).await {
             Ok(holes) => {
@@ -210,6 +272,16 @@ impl Examination<'_> {
             Err(error) if failure::find::<Interrupted>(&error).is_some() => Err(error),
             Err(error) => report.failed(&error).await,
         }
+    }
+
+    /// Reads a whole artifact, which compares it with its checksum; its size, and whether it has one.
+    async fn read(&self, key: &str) -> artifact_store::Result<(u64, bool)> {
+        let mut reader = self.store.store.read(key, ReadOptions::default()).await?;
+        while let Some(chunk) = reader.next_chunk().await? {
+            self.pace.read(chunk.len()).await;
+            self.progress.borrow_mut().add(chunk.len() as u64);
+        }
+        Ok((reader.info().size, reader.info().checksum.is_some()))
     }
 
     /// Fetches the artifact from the other store, where there is one, and says what came of it.
@@ -316,9 +388,7 @@ impl Examination<'_> {
     }
 }
 
-/// Reads a whole artifact, which compares it with its checksum; its size, and whether it has one.
-async fn read(store: &ArtifactStore, key: &str) -> artifact_store::Result<(u64, bool)> {
-    let mut reader = store.read(key, ReadOptions::default()).await?;
-    while reader.next_chunk().await?.is_some() {}
-    Ok((reader.info().size, reader.info().checksum.is_some()))
+fn rate(text: &str) -> Result<u64, String> {
+    let rate = units::size(text)?;
+    if rate < LEAST_RATE { Err("must be at least 1MiB".into()) } else { Ok(rate) }
 }

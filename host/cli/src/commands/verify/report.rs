@@ -12,7 +12,9 @@ use crate::exit;
 use crate::failure;
 use crate::message;
 use crate::output::Standard;
+use crate::shown;
 use crate::streak::{self, Streak};
+use crate::units::{self, count};
 
 /// A line of `--json`.
 #[derive(Serialize)]
@@ -37,6 +39,10 @@ enum Line<'a> {
     /// A part of the store that could not be seen.
     Failure {
         error: String,
+    },
+    /// Where a run that stopped early can go on.
+    Stopped {
+        start_after: &'a str,
     },
     Summary(&'a Summary),
 }
@@ -72,6 +78,8 @@ pub struct Summary {
     unchecked: u64,
     /// Of both.
     bytes: u64,
+    /// How long it took.
+    seconds: f64,
     damaged: u64,
     unreadable: u64,
     temporary: u64,
@@ -106,6 +114,7 @@ impl Report {
             sound: 0,
             unchecked: 0,
             bytes: 0,
+            seconds: 0.0,
             damaged: 0,
             unreadable: 0,
             temporary: 0,
@@ -181,21 +190,40 @@ impl Report {
         }
     }
 
+    /// Whether no part of the store was left out.
+    pub fn has_read_all(&self) -> bool {
+        self.summary.complete
+    }
+
+    /// Everything up to this key has been read, and not more.
+    pub async fn stopped(&mut self, key: &str) -> Result<()> {
+        if self.json {
+            return self.out.json(&Line::Stopped { start_after: key }).await;
+        }
+        let option = match shown::is_plain(key) {
+            true => format!("--start-after {}", shown::word(key)),
+            // No terminal would take it as it is.
+            false => "--start-after with the key that --json states".to_owned(),
+        };
+        message::print(&format!("to go on behind the last artifact that was read: {option}"));
+        Ok(())
+    }
+
     pub async fn found(&mut self, finding: &Finding) -> Result<()> {
         let Finding { kind, name, size, modified, detail, .. } = finding;
-        let (state, count) = match kind {
+        let (state, number) = match kind {
             FindingKind::Damaged => (State::Damaged, &mut self.summary.damaged),
             FindingKind::Temporary => (State::Temporary, &mut self.summary.temporary),
             _ => (State::Foreign, &mut self.summary.foreign),
         };
-        *count += 1;
+        *number += 1;
         if self.json {
             let (size, modified) = (*size, modified.and_then(rfc3339));
             let line = Line::Finding { name, state, size, modified, error: detail };
             return self.out.json(&line).await;
         }
-        let bytes = size.map(|size| format!(", {size} bytes")).unwrap_or_default();
-        let (name, detail) = (name.escape_debug(), detail.escape_debug());
+        let bytes = size.map(|size| format!(", {}", count(size, "byte"))).unwrap_or_default();
+        let (name, detail) = (shown::name(name), shown::name(detail));
         self.out.text(&format!("{}  {name}{bytes}: {detail}\n", state.word())).await
     }
 
@@ -209,8 +237,8 @@ impl Report {
         if self.json {
             return self.out.json(&Line::Artifact { key, state, repair, error }).await;
         }
-        let (word, key) = (state.word(), key.escape_debug());
-        self.out.text(&format!("{word}  `{key}`: {}\n", error.escape_debug())).await
+        let (word, key) = (state.word(), shown::name(key));
+        self.out.text(&format!("{word}  `{key}`: {}\n", shown::name(&error))).await
     }
 
     pub async fn flush(&mut self) -> Result<()> {
@@ -219,6 +247,7 @@ impl Report {
 
     /// The exit code.
     pub async fn finish(mut self, took: Duration) -> Result<u8> {
+        self.summary.seconds = (took.as_secs_f64() * 1e3).round() / 1e3;
         match self.json {
             true => self.out.json(&Line::Summary(&self.summary)).await?,
             false => self.out.text(&self.summary.text(took)).await?,
@@ -249,26 +278,31 @@ impl Summary {
     fn text(&self, took: Duration) -> String {
         let rate = (self.bytes as f64 / took.as_secs_f64().max(0.001)) as u64;
         let mut text = format!(
-            "{} artifacts are sound, {} at {}/s; {} damaged",
-            self.sound,
+            "{} {} sound, {} in {} at {}/s; {} damaged",
+            count(self.sound, "artifact"),
+            if self.sound == 1 { "is" } else { "are" },
             HumanBytes(self.bytes),
+            units::span(took),
             HumanBytes(rate),
             self.damaged
         );
-        for (count, what) in [
+        for (number, what) in [
             (self.repaired.unwrap_or(0), "repaired"),
             (self.uncompared.unwrap_or(0), "of these not compared"),
             (self.unchecked, "unchecked (without a checksum)"),
             (self.unreadable, "unreadable"),
-            (self.temporary, "unfinished writes"),
+            (
+                self.temporary,
+                if self.temporary == 1 { "unfinished write" } else { "unfinished writes" },
+            ),
             (self.foreign, "foreign"),
         ] {
-            if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
+            if number > 0 {
+                text.push_str(&format!(", {number} {what}"));
             }
         }
         if let Some(removed) = self.removed {
-            text.push_str(&format!("; {removed} unfinished writes removed"));
+            text.push_str(&format!("; {} removed", count(removed, "unfinished write")));
         }
         if !self.audited {
             text.push_str("; the backend offers no audit");

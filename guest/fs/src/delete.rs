@@ -1,0 +1,112 @@
+//! How an artifact goes: by its name, or where versions are used by a [claim](crate::claim).
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use artifact_store_backend::{Error, Result};
+
+use crate::claim::{At, Current, current};
+use crate::commit::{CONTENDED, Temporary, busy, holder, open, settle};
+use crate::folder;
+use crate::header::Header;
+use crate::name::{self, Holder, Place};
+use crate::settings;
+use crate::versions;
+use crate::wasi::{self, Access, Called, Dir, Kind, by_anybody};
+
+/// The file in the directory of a deletion.
+pub const REMOVED: &str = "x";
+
+/// Removes the artifact `key`, durably.
+pub async fn delete(key: &str, place: &Place) -> Result<()> {
+    let durable = settings::is_durable()?;
+    folder::is_of_this_layout().await?;
+    let respects = versions::are_used().await?;
+    let dir = match folder::open(&place.dir, Access::Change).await? {
+        Some(dir) => {
+            if !respects || !delete_current(key, place, &dir).await? {
+                unlink(key, place, &dir).await?;
+            }
+            dir
+        }
+        // A sweep may have removed the directory, which is not durable yet.
+        None => folder::open_deepest(&place.dir).await?,
+    };
+    // Where there is none, a deletion before this one may not be durable yet.
+    settle(&dir, durable).await?;
+    if !respects && versions::are_used().await.map_err(open)? {
+        // A change that replaces what was removed here may not have seen that it was.
+        return Err(Error::Unavailable(format!(
+            "`{place}` was removed while the first change of one version only was made"
+        )));
+    }
+    Ok(())
+}
+
+/// Removes what lies at a place, unless that belongs to another key.
+async fn unlink(key: &str, place: &Place, dir: &Dir) -> Result<()> {
+    if holder(dir, place, key).await? != Holder::Twin {
+        by_anybody(dir.unlink(&place.file).await)?;
+    }
+    Ok(())
+}
+
+/// Removes an artifact by a claim, if there is one; false where something else is there, which has
+/// no generation.
+async fn delete_current(key: &str, place: &Place, dir: &Dir) -> Result<bool> {
+    for _ in 0..CONTENDED {
+        match current(key, place).await? {
+            Current::Absent => return Ok(true),
+            Current::Unreadable => return Ok(false),
+            Current::Is(version) => {
+                if remove(key, place, dir, &version).await? {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Err(busy(place))
+}
+
+/// Removes the generation `version` of an artifact; whether it was that one which was there.
+async fn remove(key: &str, place: &Place, dir: &Dir, version: &str) -> Result<bool> {
+    let temporary = Temporary::create().await?;
+    let generation = wasi::random();
+    let header = Header { generation, ..temporary.header(key.into(), Vec::new()) };
+    let at = At { key, place, dir, temporaries: &temporary.dir };
+    let removed = temporary.bury(&at, version, &header).await;
+    // Whoever takes this step first, it ends what is left of the claim.
+    let _ = temporary.dir.remove_dir(&name::temporary(generation)).await;
+    temporary.discard().await;
+    removed
+}
+
+impl Temporary {
+    /// Moves the artifact into a directory that is named after the generation in `header`.
+    async fn bury(&self, at: &At<'_>, version: &str, header: &Header) -> Result<bool> {
+        self.seal(header).await?;
+        let grave = name::temporary(header.generation);
+        at.temporaries.create_dir(&grave).await?;
+        let grave = at.temporaries.open_dir(&grave, Access::Change).await?;
+        let Some(number) = at.claim(version, &self.name).await? else { return Ok(false) };
+        if at.is_current(version).await? {
+            match at.dir.take(&at.place.file, &grave, REMOVED).await {
+                Ok(()) => {}
+                // Somebody has removed the directory.
+                Err(failure) if failure.is_absent() => return Ok(false),
+                Err(failure) => return Err(failure.into()),
+            }
+            grave.discard(REMOVED).await;
+            at.clear(version, number).await;
+            return Ok(true);
+        }
+        at.clear(version, number).await;
+        Ok(false)
+    }
+}
+
+/// Whether the directory `name` may be that of a deletion, by what is in it.
+pub async fn is_deletion(temporaries: &Dir, name: &str) -> Called<bool> {
+    let names = temporaries.open_dir(name, Access::Read).await?.some_names().await;
+    Ok(names.iter().all(|(name, kind)| name == REMOVED && *kind != Kind::Directory))
+}

@@ -1,1 +1,0 @@
-../../../tests/guests/examples/plain.rs

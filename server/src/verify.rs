@@ -1,0 +1,189 @@
+//! The checksums that a client sends with a body.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use s3s::checksum::ChecksumHasher;
+use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
+use s3s::dto;
+use s3s::{S3Result, s3_error};
+
+/// The algorithms, with the ends of their headers and the lengths of their values in bytes.
+const ALGORITHMS: [(Algorithm, &str, usize); 5] = [
+    (Algorithm::Crc32, "crc32", 4),
+    (Algorithm::Crc32c, "crc32c", 4),
+    (Algorithm::Crc64Nvme, "crc64nvme", 8),
+    (Algorithm::Sha1, "sha1", 20),
+    (Algorithm::Sha256, "sha256", 32),
+];
+
+const PREFIX: &str = "x-amz-checksum-";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Crc32,
+    Crc32c,
+    Crc64Nvme,
+    Sha1,
+    Sha256,
+}
+
+/// Compares the bytes of one body with all checksums that its client sent.
+#[derive(Default)]
+pub(crate) struct Verify {
+    md5: Option<(Md5, Vec<u8>)>,
+    hasher: ChecksumHasher,
+    /// What is known before the body.
+    given: Vec<(Algorithm, String)>,
+    /// What follows it.
+    trailing: Vec<Algorithm>,
+    /// Whether nobody else computes the CRC-64/NVME.
+    is_alone: bool,
+}
+
+impl Verify {
+    /// Of bytes that are stored already, and are read only.
+    pub(crate) fn of_part() -> Self {
+        Self { is_alone: true, ..Self::default() }
+    }
+
+    /// What the headers of a request announce.
+    pub(crate) fn of_headers(headers: &HeaderMap) -> S3Result<Self> {
+        let mut verify = Self::default();
+        for (name, value) in headers {
+            let text =
+                || value.to_str().map_err(|_| s3_error!(InvalidRequest, "`{name}`: no text"));
+            match name.as_str() {
+                "content-md5" => {
+                    let digest = STANDARD.decode(text()?).ok().filter(|it| it.len() == 16);
+                    let digest = digest
+                        .ok_or_else(|| s3_error!(InvalidDigest, "`content-md5` is no MD5"))?;
+                    if verify.md5.as_ref().is_some_and(|(_, other)| *other != digest) {
+                        return Err(s3_error!(InvalidDigest, "`content-md5` has two values"));
+                    }
+                    verify.md5 = Some((Md5::new(), digest));
+                }
+                "x-amz-trailer" => {
+                    for trailer in text()?.split(',').map(str::trim) {
+                        if let Some(algorithm) = algorithm(trailer)? {
+                            verify.hash(algorithm);
+                            verify.trailing.push(algorithm);
+                        }
+                    }
+                }
+                name => {
+                    if let Some(algorithm) = algorithm(name)? {
+                        verify.expect(algorithm, text()?)?;
+                    }
+                }
+            }
+        }
+        Ok(verify)
+    }
+
+    /// One more checksum that the bytes are to have.
+    pub(crate) fn expect(&mut self, algorithm: Algorithm, value: &str) -> S3Result<()> {
+        let (_, name, length) = ALGORITHMS[algorithm as usize];
+        // A composite one, of digests of parts.
+        if value.contains('-') {
+            return Err(s3_error!(NotImplemented, "a composite {name} cannot be compared"));
+        }
+        let is_valid = STANDARD.decode(value).is_ok_and(|bytes| bytes.len() == length);
+        if !is_valid {
+            return Err(s3_error!(InvalidRequest, "the value of `{PREFIX}{name}` is invalid"));
+        }
+        if self.given.iter().any(|(it, other)| *it == algorithm && other != value) {
+            return Err(s3_error!(BadDigest, "the body is to have two values of {name}"));
+        }
+        self.hash(algorithm);
+        self.given.push((algorithm, value.to_owned()));
+        Ok(())
+    }
+
+    fn hash(&mut self, algorithm: Algorithm) {
+        let hasher = &mut self.hasher;
+        match algorithm {
+            Algorithm::Crc32 => hasher.crc32 = Some(Crc32::new()),
+            Algorithm::Crc32c => hasher.crc32c = Some(Crc32c::new()),
+            Algorithm::Crc64Nvme if self.is_alone => hasher.crc64nvme = Some(Crc64Nvme::new()),
+            Algorithm::Crc64Nvme => {}
+            Algorithm::Sha1 => hasher.sha1 = Some(Sha1::new()),
+            Algorithm::Sha256 => hasher.sha256 = Some(Sha256::new()),
+        }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        if let Some((md5, _)) = &mut self.md5 {
+            md5.update(bytes);
+        }
+        self.hasher.update(bytes);
+    }
+
+    /// Compares all of them at the end of the body. Whoever has stored it has its CRC-64/NVME. The
+    /// checksums of the body as far as they are known.
+    pub(crate) fn finish(
+        self,
+        crc64: Option<u64>,
+        trailers: Option<&HeaderMap>,
+    ) -> S3Result<dto::Checksum> {
+        if let Some((md5, expected)) = self.md5
+            && md5.finalize().as_slice() != expected
+        {
+            return Err(s3_error!(BadDigest, "the body has not the MD5 of `content-md5`"));
+        }
+        let mut found = self.hasher.finalize();
+        if let Some(crc64) = crc64 {
+            found.checksum_crc64nvme = Some(encoded(crc64));
+        }
+        let mut expected = self.given;
+        for algorithm in self.trailing {
+            let name = format!("{PREFIX}{}", ALGORITHMS[algorithm as usize].1);
+            let value = trailers.and_then(|all| all.get(&name)?.to_str().ok());
+            let missing = || s3_error!(InvalidRequest, "the trailer `{name}` is missing");
+            expected.push((algorithm, value.ok_or_else(missing)?.to_owned()));
+        }
+        for (algorithm, value) in expected {
+            if of(&found, algorithm) != Some(&*value) {
+                let name = ALGORITHMS[algorithm as usize].1;
+                return Err(s3_error!(BadDigest, "the body has another {name} than the one sent"));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The value of one algorithm.
+fn of(checksum: &dto::Checksum, algorithm: Algorithm) -> Option<&str> {
+    match algorithm {
+        Algorithm::Crc32 => &checksum.checksum_crc32,
+        Algorithm::Crc32c => &checksum.checksum_crc32c,
+        Algorithm::Crc64Nvme => &checksum.checksum_crc64nvme,
+        Algorithm::Sha1 => &checksum.checksum_sha1,
+        Algorithm::Sha256 => &checksum.checksum_sha256,
+    }
+    .as_deref()
+}
+
+/// The algorithm whose checksum a header holds; `None` if it holds none.
+fn algorithm(name: &str) -> S3Result<Option<Algorithm>> {
+    let name = name.to_ascii_lowercase();
+    let Some(rest) = name.strip_prefix(PREFIX) else { return Ok(None) };
+    if ["algorithm", "mode", "type"].contains(&rest) {
+        return Ok(None);
+    }
+    let known = ALGORITHMS.iter().find(|(_, end, _)| *end == rest);
+    let unknown = || s3_error!(NotImplemented, "this server cannot compare `{name}`");
+    known.map(|(algorithm, ..)| Some(*algorithm)).ok_or_else(unknown)
+}
+
+/// A CRC-64/NVME as headers have it.
+pub(crate) fn encoded(crc64: u64) -> String {
+    STANDARD.encode(crc64.to_be_bytes())
+}
+
+/// The CRC-64/NVME of these bytes.
+pub(crate) fn crc64(bytes: &[u8]) -> u64 {
+    let mut crc = Crc64Nvme::new();
+    crc.update(bytes);
+    u64::from_be_bytes(crc.finalize())
+}

@@ -1,0 +1,5 @@
+//! What the author of a backend runs: the conformance check, its reports, and a first backend to begin with.
+
+mod command;
+mod new_backend;
+mod reports;

@@ -1,0 +1,19 @@
+//! The command line, through the real binary.
+#![cfg(unix)]
+
+mod answers;
+mod copy;
+mod get;
+mod help;
+mod many;
+mod output;
+mod own;
+mod places;
+mod refusals;
+mod sessions;
+mod signals;
+mod stores;
+mod streams;
+mod transfers;
+mod tree;
+mod verify;

@@ -1,0 +1,15 @@
+//! What the library promises to an application.
+
+#[cfg(unix)]
+mod access;
+mod api;
+#[cfg(unix)]
+mod claims;
+mod copying;
+mod damage;
+mod listing;
+mod ordered;
+mod splice;
+mod texts;
+mod twins;
+mod versions;
