@@ -91,21 +91,55 @@ fn ends(mut child: Child, within: Duration, what: &str) -> Option<i32> {
     }
 }
 
-const COMMANDS: [&[&str]; 6] = [
+const COMMANDS: [&[&str]; 14] = [
     &["list"],
     &["stat", "k"],
+    &["exists", "k"],
+    &["du"],
     &["put", "k", "file"],
+    &["put", "-r", "tree", "p"],
     &["get", "k"],
+    &["get", "k", "-o", "out"],
+    &["get", "k", "l", "-o", "out/"],
+    &["get", "-r", "", "out"],
     &["delete", "k"],
+    &["delete", "--prefix", "p", "--yes"],
     &["verify"],
+    &["copy", "k", "l"],
 ];
+
+/// Those whose store answers, and whose files do not.
+const LOCAL: [&[&str]; 8] = [
+    &["put", "k", "at/file"],
+    &["put", "-r", "at", "p"],
+    &["put", "-r", "at/tree", "p"],
+    &["get", "k", "-o", "at/out"],
+    &["get", "k", "-o", "at/below/it/out"],
+    &["get", "k", "-o", "at/out/"],
+    &["get", "-r", "", "at"],
+    &["get", "-r", "", "at/below/it"],
+];
+
+/// With an artifact and some files.
+fn filled() -> Option<Mount> {
+    let mount = mount()?;
+    let dir = mount.dir.path();
+    std::fs::write(dir.join("file"), "x").unwrap();
+    for tree in ["tree", "at/tree"] {
+        std::fs::create_dir(dir.join(tree)).unwrap();
+        std::fs::write(dir.join(tree).join("file"), "x").unwrap();
+    }
+    std::fs::write(dir.join("at/file"), "x").unwrap();
+    for store in ["at", "well"] {
+        let put = command(&mount, &["--dir", store, "put", "k", "file"]).status().unwrap();
+        assert!(put.success());
+    }
+    Some(mount)
+}
 
 #[test]
 fn a_timeout_ends_every_command() {
-    let Some(mount) = mount() else { return };
-    std::fs::write(mount.dir.path().join("file"), "x").unwrap();
-    let put = command(&mount, &["--dir", "at", "put", "k", "file"]).status().unwrap();
-    assert!(put.success());
+    let Some(mount) = filled() else { return };
     mount.freeze();
     for dir in ["at", "at/below/it"] {
         for arguments in COMMANDS {
@@ -119,18 +153,17 @@ fn a_timeout_ends_every_command() {
 
 #[test]
 fn a_signal_ends_every_command() {
-    let Some(mount) = mount() else { return };
-    std::fs::write(mount.dir.path().join("file"), "x").unwrap();
-    let put = command(&mount, &["--dir", "at", "put", "k", "file"]).status().unwrap();
-    assert!(put.success());
+    let Some(mount) = filled() else { return };
     mount.freeze();
     for signal in [Signal::TERM, Signal::INT] {
-        for arguments in COMMANDS {
-            let all = [&["--dir", "at"], arguments].concat();
+        let frozen = COMMANDS.iter().map(|arguments| [&["--dir", "at"], *arguments].concat());
+        let local = LOCAL.iter().map(|arguments| [&["--dir", "well"], *arguments].concat());
+        for all in frozen.chain(local) {
             let child = command(&mount, &all).spawn().unwrap();
             thread::sleep(Duration::from_secs(1));
             kill_process(Pid::from_child(&child), signal).unwrap();
-            ends(child, Duration::from_secs(20), &format!("{signal:?} {all:?}"));
+            let code = ends(child, Duration::from_secs(20), &format!("{signal:?} {all:?}"));
+            assert_ne!(code, Some(0), "{all:?}");
         }
     }
 }

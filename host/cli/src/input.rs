@@ -76,12 +76,12 @@ impl Input {
     pub async fn file(path: &Path) -> Result<Self> {
         let name = format!("`{}`", path.display());
         let cannot = || format!("cannot read {name}");
-        if let Ok(Destination::Descriptor(number)) = Destination::of(path) {
-            // Opened by its name, a closed one would be what took its place.
-            drop(descriptor::for_reading(number).with_context(cannot)?);
-        }
         let owned = path.to_owned();
         let opening = offload(move || {
+            if let Ok(Destination::Descriptor(number)) = Destination::of(&owned) {
+                // Opened by its name, a closed one would be what took its place.
+                drop(descriptor::for_reading(number)?);
+            }
             let file = File::open(owned)?;
             let metadata = file.metadata()?;
             Ok((file, metadata))
@@ -163,7 +163,7 @@ impl Input {
                 Some(size) if sent < size => {
                     bail!("{} has only {sent} of the expected {size} bytes", self.name)
                 }
-                _ => self.check_unchanged(sent)?,
+                _ => self.check_unchanged(sent).await?,
             }
             return Ok(sent);
         }
@@ -174,11 +174,16 @@ impl Input {
     /// # Errors
     ///
     /// Where it has changed since: what was read was perhaps never there at once.
-    pub fn check_unchanged(&self, read: u64) -> Result<()> {
-        match &self.file {
-            Some((file, before)) => before.check(file, read, &self.name),
-            None => Ok(()),
-        }
+    pub async fn check_unchanged(&mut self, read: u64) -> Result<()> {
+        let Some((file, before)) = self.file.take() else { return Ok(()) };
+        let name = self.name.clone();
+        let mut checking = self.thread.begin(move || {
+            let checked = before.check(&file, read, &name);
+            (checked, file, before)
+        });
+        let (checked, file, before) = checking.ended().await?;
+        self.file = Some((file, before));
+        checked
     }
 }
 

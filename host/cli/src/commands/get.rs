@@ -8,6 +8,7 @@ use clap::{Args, ValueHint};
 
 use super::keys::distinct;
 use super::tree::{self, Direction, How, prefix_of};
+use crate::disk;
 use crate::exit;
 use crate::failure::{self, Usage};
 use crate::interrupt::Interrupt;
@@ -81,7 +82,8 @@ pub async fn run(
     arguments: Arguments,
     interrupt: &Interrupt,
 ) -> Result<u8> {
-    match arguments.tree()? {
+    let is_dir = interrupt.or(arguments.is_to_directory(store)).await?;
+    match arguments.tree(is_dir)? {
         Some(how) => tree::run(store, how, interrupt).await,
         None => interrupt.or(each(store, arguments)).await,
     }
@@ -92,8 +94,20 @@ impl Arguments {
         self.keys.iter().map(|key| text(key)).collect()
     }
 
-    /// What to write to a directory; none where it goes elsewhere.
-    fn tree(&self) -> Result<Option<How>, Usage> {
+    /// Whether `-o` names a directory, which is there or is to be made.
+    async fn is_to_directory(&self, store: &StoreArguments) -> Result<bool> {
+        let Some(path) = self.output.clone().filter(|path| path != Path::new("-")) else {
+            return Ok(false);
+        };
+        let bytes = path.as_os_str().as_encoded_bytes();
+        if bytes.ends_with(b"/") || bytes.ends_with(MAIN_SEPARATOR_STR.as_bytes()) {
+            return Ok(true);
+        }
+        disk::look(store.patience(), move || path.is_dir()).await
+    }
+
+    /// What to write to a directory, which `-o` may name; none where it goes elsewhere.
+    fn tree(&self, is_dir: bool) -> Result<Option<How>, Usage> {
         let (root, prefix, keys) = match (&self.keys[..], &self.output) {
             ([prefix, into], _) if self.recursive => {
                 (PathBuf::from(into), prefix_of(text(prefix)?), None)
@@ -101,7 +115,7 @@ impl Arguments {
             _ if self.recursive => {
                 return Err(Usage("`get -r` takes a PREFIX and a DIR".into()));
             }
-            (_, Some(dir)) if is_directory(dir) => {
+            (_, Some(dir)) if is_dir => {
                 if self.offset.is_some() || self.length.is_some() {
                     let text = "--offset and --length write a part of an artifact, and so not to a \
                                 directory";
@@ -144,20 +158,13 @@ fn text(argument: &OsStr) -> Result<String, Usage> {
     Ok(text.to_owned())
 }
 
-/// Whether `-o` names a directory, which is there or is to be made.
-fn is_directory(path: &Path) -> bool {
-    let bytes = path.as_os_str().as_encoded_bytes();
-    bytes.ends_with(b"/") || bytes.ends_with(MAIN_SEPARATOR_STR.as_bytes()) || path.is_dir()
-}
-
 /// Writes one artifact after another; the exit code.
 async fn each(store: &StoreArguments, arguments: Arguments) -> Result<u8> {
     let keys = arguments.keys()?;
     let Arguments { output, offset, length, .. } = arguments;
     let cannot = || format!("cannot get `{}`", shown::name(&keys[0]));
-    let file = output.iter().filter(|path| *path != Path::new("-"));
-    if let Some(dir) = store.local_dir() {
-        tree::check_outside(file.cloned(), dir)?;
+    if let Some(file) = output.as_deref().filter(|path| *path != Path::new("-")) {
+        tree::check_outside(store, vec![file.to_owned()]).await?;
     }
     let store = store.open_unswept().await.with_context(cannot)?;
     let options = ReadOptions::default().offset(offset.unwrap_or(0)).length(length);

@@ -36,7 +36,8 @@ impl Output {
         };
         let name = format!("`{}`", path.display());
         let cannot = || format!("cannot write {name}");
-        match Destination::of(path).with_context(cannot)? {
+        let looked_at = path.to_owned();
+        match offload(move || Destination::of(&looked_at)).await.with_context(cannot)? {
             Destination::Descriptor(descriptor::OUTPUT) => Ok(Self::Standard(Standard::open()?)),
             Destination::Descriptor(number) => {
                 let sink = Sink::new(descriptor::for_writing(number).with_context(cannot)?);

@@ -178,7 +178,7 @@ impl StoreArguments {
     }
 
     /// How long the disk may take over one look.
-    fn patience(&self) -> Duration {
+    pub fn patience(&self) -> Duration {
         self.timeout.unwrap_or(Limits::default().call_timeout)
     }
 

@@ -136,10 +136,15 @@ impl Tree<'_> {
         made.await?.context(cannot)
     }
 
+    /// The same, but nothing is made.
+    async fn real_root(&self) -> Result<Arc<Path>> {
+        let root = self.how.root.clone();
+        Ok(self.threads.run(move || fs::canonicalize(&root).unwrap_or(root)).await?.into())
+    }
+
     /// All artifacts, and what is in the place of each, which is looked at while the listing goes on.
     async fn look(&self) -> Result<Vec<Seen>> {
-        let root = fs::canonicalize(&self.how.root).unwrap_or_else(|_| self.how.root.clone());
-        let (root, begin): (Arc<Path>, _) = (root.into(), self.how.prefix.len());
+        let (root, begin) = (self.real_root().await?, self.how.prefix.len());
         let listing = self.store.store.list(&self.how.prefix);
         let pages = stream::try_unfold(listing, async |mut listing| {
             let mut page = Vec::new();
@@ -170,8 +175,7 @@ impl Tree<'_> {
     /// These artifacts, and what is in the place of each; none if the store does not answer. One that
     /// is not there is a failure.
     async fn look_up(&self, keys: &[String], report: &mut Report) -> Result<Vec<Seen>> {
-        let root = fs::canonicalize(&self.how.root).unwrap_or_else(|_| self.how.root.clone());
-        let root: Arc<Path> = root.into();
+        let root = self.real_root().await?;
         let looks = stream::iter(keys).map(async |key| (key, self.look_at(key, &root).await));
         let looks = looks.buffered(self.how.options.jobs());
         let mut looks = pin!(looks.take_until(self.interrupt.happened()));

@@ -18,6 +18,7 @@ use clap::Args;
 
 use super::report::Report;
 use super::transfer::Named;
+use crate::disk;
 use crate::failure::Usage;
 use crate::interrupt::Interrupt;
 use crate::offload::Threads;
@@ -123,19 +124,7 @@ pub fn prefix_of(mut prefix: String) -> String {
 /// Copies a tree; the exit code.
 pub async fn run(arguments: &StoreArguments, how: How, interrupt: &Interrupt) -> Result<u8> {
     let out = Standard::open()?.and_goes_on();
-    if how.direction == Direction::Up {
-        let root = how.root.display();
-        let found = fs::metadata(&how.root).with_context(|| format!("cannot read `{root}`"))?;
-        if !found.is_dir() {
-            bail!("cannot read `{root}`: it is no directory, and so no tree");
-        }
-    }
-    if let Some(dir) = arguments.local_dir() {
-        match &how.keys {
-            Some(keys) => check_outside(keys.iter().map(|key| how.root.join(key)), dir)?,
-            None => check_apart(&how.root, dir)?,
-        }
-    }
+    interrupt.or(check(arguments, &how)).await?;
     let purpose = match how.direction {
         Direction::Down => Purpose::Read,
         Direction::Up if how.options.dry_run => Purpose::Rehearse,
@@ -225,8 +214,30 @@ fn is_whole(time: SystemTime) -> bool {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos() == 0
 }
 
+/// Whether the tree can be read, and neither it nor one of its files is a part of the store.
+async fn check(arguments: &StoreArguments, how: &How) -> Result<()> {
+    let root = how.root.clone();
+    if how.direction == Direction::Up {
+        let cannot = || format!("cannot read `{}`", how.root.display());
+        let found = disk::look(arguments.patience(), move || fs::metadata(root)).await;
+        if !found.with_context(cannot)?.with_context(cannot)?.is_dir() {
+            bail!("{}: it is no directory, and so no tree", cannot());
+        }
+    }
+    match (&how.keys, arguments.local_dir()) {
+        (Some(keys), _) => {
+            check_outside(arguments, keys.iter().map(|key| how.root.join(key)).collect()).await
+        }
+        (None, Some(dir)) => {
+            let (root, dir) = (how.root.clone(), dir.to_owned());
+            Ok(disk::look(arguments.patience(), move || check_apart(&root, &dir)).await??)
+        }
+        (None, None) => Ok(()),
+    }
+}
+
 /// A tree and a store in each other would copy, or delete, themselves.
-fn check_apart(root: &Path, dir: &Path) -> Result<()> {
+fn check_apart(root: &Path, dir: &Path) -> Result<(), Usage> {
     let (Ok(tree), Ok(store)) = (real(root), real(dir)) else { return Ok(()) };
     let (inner, outer) = match () {
         () if store.starts_with(&tree) => (dir, root),
@@ -239,21 +250,21 @@ fn check_apart(root: &Path, dir: &Path) -> Result<()> {
         inner.display(),
         outer.display()
     );
-    Err(Usage(text).into())
+    Err(Usage(text))
 }
 
 /// A file in the directory of the store would be one of the store's own.
-pub fn check_outside(paths: impl IntoIterator<Item = PathBuf>, dir: &Path) -> Result<()> {
-    let Ok(store) = real(dir) else { return Ok(()) };
-    let is_inside = |path: &PathBuf| real(path).is_ok_and(|path| path.starts_with(&store));
-    match paths.into_iter().find(is_inside) {
-        Some(path) => {
-            let (path, dir) = (path.display(), dir.display());
-            let text = format!("`{path}` would be in the directory of the store, `{dir}`");
-            Err(Usage(text).into())
-        }
-        None => Ok(()),
-    }
+pub async fn check_outside(arguments: &StoreArguments, paths: Vec<PathBuf>) -> Result<()> {
+    let Some(dir) = arguments.local_dir().map(Path::to_owned) else { return Ok(()) };
+    let look = move || {
+        let store = real(&dir).ok()?;
+        let is_inside = |path: &PathBuf| real(path).is_ok_and(|path| path.starts_with(&store));
+        let path = paths.into_iter().find(is_inside)?;
+        let (path, dir) = (path.display(), dir.display());
+        Some(Usage(format!("`{path}` would be in the directory of the store, `{dir}`")))
+    };
+    let inside = disk::look(arguments.patience(), look).await?;
+    inside.map_or(Ok(()), |usage| Err(usage.into()))
 }
 
 /// Where a path leads, also if its end is not there yet.

@@ -102,7 +102,7 @@ impl Tree<'_> {
             let mut input = Input::opened(file, &metadata, format!("`{}`", path.display()))?;
             let sent = self.send(&mut input, &key).await?;
             // Its artifact may be newer than a change that came while it was made durable.
-            if input.check_unchanged(sent).is_ok() {
+            if input.check_unchanged(sent).await.is_ok() {
                 return Ok(Outcome::Copied(sent));
             }
         }
