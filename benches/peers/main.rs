@@ -7,6 +7,7 @@
 //!                                                `--subject native`
 //!     cargo bench --bench peers -- --list 1000000 --only list
 //!     cargo bench --bench peers -- --table       puts the results into docs/benchmarks.md
+//!     cargo bench --bench peers -- --servers     S3 servers instead, with one client program
 //!
 //! The rounds of all subjects are interleaved, so that what else the machine does hits all of
 //! them. The results lie in `target/peers.json`, one JSON object on each line.
@@ -15,6 +16,8 @@
 mod cases;
 #[cfg(feature = "peers")]
 mod run;
+#[cfg(feature = "peers")]
+mod servers;
 #[cfg(feature = "peers")]
 mod subjects;
 #[cfg(feature = "peers")]
@@ -38,6 +41,9 @@ fn main() {
     let results = target.join("peers.json");
     if has("--table") {
         return table::write(&results);
+    }
+    if has("--servers") {
+        return servers::all(has("--quick"), target);
     }
     let number = |name: &str| value(name).map(|number| number.parse().expect("a number"));
     let only = value("--only");

@@ -13,7 +13,7 @@ use crate::cases::{Case, Op, RANGE};
 use crate::subjects::{self, Kind, Subject, bucket};
 
 /// How long one subject is measured in one case, and in how many rounds.
-fn plan(quick: bool) -> (Duration, usize) {
+pub fn plan(quick: bool) -> (Duration, usize) {
     if quick { (Duration::from_millis(60), 4) } else { (Duration::from_millis(250), 8) }
 }
 
@@ -117,7 +117,7 @@ fn one(
     seen.collect()
 }
 
-fn key(op: Op, thread: usize, n: usize) -> String {
+pub fn key(op: Op, thread: usize, n: usize) -> String {
     match op {
         Op::Level => format!("bench/{}/{n}", n / 100),
         _ => format!("bench/{thread}-{n}"),
@@ -125,7 +125,7 @@ fn key(op: Op, thread: usize, n: usize) -> String {
 }
 
 /// One round of one subject. Returns how long its operations took, with all threads at work.
-fn measure(
+pub fn measure(
     case: &Case,
     subject: &dyn Subject,
     data: &Bytes,

@@ -82,7 +82,7 @@ fn tables(lines: &str) -> String {
     text + "\n"
 }
 
-fn time(us: f64) -> String {
+pub fn time(us: f64) -> String {
     match us {
         ..100.0 => format!("{us:.1} µs"),
         ..10_000.0 => format!("{us:.0} µs"),
@@ -90,7 +90,7 @@ fn time(us: f64) -> String {
     }
 }
 
-fn machine() -> String {
+pub fn machine() -> String {
     let output = |program: &str, arguments: &[&str]| {
         let ran = Command::new(program).args(arguments).output().ok();
         let text = ran.and_then(|ran| String::from_utf8(ran.stdout).ok()).unwrap_or_default();

@@ -73,10 +73,21 @@ impl Weed {
 
     /// Puts an object into the bucket that no store made.
     pub fn put_foreign(&self, name: &str) {
+        self.put_file(&format!("/buckets/{BUCKET}/{name}"), "x");
+    }
+
+    /// From a moment later on, what it has acknowledged outlives a crash of the machine, which is not
+    /// so by default.
+    pub fn sync(&self) {
+        let rules = r#"{"locations":[{"locationPrefix":"/buckets/","fsync":true}]}"#;
+        self.put_file("/etc/seaweedfs/filer.conf", rules);
+    }
+
+    fn put_file(&self, path: &str, bytes: &str) {
         let mut connection = TcpStream::connect(("127.0.0.1", self.filer)).expect("it listens");
-        let path = format!("/buckets/{BUCKET}/{name}");
-        let head = "Host: filer\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx";
-        write!(connection, "PUT {path} HTTP/1.1\r\n{head}").expect("it reads");
+        let length = bytes.len();
+        let head = format!("Host: filer\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        write!(connection, "PUT {path} HTTP/1.1\r\n{head}{bytes}").expect("it reads");
         let mut answer = String::new();
         connection.read_to_string(&mut answer).expect("it answers");
         assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");

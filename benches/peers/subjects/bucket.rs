@@ -11,7 +11,7 @@ pub use weed::{BUCKET, KEY, SECRET};
 // Also for the tests, which use more of it.
 #[allow(dead_code)]
 #[path = "../../../tests/src/weed.rs"]
-mod weed;
+pub mod weed;
 
 static SERVER: Mutex<Option<Weed>> = Mutex::new(None);
 

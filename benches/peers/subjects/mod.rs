@@ -3,7 +3,7 @@
 pub mod bucket;
 mod cacache;
 mod native;
-mod object_store;
+pub mod object_store;
 mod opendal;
 pub mod ours;
 mod plain;

@@ -20,15 +20,20 @@ pub fn open(dir: &Path, durable: bool) -> Box<dyn Subject> {
 
 /// As its builder has it by default: each put is signed with the SHA-256 of its bytes.
 pub fn open_bucket(dir: &Path) -> Box<dyn Subject> {
+    client(&bucket::endpoint(), bucket::BUCKET, &bucket::prefix(dir))
+}
+
+/// The same for the bucket of any server.
+pub fn client(endpoint: &str, bucket: &str, prefix: &str) -> Box<dyn Subject> {
     let builder = AmazonS3Builder::new()
-        .with_endpoint(bucket::endpoint())
+        .with_endpoint(endpoint)
         .with_allow_http(true)
         .with_region("us-east-1")
         .with_access_key_id(bucket::KEY)
         .with_secret_access_key(bucket::SECRET)
-        .with_bucket_name(bucket::BUCKET);
+        .with_bucket_name(bucket);
     let store = builder.build().expect("open");
-    Box::new(Peer(PrefixStore::new(store, bucket::prefix(dir))))
+    Box::new(Peer(PrefixStore::new(store, prefix)))
 }
 
 struct Peer<S>(S);

@@ -264,6 +264,11 @@ impl StoreConfiguration {
         &self.limits
     }
 
+    /// The directories of the host that the backend may write to.
+    pub fn writable_directories(&self) -> impl Iterator<Item = &Path> {
+        self.grants.directories.iter().filter(|dir| dir.writable).map(|dir| &*dir.host)
+    }
+
     /// The line of the file on which the store begins, from 1.
     #[must_use]
     pub fn line(&self) -> usize {

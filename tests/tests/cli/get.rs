@@ -104,9 +104,17 @@ fn a_file_of_the_store_is_never_the_output() {
     symlink("artifacts/_b", dir.join("to-artifact")).unwrap();
     symlink("artifacts/_new", dir.join("to-nothing")).unwrap();
     symlink("artifacts", dir.join("to-store")).unwrap();
-    for file in ["artifacts/_b", "artifacts/_new", "to-artifact", "to-nothing", "to-store/_b"] {
-        let (code, _, error) = said(dir, &["get", "builds/1", "-o", file]);
-        assert!(code == Some(2) && error.contains("directory of the store"), "{file}: {error}");
+    let config = "[stores.a]\nbackend = 'fs'\ndirectories = [{ host = 'artifacts' }]\n";
+    std::fs::write(dir.join("stores.toml"), config).unwrap();
+    for store in [&[][..], &["--config", "stores.toml"], &["--store", "dir:artifacts"]] {
+        for file in ["artifacts/_b", "artifacts/_new", "to-artifact", "to-nothing", "to-store/_b"] {
+            let (code, _, error) = said(dir, &[store, &["get", "builds/1", "-o", file]].concat());
+            assert!(code == Some(2) && error.contains("directory of the store"), "{file}: {error}");
+        }
+        for arguments in [["get", "-r", "", "artifacts/x"], ["put", "-r", "to-store", "x"]] {
+            let (code, _, error) = said(dir, &[store, &arguments].concat());
+            assert!(code == Some(2) && error.contains("have to be apart"), "{error}");
+        }
     }
     assert_eq!(expect(dir, &["list", "--sort", "name"], b"", 0), "a//b\nb\nbuilds/1\nbuilds/2\n");
     assert_eq!(expect(dir, &["get", "b"], b"", 0), "kept");

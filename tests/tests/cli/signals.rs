@@ -1,6 +1,6 @@
 //! The signals that end the command line, and what they leave.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -150,18 +150,26 @@ fn a_second_signal_ends_it_at_once() {
     let mut put = cli();
     put.args(["--backend", file.to_str().unwrap(), "--timeout", "1h", "put", "spin"]);
     put.current_dir(dir.path()).stdin(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = put.spawn().unwrap();
-    let _ = child.stdin.take().unwrap().write_all(b"some");
-    std::thread::sleep(Duration::from_millis(500));
-    let begun = Instant::now();
-    signal(&child, Signal::TERM);
-    // It says that it waits.
-    let mut said = [0; 20];
-    child.stderr.as_mut().unwrap().read_exact(&mut said).unwrap();
-    assert_eq!(child.try_wait().unwrap(), None);
-    signal(&child, Signal::HUP);
-    assert_eq!(child.wait().unwrap().code(), Some(129));
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    // Nothing tells from outside that the backend has begun. One that has not ends at the first.
+    for millis in [500, 2000, 8000, 32_000] {
+        let mut child = put.spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(b"some");
+        std::thread::sleep(Duration::from_millis(millis));
+        let begun = Instant::now();
+        signal(&child, Signal::TERM);
+        let mut said = String::new();
+        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+        if !said.contains("waiting for the backend") {
+            assert_eq!(child.wait().unwrap().code(), Some(143), "{said}");
+            continue;
+        }
+        assert_eq!(child.try_wait().unwrap(), None);
+        signal(&child, Signal::HUP);
+        assert_eq!(child.wait().unwrap().code(), Some(129));
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        return;
+    }
+    panic!("the backend does not begin");
 }
 
 #[test]

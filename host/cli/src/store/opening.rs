@@ -150,11 +150,15 @@ impl StoreArguments {
             return Ok(None);
         }
         let configuration = self.configuration().await?;
-        let name = match &self.store {
-            Some(name) => name,
-            None => chosen(&configuration)?,
-        };
-        self.named(&configuration, name).map(Some)
+        self.named(&configuration, self.name_in(&configuration)?).map(Some)
+    }
+
+    /// The name of the store in its configuration.
+    pub(super) fn name_in<'a>(
+        &'a self,
+        configuration: &'a Configuration,
+    ) -> Result<&'a str, Usage> {
+        self.store.as_deref().map_or_else(|| chosen(configuration), Ok)
     }
 
     fn limits(&self, limits: &Limits) -> Limits {

@@ -105,6 +105,16 @@ impl StoreArguments {
         (!is_configured && !self.is(S3)).then(|| self.dir())
     }
 
+    /// The directories in which the backend keeps artifacts, or may.
+    pub async fn own_dirs(&self) -> Result<Vec<PathBuf>> {
+        if self.config.is_none() || self.is_place {
+            return Ok(self.local_dir().map(Path::to_owned).into_iter().collect());
+        }
+        let configuration = self.configuration().await?;
+        let store = configuration.store(self.name_in(&configuration)?)?;
+        Ok(store.writable_directories().map(Path::to_owned).collect())
+    }
+
     /// The arguments of the store of this name: a place, or one of the configuration.
     pub fn of(&self, name: &str) -> Result<Self> {
         if let Some(place) = Place::of(name)? {

@@ -224,16 +224,13 @@ async fn check(arguments: &StoreArguments, how: &How) -> Result<()> {
             bail!("{}: it is no directory, and so no tree", cannot());
         }
     }
-    match (&how.keys, arguments.local_dir()) {
-        (Some(keys), _) => {
-            check_outside(arguments, keys.iter().map(|key| how.root.join(key)).collect()).await
-        }
-        (None, Some(dir)) => {
-            let (root, dir) = (how.root.clone(), dir.to_owned());
-            Ok(disk::look(arguments.patience(), move || check_apart(&root, &dir)).await??)
-        }
-        (None, None) => Ok(()),
+    if let Some(keys) = &how.keys {
+        let files = keys.iter().map(|key| how.root.join(key)).collect();
+        return check_outside(arguments, files).await;
     }
+    let (root, dirs) = (how.root.clone(), arguments.own_dirs().await?);
+    let look = move || dirs.iter().try_for_each(|dir| check_apart(&root, dir));
+    Ok(disk::look(arguments.patience(), look).await??)
 }
 
 /// A tree and a store in each other would copy, or delete, themselves.
@@ -255,13 +252,15 @@ fn check_apart(root: &Path, dir: &Path) -> Result<(), Usage> {
 
 /// A file in the directory of the store would be one of the store's own.
 pub async fn check_outside(arguments: &StoreArguments, paths: Vec<PathBuf>) -> Result<()> {
-    let Some(dir) = arguments.local_dir().map(Path::to_owned) else { return Ok(()) };
+    let dirs = arguments.own_dirs().await?;
     let look = move || {
-        let store = real(&dir).ok()?;
-        let is_inside = |path: &PathBuf| real(path).is_ok_and(|path| path.starts_with(&store));
-        let path = paths.into_iter().find(is_inside)?;
-        let (path, dir) = (path.display(), dir.display());
-        Some(Usage(format!("`{path}` would be in the directory of the store, `{dir}`")))
+        dirs.iter().find_map(|dir| {
+            let store = real(dir).ok()?;
+            let is_inside = |path: &&PathBuf| real(path).is_ok_and(|path| path.starts_with(&store));
+            let path = paths.iter().find(is_inside)?;
+            let (path, dir) = (path.display(), dir.display());
+            Some(Usage(format!("`{path}` would be in the directory of the store, `{dir}`")))
+        })
     };
     let inside = disk::look(arguments.patience(), look).await?;
     inside.map_or(Ok(()), |usage| Err(usage.into()))
