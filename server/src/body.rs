@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use s3s::StdError;
@@ -14,10 +15,37 @@ use tokio::time::{Sleep, sleep};
 use crate::log::Entry;
 use crate::rechunk::Rechunk;
 
+/// The most bytes of a body that are skipped for the next request of its connection.
+const SKIPPED: u64 = 64 << 10;
+
 /// The client stopped in the middle of its body.
 #[derive(Debug, thiserror::Error)]
 #[error("the client sent nothing for too long in the middle of its request")]
 pub(crate) struct Stalled;
+
+/// How much of a body a request announces.
+pub(crate) struct Announced {
+    bytes: u64,
+    /// Whether the client sends none of it before it is told to.
+    is_held_back: bool,
+}
+
+impl Announced {
+    pub(crate) fn by(headers: &HeaderMap) -> Self {
+        let length =
+            headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+        let unknown = if headers.contains_key(header::TRANSFER_ENCODING) { u64::MAX } else { 0 };
+        let bytes = length.unwrap_or(unknown);
+        Self { bytes, is_held_back: headers.contains_key(header::EXPECT) }
+    }
+
+    /// Whether the connection ends with an answer that comes after so many bytes. What is left of a
+    /// small body is skipped; but a client that was not told to send it may do so or not.
+    pub(crate) fn ends_connection(&self, received: u64) -> bool {
+        let left = self.bytes.saturating_sub(received);
+        left > SKIPPED || (left > 0 && self.is_held_back && received == 0)
+    }
+}
 
 /// The body of a request, of which the next bytes come in time or never.
 pub(crate) struct Received {

@@ -65,6 +65,11 @@ impl Entry {
         self.received.fetch_add(bytes as u64, Relaxed);
     }
 
+    /// How much of the body has come.
+    pub(crate) fn received_so_far(&self) -> u64 {
+        self.received.load(Relaxed)
+    }
+
     pub(crate) fn sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Relaxed);
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::body::{Received, Sent};
+use crate::body::{Announced, Received, Sent};
 use crate::buckets::Buckets;
 use crate::front;
 use crate::http::Http;
@@ -264,6 +264,7 @@ impl Serving {
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Sent>, HttpError> {
         let entry = Arc::new(Entry::new(request.method().clone()));
         let rechunk = self.protocol.rechunk(&request);
+        let announced = Announced::by(request.headers());
         let (mut parts, body) = request.into_parts();
         parts.extensions.insert(Arc::clone(&entry));
         let body = Received::new(body, self.limits.body_timeout, Arc::clone(&entry), rechunk);
@@ -271,6 +272,10 @@ impl Serving {
         let mut response = self.protocol.answer(request).await?;
         if let Ok(id) = HeaderValue::from_str(entry.id()) {
             response.headers_mut().insert("x-amz-request-id", id);
+        }
+        // A client that does not know of it sends its next request to nobody.
+        if !response.status().is_success() && announced.ends_connection(entry.received_so_far()) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         entry.answer(&response);
         Ok(response.map(|body| Sent::new(body, entry)))

@@ -144,3 +144,35 @@ fn one_chunk_may_have_any_size_unless_it_is_signed() {
     signed.payload = Some("STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
     client.request(signed).is(400, "EntityTooLarge");
 }
+
+/// Everything of a request but its body, on a connection that goes on.
+fn head(client: &Client, headers: &[(&str, &str)], body: &[u8]) -> String {
+    let head = client.signed_head(&request("PUT", "/artifacts/k", headers, body));
+    head.replace("connection: close\r\n", "")
+}
+
+/// A client of AWS holds a body back until it is told to go on. If it gets an error instead, it
+/// must not send its next request on a connection that the server gives up.
+#[test]
+fn a_refusal_in_front_of_the_body_says_that_the_connection_ends() {
+    let served = Served::start();
+    let client = served.client();
+    let tag = client.put("/artifacts/k", b"1").ok().etag();
+    let large = vec![b'x'; MIB];
+    for (expect, body) in [(true, b"2".as_slice()), (true, &large), (false, &large)] {
+        let mut headers = vec![("if-match", "\"another\"")];
+        headers.extend(expect.then_some(("expect", "100-continue")));
+        let reply = client.raw(head(&client, &headers, body).as_bytes());
+        reply.is(412, "PreconditionFailed");
+        assert_eq!(reply.header("connection"), Some("close"));
+    }
+    // It goes on with what is small and was not held back, and where the body was wanted.
+    let refused = head(&client, &[("if-match", "\"another\"")], b"2") + "2";
+    let stored = head(&client, &[("if-match", &tag)], b"2") + "2";
+    let last = client.signed_head(&request("GET", "/artifacts/k", &[], b""));
+    let replies = client.raw((refused + &stored + &last).as_bytes());
+    let text = String::from_utf8_lossy(&replies.body).into_owned();
+    assert_eq!(replies.status, 412);
+    assert_eq!(text.matches("HTTP/1.1 200").count(), 2, "{text}");
+    assert!(text.ends_with("2"), "{text}");
+}

@@ -188,23 +188,30 @@ fn an_upload_survives_the_end_of_the_server() {
     assert_eq!(serving.client.get("/artifacts/k").ok().text(), "its only part");
 }
 
+/// How often the server is killed: 20 times, or as often as the variable says, for a long run.
+fn kills() -> u64 {
+    let set = std::env::var("ARTIFACT_STORE_KILLS").ok();
+    set.map_or(20, |text| text.parse().expect("`ARTIFACT_STORE_KILLS` is a number"))
+}
+
 /// What was acknowledged is there after the server was killed, again and again.
 #[test]
 fn a_killed_server_has_everything_that_it_acknowledged() {
-    const ROUNDS: u64 = 20;
+    let content = |key: u64| b'a' + (key % 26) as u8;
+    let rounds = kills();
     let dir = tempfile::tempdir().unwrap();
     let (next, stored) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()));
     let mut seen = 0;
-    for round in 0..=ROUNDS {
+    for round in 0..=rounds {
         let mut serving = serve(dir.path(), &ANY, &KEY);
         // Those of the last round, and at the end all of them.
-        let from = if round == ROUNDS { 0 } else { seen };
+        let from = if round == rounds { 0 } else { seen };
         for (key, size) in stored.lock().unwrap().range(from..) {
             let got = serving.client.get(&format!("/artifacts/{key}")).ok();
-            assert_eq!((got.body.len(), got.is_whole), (*size, true));
+            assert!(got.is_whole && got.body == vec![content(*key); *size], "{key}");
         }
         seen = next.load(Relaxed);
-        let deadline = Instant::now() + Duration::from_millis(300 + 20 * round);
+        let deadline = Instant::now() + Duration::from_millis(300 + 20 * (round % 20));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 let client = serving.client.clone();
@@ -213,11 +220,13 @@ fn a_killed_server_has_everything_that_it_acknowledged() {
                     while Instant::now() < deadline + Duration::from_secs(1) {
                         let key = next.fetch_add(1, Relaxed);
                         let size = usize::try_from(key * 7919 % 300_000).unwrap();
-                        let body = vec![b'x'; size];
+                        let body = vec![content(key); size];
                         let Some(reply) = client.try_put(&format!("/artifacts/{key}"), &body)
                         else {
                             return;
                         };
+                        // Without an answer, or stored.
+                        assert!([0, 200].contains(&reply.status), "{}", reply.text());
                         if reply.status == 200 && reply.is_whole {
                             stored.lock().unwrap().insert(key, size);
                         }
@@ -229,7 +238,9 @@ fn a_killed_server_has_everything_that_it_acknowledged() {
             serving.child.wait().unwrap();
         });
     }
-    assert!(stored.lock().unwrap().len() > 20);
+    let stored = stored.lock().unwrap().len();
+    println!("{rounds} kills, {} objects sent, {stored} acknowledged", next.into_inner());
+    assert!(stored > 20);
     artifact_store_tests::expect(dir.path(), &["verify"], b"", 0);
 }
 
