@@ -8,9 +8,9 @@ use s3s::{S3Request, S3Result, s3_error};
 use crate::access::key_of;
 use crate::attributes::{self, NO_TYPE, sent};
 use crate::conditions::{self, asked};
-use crate::error::{custom, failed};
+use crate::error::custom;
 use crate::etag;
-use crate::opened::Opened;
+use crate::opened::{Opened, info};
 use crate::payload::{Payload, announced};
 use crate::served::Service;
 use crate::verify::encoded;
@@ -90,7 +90,7 @@ pub(crate) async fn head(
     let input = request.input;
     let store = service.object(&input.bucket, &input.key)?;
     range(None, input.part_number)?;
-    let info = store.stat(&input.key).await.map_err(failed)?;
+    let info = info(store, &input.key).await?;
     asked!(input).check(&info)?;
     let asks = input.checksum_mode.is_some();
     let same = described(&info);
@@ -117,7 +117,7 @@ pub(crate) async fn attributes(
 ) -> S3Result<GetObjectAttributesOutput> {
     let input = request.input;
     let store = service.object(&input.bucket, &input.key)?;
-    let info = store.stat(&input.key).await.map_err(failed)?;
+    let info = info(store, &input.key).await?;
     // One header may name several.
     let asked = input.object_attributes.iter().flat_map(|list| list.as_str().split(','));
     let asked: Vec<_> = asked.map(str::trim).collect();

@@ -65,7 +65,7 @@ def trials(given: argparse.Namespace) -> dict:
     data = "s3fs pandas zarr pyarrow obstore deltalake icechunk".split()
     return {
         "aws": programs.aws,
-        "boto3": Library(given.tools, "sdk.py"),
+        "boto3": Library(given.tools, "sdk.py", "all"),
         "rclone": programs.rclone,
         "restic": programs.restic,
         "s3cmd": programs.s3cmd,
@@ -117,7 +117,9 @@ def main() -> None:
         clients = trials(given)
         buckets = {name: store(name, place) for name in [*clients, "counter-fs"]}
         for name, file in languages().items():
-            clients[f"on-{name}"] = programs.rclone_files
+            # The one in C does not list.
+            only = Library(given.tools, "sdk.py", "plain") if name == "c" else programs.rclone_files
+            clients[f"on-{name}"] = only
             buckets[f"on-{name}"] = store(f"on-{name}", place, str(file.resolve()))
         if os.environ.get("WEED"):
             weed = stack.enter_context(Weed(place))

@@ -1,4 +1,5 @@
-"""boto3, on the bucket that the first argument names. Writes its version."""
+"""boto3: `sdk.py WHAT BUCKET`, where WHAT is `all`, or `plain` for a backend that only puts, gets and
+deletes. Writes its version."""
 
 import io
 import os
@@ -23,6 +24,18 @@ def code(call, **arguments) -> str:
     except ClientError as error:
         return error.response["Error"]["Code"]
     raise AssertionError(f"{arguments} succeeds")
+
+
+def plain(s3, bucket: str) -> None:
+    for size in (0, 11, 70_000, 1_300_000):
+        at, data = {"Bucket": bucket, "Key": f"plain/{size} ünï"}, bytes_of(size, size)
+        assert code(s3.get_object, **at) == "NoSuchKey"
+        s3.put_object(**at, Body=b"to be replaced")
+        s3.put_object(**at, Body=data)
+        assert s3.get_object(**at)["Body"].read() == data
+        assert s3.head_object(**at)["ContentLength"] == size
+        s3.delete_object(**at)
+        assert code(s3.get_object, **at) == "NoSuchKey"
 
 
 def objects(s3, bucket: str) -> None:
@@ -97,13 +110,16 @@ def presigned(bucket: str) -> None:
 
 
 def main() -> None:
-    s3, bucket = boto3.client("s3"), sys.argv[1]
+    what, bucket = sys.argv[1:]
+    s3 = boto3.client("s3")
     assert os.environ["AWS_ENDPOINT_URL"] == s3.meta.endpoint_url
     assert bucket in [one["Name"] for one in s3.list_buckets()["Buckets"]]
-    objects(s3, bucket)
-    parts_in_threads(s3, bucket)
-    listings(s3, bucket)
-    presigned(bucket)
+    plain(s3, bucket)
+    if what == "all":
+        objects(s3, bucket)
+        parts_in_threads(s3, bucket)
+        listings(s3, bucket)
+        presigned(bucket)
     print(boto3.__version__)
 
 
