@@ -160,7 +160,7 @@ impl ArtifactStore {
     /// ```
     #[must_use]
     pub fn offers(&self, interface: Interface) -> bool {
-        self.serving.backend().pool.offers(interface)
+        self.serving.backend().offers(interface)
     }
 
     /// Stores `data` under `key` and replaces an artifact that is there, atomically. When this
@@ -226,7 +226,8 @@ impl ArtifactStore {
         call.start(RunBy::Worker, move |call| async move { call.put(data, options).await }).await
     }
 
-    /// Reads the whole artifact, and verifies its checksum before returning it.
+    /// Reads the whole artifact, and verifies its checksum before returning it. Of an encrypted
+    /// artifact each piece is authenticated instead.
     ///
     /// # Errors
     ///

@@ -11,8 +11,9 @@ use tracing::instrument::WithSubscriber;
 use wasmtime::component::{Component, Linker};
 
 use super::fence::{self, Applicant};
-use super::{Backend, Source, Surroundings, contract, is_built_in, settings, trial};
+use super::{Backend, Layer, Source, Surroundings, contract, is_built_in, settings, trial};
 use crate::budget::{Deadline, explain_trouble, invalid, is_possible, runtime};
+use crate::encryption::Encryption;
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, LoadError, Operation};
 use crate::grants::Grants;
@@ -40,6 +41,7 @@ impl Backend {
         let store = self.surroundings.as_ref().map(|it| it.store.clone()).unwrap_or_default();
         let failed = |kind| Error::new(kind, Operation::Open, None, &name);
         runtime().map_err(&failed)?;
+        let encryption = self.encryption().map_err(|error| failed(error.into()))?;
         let mut deadline = Deadline::new(&self.limits, Arc::default(), None);
         if let Some(engine) = &self.engine {
             deadline = deadline.on(&engine.threads());
@@ -52,11 +54,21 @@ impl Backend {
         let tried = Worker::spawn(watched, try_out).await;
         let (digest, pool) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
         pool.forget_idle_in_time();
-        let loaded = Held::new(Loaded::new(&store, name, digest, pool));
+        let loaded = Held::new(Loaded::new(&store, name, digest, pool).encrypted(encryption));
         if let Some(older_than) = sweep {
             sweep_in_background(&loaded, older_than);
         }
         Ok(LoadedBackend(loaded))
+    }
+
+    /// The encryption around the component.
+    fn encryption(&self) -> Result<Option<Encryption>, LoadError> {
+        match &*self.layers {
+            [] => Ok(None),
+            #[cfg(feature = "encrypt")]
+            [Layer::Encrypt(encryption)] => Ok(Some(encryption.clone())),
+            _ => Err(LoadError::Layers("a store cannot be encrypted twice".into())),
+        }
     }
 
     async fn try_out(

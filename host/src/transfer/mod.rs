@@ -2,10 +2,13 @@
 //!
 //! `upload` and `download` carry streams of any size in bounded memory, bypassing the backend where
 //! it permits this (`wasi::read`); `opening` finds where a read begins. `buffered` replaces them for a
-//! backend without streams. `writer`, `reader` and `sink` are the caller's ends.
+//! backend without streams. `encrypt` and `decrypt` stand between these and the caller where a store
+//! is encrypted. `writer`, `reader` and `sink` are the caller's ends.
 
 pub(crate) mod buffered;
+mod decrypt;
 pub(crate) mod download;
+mod encrypt;
 mod opening;
 pub(crate) mod reader;
 pub(crate) mod sink;
