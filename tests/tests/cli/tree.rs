@@ -412,7 +412,7 @@ fn a_backend_without_a_listing_takes_a_tree_and_says_what_it_cannot() {
     let plain = guest("plain");
     let plain = ["--backend", plain.to_str().unwrap(), "--dir", "store"];
     fs::create_dir(dir.join("store")).unwrap();
-    assert_eq!(said(dir, &[&plain[..], &["put", "-r", "src"]].concat()).counts(), [2, 0, 0]);
+    assert_eq!(said(dir, &[&plain[..], &["put", "-r", "src", ""]].concat()).counts(), [2, 0, 0]);
     assert_eq!(expect(dir, &[&plain[..], &["get", "b"]].concat(), b"", 0), "2");
     let error = expect(dir, &[&plain[..], &["get", "-r", "", "out"]].concat(), b"", 1);
     assert!(error.contains("cannot list"), "{error}");

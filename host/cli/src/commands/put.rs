@@ -1,5 +1,5 @@
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use artifact_store::{ArtifactStore, Attributes, ErrorKind, Info, Mode, WriteOptions};
@@ -43,7 +43,7 @@ pub struct Arguments {
     /// The file to store; `-`, the default, is standard input (`./-` is a file named `-`); with -r
     /// the prefix of the keys
     #[arg(value_name = "FILE|PREFIX", value_hint = ValueHint::FilePath)]
-    file: Option<PathBuf>,
+    file: Option<OsString>,
 
     /// Store only if the key has no artifact; otherwise exit with 4
     #[arg(long, visible_alias = "if-none-match")]
@@ -107,7 +107,8 @@ async fn one(store: &StoreArguments, arguments: Arguments, interrupt: &Interrupt
     let cannot = || format!("cannot put `{}`", shown::name(&key));
     let (mut input, mut writer) = interrupt
         .or(async {
-            let input = match file.as_deref().filter(|path| *path != Path::new("-")) {
+            let input = match file.as_deref().map(Path::new).filter(|path| *path != Path::new("-"))
+            {
                 Some(path) => Input::file(path).await,
                 None => Input::standard(),
             };
@@ -150,7 +151,7 @@ async fn one(store: &StoreArguments, arguments: Arguments, interrupt: &Interrupt
 impl Arguments {
     /// The tree to store.
     fn tree(self) -> Result<How> {
-        let prefix = match self.file.map(PathBuf::into_os_string).map(OsString::into_string) {
+        let prefix = match self.file.map(OsString::into_string) {
             None => String::new(),
             Some(Ok(prefix)) => prefix_of(prefix),
             Some(Err(_)) => return Err(Usage("PREFIX has to be UTF-8".into()).into()),

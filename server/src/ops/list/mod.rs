@@ -131,18 +131,28 @@ async fn objects(
     entries: Vec<Entry>,
     encoding: Encoding,
 ) -> S3Result<Vec<Object>> {
-    let object = |entry: Entry| async move {
-        Ok::<_, s3s::S3Error>(Object {
-            e_tag: tag(store, &entry).await?,
-            key: Some(encoding.apply(&entry.key)),
-            // Clients rely on one.
-            last_modified: Some(entry.modified.unwrap_or(UNIX_EPOCH).into()),
-            size: i64::try_from(entry.size).ok(),
-            storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
-            ..Object::default()
-        })
+    // Each on a task of its own: to look up a tag takes time of a processor.
+    let object = |entry: Entry| {
+        let store = store.clone();
+        tokio::spawn(async move { object(&store, entry, encoding).await })
     };
-    stream::iter(entries).map(object).buffered(AT_ONCE).try_collect().await
+    let objects = stream::iter(entries).map(object).buffered(AT_ONCE);
+    objects
+        .map(|object| object.map_err(|error| s3_error!(error, InternalError))?)
+        .try_collect()
+        .await
+}
+
+async fn object(store: &ArtifactStore, entry: Entry, encoding: Encoding) -> S3Result<Object> {
+    Ok(Object {
+        e_tag: tag(store, &entry).await?,
+        key: Some(encoding.apply(&entry.key)),
+        // Clients rely on one.
+        last_modified: Some(entry.modified.unwrap_or(UNIX_EPOCH).into()),
+        size: i64::try_from(entry.size).ok(),
+        storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+        ..Object::default()
+    })
 }
 
 /// The tag of what is listed; `None` if it has none, or was deleted meanwhile.
