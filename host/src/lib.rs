@@ -64,6 +64,7 @@ mod maintenance;
 mod network;
 mod serving;
 mod setters;
+mod stack;
 mod store;
 mod telemetry;
 mod text;
@@ -74,7 +75,7 @@ mod wasi;
 pub use attributes::Attributes;
 #[cfg(feature = "network")]
 pub use backend::Sign;
-pub use backend::{Backend, Setting};
+pub use backend::{Backend, Layer, Setting};
 #[cfg(feature = "config")]
 pub use config::{
     Configuration, ServeAccess, ServeKey, ServeTls, StoreConfiguration, Watch, WatchStatus,

@@ -3,6 +3,7 @@
 mod component;
 mod contract;
 mod fence;
+mod layer;
 mod load;
 #[cfg(all(feature = "conformance", unix))]
 mod prepared;
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub(crate) use fence::Surroundings;
 #[cfg(feature = "config")]
 pub(crate) use fence::{Lines, Neighbour};
+pub use layer::Layer;
 #[cfg(feature = "conformance")]
 pub(crate) use load::Purpose;
 #[cfg(all(feature = "conformance", unix))]
@@ -64,6 +66,8 @@ pub struct Backend {
     surroundings: Option<Surroundings>,
     /// `None` for the engine of the process.
     engine: Option<Engine>,
+    /// The innermost first.
+    layers: Vec<Layer>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -197,6 +201,7 @@ impl Backend {
             splice: true,
             surroundings: None,
             engine: None,
+            layers: Vec::new(),
         }
     }
 

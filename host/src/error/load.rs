@@ -103,6 +103,9 @@ pub enum LoadError {
     /// [`ErrorKind::Unavailable`].
     #[error("{0}")]
     Credentials(String),
+    /// The layers of a store are wrong, or cannot stand on each other; the text says why.
+    #[error("{0}")]
+    Layers(String),
     /// The system refused a resource that the component needs, such as memory. Opening a store
     /// reports this as [`ErrorKind::Unavailable`].
     #[error("{0}")]

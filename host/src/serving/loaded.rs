@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::Call;
-use super::swap::Trial;
+use super::swap::{Serving, Trial};
 use crate::budget::{Closing, spawn};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::instance::Pool;
@@ -24,6 +24,8 @@ pub(crate) struct Loaded {
     /// SHA-256 of the component, in hexadecimal digits.
     pub(crate) digest: Arc<str>,
     pub(crate) pool: Pool,
+    /// What is below it, if it is a layer.
+    pub(crate) below: Option<Arc<Serving>>,
     /// Counts the first calls after a swap, until one succeeds.
     pub(crate) trial: Trial,
     /// What operators were told of failures.
@@ -71,11 +73,18 @@ impl Loaded {
             label,
             digest,
             pool,
+            below: None,
             trial: Trial::default(),
             outages: telemetry::Outages::default(),
             sweeping: Arc::default(),
             draining: Mutex::default(),
         }
+    }
+
+    /// The same as a layer over `below`.
+    pub(crate) fn over(mut self, below: Option<Arc<Serving>>) -> Self {
+        self.below = below;
+        self
     }
 
     /// One call of this backend, whose time starts now.

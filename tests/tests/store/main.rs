@@ -10,6 +10,7 @@ mod damage;
 mod listing;
 mod ordered;
 mod splice;
+mod stacks;
 mod texts;
 mod twins;
 mod versions;
