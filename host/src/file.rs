@@ -39,7 +39,7 @@ impl From<Unreadable> for io::Error {
 /// # Errors
 ///
 /// The file cannot be read, is not a regular file, or is larger than such a file can be.
-#[cfg(any(feature = "config", feature = "network"))]
+#[cfg(any(feature = "config", feature = "encrypt", feature = "network"))]
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     const LIMIT: u64 = 4 << 20;
     const TIME: Duration = Duration::from_secs(30);

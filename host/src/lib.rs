@@ -28,6 +28,7 @@
 //! | feature | default | content |
 //! |---|---|---|
 //! | `config` | on | stores that operators name in a file ([`Configuration`], [`ArtifactStore::open_configured`]), and watching it ([`ArtifactStore::open_watched`]) |
+//! | `encrypt` | on | the layer that encrypts artifacts ([`Encryption`]) |
 //! | `network` | on | grants for network endpoints, and the built-in backend for S3 ([`Backend::s3`]) |
 //! | `conformance` | off | the checks that `artifact-store check` runs on a backend; not stable yet |
 #![cfg_attr(guide, doc = "# Guide\n\nThe module [`guide`] has a page for each subject.")]
@@ -44,6 +45,7 @@ mod chunk;
 mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod encryption;
 mod engine;
 mod error;
 mod file;
@@ -81,6 +83,8 @@ pub use config::{
     Configuration, ServeAccess, ServeKey, ServeTls, StoreConfiguration, Watch, WatchStatus,
     WatchedFiles,
 };
+#[cfg(feature = "encrypt")]
+pub use encryption::{Encryption, KeyPair};
 pub use engine::{Cache, Compile, Engine, EngineBuilder};
 #[cfg(feature = "config")]
 pub use error::{ConfigurationError, MissingVariable, Problem};

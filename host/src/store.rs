@@ -180,7 +180,7 @@ impl ArtifactStore {
     /// ```
     #[must_use]
     pub fn offers(&self, interface: Interface) -> bool {
-        self.serving.backend().pool.offers(interface)
+        self.serving.backend().offers(interface)
     }
 
     /// Stores `data` under `key` and replaces an artifact that is there, atomically. When this

@@ -73,16 +73,17 @@ Variables of --backend s3, taken from --env or else from the environment:
 
 Without the last three, credentials are found as by Amazon's own tools: --sign has the places.";
 
-/// The options that describe a store, except `--env`.
-const DESCRIBING: [&str; 6] = ["dir", "backend", "allow_net", "sign", "ca", "proxy"];
+/// The options that describe a store, except `--env` and `--layer`.
+const DESCRIBING: [&str; 7] = ["dir", "backend", "identity", "allow_net", "sign", "ca", "proxy"];
 
 /// Commands to which the options of a store mean nothing.
 const OPENING_NO_STORE: [&str; 6] =
     ["inspect", "bundle", "new-backend", "extract", "completions", "man"];
 
-/// The `--env` after the command. If it were the same global option, clap would silently drop those
-/// before the command.
+/// The `--env` and `--layer` after the command. If each were the same global option, clap would
+/// silently drop those before the command.
 const ENV_BEHIND: &str = "env_behind";
+const LAYER_BEHIND: &str = "layer_behind";
 
 impl Arguments {
     /// The process's arguments; an error if they are wrong or ask for help.
@@ -108,6 +109,11 @@ impl Arguments {
             let env = env.help("Set an environment variable for the backend; may be repeated");
             let env = env.action(ArgAction::Append).help_heading(STORE_OPTIONS);
             let command = command.arg(env.display_order(order("env")).hide(opens_none));
+            let layer = Arg::new(LAYER_BEHIND).long("layer").value_name("LAYER");
+            let layer =
+                layer.help("Put a layer around the backend; may be repeated, the outermost first");
+            let layer = layer.action(ArgAction::Append).help_heading(STORE_OPTIONS);
+            let command = command.arg(layer.display_order(order("layer")).hide(opens_none));
             // They are accepted, as everywhere, and not listed.
             if opens_none { command.args(unused.clone()) } else { command }
         });
@@ -163,6 +169,8 @@ impl StoreArguments {
         if let Some((_, command)) = matches.subcommand() {
             let behind = command.get_many(ENV_BEHIND).into_iter().flatten();
             self.env.extend(behind.cloned());
+            let behind = command.get_many(LAYER_BEHIND).into_iter().flatten();
+            self.layer.extend(behind.cloned());
         }
         self.choose(matches)
     }
@@ -171,9 +179,10 @@ impl StoreArguments {
     /// on the command line take precedence over the environment.
     fn choose(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         let is_said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        let described = match self.env.is_empty() {
-            true => DESCRIBING.into_iter().find(|id| is_said(id)),
-            false => Some("env"),
+        let described = match (self.env.is_empty(), self.layer.is_empty()) {
+            (false, _) => Some("env"),
+            (_, false) => Some("layer"),
+            _ => DESCRIBING.into_iter().find(|id| is_said(id)),
         };
         let wrong = |kind, text| Arguments::whole().error(kind, text);
         if let Some(name) = self.store.clone()

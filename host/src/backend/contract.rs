@@ -157,7 +157,7 @@ pub(super) fn check_place(
         (Some(below), imports) => {
             let backend = below.backend();
             let is_missing =
-                |name: &&String| optional_of(name).is_some_and(|it| !backend.pool.offers(it));
+                |name: &&String| optional_of(name).is_some_and(|it| !backend.offers(it));
             match imports.iter().find(is_missing) {
                 Some(name) => wrong(format!(
                     "the layer imports `{name}`, which `{}` below it does not export",

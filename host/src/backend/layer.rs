@@ -1,15 +1,27 @@
-//! What stands between the callers of a store and its backend.
+//! What stands between the callers and a backend.
 
 use super::Backend;
+#[cfg(feature = "encrypt")]
+use crate::Encryption;
 
-/// A layer of a store: what stands between its callers and its [`Backend`]. Made from what it is, by
+/// What can stand between the callers of a store and its backend, or another layer: see
 /// [`Backend::layer`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Layer {
-    /// A component that imports the interfaces of a store and exports them: the world `layer` of the
-    /// contract. It runs in a sandbox of its own, with its own grants, limits and pin.
+    /// Encrypts what is stored.
+    #[cfg(feature = "encrypt")]
+    Encrypt(Encryption),
+    /// A component of the contract's world `layer`, which imports the interfaces of a store and
+    /// exports them. It runs in a sandbox of its own, with its own grants, limits and pin.
     Component(Box<Backend>),
+}
+
+#[cfg(feature = "encrypt")]
+impl From<Encryption> for Layer {
+    fn from(encryption: Encryption) -> Self {
+        Self::Encrypt(encryption)
+    }
 }
 
 impl From<Backend> for Layer {
@@ -19,24 +31,21 @@ impl From<Backend> for Layer {
 }
 
 impl Backend {
-    /// Puts a layer over this backend, and over the layers that it has. What is called then is the
-    /// layer, which calls what is below it.
+    /// Puts a layer around what is there: the one added last is the outermost, which callers meet
+    /// first.
     ///
     /// ```no_run
-    /// use artifact_store::{Backend, blocking::ArtifactStore};
+    /// use artifact_store::{Backend, Encryption, KeyPair, blocking::ArtifactStore};
     ///
+    /// let pair = KeyPair::generate();
+    /// let encryption = Encryption::new([pair.recipient()])?;
     /// let scope = Backend::from_file("prefix.wasm").map_grants(|it| it.env("PREFIX", "team-a/"));
-    /// let store = ArtifactStore::open(Backend::fs("artifacts").layer(scope))?;
-    /// # Ok::<(), artifact_store::Error>(())
+    /// let store = ArtifactStore::open(Backend::fs("artifacts").layer(encryption).layer(scope))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn layer(mut self, layer: impl Into<Layer>) -> Self {
         self.layers.push(layer.into());
         self
-    }
-
-    /// Its layers; the innermost first.
-    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
-        self.layers.iter()
     }
 }

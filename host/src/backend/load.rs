@@ -13,6 +13,7 @@ use wasmtime::component::{Component, Linker};
 use super::fence::{self, Applicant};
 use super::{Backend, Layer, Source, Surroundings, contract, is_built_in, settings, trial};
 use crate::budget::{Deadline, explain_trouble, invalid, is_possible, runtime};
+use crate::encryption::Encryption;
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, LoadError, Operation};
 use crate::grants::Grants;
@@ -40,19 +41,31 @@ impl Backend {
     pub(crate) async fn load_for(mut self, purpose: Purpose) -> Result<LoadedBackend, Error> {
         let layers = std::mem::take(&mut self.layers);
         let (engine, surroundings) = (self.engine.clone(), self.surroundings.clone());
-        let mut loaded = self.load_one(purpose, None).await?;
+        // The component layers, the innermost first, each with the encryption around it.
+        let mut components: Vec<Self> = Vec::new();
         for layer in layers {
-            let Layer::Component(layer) = layer;
-            let mut layer = *layer;
-            layer.engine = layer.engine.or_else(|| engine.clone());
-            layer.surroundings = layer.surroundings.or_else(|| surroundings.clone());
-            if !layer.layers.is_empty() {
-                let text = "a layer has no layers of its own: name them one by one";
-                let kind = LoadError::Layers(text.into()).into();
-                return Err(Error::new(kind, Operation::Open, None, &layer.name));
+            match layer {
+                Layer::Component(mut layer) => {
+                    if !layer.layers.is_empty() {
+                        let text = "a layer has no layers of its own: name them one by one";
+                        let kind = LoadError::Layers(text.into()).into();
+                        return Err(Error::new(kind, Operation::Open, None, &layer.name));
+                    }
+                    layer.engine = layer.engine.or_else(|| engine.clone());
+                    layer.surroundings = layer.surroundings.or_else(|| surroundings.clone());
+                    // What is below removes its own temporaries.
+                    layer.sweep = None;
+                    components.push(*layer);
+                }
+                #[cfg(feature = "encrypt")]
+                Layer::Encrypt(_) => match components.last_mut() {
+                    Some(component) => component.layers.push(layer),
+                    None => self.layers.push(layer),
+                },
             }
-            // What is below removes its own temporaries.
-            layer.sweep = None;
+        }
+        let mut loaded = self.load_one(purpose, None).await?;
+        for mut layer in components {
             layer.limits = above(layer.limits, loaded.0.pool.limits());
             loaded = layer.load_one(purpose, Some(Serving::new(loaded))).await?;
         }
@@ -70,6 +83,7 @@ impl Backend {
         let store = self.surroundings.as_ref().map(|it| it.store.clone()).unwrap_or_default();
         let failed = |kind| Error::new(kind, Operation::Open, None, &name);
         runtime().map_err(&failed)?;
+        let encryption = self.encryption().map_err(|error| failed(error.into()))?;
         let mut deadline = Deadline::new(&self.limits, Arc::default(), None);
         if let Some(engine) = &self.engine {
             deadline = deadline.on(&engine.threads());
@@ -85,11 +99,22 @@ impl Backend {
         let tried = Worker::spawn(watched, try_out).await;
         let (digest, pool, below) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
         pool.forget_idle_in_time();
-        let loaded = Held::new(Loaded::new(&store, name, digest, pool).over(below));
+        let loaded = Loaded::new(&store, name, digest, pool).over(below).encrypted(encryption);
+        let loaded = Held::new(loaded);
         if let Some(older_than) = sweep {
             sweep_in_background(&loaded, older_than);
         }
         Ok(LoadedBackend(loaded))
+    }
+
+    /// The encryption around the component.
+    fn encryption(&self) -> Result<Option<Encryption>, LoadError> {
+        match &*self.layers {
+            [] => Ok(None),
+            #[cfg(feature = "encrypt")]
+            [Layer::Encrypt(encryption)] => Ok(Some(encryption.clone())),
+            _ => Err(LoadError::Layers("a store cannot be encrypted twice".into())),
+        }
     }
 
     async fn try_out(

@@ -66,7 +66,7 @@ pub struct Backend {
     surroundings: Option<Surroundings>,
     /// `None` for the engine of the process.
     engine: Option<Engine>,
-    /// The innermost first.
+    /// What stands around it, the innermost first.
     layers: Vec<Layer>,
 }
 
@@ -180,8 +180,8 @@ impl Backend {
         self
     }
 
-    /// The component of another backend, such as a new version, with these grants and limits. A pin
-    /// is not taken over.
+    /// The component of another backend, such as a new version, with these grants, limits and
+    /// layers. A pin is not taken over.
     #[must_use]
     pub fn with_component(mut self, of: &Self) -> Self {
         (self.name, self.source, self.pin) = (of.name.clone(), of.source.clone(), None);

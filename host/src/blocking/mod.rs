@@ -143,7 +143,7 @@ impl ArtifactStore {
     /// Whether the backend offers this interface; see [`crate::ArtifactStore::offers`].
     #[must_use]
     pub fn offers(&self, interface: Interface) -> bool {
-        self.serving.backend().pool.offers(interface)
+        self.serving.backend().offers(interface)
     }
 
     /// Stores `data` and replaces an artifact that is there; see [`crate::ArtifactStore::put`].

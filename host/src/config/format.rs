@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::apart::{self, Named};
 use super::serve::{self, Serve};
 use super::table::{Problems, Table, Value};
-use super::{Component, Problem, StoreConfiguration, network, secrets};
+use super::{Component, Problem, StoreConfiguration, layers, network, secrets};
 use crate::backend::Lines;
 use crate::text::foreign_name;
 use crate::{Cache, Grants, Limits, LoadLimits};
@@ -124,6 +124,7 @@ fn store(
     let limits = table.take("limits").and_then(|value| value.table(problems));
     let limits = limits.map_or_else(Limits::default, |table| self::limits(table, problems));
     let sweep = table.take("sweep-older-than").and_then(|value| value.age(problems));
+    let layers = layers::read(&mut table, dir, problems);
     let component = component?;
     if component == Component::Fs && !grants.directories.iter().any(|dir| dir.guest == "/") {
         let text = format!(
@@ -145,6 +146,7 @@ fn store(
         secrets,
         limits,
         sweep,
+        layers,
         surroundings,
         cache,
     };

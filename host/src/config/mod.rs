@@ -3,6 +3,7 @@
 
 mod apart;
 mod format;
+mod layers;
 mod network;
 mod secrets;
 mod serve;
@@ -28,6 +29,7 @@ use crate::instance::look_at_disk;
 use crate::text::{alike, foreign_name};
 use crate::{Backend, Cache, Engine, Grants, Limits, Setting, file};
 use format::Parsed;
+use layers::LayerConfiguration;
 use secrets::Secret;
 use serve::Serve;
 
@@ -103,11 +105,15 @@ impl Configuration {
             _ => None,
         };
         let beside: Arc<[_]> = stores.values().map(|(store, _)| store.neighbour()).collect();
+        let secret_files = stores.values().flat_map(|(store, _)| &store.layers);
+        let identities: Vec<_> =
+            secret_files.filter_map(LayerConfiguration::secret_file).cloned().collect();
         let stores = stores.into_iter().map(|(name, (mut store, lines))| {
             store.surroundings = Some(Surroundings {
                 file: whole.to_owned(),
                 cache: kept.cloned(),
                 certificate: serve.files(),
+                identities: identities.clone(),
                 store: name.clone(),
                 stores: Arc::clone(&beside),
                 lines,
@@ -229,6 +235,8 @@ pub struct StoreConfiguration {
     /// As [`Backend::sweep_older_than`] takes it; the outer `None` means the default of the
     /// backend.
     sweep: Option<Option<Duration>>,
+    /// The outermost first.
+    layers: Vec<LayerConfiguration>,
     /// The file and its stores; `Some` once the whole file is read.
     surroundings: Option<Surroundings>,
     /// The cache of the whole file.
@@ -319,6 +327,9 @@ impl StoreConfiguration {
             let engine = Engine::builder().cache(cache.clone()).build();
             backend = backend.engine(&engine.map_err(cannot)?);
         }
+        for layer in self.layers.iter().rev() {
+            backend = backend.layer(layer.layer(&self.name)?);
+        }
         Ok(match self.sweep {
             Some(age) => backend.sweep_older_than(age),
             None => backend,
@@ -367,6 +378,11 @@ impl StoreConfiguration {
             component: self.component().map(Path::to_owned),
             authorities,
         }
+    }
+
+    /// The files besides the component that decide what it is.
+    fn further_files(&self) -> impl Iterator<Item = &Path> {
+        self.layers.iter().filter_map(LayerConfiguration::secret_file).map(PathBuf::as_path)
     }
 
     /// The file of the component; `None` if it is built in.

@@ -65,6 +65,10 @@ impl fmt::Display for StoreConfiguration {
             limits.transfers,
             load(&limits.load)
         )?;
+        if !self.layers.is_empty() {
+            let layers: Vec<_> = self.layers.iter().map(|layer| layer.to_string()).collect();
+            writeln!(f, "layers = [{}]", layers.join(", "))?;
+        }
         for dir in &self.grants.directories {
             writeln!(f, "\n[[stores.{name}.directories]]")?;
             writeln!(f, "host = {}", quoted(&dir.host.to_string_lossy()))?;
@@ -127,7 +131,7 @@ fn key(name: &str) -> String {
     if !name.is_empty() && name.chars().all(is_bare) { name.into() } else { quoted(name) }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 

@@ -247,7 +247,7 @@ impl<'t> Value<'t> {
         })
     }
 
-    fn list(self, problems: &mut Problems<'_>, expected: &str) -> Vec<Self> {
+    pub(super) fn list(self, problems: &mut Problems<'_>, expected: &str) -> Vec<Self> {
         let path = self.path.clone();
         let list = self.is(problems, expected, |value| match value {
             DeValue::Array(array) => Some(array),

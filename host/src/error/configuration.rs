@@ -62,6 +62,19 @@ pub enum ConfigurationError {
         /// All that are missing, in the order of their names in the file.
         missing: Vec<MissingVariable>,
     },
+    /// The identities with which a store is decrypted are missing.
+    #[error(
+        "store `{}` is decrypted with the variable `{variable}` of this process, which is {state}",
+        foreign_name(store)
+    )]
+    IdentityVariable {
+        /// The store.
+        store: String,
+        /// The variable of this process that should hold them.
+        variable: String,
+        /// What is wrong with the variable.
+        state: &'static str,
+    },
     /// The secret of a key of access is missing.
     #[error(
         "the secret of the key `{}` is the variable `{variable}` of this process, which is {state}",

@@ -106,6 +106,21 @@ pub enum LoadError {
     /// The layers of a store are wrong, or cannot stand on each other; the text says why.
     #[error("{0}")]
     Layers(String),
+    /// A recipient or an identity of [`Encryption`](crate::Encryption) is wrong. The text shows no
+    /// secret.
+    #[cfg(feature = "encrypt")]
+    #[error("cannot encrypt: {0}")]
+    Encryption(String),
+    /// The file of the identities cannot be read.
+    #[cfg(feature = "encrypt")]
+    #[error("cannot read the identities in `{}`", file.display())]
+    Identities {
+        /// The file.
+        file: PathBuf,
+        /// Why it cannot be read.
+        #[source]
+        source: std::io::Error,
+    },
     /// The system refused a resource that the component needs, such as memory. Opening a store
     /// reports this as [`ErrorKind::Unavailable`].
     #[error("{0}")]

@@ -93,7 +93,9 @@ impl Call {
         let running = Running::new(Arc::clone(&self));
         let pool = &self.backend.pool;
         let at_once = match by {
-            RunBy::Task if pool.begins_inline => clock.try_admit(self.is_transfer),
+            RunBy::Task if pool.begins_inline && !self.decrypts() => {
+                clock.try_admit(self.is_transfer)
+            }
             _ => None,
         };
         let worker = match (by, at_once) {
@@ -108,6 +110,11 @@ impl Call {
             }),
         };
         Pending { call: self, worker }
+    }
+
+    /// Whether it decrypts, which takes too long for the task that waits for it.
+    fn decrypts(&self) -> bool {
+        self.operation == Operation::Get && self.backend.encryption.is_some()
     }
 
     /// Ends the call, which has moved so many `bytes`. This happens once.

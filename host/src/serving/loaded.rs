@@ -11,8 +11,11 @@ use tokio::task::AbortHandle;
 use super::Call;
 use super::swap::{Serving, Trial};
 use crate::budget::{Closing, spawn};
+use crate::encryption::{Encryption, plain_entry, plain_info};
 use crate::error::{Error, ErrorKind, Operation};
+use crate::info::{Entry, Info};
 use crate::instance::Pool;
+use crate::interface::Interface;
 use crate::telemetry;
 
 pub(crate) struct Loaded {
@@ -26,6 +29,8 @@ pub(crate) struct Loaded {
     pub(crate) pool: Pool,
     /// What is below it, if it is a layer.
     pub(crate) below: Option<Arc<Serving>>,
+    /// Encrypts what its callers store; the component sees nothing else.
+    pub(crate) encryption: Option<Encryption>,
     /// Counts the first calls after a swap, until one succeeds.
     pub(crate) trial: Trial,
     /// What operators were told of failures.
@@ -74,6 +79,7 @@ impl Loaded {
             digest,
             pool,
             below: None,
+            encryption: None,
             trial: Trial::default(),
             outages: telemetry::Outages::default(),
             sweeping: Arc::default(),
@@ -85,6 +91,29 @@ impl Loaded {
     pub(crate) fn over(mut self, below: Option<Arc<Serving>>) -> Self {
         self.below = below;
         self
+    }
+
+    /// The same with this encryption between it and its callers.
+    pub(crate) fn encrypted(mut self, encryption: Option<Encryption>) -> Self {
+        self.encryption = encryption;
+        self
+    }
+
+    /// Whether its callers may use this interface. A backend cannot copy what is encrypted: an
+    /// artifact is bound to its key.
+    pub(crate) fn offers(&self, interface: Interface) -> bool {
+        let is_hidden = self.encryption.is_some() && interface == Interface::Copying;
+        self.pool.offers(interface) && !is_hidden
+    }
+
+    /// What its callers learn of an artifact that has this info below.
+    pub(crate) fn info(&self, stored: Info) -> Result<Info, ErrorKind> {
+        if self.encryption.is_some() { plain_info(stored) } else { Ok(stored) }
+    }
+
+    /// The same for an entry of a listing.
+    pub(crate) fn entry(&self, stored: Entry) -> Entry {
+        if self.encryption.is_some() { plain_entry(stored) } else { stored }
     }
 
     /// One call of this backend, whose time starts now.

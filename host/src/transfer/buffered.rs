@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
+use super::decrypt::decrypt;
+use super::encrypt::encrypt;
 use crate::checksum::Checksum;
+use crate::encryption::sealed_size;
 use crate::error::{self, ErrorKind, Resource};
 use crate::info::{Info, ReadOptions};
 use crate::limits::Limits;
@@ -19,12 +22,16 @@ async fn send(running: &Running, data: Bytes) -> Result<Info, ErrorKind> {
     check_size(call.limits(), data.len() as u64)?;
     let mut written = Checksum::new();
     written.update(&data);
+    let (info, data) = match &call.backend.encryption {
+        Some(encryption) => (Info::of_size(written.size()), encrypt(encryption, &call.key, &data)?),
+        None => (Info::of(&written), data),
+    };
     let stored = running.run(async |accessor, exports| {
         call.clock().given(data.len() as u64);
         let answer = exports.store.call_put(accessor, call.key.clone(), data.into()).await?;
         Ok(answer.map_err(ErrorKind::from))
     });
-    stored.await.map(|()| Info::of(&written))
+    stored.await.map(|()| info)
 }
 
 /// Reads the artifact, of which `options` select a part, and ends the call.
@@ -38,9 +45,11 @@ pub(crate) async fn get(running: &Running, options: ReadOptions) -> error::Resul
 async fn fetch(running: &Running) -> Result<Bytes, ErrorKind> {
     let call = &running.call;
     let limit = call.limits().buffer;
+    let encryption = call.backend.encryption.as_ref();
+    let stored = encryption.and_then(|_| sealed_size(limit)).unwrap_or(limit);
     let got = running
         .run(async |accessor, exports| {
-            call.clock().expect(limit);
+            call.clock().expect(stored);
             let answer = exports.store.call_get(accessor, call.key.clone()).await?;
             Ok(answer.map(Bytes::from).map_err(ErrorKind::from))
         })
@@ -49,6 +58,12 @@ async fn fetch(running: &Running) -> Result<Bytes, ErrorKind> {
         ErrorKind::Exhausted { what: Resource::HandedBack, .. } => ErrorKind::TooLarge { limit },
         kind => kind,
     })?;
+    if let Some(encryption) = encryption {
+        if data.len() as u64 > stored {
+            return Err(ErrorKind::TooLarge { limit });
+        }
+        return decrypt(encryption, &call.key, data);
+    }
     check_size(call.limits(), data.len() as u64)?;
     Ok(data)
 }

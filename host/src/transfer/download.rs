@@ -15,6 +15,7 @@ use wasmtime::component::{
 };
 
 use super::below::{Lower, take_lower};
+use super::decrypt;
 use super::opening::{Opened, open};
 use super::sink::{Gone, Sink};
 use crate::bindings::types;
@@ -33,37 +34,49 @@ use crate::wasi::{FileBytes, HostState, take};
 pub(crate) async fn read<S: Sink>(
     running: &Running,
     options: ReadOptions,
-    mut sink: S,
+    sink: S,
 ) -> Result<(S, u64), ErrorKind> {
     let call = &running.call;
+    if let Some(encryption) = &call.backend.encryption {
+        return decrypt::read(running, encryption, options, sink).await;
+    }
     let read = running.run(async |accessor, exports| {
         let Some(streams) = &exports.streams else {
             return Ok(Err(ErrorKind::not_exported(Interface::Streams)));
         };
-        let opened = match open(accessor, streams, &call.key, options).await? {
-            Ok(opened) => opened,
-            Err(kind) => return Ok(Err(kind)),
-        };
-        let Opened { info, offset, mut stream, mut outcome } = opened;
-        let available = info.size - offset;
-        let due = options.length.map_or(available, |length| length.min(available));
-        let checksum = info.checksum.filter(|_| due == info.size);
-        let started = sink.start(info, due);
-        if !matches!(started, Ok(Ok(()))) || (due == 0 && available > 0) {
-            stream.close_with(accessor)?;
-            outcome.close_with(accessor)?;
-            return Ok(started.map(|_| (sink, 0)));
+        match open(accessor, streams, &call.key, options).await? {
+            Ok(opened) => receive(accessor, opened, options.length, sink).await,
+            Err(kind) => Ok(Err(kind)),
         }
-        let clock = accessor.with(|mut access| Arc::clone(&access.data_mut().deadline));
-        clock.expect(due);
-        let (received, is_cut) = (Checksum::new(), due < available);
-        let patience = Patience::default();
-        let incoming = Incoming { sink, received, due, is_cut, clock, patience };
-        take_all(accessor, stream, outcome, incoming, due + offset, checksum).await
     });
     let read = read.await?;
     // If the caller seems to have gone, the host has given it up.
     call.verdict().map_or(Ok(read), Err)
+}
+
+/// Sends at most `length` bytes of what was opened to `sink`.
+pub(super) async fn receive<S: Sink>(
+    accessor: &Accessor<HostState>,
+    opened: Opened,
+    length: Option<u64>,
+    mut sink: S,
+) -> Outcome<(S, u64)> {
+    let Opened { info, offset, mut stream, mut outcome } = opened;
+    let available = info.size - offset;
+    let due = length.map_or(available, |length| length.min(available));
+    let checksum = info.checksum.filter(|_| due == info.size);
+    let started = sink.start(info, due);
+    if !matches!(started, Ok(Ok(()))) || (due == 0 && available > 0) {
+        stream.close_with(accessor)?;
+        outcome.close_with(accessor)?;
+        return Ok(started.map(|_| (sink, 0)));
+    }
+    let clock = accessor.with(|mut access| Arc::clone(&access.data_mut().deadline));
+    clock.expect(due);
+    let (received, is_cut) = (Checksum::new(), due < available);
+    let patience = Patience::default();
+    let incoming = Incoming { sink, received, due, is_cut, clock, patience };
+    take_all(accessor, stream, outcome, incoming, due + offset, checksum).await
 }
 
 /// Takes the bytes that are due from `stream` and compares them with what `outcome` and `checksum`

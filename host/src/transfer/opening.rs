@@ -9,7 +9,7 @@ use crate::instance::{Failed, Outcome};
 use crate::wasi::HostState;
 
 /// How often the size is looked up again if the artifact was replaced before it was read.
-const ATTEMPTS: u32 = 5;
+pub(super) const ATTEMPTS: u32 = 5;
 
 /// What the backend answered, and the offset of the first byte, which is within the artifact.
 pub(super) struct Opened {
@@ -49,7 +49,8 @@ pub(super) async fn open(
     Ok(Err(ErrorKind::Unavailable(text)))
 }
 
-async fn ask(
+/// Asks for a part that begins at an offset from the start.
+pub(super) async fn ask(
     accessor: &Accessor<HostState>,
     streams: &streams::Guest,
     key: &str,
@@ -70,7 +71,7 @@ async fn ask(
 
 impl Opened {
     /// Reads nothing of it.
-    fn close(mut self, accessor: &Accessor<HostState>) -> wasmtime::Result<Info> {
+    pub(super) fn close(mut self, accessor: &Accessor<HostState>) -> wasmtime::Result<Info> {
         self.stream.close_with(accessor)?;
         self.outcome.close_with(accessor)?;
         Ok(self.info)

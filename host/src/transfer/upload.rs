@@ -12,9 +12,11 @@ use futures::future::{Either, select};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, FutureReader, StreamProducer, StreamReader, StreamResult};
 
+use super::encrypt::encrypting;
 use crate::bindings::streams::{self, Seal};
 use crate::bindings::types;
 use crate::budget::{Deadline, Patience};
+use crate::encryption::{plain_info, sealed_size};
 use crate::error::ErrorKind;
 use crate::info::{Info, WriteOptions};
 use crate::interface::Interface;
@@ -32,12 +34,30 @@ pub(crate) async fn write(
     end: oneshot::Receiver<End>,
 ) -> Result<Info, ErrorKind> {
     options.attributes.check().map_err(ErrorKind::InvalidAttribute)?;
+    let end = async { end.await.unwrap_or_else(|_| Err("the caller is gone".into())) };
+    let Some(encryption) = &running.call.backend.encryption else {
+        return store(running, options, chunks, end).await;
+    };
+    let (key, expected) = (&running.call.key, options.size);
+    let (chunks, end) = encrypting(encryption, key, expected, chunks, end)?;
+    let too_large = ErrorKind::TooLarge { limit: u64::MAX };
+    let size = expected.map(|size| sealed_size(size).ok_or(too_large)).transpose()?;
+    plain_info(store(running, WriteOptions { size, ..options }, chunks, end).await?)
+}
+
+/// Stores these bytes, and checks what the backend answers.
+async fn store(
+    running: &Running,
+    options: WriteOptions,
+    chunks: impl Stream<Item = Bytes> + Send + Unpin + 'static,
+    end: impl Future<Output = End> + Send + 'static,
+) -> Result<Info, ErrorKind> {
     let attributes = options.attributes.clone();
     // What the backend was told; `None` if it did not ask.
     let told = Arc::new(Mutex::new(None));
     let telling = Arc::clone(&told);
     let end = async move {
-        let end = end.await.unwrap_or_else(|_| Err("the caller is gone".into()));
+        let end = end.await;
         *telling.lock().unwrap_or_else(|e| e.into_inner()) = Some(end.clone());
         end
     };

@@ -73,6 +73,7 @@ impl Running {
                 Err(error) => Err(error.into()),
             })
         });
-        self.call.end(0, outcome.await)
+        let outcome = outcome.await.and_then(|info| self.call.backend.info(info));
+        self.call.end(0, outcome)
     }
 }

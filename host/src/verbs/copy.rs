@@ -43,7 +43,7 @@ async fn by_backend(
     if let Err(why) = key::check(target) {
         return call.end(0, Err(ErrorKind::InvalidKey(why)));
     }
-    if !backend.pool.offers(Interface::Copying) {
+    if !backend.offers(Interface::Copying) {
         // This is no call of the backend, and nobody is told of it.
         return Err(backend.error(
             ErrorKind::not_exported(Interface::Copying),

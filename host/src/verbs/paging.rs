@@ -154,7 +154,8 @@ fn entries(
         }
     }
     let next = go_on(call, cursor, page.next, page.entries.len())?;
-    let entries = page.entries.into_iter().map(Entry::try_from);
+    let entry = |entry| Entry::try_from(entry).map(|entry| call.backend.entry(entry));
+    let entries = page.entries.into_iter().map(entry);
     Ok(Page { items: entries.collect::<Result<_, _>>().map_err(Failed::Protocol)?, next })
 }
 

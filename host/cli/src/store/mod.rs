@@ -1,5 +1,6 @@
 //! The store that the commands work on: how it is named, and how it is opened.
 
+mod layer;
 mod opening;
 mod own;
 mod place;
@@ -40,6 +41,22 @@ pub struct StoreArguments {
     #[arg(long, value_name = "fs|s3|FILE.wasm", global = true, default_value = "fs")]
     #[arg(value_hint = ValueHint::FilePath)]
     pub backend: PathBuf,
+
+    /// Put a layer around the backend, `encrypt=RECIPIENT[,RECIPIENT]`; may be repeated, the outermost
+    /// first
+    ///
+    /// `encrypt` encrypts what is stored, in the format of age, for public keys `age1…` as `keygen`
+    /// makes them. Without recipients it does so for those of the identities. A store of --config has
+    /// its layers in the file.
+    #[arg(long, value_name = "LAYER")]
+    pub layer: Vec<String>,
+
+    /// The file of the identities with which `--layer encrypt` decrypts [default: those in
+    /// ARTIFACT_STORE_IDENTITY]
+    ///
+    /// It has what `keygen` writes. Without an identity nothing can be read.
+    #[arg(long, value_name = "FILE", global = true, value_hint = ValueHint::FilePath)]
+    pub identity: Option<PathBuf>,
 
     /// Let the backend reach this endpoint, `https://HOST[:PORT]` or `http://…`; may be repeated
     ///

@@ -209,7 +209,7 @@ impl StoreArguments {
             }
             let backend = self.bucket(variables)?;
             let backend = backend.limits(self.limits(&Limits::default()));
-            return Ok(backend.map_grants(|grants| self.network(grants)));
+            return self.layered(backend.map_grants(|grants| self.network(grants)));
         }
         let mut grants = self.network(Grants::none());
         if self.is(FS) || grant_dir {
@@ -222,7 +222,7 @@ impl StoreArguments {
             true => Backend::fs(self.dir()),
             false => Backend::from_file(&self.backend),
         };
-        Ok(backend.grants(grants).limits(self.limits(&Limits::default())))
+        self.layered(backend.grants(grants).limits(self.limits(&Limits::default())))
     }
 
     /// The engine with the cache that is named here, where one is.

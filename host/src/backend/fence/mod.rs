@@ -63,6 +63,8 @@ pub(crate) struct Surroundings {
     pub(crate) cache: Option<PathBuf>,
     /// The files of the certificate by which its stores are served.
     pub(crate) certificate: Vec<PathBuf>,
+    /// The files of the identities of all its stores.
+    pub(crate) identities: Vec<PathBuf>,
     /// The store's own name in it.
     pub(crate) store: String,
     /// All its stores, including this one.
@@ -110,10 +112,11 @@ impl Surroundings {
     /// Whether a refusal in these surroundings also holds in the others.
     #[cfg(feature = "config")]
     pub(crate) fn are(&self, others: &Self) -> bool {
-        let Self { file, cache, certificate, store, stores, lines: _ } = self;
+        let Self { file, cache, certificate, identities, store, stores, lines: _ } = self;
         *file == others.file
             && *cache == others.cache
             && *certificate == others.certificate
+            && *identities == others.identities
             && *store == others.store
             && *stores == others.stores
     }

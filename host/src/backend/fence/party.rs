@@ -62,6 +62,7 @@ pub(super) enum What {
 const COMPONENT: What = What::Protected("the component");
 const CACHE: &str = "the cache of compiled code";
 const CERTIFICATE: &str = "the server's certificate or key";
+const IDENTITY: &str = "the identities of an encrypted store";
 const AUTHORITY: What = What::Protected("a certificate authority");
 
 /// The files of a backend that is being loaded. The component has already been read; if its file
@@ -93,7 +94,10 @@ pub(super) fn host(relied_on: &[ReliedOn], surroundings: Option<&Surroundings>) 
     });
     let certificate = surroundings.iter().flat_map(|it| &it.certificate);
     let certificate = certificate.map(|path| (path, CERTIFICATE));
-    let items = configuration.into_iter().chain(its_cache).chain(certificate).chain(relied_on);
+    let identities = surroundings.iter().flat_map(|it| &it.identities);
+    let identities = identities.map(|path| (path, IDENTITY));
+    let items = configuration.into_iter().chain(its_cache).chain(certificate).chain(identities);
+    let items = items.chain(relied_on);
     let items = items.filter_map(|(path, what)| {
         let way = system::follow(path).ok()?;
         Some(Item { path: path.to_owned(), what: What::Protected(what), way })

@@ -81,6 +81,7 @@ impl Origin {
     fn look_at(&self, configuration: &Configuration, files: &mut Vec<PathBuf>) -> Outcome {
         let store = configuration.store(&self.store)?;
         files.extend(store.component().map(Path::to_owned));
+        files.extend(store.further_files().map(Path::to_owned));
         let backend = store.backend()?;
         files.extend(backend.authorities().map(Path::to_owned));
         let (in_memory, digest) = backend.clone().read()?;

@@ -95,7 +95,7 @@ pub(crate) async fn list_page(
         after: start_after,
         limit: limit.unwrap_or(USUAL).clamp(1, MOST),
     };
-    if !backend.pool.offers(Interface::Ordered) {
+    if !backend.offers(Interface::Ordered) {
         return sorted::list_page(backend, &asked, by).await;
     }
     let mut cursor = Cursor::default();
@@ -145,7 +145,9 @@ impl Running {
         asked: &Asked,
         cursor: Cursor,
     ) -> Result<(ListPage, Option<Cursor>), Failed> {
-        let page = answer::checked(page, asked).map_err(Failed::Protocol)?;
+        let mut page = answer::checked(page, asked).map_err(Failed::Protocol)?;
+        page.entries =
+            page.entries.into_iter().map(|entry| self.call.backend.entry(entry)).collect();
         let entries = page.entries.len() + page.prefixes.len();
         let (spent, call_timeout) = (self.call.clock().spent(), self.call.limits().call_timeout);
         let next = page.next.clone();

@@ -1,0 +1,58 @@
+//! The layers that `--layer` names.
+
+use anyhow::Result;
+use artifact_store::{Backend, Encryption, Layer};
+
+use super::StoreArguments;
+use crate::failure::Usage;
+use crate::shown;
+
+/// Holds identities where no option names their file.
+const IDENTITY_VARIABLE: &str = "ARTIFACT_STORE_IDENTITY";
+
+const ENCRYPT: &str = "encrypt";
+
+impl StoreArguments {
+    /// The backend with the layers of the command line around it.
+    pub(super) fn layered(&self, mut backend: Backend) -> Result<Backend> {
+        // The outermost is named first, and added last.
+        for named in self.layer.iter().rev() {
+            backend = backend.layer(self.one_layer(named)?);
+        }
+        Ok(backend)
+    }
+
+    fn one_layer(&self, named: &str) -> Result<Layer> {
+        match named.split_once('=').unwrap_or((named, "")) {
+            (ENCRYPT, recipients) => Ok(self.encryption(recipients)?.into()),
+            _ => {
+                let shown = shown::name(named);
+                let text = "is no layer; `encrypt=RECIPIENT[,RECIPIENT]` is one";
+                Err(Usage(format!("`{shown}` {text}")).into())
+            }
+        }
+    }
+
+    /// Encryption for these recipients, or else for those of the identities.
+    fn encryption(&self, recipients: &str) -> Result<Encryption> {
+        let recipients: Vec<_> = recipients.split(',').filter(|it| !it.is_empty()).collect();
+        // A variable that is empty counts as one that is not set.
+        let text = std::env::var(IDENTITY_VARIABLE).ok().filter(|text| !text.is_empty());
+        if recipients.is_empty() {
+            return Ok(match (&self.identity, text) {
+                (Some(file), _) => Encryption::from_identity_file(file)?,
+                (None, Some(text)) => Encryption::from_identities(&text)?,
+                (None, None) => {
+                    let text = "needs recipients, `encrypt=age1…`, or an identity: --identity FILE";
+                    return Err(Usage(format!("`--layer encrypt` {text}")).into());
+                }
+            });
+        }
+        let encryption = Encryption::new(recipients)?;
+        Ok(match (&self.identity, text) {
+            (Some(file), _) => encryption.identity_file(file)?,
+            (None, Some(text)) => encryption.identities(&text)?,
+            (None, None) => encryption,
+        })
+    }
+}
