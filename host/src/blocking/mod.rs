@@ -137,7 +137,7 @@ impl ArtifactStore {
     /// The store below the outermost layer: see [`crate::ArtifactStore::below`].
     #[must_use]
     pub fn below(&self) -> Option<Self> {
-        self.0.below().map(Self)
+        self.serving.backend().below.clone().map(|serving| Self { serving })
     }
 
     /// Whether the backend offers this interface; see [`crate::ArtifactStore::offers`].
