@@ -246,7 +246,8 @@ impl ArtifactStore {
         call.start(RunBy::Worker, move |call| async move { call.put(data, options).await }).await
     }
 
-    /// Reads the whole artifact, and verifies its checksum before returning it.
+    /// Reads the whole artifact, and verifies its checksum before returning it. Of an encrypted
+    /// artifact each piece is authenticated instead.
     ///
     /// # Errors
     ///

@@ -6,8 +6,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    bundle, check, config, copy, delete, du, exists, extract, get, inspect, list, man, new_backend,
-    put, serve, shell, stat, sync, verify,
+    bundle, check, config, copy, delete, du, exists, extract, get, inspect, keygen, list, man,
+    new_backend, put, serve, shell, stat, sync, verify,
 };
 use crate::store::{Described, Place, STORE_OPTIONS, StoreArguments};
 
@@ -77,8 +77,8 @@ Without the last three, credentials are found as by Amazon's own tools: --sign h
 const DESCRIBING: [&str; 7] = ["dir", "backend", "identity", "allow_net", "sign", "ca", "proxy"];
 
 /// Commands to which the options of a store mean nothing.
-const OPENING_NO_STORE: [&str; 6] =
-    ["inspect", "bundle", "new-backend", "extract", "completions", "man"];
+const OPENING_NO_STORE: [&str; 7] =
+    ["inspect", "bundle", "new-backend", "extract", "keygen", "completions", "man"];
 
 /// The `--env` and `--layer` after the command. If each were the same global option, clap would
 /// silently drop those before the command.
@@ -241,6 +241,7 @@ pub enum Command {
     Bundle(bundle::Arguments),
     NewBackend(new_backend::Arguments),
     Extract(extract::Arguments),
+    Keygen(keygen::Arguments),
     Completions(shell::Completions),
     Man(man::Arguments),
 }

@@ -4,8 +4,8 @@ use anyhow::{Context, Result};
 
 use crate::arguments::{Arguments, Command};
 use crate::commands::{
-    bundle, check, config, copy, delete, du, exists, extract, get, inspect, list, man, new_backend,
-    put, serve, stat, sync, verify,
+    bundle, check, config, copy, delete, du, exists, extract, get, inspect, keygen, list, man,
+    new_backend, put, serve, stat, sync, verify,
 };
 use crate::complete;
 use crate::interrupt::Interrupt;
@@ -37,6 +37,7 @@ pub async fn run(Arguments { store, command, .. }: Arguments) -> Result<u8> {
         Command::Bundle(arguments) => interrupt.or(bundle::run(arguments)).await?,
         Command::NewBackend(arguments) => new_backend::run(arguments).await?,
         Command::Extract(arguments) => interrupt.or(extract::run(arguments)).await?,
+        Command::Keygen(arguments) => keygen::run(arguments).await?,
         Command::Completions(arguments) => arguments.run(complete::script).await?,
         Command::Man(arguments) => man::run(arguments, Arguments::whole()).await?,
     }

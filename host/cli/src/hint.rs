@@ -130,10 +130,11 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
              `get -o FILE` and, in an application, `read` take any size"
         }
         ErrorKind::AccessDenied(_) => by(
-            "check who may read and write the --dir, the --allow-net, and the credentials",
-            "check who may read and write there",
-            "check who may read and write the `directories` of the configuration, its `network`, and \
-             the credentials in its `env-from`",
+            "check who may read and write the --dir, the --allow-net, the credentials, and the \
+             --identity of what is encrypted",
+            "check who may read and write there, and the --identity of what is encrypted",
+            "check who may read and write the `directories` of the configuration, its `network`, the \
+             credentials in its `env-from`, and the identity in its `layers`",
         ),
         ErrorKind::NoSpace(_) => by(
             "nothing was changed; make space, or name another place with --dir, and try again",

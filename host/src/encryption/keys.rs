@@ -44,16 +44,15 @@ impl Encryption {
     /// # Errors
     ///
     /// [`LoadError::Encryption`] if there is none, one is not a public key of X25519, one is there
-    /// twice, or there are more than 16.
+    /// twice, or there are more than 16. It shows none of them.
     pub fn new<R: AsRef<str>>(recipients: impl IntoIterator<Item = R>) -> Result<Self, LoadError> {
         let mut known: Vec<Recipient> = Vec::new();
-        for recipient in recipients {
+        for (n, recipient) in recipients.into_iter().enumerate() {
             let text = recipient.as_ref().trim();
-            let recipient = text.parse().map_err(|why| wrong_recipient(text, why))?;
+            let recipient = text.parse().map_err(|why| wrong_recipient(n + 1, text, why))?;
             if known.contains(&recipient) {
-                return Err(LoadError::Encryption(format!(
-                    "the recipient `{text}` is there twice"
-                )));
+                let text = format!("recipient {} is there twice", n + 1);
+                return Err(LoadError::Encryption(text));
             }
             known.push(recipient);
         }
@@ -181,16 +180,12 @@ impl fmt::Debug for KeyPair {
     }
 }
 
-/// A secret key in the place of a public one is not shown.
-fn wrong_recipient(text: &str, why: &str) -> LoadError {
+/// Without what stands in its place, which may be a secret key.
+fn wrong_recipient(number: usize, text: &str, why: &str) -> LoadError {
     let is_secret = text.get(..14).is_some_and(|it| it.eq_ignore_ascii_case("AGE-SECRET-KEY"));
-    LoadError::Encryption(match is_secret {
-        true => "a recipient is a public key `age1…`, and this is a secret one".into(),
-        false => {
-            let shown = crate::text::foreign_name(text);
-            format!("`{shown}` is no public key `age1…` of X25519: {why}")
-        }
-    })
+    let why = if is_secret { "it is a secret key" } else { why };
+    let text = "is no public key `age1…` of X25519";
+    LoadError::Encryption(format!("recipient {number} {text}: {why}"))
 }
 
 fn text_of(file: &Path) -> Result<Zeroizing<String>, LoadError> {

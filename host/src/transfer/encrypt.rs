@@ -45,7 +45,7 @@ pub(super) fn encrypting<S>(
     buffer.extend_from_slice(&head);
     let (piece, plain) = (buffer.len(), Bytes::new());
     let (received, sent) = (Checksum::new(), Checksum::new());
-    let (done, is_done) = oneshot::channel();
+    let (done, is_done) = oneshot::channel::<[Seal; 2]>();
     let done = Some(done);
     let end = async move {
         let promised = end.await?;

@@ -22,8 +22,8 @@ use crate::serving::{Call, Loaded, Pending, RunBy, Running};
 /// [`ArtifactStore::read`](crate::ArtifactStore::read).
 ///
 /// The bytes are known to be right only when the reader has reached its end without an error: then
-/// a whole artifact has been compared with its checksum. A truncated artifact is an error, never a
-/// short read.
+/// a whole artifact has been compared with its checksum. Of an encrypted artifact each chunk is
+/// authenticated before it comes. A truncated artifact is an error, never a short read.
 ///
 /// ```
 /// use artifact_store::{ArtifactStore, ReadOptions};
@@ -142,6 +142,13 @@ impl ArtifactReader {
     #[must_use]
     pub fn info(&self) -> &Info {
         &self.info
+    }
+
+    /// Whether the end of a whole artifact shows that its bytes are those that were put: they are
+    /// compared with its checksum, or are authenticated because it is [encrypted](crate::Layer).
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        self.info.checksum.is_some() || self.call.backend.encryption.is_some()
     }
 
     /// The next bytes, at least one; `None` at the end, when all of them were right.

@@ -2,7 +2,7 @@
 
 use artifact_store_tests::expect;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "put",
     "get",
     "delete",
@@ -17,6 +17,7 @@ const COMMANDS: [&str; 16] = [
     "bundle",
     "new-backend",
     "extract",
+    "keygen",
     "completions",
     "man",
 ];
@@ -37,8 +38,9 @@ fn store_options_are_listed_in_one_order_and_only_where_a_store_is_opened() {
     for command in COMMANDS {
         let help = expect(dir.path(), &[command, "-h"], b"", 0);
         let listed = store_options(&help);
-        let opens_none = ["inspect", "bundle", "new-backend", "extract", "completions", "man"]
-            .contains(&command);
+        let opens_none =
+            ["inspect", "bundle", "new-backend", "extract", "keygen", "completions", "man"]
+                .contains(&command);
         assert_eq!(
             listed,
             if opens_none { Vec::new() } else { whole.clone() },

@@ -3,6 +3,7 @@
 
 mod answers;
 mod copy;
+mod encryption;
 mod get;
 mod help;
 mod many;

@@ -7,6 +7,7 @@ mod api;
 mod claims;
 mod copying;
 mod damage;
+mod encryption;
 mod listing;
 mod ordered;
 mod splice;

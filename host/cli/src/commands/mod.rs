@@ -12,6 +12,7 @@ pub mod extract;
 pub mod get;
 mod gone;
 pub mod inspect;
+pub mod keygen;
 mod keys;
 pub mod list;
 pub mod man;

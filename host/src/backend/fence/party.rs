@@ -57,12 +57,14 @@ pub(super) enum What {
     Directory { writable: bool },
     /// A file or folder that the host relies on; the text says what it is to its owner.
     Protected(&'static str),
+    /// The same of what no backend may read either.
+    Secret(&'static str),
 }
 
 const COMPONENT: What = What::Protected("the component");
 const CACHE: &str = "the cache of compiled code";
 const CERTIFICATE: &str = "the server's certificate or key";
-const IDENTITY: &str = "the identities of an encrypted store";
+const IDENTITY: What = What::Secret("the identities of an encrypted store");
 const AUTHORITY: What = What::Protected("a certificate authority");
 
 /// The files of a backend that is being loaded. The component has already been read; if its file
@@ -96,11 +98,11 @@ pub(super) fn host(relied_on: &[ReliedOn], surroundings: Option<&Surroundings>) 
     let certificate = certificate.map(|path| (path, CERTIFICATE));
     let identities = surroundings.iter().flat_map(|it| &it.identities);
     let identities = identities.map(|path| (path, IDENTITY));
-    let items = configuration.into_iter().chain(its_cache).chain(certificate).chain(identities);
-    let items = items.chain(relied_on);
+    let items = configuration.into_iter().chain(its_cache).chain(certificate).chain(relied_on);
+    let items = items.map(|(path, what)| (path, What::Protected(what))).chain(identities);
     let items = items.filter_map(|(path, what)| {
         let way = system::follow(path).ok()?;
-        Some(Item { path: path.to_owned(), what: What::Protected(what), way })
+        Some(Item { path: path.to_owned(), what, way })
     });
     let items = items.collect();
     Party { owner: "this host".into(), kind: Kind::Host, is_trusted: true, items }

@@ -5,7 +5,8 @@
 //!    Two backends may have the same directory, and those of this library may be open on nested ones.
 //! 2. The path of a grant does not lead through a link that lies in a directory which a backend may
 //!    write.
-//! 3. A directory that a foreign backend may write contains nothing that the host relies on.
+//! 3. A directory that a foreign backend may write contains nothing that the host relies on, and one
+//!    that it may read no secret of the host.
 //! 4. A directory of a foreign backend does not show the processes of the system, whose memory the
 //!    backend could read and write there.
 
@@ -65,10 +66,12 @@ pub(super) fn check<'a>(
             Kind::Configured => all().filter(|of| of.party.kind == Kind::Host).collect(),
             Kind::Host => continue,
         };
-        for directory in party.directories().filter(|directory| directory.is_written()) {
+        for directory in party.directories() {
             for of in &relied_on {
                 for file in of.protected() {
-                    directory.holds_nothing_of(file, party, of)?;
+                    if directory.is_written() || matches!(file.item.what, What::Secret(_)) {
+                        directory.holds_nothing_of(file, party, of)?;
+                    }
                 }
             }
         }
@@ -100,7 +103,7 @@ impl<'a> Looked<'a> {
     }
 
     fn protected(&self) -> impl Iterator<Item = &LookedAt<'a>> {
-        self.items.iter().filter(|at| matches!(at.item.what, What::Protected(_)))
+        self.items.iter().filter(|at| matches!(at.item.what, What::Protected(_) | What::Secret(_)))
     }
 
     /// The other side's owner, as named in a message about this one.
@@ -187,7 +190,7 @@ impl LookedAt<'_> {
         } else {
             return Ok(());
         };
-        let What::Protected(what) = file.item.what else { return Ok(()) };
+        let (What::Protected(what) | What::Secret(what)) = file.item.what else { return Ok(()) };
         let whose = match of.party.kind {
             Kind::Host => what.to_owned(),
             _ if std::ptr::eq(of.party, party.party) => format!("{what} of the same backend"),

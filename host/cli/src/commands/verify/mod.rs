@@ -274,14 +274,15 @@ impl Examination<'_> {
         }
     }
 
-    /// Reads a whole artifact, which compares it with its checksum; its size, and whether it has one.
+    /// Reads a whole artifact, which verifies it; its size, and whether there is something to verify it
+    /// with.
     async fn read(&self, key: &str) -> artifact_store::Result<(u64, bool)> {
         let mut reader = self.store.store.read(key, ReadOptions::default()).await?;
         while let Some(chunk) = reader.next_chunk().await? {
             self.pace.read(chunk.len()).await;
             self.progress.borrow_mut().add(chunk.len() as u64);
         }
-        Ok((reader.info().size, reader.info().checksum.is_some()))
+        Ok((reader.info().size, reader.verifies()))
     }
 
     /// Fetches the artifact from the other store, where there is one, and says what came of it.
