@@ -33,17 +33,17 @@ async fn put(below: &Below, key: String, data: Vec<u8>) -> Result<(), Error> {
     let (data, options) = (Bytes::from(data), WriteOptions::default());
     let call = below.call(Operation::Put, &key)?;
     let put = move |call: Running| async move { call.put(data, options).await };
-    call.start(RunBy::Caller, put).await.map(drop)
+    call.start(RunBy::Worker, put).await.map(drop)
 }
 
 async fn get(below: &Below, key: String) -> Result<Vec<u8>, Error> {
     let call = below.call(Operation::Get, &key)?;
     let get = |call: Running| async move { call.get(ReadOptions::default()).await };
-    let (_, data) = call.start(RunBy::Caller, get).await?;
+    let (_, data) = call.start(RunBy::Worker, get).await?;
     Ok(data.into())
 }
 
 async fn delete(below: &Below, key: String) -> Result<(), Error> {
     let call = below.call(Operation::Delete, &key)?;
-    call.start(RunBy::Caller, |call| async move { call.delete().await }).await
+    call.start(RunBy::Worker, |call| async move { call.delete().await }).await
 }

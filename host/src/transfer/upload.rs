@@ -144,7 +144,7 @@ struct Producer<S> {
 }
 
 /// What the caller of a layer sends, taken from the stream that the layer handed on unread.
-pub(super) struct Handed(Mutex<Box<dyn Stream<Item = Bytes> + Send + Unpin>>);
+pub(crate) struct Handed(Mutex<Box<dyn Stream<Item = Bytes> + Send + Unpin>>);
 
 impl Stream for Handed {
     type Item = Bytes;

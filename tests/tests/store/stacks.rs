@@ -131,7 +131,7 @@ fn every_verb_goes_through_a_stack() {
         store.put_if("with", "version", &version).unwrap();
         let error = store.put_if("with", "version", &version).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::ConditionFailed), "{error}");
-        store.copy_with("with", "copy", Mode::Create).unwrap();
+        store.copy_with("with", "copy", Mode::Overwrite).unwrap();
         assert_eq!(store.get("copy").unwrap(), "version");
         assert_eq!(keys(&store, "k").len(), 6);
         let mut writer = store.writer("never", WriteOptions::default()).unwrap();
@@ -152,16 +152,20 @@ fn a_stream_that_layers_hand_on_goes_past_them() {
     let store = open(fs(dir.path()).layer(plain()).layer(prefix("p/")));
     let data = bytes(3 << 20);
     store.put("k", data.clone()).unwrap();
-    let spliced = |size: u64| {
+    let spliced = |store: &ArtifactStore, size: u64| {
         let ((), log) = logged_at(Level::TRACE, || {
             let options = ReadOptions::default().length(size);
             assert_eq!(store.get_with("k", options).unwrap().1, data[..size as usize]);
         });
         log.matches("spliced").count()
     };
-    // Once out of the file, and past each of the layers.
-    assert_eq!(spliced(3 << 20), 3);
-    assert_eq!(spliced(1000), 3);
+    // Of the outermost layer; what is below it runs on other threads, whose events are not seen here.
+    assert_eq!(spliced(&store, 3 << 20), 1);
+    assert_eq!(spliced(&store, 1000), 1);
+    // One that writes the bytes itself.
+    let copies = open(fs(dir.path()).layer(odd("copies")));
+    copies.put("k", data.clone()).unwrap();
+    assert_eq!(spliced(&copies, 3 << 20), 0);
     let mut reader = store.read("k", ReadOptions::default()).unwrap();
     let mut start = [0; 10];
     reader.read_exact(&mut start).unwrap();
@@ -274,7 +278,7 @@ fn a_layer_is_bounded_as_a_backend_is() {
 fn one_turn_on_each_level_is_enough() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits::default().concurrency(1);
-    let layers = [prefix("a/"), odd("copies"), plain()];
+    let layers = [odd("copies"), prefix("a/"), plain()];
     let stack = layers.into_iter().fold(fs(dir.path()).limits(limits.clone()), |stack, layer| {
         stack.layer(layer.limits(limits.clone()))
     });
@@ -320,7 +324,9 @@ fn what_stands_in_the_wrong_place_is_refused() {
     let ErrorKind::Load(LoadError::Settings(problems)) = error.kind() else { panic!("{error:?}") };
     assert_eq!(problems[0].name, "PREFIX");
     // It can be asked what it reads, with nothing below.
-    let settings = Backend::from_file(guest("prefix")).settings().unwrap().unwrap();
+    let asked = Backend::from_file(guest("prefix"));
+    let settings =
+        tokio::runtime::Runtime::new().unwrap().block_on(asked.settings()).unwrap().unwrap();
     assert_eq!(settings[0].name, "PREFIX");
 }
 
@@ -342,7 +348,7 @@ fn a_stack_is_swapped_as_a_whole_or_below_a_layer() {
     store.swap(fs(two.path()).layer(prefix("p/")), trial).unwrap();
     assert_eq!(store.get("k").unwrap(), "two");
     // Its first call is part of the swap.
-    let error = store.swap(fs(one.path()).layer(odd("traps")).layer(prefix("p/")), trial);
+    let error = store.swap(fs(one.path()).layer(odd("traps")).layer(plain()), trial);
     let error = error.map(drop).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Trap(_)), "{error:?}");
     store.swap(fs(one.path()).layer(odd("flips")).layer(prefix("p/")), trial).unwrap();
