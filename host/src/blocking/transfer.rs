@@ -93,6 +93,13 @@ impl ArtifactReader {
         self.0.info()
     }
 
+    /// Whether the end of a whole artifact shows that its bytes are those that were put; see
+    /// [`crate::ArtifactReader::verifies`].
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        self.0.verifies()
+    }
+
     /// The next bytes; see [`crate::ArtifactReader::next_chunk`].
     ///
     /// # Errors

@@ -36,7 +36,7 @@ impl Subject {
         dir: Option<&Path>,
         seed: u64,
     ) -> crate::Result<Self> {
-        let origin = backend.sweep_older_than(None);
+        let origin = backend.sweep_older_than(None).unencrypted();
         let backend = on_this_thread(origin.clone().load())?;
         let dir = dir.map(Path::to_owned);
         Ok(Self { origin, backend, way, is_other: false, trace: Arc::default(), dir, seed })
@@ -44,7 +44,7 @@ impl Subject {
 
     /// A second host over the same store, which shares nothing else with the first.
     pub(super) fn other(&self, backend: Backend) -> crate::Result<Self> {
-        let origin = backend.sweep_older_than(None);
+        let origin = backend.sweep_older_than(None).unencrypted();
         let backend = on_this_thread(origin.clone().load())?;
         let (trace, dir) = (Arc::clone(&self.trace), self.dir.clone());
         Ok(Self { origin, backend, way: self.way, is_other: true, trace, dir, seed: self.seed })

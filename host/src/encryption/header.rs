@@ -31,6 +31,8 @@ const X25519: &str = "X25519";
 /// How age derives the key of the payload.
 const PAYLOAD: &[u8] = b"payload";
 
+const FOREIGN: &str = "its header is not one of age";
+
 /// The key of a payload, which nobody else has.
 type Secret = Zeroizing<[u8; 16]>;
 
@@ -87,6 +89,9 @@ impl Opening {
         let header = header(head).ok_or_else(|| corrupt("it is not an encrypted artifact"))?;
         let mut rest = header;
         let decryptor = Decryptor::new_buffered(&mut rest).map_err(|error| self.refused(&error))?;
+        if !is_canonical(header) {
+            return Err(corrupt(FOREIGN));
+        }
         let found = Found { opening: self, secret: Mutex::default(), wrong: Mutex::default() };
         let opened = decryptor.decrypt(std::iter::once(&found as &dyn Identity)).map(drop);
         if let Some(wrong) = found.wrong.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -113,7 +118,7 @@ impl Opening {
                 ))
             }
             DecryptError::InvalidMac => corrupt("its header was changed"),
-            _ => corrupt("its header is not one of age"),
+            _ => corrupt(FOREIGN),
         }
     }
 
@@ -134,6 +139,22 @@ fn header(head: &[u8]) -> Option<&[u8]> {
     let rest = head.strip_prefix(LINE)?;
     let end = rest.iter().position(|byte| *byte != b' ')?;
     rest.get(end..HEADER + 16 - LINE.len())?.strip_prefix(b"\n")
+}
+
+/// Whether the body of each stanza ends with a line that is not full, as the format demands. The
+/// parser also takes the headers of drafts of the format.
+fn is_canonical(header: &[u8]) -> bool {
+    const FULL: usize = 64;
+    let mut is_open = false;
+    for line in header.split(|byte| *byte == b'\n').skip(1) {
+        match line {
+            [b'-', ..] if is_open => return false,
+            [b'-', b'-', ..] => return true,
+            [b'-', ..] => is_open = true,
+            body => is_open &= body.len() == FULL,
+        }
+    }
+    false
 }
 
 fn corrupt(text: &str) -> ErrorKind {

@@ -13,6 +13,8 @@ mod keys;
 #[cfg(feature = "encrypt")]
 mod payload;
 mod size;
+#[cfg(all(test, feature = "encrypt"))]
+mod tests;
 
 #[cfg(not(feature = "encrypt"))]
 pub(crate) use absent::{Encryption, Opener, Opening, Sealed, Sealer};

@@ -105,7 +105,10 @@ impl<S: Stream<Item = Bytes> + Unpin> Stream for Encrypting<S> {
                 Ok(true) => return Poll::Ready(Some(me.take(false))),
                 Ok(false) => {}
                 // The end then says that the artifact is not complete.
-                Err(_) => me.done = None,
+                Err(_) => {
+                    me.done = None;
+                    break;
+                }
             }
             if let Some(chunk) = ready!(Pin::new(&mut me.chunks).poll_next(cx)) {
                 me.plain = chunk;

@@ -1,6 +1,9 @@
 //! Uploads in parts, and what clients do not see of them.
 
+use std::path::Path;
 use std::time::Duration;
+
+use artifact_store::{Backend, Encryption, KeyPair};
 
 use crate::served::{Client, Served};
 use artifact_store_server::ServerLimits;
@@ -31,6 +34,33 @@ fn complete(
         .collect();
     let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
     client.send("POST", &format!("/artifacts/{key}?uploadId={id}"), headers, body.as_bytes())
+}
+
+#[test]
+fn objects_of_an_encrypted_store_are_served_whole_in_parts_and_by_range() {
+    let pair = KeyPair::generate();
+    let encryption = || Encryption::from_identities(pair.identity()).unwrap();
+    let backend = |dir: &Path| Backend::fs(dir).layer(encryption());
+    let served = Served::over(backend, ServerLimits::default());
+    let client = served.client();
+    client.put("/artifacts/small", b"secret").ok();
+    let got = client.get("/artifacts/small").ok();
+    assert_eq!(got.body, b"secret");
+    assert!(!got.etag().is_empty());
+    let id = begin(&client, "k", &[]);
+    let first = part(&client, "k", &id, 1, &vec![b'x'; PART]);
+    let last = part(&client, "k", &id, 2, b"the end");
+    complete(&client, "k", &id, &[(1, &first), (2, &last)], &[]).ok();
+    let got = client.get("/artifacts/k").ok();
+    assert!(got.body.len() == PART + 7 && got.body.ends_with(b"xxthe end"));
+    let range = [("range", "bytes=-9")];
+    let got = client.send("GET", "/artifacts/k", &range, b"");
+    assert_eq!(got.body, b"xxthe end");
+    let listed = client.get("/artifacts?list-type=2").ok();
+    assert_eq!(listed.fields("Size"), [(PART + 7).to_string(), "6".into()]);
+    // The storage has it otherwise.
+    let below = artifact_store::blocking::ArtifactStore::open_dir(served.folder()).unwrap();
+    assert!(below.get("small").unwrap().starts_with(b"Encrypted by artifact-store"));
 }
 
 #[test]

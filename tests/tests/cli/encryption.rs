@@ -50,8 +50,9 @@ fn a_layer_encrypts_for_recipients_and_decrypts_with_an_identity() {
     }
     let recipients = ["key.txt", "other.txt"].map(|file| recipient(&dir.join(file)));
     let layer = format!("encrypt={}", recipients.join(","));
-    let at = ["--dir", "d"];
-    let with = |words: &[&str]| [&at[..], words].concat();
+    fn with<'a>(words: &[&'a str]) -> Vec<&'a str> {
+        [&["--dir", "d"], words].concat()
+    }
     expect(dir, &with(&["--layer", &layer, "put", "k"]), b"secret", 0);
     assert!(expect(dir, &with(&["get", "k"]), b"", 0).starts_with("Encrypted by artifact-store"));
     for file in ["key.txt", "other.txt"] {
@@ -64,7 +65,7 @@ fn a_layer_encrypts_for_recipients_and_decrypts_with_an_identity() {
     let twice = with(&["--layer", &layer, "get", "k", "--layer", &layer]);
     assert!(expect(dir, &twice, b"", 1).contains("encrypted twice"));
     let stat = expect(dir, &with(&["--layer", &layer, "stat", "k"]), b"", 0);
-    assert!(stat.contains("size      6\n"), "{stat}");
+    assert!(stat.contains("size      6 bytes\n"), "{stat}");
     assert!(expect(dir, &with(&["--layer", &layer, "list", "-l"]), b"", 0).contains(" 6 "));
     // What a whole read authenticates is sound.
     let verify = with(&["--layer", &layer, "--identity", "key.txt", "verify"]);
@@ -112,7 +113,9 @@ fn a_configuration_names_the_layers_and_a_copy_changes_the_key() {
     };
     let text = format!("{}{}", store("old"), store("new"));
     fs::write(dir.join("stores.toml"), &text).unwrap();
-    let with = |words: &[&str]| [&["--config", "stores.toml"], words].concat();
+    fn with<'a>(words: &[&'a str]) -> Vec<&'a str> {
+        [&["--config", "stores.toml"], words].concat()
+    }
     expect(dir, &with(&["--store", "old", "put", "k"]), b"secret", 0);
     expect(dir, &with(&["copy", "--from", "old", "--to", "new"]), b"", 0);
     assert_eq!(expect(dir, &with(&["--store", "new", "get", "k"]), b"", 0), "secret");
@@ -123,6 +126,8 @@ fn a_configuration_names_the_layers_and_a_copy_changes_the_key() {
     let recipient = recipient(&dir.join("old.txt"));
     let part = format!("layers = [{{ encrypt = {{ recipients = [\"{recipient}\"], identity-file");
     assert!(shown.contains(&part) && !shown.contains("AGE-SECRET"), "{shown}");
+    // The checks are about the component below.
+    expect(dir, &with(&["--store", "old", "check", "--only", "read"]), b"", 0);
     let error = expect(dir, &with(&["--layer", "encrypt", "list"]), b"", 2);
     assert!(error.contains("--config cannot be used with --layer"), "{error}");
 

@@ -14,9 +14,13 @@ const LINE: &str = "Encrypted by artifact-store; to decrypt: tail -n +2 FILE | a
 
 /// What is stored, if it is this file of age that is stored.
 fn behind_the_line(file: &[u8]) -> Vec<u8> {
-    let mac = file.windows(5).position(|part| part == b"\n--- ").unwrap_or(0);
-    let end = file[mac + 1..].iter().position(|byte| *byte == b'\n').map(|at| mac + at + 2);
-    let spaces = 2048_usize.checked_sub(LINE.len() + 1 + end.unwrap_or(0)).unwrap();
+    let mac = file.windows(5).position(|part| part == b"\n--- ").map(|at| at + 1);
+    let end = mac.and_then(|mac| {
+        let length = file[mac..].iter().position(|byte| *byte == b'\n')?;
+        Some(mac + length + 1)
+    });
+    // What has no end of a header is all header.
+    let spaces = 2048_usize.checked_sub(LINE.len() + 1 + end.unwrap_or(file.len())).unwrap();
     [LINE.as_bytes(), &vec![b' '; spaces], b"\n", file].concat()
 }
 

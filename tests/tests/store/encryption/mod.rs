@@ -10,7 +10,7 @@ use artifact_store::{
     Attributes, Backend, Encryption, Error, ErrorKind, Interface, KeyPair, ListOptions, LoadError,
     ReadOptions, SwapOptions, WriteOptions,
 };
-use artifact_store_tests::guest_on;
+use artifact_store_tests::{eventually, guest_on};
 
 const PIECE: usize = 64 * 1024;
 
@@ -289,6 +289,46 @@ fn a_store_is_swapped_to_encryption_and_back() {
 }
 
 #[test]
+fn a_watched_store_follows_its_layers_and_its_identities() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::create_dir(path("d")).unwrap();
+    let pairs = [(); 2].map(|()| KeyPair::generate());
+    let write = |name: &str, text: &str| {
+        std::fs::write(path("new"), text).unwrap();
+        std::fs::rename(path("new"), path(name)).unwrap();
+    };
+    let configure = |layers: &str| {
+        let store = "[stores.main]\nbackend = 'fs'\ndirectories = [{ host = 'd' }]";
+        write("stores.toml", &format!("{store}\nlayers = [{layers}]\n"));
+    };
+    configure("");
+    write("key.txt", pairs[0].identity());
+    let options = SwapOptions::default();
+    let (store, watch) = ArtifactStore::open_watched(path("stores.toml"), "main", options).unwrap();
+    store.put("plain", "x").unwrap();
+    let recipients = pairs.each_ref().map(|pair| format!("'{}'", pair.recipient())).join(", ");
+    configure(&format!(
+        "{{ encrypt = {{ recipients = [{recipients}], identity-file = 'key.txt' }} }}"
+    ));
+    eventually("encryption", || watch.status().swaps == 1);
+    store.put("k", "for both").unwrap();
+    let below = ArtifactStore::open(Backend::fs(path("d"))).unwrap();
+    assert_eq!(below.get("k").unwrap().len() as u64, stored_size(8));
+    assert_eq!(below.get("plain").unwrap(), "x");
+    // Another identity reads on; a file that has none changes nothing.
+    write("key.txt", "nothing");
+    eventually("a refusal", || watch.status().last_error.is_some());
+    assert_eq!(store.get("k").unwrap(), "for both");
+    write("key.txt", pairs[1].identity());
+    eventually("the other identity", || watch.status().swaps == 2);
+    assert_eq!(store.get("k").unwrap(), "for both");
+    configure("");
+    eventually("no encryption", || watch.status().swaps == 3);
+    assert_eq!(store.get("plain").unwrap(), "x");
+}
+
+#[test]
 fn a_large_artifact_passes_in_bounded_memory() {
     /// Bytes that are there only when they are read.
     struct Many(u64);
@@ -300,7 +340,7 @@ fn a_large_artifact_passes_in_bounded_memory() {
             Ok(size)
         }
     }
-    const SIZE: u64 = 96 << 20;
+    const SIZE: u64 = 24 << 20;
     let (dir, pair) = (tempfile::tempdir().unwrap(), KeyPair::generate());
     // Less than the artifact, and a backend that may have even less.
     let limits = artifact_store::Limits::default().buffer(1 << 20).memory(8 << 20);
