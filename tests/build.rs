@@ -10,6 +10,7 @@ fn main() {
         "guests",
         "../guest/backend",
         "../guest/fs",
+        "../guest/prefix",
         "../guest/rust",
         "../wit",
         "../Cargo.toml",

@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::attributes::Attributes;
-use crate::bindings::{inventory, types};
+use crate::bindings::{inventory, streams, types};
 use crate::checksum::Checksum;
 use crate::setters::setters;
 
@@ -182,6 +182,40 @@ impl TryFrom<inventory::Entry> for Entry {
     }
 }
 
+impl From<Info> for types::Info {
+    fn from(info: Info) -> Self {
+        let Info { size, checksum, modified, version, attributes } = info;
+        let modified = modified.and_then(instant);
+        Self { size, checksum, modified, version, attributes: attributes.list() }
+    }
+}
+
+impl From<Entry> for inventory::Entry {
+    fn from(entry: Entry) -> Self {
+        let Entry { key, size, modified, version } = entry;
+        Self { key, size, modified: modified.and_then(instant), version }
+    }
+}
+
+impl From<types::Mode> for Mode {
+    fn from(mode: types::Mode) -> Self {
+        match mode {
+            types::Mode::Overwrite => Self::Overwrite,
+            types::Mode::Create => Self::Create,
+            types::Mode::Replace(version) => Self::Replace(version),
+        }
+    }
+}
+
+impl TryFrom<streams::WriteOptions> for WriteOptions {
+    type Error = String;
+
+    fn try_from(options: streams::WriteOptions) -> Result<Self, String> {
+        let streams::WriteOptions { mode, size, attributes } = options;
+        Ok(Self { mode: mode.into(), size, attributes: Attributes::answered(attributes)? })
+    }
+}
+
 impl From<&Mode> for types::Mode {
     fn from(mode: &Mode) -> Self {
         match mode {
@@ -205,6 +239,27 @@ fn valid(version: Option<String>) -> Result<Option<String>, String> {
             Err(format!("{} is not a version", crate::text::quoted(&version)))
         }
         version => Ok(version),
+    }
+}
+
+/// A time as the contract has it; `None` if it lies beyond what that can tell.
+pub(crate) fn instant(time: SystemTime) -> Option<types::Instant> {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => Some(types::Instant {
+            seconds: i64::try_from(after.as_secs()).ok()?,
+            nanoseconds: after.subsec_nanos(),
+        }),
+        Err(error) => {
+            let before = error.duration();
+            let seconds = i64::try_from(before.as_secs()).ok()?.checked_neg()?;
+            match before.subsec_nanos() {
+                0 => Some(types::Instant { seconds, nanoseconds: 0 }),
+                nanos => Some(types::Instant {
+                    seconds: seconds.checked_sub(1)?,
+                    nanoseconds: 1_000_000_000 - nanos,
+                }),
+            }
+        }
     }
 }
 

@@ -66,6 +66,7 @@ mod maintenance;
 mod network;
 mod serving;
 mod setters;
+mod stack;
 mod store;
 mod telemetry;
 mod text;

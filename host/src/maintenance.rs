@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use crate::bindings::maintenance;
-use crate::info::time;
+use crate::info::{instant, time};
 use crate::text::foreign;
 
 /// One item of the store that is not a sound artifact.
@@ -93,6 +93,25 @@ impl From<maintenance::Finding> for Finding {
 impl From<maintenance::SweepReport> for Swept {
     fn from(report: maintenance::SweepReport) -> Self {
         let maintenance::SweepReport { removed, bytes, kept } = report;
+        Self { removed, bytes, kept }
+    }
+}
+
+impl From<Finding> for maintenance::Finding {
+    fn from(finding: Finding) -> Self {
+        let Finding { kind, name, size, modified, detail } = finding;
+        let kind = match kind {
+            FindingKind::Foreign => maintenance::FindingKind::Foreign,
+            FindingKind::Temporary => maintenance::FindingKind::Temporary,
+            FindingKind::Damaged => maintenance::FindingKind::Damaged,
+        };
+        Self { kind, name, size, modified: modified.and_then(instant), detail }
+    }
+}
+
+impl From<Swept> for maintenance::SweepReport {
+    fn from(swept: Swept) -> Self {
+        let Swept { removed, bytes, kept } = swept;
         Self { removed, bytes, kept }
     }
 }

@@ -147,6 +147,26 @@ impl ArtifactStore {
         self.serving.loaded()
     }
 
+    /// The store below the outermost layer, if that is a [component](crate::Layer::Component): it can
+    /// be asked, inspected and swapped like any other, while the layer stays. What is stored there
+    /// has the keys and the bytes that the layer chose.
+    ///
+    /// ```no_run
+    /// # async fn swap(store: artifact_store::ArtifactStore) -> artifact_store::Result<()> {
+    /// use artifact_store::{Backend, SwapOptions};
+    ///
+    /// if let Some(below) = store.below() {
+    ///     below.swap(Backend::from_file("new.wasm"), SwapOptions::default()).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn below(&self) -> Option<Self> {
+        let serving = self.serving.backend().below.clone()?;
+        Some(Self { serving })
+    }
+
     /// Whether the backend that serves now offers this optional interface. If it does not, the
     /// calls that need the interface fail with [`ErrorKind::Unsupported`].
     ///

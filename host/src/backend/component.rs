@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+#[cfg(feature = "config")]
+use super::Layer;
 use super::{Backend, Source};
 use crate::engine;
 use crate::error::LoadError;
@@ -53,9 +55,10 @@ impl Backend {
         Ok((bytes, digest))
     }
 
-    /// The same backend with the file of its component in memory, and the SHA-256 of the file.
+    /// The same backend with the files of its component and its layers in memory, and the SHA-256 of
+    /// each file.
     #[cfg(feature = "config")]
-    pub(crate) fn read(mut self) -> Result<(Self, String), Error> {
+    pub(crate) fn read(mut self) -> Result<(Self, Vec<String>), Error> {
         let (digest, file) = match self.bytes() {
             Ok(Cow::Owned(bytes)) => (sha256(&bytes), Some(bytes)),
             Ok(Cow::Borrowed(bytes)) => (sha256(bytes), None),
@@ -66,7 +69,15 @@ impl Backend {
         if let (Source::File(path), Some(bytes)) = (&self.source, file) {
             self.source = Source::Read(path.clone(), bytes.into());
         }
-        Ok((self, hexadecimal(&digest)))
+        let mut digests = vec![hexadecimal(&digest)];
+        for layer in &mut self.layers {
+            if let Layer::Component(layer) = layer {
+                let (read, digest) = layer.as_ref().clone().read()?;
+                **layer = read;
+                digests.extend(digest);
+            }
+        }
+        Ok((self, digests))
     }
 
     /// The bytes of the component, if they look like one.

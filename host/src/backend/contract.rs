@@ -10,6 +10,8 @@ use crate::bindings::{
 use crate::budget::invalid;
 use crate::error::{LoadError, wrong_interface};
 use crate::instance::Offered;
+use crate::interface::Interface;
+use crate::serving::Serving;
 use crate::text::{self, foreign};
 use crate::wasi::HostState;
 
@@ -34,6 +36,9 @@ const IMPORTABLE: &[&str] = &[
     "wasi:sockets/",
     "artifact:storage/types@",
 ];
+
+/// What a layer may import besides: the store below it.
+const SERVED: &[&str] = &[STORE, STREAMS, INVENTORY, MAINTENANCE];
 
 /// Links a component, and finds what it offers.
 pub(super) fn link(
@@ -114,7 +119,63 @@ fn may_import(name: &str) -> bool {
     let is_other_http = cfg!(feature = "network")
         && name.starts_with("wasi:http/")
         && unknown_version(name).is_some();
-    is_other_http || IMPORTABLE.iter().any(|prefix| name.starts_with(prefix))
+    is_other_http
+        || SERVED.contains(&name)
+        || IMPORTABLE.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The interfaces of this package that a component imports, except its types.
+fn imported(component: &Component) -> Vec<String> {
+    let (ty, engine) = (component.component_type(), component.engine());
+    let of_store = |name: &&str| SERVED.contains(name);
+    ty.imports(engine).map(|(name, _)| name).filter(of_store).map(str::to_owned).collect()
+}
+
+/// Whether a component calls a store below it.
+pub(super) fn is_layer(component: &Component) -> bool {
+    !imported(component).is_empty()
+}
+
+/// Compares what a component imports with what is below it. If it is only asked for its settings,
+/// nothing has to be there.
+pub(super) fn check_place(
+    component: &Component,
+    below: Option<&Serving>,
+    is_described: bool,
+) -> Result<(), LoadError> {
+    let imports = imported(component);
+    let wrong = |text: String| Err(LoadError::Layers(text));
+    match (below, &*imports) {
+        (None, []) => Ok(()),
+        (None, _) if is_described => Ok(()),
+        (None, [first, ..]) => {
+            wrong(format!("it is a layer, which imports `{first}`: it needs a backend below it"))
+        }
+        (Some(_), []) => {
+            wrong("it is a backend and no layer: it imports nothing of what is below it".into())
+        }
+        (Some(below), imports) => {
+            let backend = below.backend();
+            let is_missing =
+                |name: &&String| optional_of(name).is_some_and(|it| !backend.offers(it));
+            match imports.iter().find(is_missing) {
+                Some(name) => wrong(format!(
+                    "the layer imports `{name}`, which `{}` below it does not export",
+                    backend.name
+                )),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+fn optional_of(name: &str) -> Option<Interface> {
+    match name {
+        STREAMS => Some(Interface::Streams),
+        INVENTORY => Some(Interface::Inventory),
+        MAINTENANCE => Some(Interface::Maintenance),
+        _ => None,
+    }
 }
 
 pub(super) fn check_imports(component: &Component) -> Result<(), LoadError> {

@@ -12,6 +12,9 @@ pub enum Layer {
     /// Encrypts what is stored.
     #[cfg(feature = "encrypt")]
     Encrypt(Encryption),
+    /// A component of the contract's world `layer`, which imports the interfaces of a store and
+    /// exports them. It runs in a sandbox of its own, with its own grants, limits and pin.
+    Component(Box<Backend>),
 }
 
 #[cfg(feature = "encrypt")]
@@ -21,18 +24,24 @@ impl From<Encryption> for Layer {
     }
 }
 
+impl From<Backend> for Layer {
+    fn from(component: Backend) -> Self {
+        Self::Component(Box::new(component))
+    }
+}
+
 impl Backend {
     /// Puts a layer around what is there: the one added last is the outermost, which callers meet
     /// first.
     ///
-    /// ```
-    /// use artifact_store::{Backend, Encryption, KeyPair};
+    /// ```no_run
+    /// use artifact_store::{Backend, Encryption, KeyPair, blocking::ArtifactStore};
     ///
     /// let pair = KeyPair::generate();
     /// let encryption = Encryption::new([pair.recipient()])?;
-    /// let backend = Backend::fs("artifacts").layer(encryption);
-    /// # let _ = backend;
-    /// # Ok::<(), artifact_store::LoadError>(())
+    /// let scope = Backend::from_file("prefix.wasm").map_grants(|it| it.env("PREFIX", "team-a/"));
+    /// let store = ArtifactStore::open(Backend::fs("artifacts").layer(encryption).layer(scope))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn layer(mut self, layer: impl Into<Layer>) -> Self {

@@ -18,7 +18,9 @@ use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, LoadError, Operation};
 use crate::grants::Grants;
 use crate::instance::{Pool, Worker};
-use crate::serving::{Held, Loaded, LoadedBackend};
+use crate::limits::Limits;
+use crate::serving::{Held, Loaded, LoadedBackend, Serving};
+use crate::stack;
 use crate::telemetry;
 use crate::text::hexadecimal;
 use crate::verbs::sweep_in_background;
@@ -35,7 +37,47 @@ impl Backend {
         self.load_for(Purpose::Succession).await
     }
 
-    pub(crate) async fn load_for(self, purpose: Purpose) -> Result<LoadedBackend, Error> {
+    /// Loads the stack from the bottom. Each layer is loaded over what is below it.
+    pub(crate) async fn load_for(mut self, purpose: Purpose) -> Result<LoadedBackend, Error> {
+        let layers = std::mem::take(&mut self.layers);
+        let (engine, surroundings) = (self.engine.clone(), self.surroundings.clone());
+        // The component layers, the innermost first, each with the encryption around it.
+        let mut components: Vec<Self> = Vec::new();
+        for layer in layers {
+            match layer {
+                Layer::Component(mut layer) => {
+                    if !layer.layers.is_empty() {
+                        let text = "a layer has no layers of its own: name them one by one";
+                        let kind = LoadError::Layers(text.into()).into();
+                        return Err(Error::new(kind, Operation::Open, None, &layer.name));
+                    }
+                    layer.engine = layer.engine.or_else(|| engine.clone());
+                    layer.surroundings = layer.surroundings.or_else(|| surroundings.clone());
+                    // What is below removes its own temporaries.
+                    layer.sweep = None;
+                    components.push(*layer);
+                }
+                #[cfg(feature = "encrypt")]
+                Layer::Encrypt(_) => match components.last_mut() {
+                    Some(component) => component.layers.push(layer),
+                    None => self.layers.push(layer),
+                },
+            }
+        }
+        let mut loaded = self.load_one(purpose, None).await?;
+        for mut layer in components {
+            layer.limits = above(layer.limits, loaded.0.pool.limits());
+            loaded = layer.load_one(purpose, Some(Serving::new(loaded))).await?;
+        }
+        Ok(loaded)
+    }
+
+    /// Loads the component itself, as a layer if there is something below it.
+    async fn load_one(
+        self,
+        purpose: Purpose,
+        below: Option<Arc<Serving>>,
+    ) -> Result<LoadedBackend, Error> {
         telemetry::describe();
         let (name, sweep) = (Arc::clone(&self.name), self.sweep);
         let store = self.surroundings.as_ref().map(|it| it.store.clone()).unwrap_or_default();
@@ -50,11 +92,15 @@ impl Backend {
         let watched = Arc::clone(&deadline);
         // What is logged belongs to whoever loads it, in whichever thread that is done.
         let log = tracing::dispatcher::get_default(Dispatch::clone);
-        let try_out = async move || self.try_out(&deadline, purpose).with_subscriber(log).await;
+        let try_out = async move || {
+            let tried = self.try_out(&deadline, purpose, below.clone()).with_subscriber(log).await;
+            tried.map(|(digest, pool)| (digest, pool, below))
+        };
         let tried = Worker::spawn(watched, try_out).await;
-        let (digest, pool) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
+        let (digest, pool, below) = tried.flatten().map_err(explain_trouble).map_err(failed)?;
         pool.forget_idle_in_time();
-        let loaded = Held::new(Loaded::new(&store, name, digest, pool).encrypted(encryption));
+        let loaded = Loaded::new(&store, name, digest, pool).over(below).encrypted(encryption);
+        let loaded = Held::new(loaded);
         if let Some(older_than) = sweep {
             sweep_in_background(&loaded, older_than);
         }
@@ -75,6 +121,7 @@ impl Backend {
         self,
         deadline: &Arc<Deadline>,
         purpose: Purpose,
+        below: Option<Arc<Serving>>,
     ) -> Result<(Arc<str>, Pool), ErrorKind> {
         let found = self.found(deadline)?;
         // Directories are opened before the cache is used, which no backend may reach.
@@ -82,7 +129,12 @@ impl Backend {
         let preopens = self.open_directories(&self.grants, is_built_in, &found.engine)?;
         let digest = hexadecimal(&found.digest).into();
         let component = self.compiled(found, deadline)?;
-        let linker = self.linker(&component, is_built_in, self.splice)?;
+        let is_described = purpose == Purpose::Description;
+        contract::check_place(&component, below.as_deref(), is_described)?;
+        let mut linker = self.linker(&component, is_built_in, self.splice)?;
+        if contract::is_layer(&component) {
+            stack::link(&mut linker, below).map_err(invalid)?;
+        }
         let (component, offered) = contract::link(&component, &linker)?;
         deadline.look();
         let grants = match is_built_in {
@@ -183,7 +235,24 @@ impl Backend {
     /// The files of the certificate authorities that it is granted.
     #[cfg(feature = "config")]
     pub(crate) fn authorities(&self) -> impl Iterator<Item = &Path> {
-        authorities(&self.grants).iter().map(PathBuf::as_path)
+        let components = self.layers.iter().filter_map(|layer| match layer {
+            Layer::Component(layer) => Some(&layer.grants),
+            #[cfg(feature = "encrypt")]
+            Layer::Encrypt(_) => None,
+        });
+        let grants = std::iter::once(&self.grants).chain(components);
+        grants.flat_map(authorities).map(PathBuf::as_path)
+    }
+}
+
+/// The limits of a layer: a call of it includes those that it makes on what is below, whose bytes may
+/// come as slowly as they may there.
+fn above(limits: Limits, below: &Limits) -> Limits {
+    let waits = below.turn_timeout.saturating_add(below.call_timeout);
+    Limits {
+        call_timeout: limits.call_timeout.saturating_add(waits),
+        least_rate: limits.least_rate.min(below.least_rate),
+        ..limits
     }
 }
 

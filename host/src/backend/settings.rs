@@ -59,7 +59,9 @@ impl Backend {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn settings(&self) -> Result<Option<Vec<Setting>>> {
-        let bare = self.clone().grants(Grants::none()).sweep_older_than(None);
+        let mut bare = self.clone().grants(Grants::none()).sweep_older_than(None);
+        // Each layer has settings of its own.
+        bare.layers.clear();
         let loaded = bare.load_for(Purpose::Description).await?.0;
         let clock = loaded.pool.clock();
         let asked = Arc::clone(&clock);

@@ -134,6 +134,12 @@ impl ArtifactStore {
         self.serving.loaded()
     }
 
+    /// The store below the outermost layer: see [`crate::ArtifactStore::below`].
+    #[must_use]
+    pub fn below(&self) -> Option<Self> {
+        self.serving.backend().below.clone().map(|serving| Self { serving })
+    }
+
     /// Whether the backend offers this interface; see [`crate::ArtifactStore::offers`].
     #[must_use]
     pub fn offers(&self, interface: Interface) -> bool {

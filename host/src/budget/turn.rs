@@ -95,6 +95,8 @@ impl Turns {
                 clock.offer_turn();
                 let _ = done.send(());
             },
+            // Its bytes may move on another thread, which got the turn.
+            () = clock.turned() => drop(done.send(())),
             () = clock.over() => {}
             () = done.closed() => {}
         }
@@ -126,6 +128,13 @@ impl Deadline {
     pub(crate) fn turn(self: &Arc<Self>) -> Turn {
         let clock = Arc::clone(self);
         Box::pin(async move { clock.take_turn().await })
+    }
+
+    /// Resolves when the call has a turn that something else asked for.
+    async fn turned(&self) {
+        while !self.has_turn() {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     fn try_take_turn(&self) -> bool {

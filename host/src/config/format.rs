@@ -124,7 +124,7 @@ fn store(
     let limits = table.take("limits").and_then(|value| value.table(problems));
     let limits = limits.map_or_else(Limits::default, |table| self::limits(table, problems));
     let sweep = table.take("sweep-older-than").and_then(|value| value.age(problems));
-    let layers = layers::read(&mut table, dir, problems);
+    let layers = layers::read((name, &mut table), dir, named, problems);
     let component = component?;
     if component == Component::Fs && !grants.directories.iter().any(|dir| dir.guest == "/") {
         let text = format!(
@@ -167,7 +167,7 @@ fn component(table: &mut Table<'_>, dir: &Path, problems: &mut Problems<'_>) -> 
     }
 }
 
-fn digest(value: Value<'_>, problems: &mut Problems<'_>) -> Option<String> {
+pub(super) fn digest(value: Value<'_>, problems: &mut Problems<'_>) -> Option<String> {
     let (path, at) = (value.path.clone(), value.at);
     let digest = value.text(problems)?;
     if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -177,7 +177,7 @@ fn digest(value: Value<'_>, problems: &mut Problems<'_>) -> Option<String> {
     Some(digest)
 }
 
-fn directories(
+pub(super) fn directories(
     store: &str,
     table: &mut Table<'_>,
     dir: &Path,
@@ -217,7 +217,7 @@ fn directories(
     grants
 }
 
-fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
+pub(super) fn limits(mut table: Table<'_>, problems: &mut Problems<'_>) -> Limits {
     let mut limits = Limits::default();
     if let Some(timeout) = table.take("call-timeout").and_then(|v| v.duration(problems)) {
         limits.call_timeout = timeout;

@@ -333,7 +333,7 @@ impl StoreConfiguration {
             backend = backend.engine(&engine.map_err(cannot)?);
         }
         for layer in self.layers.iter().rev() {
-            backend = backend.layer(layer.layer(&self.name)?);
+            backend = backend.layer(layer.layer(&self.name, self.surroundings.as_ref())?);
         }
         Ok(match self.sweep {
             Some(age) => backend.sweep_older_than(age),
@@ -360,10 +360,7 @@ impl StoreConfiguration {
 
     /// A variable of the process that it has not, or not as text.
     fn missing(&self, secret: &Secret, state: &'static str) -> MissingVariable {
-        let location = self.surroundings.as_ref().and_then(|around| {
-            let line = around.lines.variables.get(&foreign_name(&secret.name))?;
-            Some((around.file.clone(), *line))
-        });
+        let location = secret.line(self.surroundings.as_ref());
         MissingVariable { name: secret.from.clone(), state, location }
     }
 
@@ -377,17 +374,23 @@ impl StoreConfiguration {
         let authorities = self.grants.authorities.clone();
         #[cfg(not(feature = "network"))]
         let authorities = Vec::new();
+        let mut directories = self.grants.directories.clone();
+        let layers = self.layers.iter();
+        directories.extend(layers.clone().flat_map(LayerConfiguration::directories).cloned());
         Neighbour {
             store: self.name.clone(),
-            directories: self.grants.directories.clone(),
+            directories,
             component: self.component().map(Path::to_owned),
+            layers: layers.filter_map(LayerConfiguration::component).map(Path::to_owned).collect(),
             authorities,
         }
     }
 
     /// The files besides the component that decide what it is.
     fn further_files(&self) -> impl Iterator<Item = &Path> {
-        self.layers.iter().filter_map(LayerConfiguration::secret_file).map(PathBuf::as_path)
+        let secret = self.layers.iter().filter_map(LayerConfiguration::secret_file);
+        let components = self.layers.iter().filter_map(LayerConfiguration::component);
+        secret.map(PathBuf::as_path).chain(components)
     }
 
     /// The file of the component; `None` if it is built in.

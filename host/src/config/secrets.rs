@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::env::VarError;
+use std::path::PathBuf;
 
 use super::Component;
 use super::table::{Problems, Table};
 use crate::Grants;
+use crate::backend::Surroundings;
 use crate::text::foreign_name;
 
 /// A variable of the backend whose value is a variable of this process.
@@ -22,6 +24,13 @@ impl Secret {
     /// The error says why there is none.
     pub(super) fn value(&self) -> Result<String, &'static str> {
         std::env::var(&self.from).map_err(|error| Self::state(&error))
+    }
+
+    /// Where the configuration sets it.
+    pub(super) fn line(&self, surroundings: Option<&Surroundings>) -> Option<(PathBuf, usize)> {
+        let around = surroundings?;
+        let line = around.lines.variables.get(&foreign_name(&self.name))?;
+        Some((around.file.clone(), *line))
     }
 
     /// What is wrong with a variable of this process.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use toml::Value;
 
 use super::{Component, StoreConfiguration};
-use crate::LoadLimits;
 use crate::backend::SWEEP;
+use crate::{Limits, LoadLimits};
 #[cfg(feature = "network")]
 use crate::{
     Sign,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Replaces a value.
-const HIDDEN: &str = "(hidden)";
+pub(super) const HIDDEN: &str = "(hidden)";
 
 impl fmt::Display for StoreConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,22 +49,7 @@ impl fmt::Display for StoreConfiguration {
             None => "never".into(),
         };
         writeln!(f, "sweep-older-than = {}", quoted(&age))?;
-        let limits = &self.limits;
-        writeln!(
-            f,
-            "limits = {{ call-timeout = {}, least-rate = {}, turn-timeout = {}, pause-timeout = {}, \
-             memory = {}, buffer = {}, handles = {}, concurrency = {}, transfers = {}, load = {{ {} }} }}",
-            time(limits.call_timeout),
-            quoted(&size(limits.least_rate)),
-            time(limits.turn_timeout),
-            time(limits.pause_timeout),
-            quoted(&size(limits.memory)),
-            quoted(&size(limits.buffer)),
-            limits.handles,
-            limits.concurrency,
-            limits.transfers,
-            load(&limits.load)
-        )?;
+        writeln!(f, "limits = {{ {} }}", limits(&self.limits))?;
         if !self.layers.is_empty() {
             let layers: Vec<_> = self.layers.iter().map(|layer| layer.to_string()).collect();
             writeln!(f, "layers = [{}]", layers.join(", "))?;
@@ -105,6 +90,24 @@ impl StoreConfiguration {
     }
 }
 
+/// All limits, as the entries of a table.
+pub(super) fn limits(limits: &Limits) -> String {
+    format!(
+        "call-timeout = {}, least-rate = {}, turn-timeout = {}, pause-timeout = {}, memory = {}, \
+         buffer = {}, handles = {}, concurrency = {}, transfers = {}, load = {{ {} }}",
+        time(limits.call_timeout),
+        quoted(&size(limits.least_rate)),
+        time(limits.turn_timeout),
+        time(limits.pause_timeout),
+        quoted(&size(limits.memory)),
+        quoted(&size(limits.buffer)),
+        limits.handles,
+        limits.concurrency,
+        limits.transfers,
+        load(&limits.load)
+    )
+}
+
 /// The limits of loading, as the entries of a table.
 fn load(limits: &LoadLimits) -> String {
     let time = humantime::format_duration(limits.time).to_string();
@@ -126,7 +129,7 @@ fn table<'a>(
     if entries.is_empty() { Ok(()) } else { writeln!(f, "{name} = {{ {} }}", entries.join(", ")) }
 }
 
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !name.is_empty() && name.chars().all(is_bare) { name.into() } else { quoted(name) }
 }

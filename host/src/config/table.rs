@@ -132,6 +132,10 @@ impl<'t> Value<'t> {
         Self { path, at, value: value.into_inner() }
     }
 
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.value, DeValue::String(_))
+    }
+
     pub(super) fn text(self, problems: &mut Problems<'_>) -> Option<String> {
         self.is(problems, "a string", |value| match value {
             DeValue::String(text) => Some(text.into_owned()),

@@ -77,6 +77,12 @@ impl Error {
         self
     }
 
+    /// The same error, which was in another backend of the stack.
+    pub(crate) fn of_backend(mut self, name: Arc<str>) -> Self {
+        self.0.backend = name;
+        self
+    }
+
     /// The kind of error.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {

@@ -119,11 +119,22 @@ impl Call {
 
     /// Ends the call, which has moved so many `bytes`. This happens once.
     pub(crate) fn end<T>(&self, bytes: u64, outcome: Result<T, ErrorKind>) -> Result<T> {
+        let (outcome, place) = match outcome {
+            Ok(done) => (Ok(done), None),
+            Err(kind) => {
+                let (kind, place) = self.clock.of_below(kind);
+                (Err(kind), place)
+            }
+        };
         if !self.is_told.swap(true, Ordering::Relaxed) {
             self.tell(bytes, &outcome);
             self.backend.trial.observe(outcome.as_ref().err());
         }
-        outcome.map_err(|kind| self.backend.error(kind, self.operation, &self.key))
+        let error = |kind| self.backend.error(kind, self.operation, &self.key);
+        outcome.map_err(|kind| match place {
+            Some(name) => error(kind).of_backend(name),
+            None => error(kind),
+        })
     }
 
     /// Refuses an invalid key before the backend sees it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::Call;
-use super::swap::Trial;
+use super::swap::{Serving, Trial};
 use crate::budget::{Closing, spawn};
 use crate::encryption::{Encryption, plain_entry, plain_info};
 use crate::error::{Error, ErrorKind, Operation};
@@ -27,6 +27,8 @@ pub(crate) struct Loaded {
     /// SHA-256 of the component, in hexadecimal digits.
     pub(crate) digest: Arc<str>,
     pub(crate) pool: Pool,
+    /// What is below it, if it is a layer.
+    pub(crate) below: Option<Arc<Serving>>,
     /// Encrypts what its callers store; the component sees nothing else.
     pub(crate) encryption: Option<Encryption>,
     /// Counts the first calls after a swap, until one succeeds.
@@ -76,12 +78,19 @@ impl Loaded {
             label,
             digest,
             pool,
+            below: None,
             encryption: None,
             trial: Trial::default(),
             outages: telemetry::Outages::default(),
             sweeping: Arc::default(),
             draining: Mutex::default(),
         }
+    }
+
+    /// The same as a layer over `below`.
+    pub(crate) fn over(mut self, below: Option<Arc<Serving>>) -> Self {
+        self.below = below;
+        self
     }
 
     /// The same with this encryption between it and its callers.

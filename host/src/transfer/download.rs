@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
 use futures::channel::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
@@ -13,6 +14,7 @@ use wasmtime::component::{
     StreamResult,
 };
 
+use super::below::{Lower, take_lower};
 use super::decrypt;
 use super::opening::{Opened, open};
 use super::sink::{Gone, Sink};
@@ -20,7 +22,7 @@ use crate::bindings::types;
 use crate::budget::{Deadline, Patience};
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
-use crate::info::ReadOptions;
+use crate::info::{Info, ReadOptions};
 use crate::instance::{Failed, Outcome};
 use crate::interface::Interface;
 use crate::serving::Running;
@@ -95,13 +97,20 @@ async fn take_all<S: Sink>(
             telemetry::spliced();
             incoming.take_from(file).await
         }
-        Err(stream) => {
-            let (ended, end) = oneshot::channel();
-            let consumer = Consumer { incoming: Some(incoming), ended: Some(ended) };
-            accessor.with(|mut access| stream.pipe(&mut access, consumer))?;
-            let broken = |_| Failed::Protocol("its stream was dropped before its end".into());
-            end.await.map_err(broken)?
-        }
+        Err(stream) => match take_lower(stream, accessor) {
+            Ok(lower) if lower.brings(due, checksum) => {
+                telemetry::spliced();
+                return incoming.hand_down(lower, report).await;
+            }
+            Ok(lower) => incoming.take_chunks(lower).await,
+            Err(stream) => {
+                let (ended, end) = oneshot::channel();
+                let consumer = Consumer { incoming: Some(incoming), ended: Some(ended) };
+                accessor.with(|mut access| stream.pipe(&mut access, consumer))?;
+                let broken = |_| Failed::Protocol("its stream was dropped before its end".into());
+                end.await.map_err(broken)?
+            }
+        },
     };
     match how {
         End::Abandoned => return incoming.so_far(),
@@ -115,12 +124,10 @@ async fn take_all<S: Sink>(
         return incoming.so_far();
     }
     // After a cut, the backend's outcome says nothing about the bytes that were due.
-    if !matches!(how, End::Cut) {
-        match report.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Ok(Err(error.into())),
-            Err(_) => return Err(Failed::Protocol("it did not report how a read ended".into())),
-        }
+    if !matches!(how, End::Cut)
+        && let Err(kind) = end_of(report).await?
+    {
+        return Ok(Err(kind));
     }
     let received = &incoming.received;
     if received.size() != due {
@@ -133,6 +140,16 @@ async fn take_all<S: Sink>(
     }
     incoming.so_far()
 }
+
+/// What the backend says of the end of its stream.
+async fn end_of(report: Report) -> Outcome<()> {
+    match report.await {
+        Ok(outcome) => Ok(outcome.map_err(ErrorKind::from)),
+        Err(_) => Err(Failed::Protocol("it did not report how a read ended".into())),
+    }
+}
+
+type Report = oneshot::Receiver<Result<(), types::Error>>;
 
 /// How the stream ended.
 enum End {
@@ -188,6 +205,52 @@ impl<S: Sink> Incoming<S> {
         }
     }
 
+    /// Takes what a layer handed on unread, of which the layer has stated something else than the
+    /// store below.
+    async fn take_chunks(mut self, mut lower: Lower) -> (End, Self) {
+        while let Some(mut chunk) = poll_fn(|cx| lower.poll_chunk(cx)).await {
+            while !chunk.is_empty() {
+                if poll_fn(|cx| self.poll_room(cx)).await.is_err() {
+                    return (End::Abandoned, self);
+                }
+                let (taken, end) = self.take(&chunk);
+                if let Some(end) = end {
+                    return (end, self);
+                }
+                chunk.advance(taken);
+            }
+        }
+        (End::Closed, self)
+    }
+
+    /// Lets the store below send what a layer handed on unread. That store verifies the bytes.
+    async fn hand_down(self, lower: Lower, report: Report) -> Outcome<(S, u64)> {
+        let (due, is_cut) = (self.due, self.is_cut);
+        let (back, mut returned) = oneshot::channel();
+        let (incoming, back, nothing) = (Some(self), Some(back), Vec::new());
+        let lent = Lent { incoming, seen: 0, is_gone: false, back, nothing };
+        let sent = lower.send(lent).await;
+        let Ok(Some((incoming, is_gone))) = returned.try_recv() else {
+            return Ok(Err(ErrorKind::Unavailable("the call below was lost".into())));
+        };
+        if is_gone {
+            return incoming.so_far();
+        }
+        if is_cut && sent.is_ok() {
+            return Ok(Ok((incoming.sink, due)));
+        }
+        if let Err(kind) = end_of(report).await? {
+            return Ok(Err(kind));
+        }
+        match sent {
+            Ok(()) => Ok(Ok((incoming.sink, due))),
+            Err(why) => {
+                let text = format!("it reported a read as complete that failed below: {why}");
+                Err(Failed::Protocol(text))
+            }
+        }
+    }
+
     fn so_far(self) -> Outcome<(S, u64)> {
         Ok(Ok((self.sink, self.received.size())))
     }
@@ -235,6 +298,64 @@ impl<S: Sink> Incoming<S> {
             ready!(self.poll_flush(cx))?;
         }
         self.poll_turn(cx)
+    }
+}
+
+/// What a layer's caller takes, lent to the store below.
+struct Lent<S: Sink> {
+    /// `None` once it has been sent back.
+    incoming: Option<Incoming<S>>,
+    /// How many bytes of the buffer were counted.
+    seen: usize,
+    is_gone: bool,
+    back: Option<oneshot::Sender<(Incoming<S>, bool)>>,
+    nothing: Vec<u8>,
+}
+
+impl<S: Sink> Lent<S> {
+    /// Counts the bytes that have come since this was last called.
+    fn count(&mut self) {
+        if let Some(incoming) = &mut self.incoming {
+            let filled = incoming.sink.buffer().0.len();
+            incoming.clock.delivered(filled.saturating_sub(self.seen) as u64);
+            self.seen = filled;
+        }
+    }
+}
+
+impl<S: Sink> Sink for Lent<S> {
+    /// Its own caller has been told.
+    fn start(&mut self, _: Info, _: u64) -> Result<Result<(), Gone>, ErrorKind> {
+        Ok(Ok(()))
+    }
+
+    fn buffer(&mut self) -> (&mut Vec<u8>, usize) {
+        self.count();
+        match &mut self.incoming {
+            Some(incoming) => incoming.sink.buffer(),
+            None => (&mut self.nothing, 0),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        self.count();
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(Err(Gone)) };
+        let flushed = ready!(incoming.poll_flush(cx));
+        let flushed = match flushed {
+            Ok(()) => ready!(incoming.poll_turn(cx)),
+            gone => gone,
+        };
+        self.is_gone |= flushed.is_err();
+        self.seen = incoming.sink.buffer().0.len();
+        Poll::Ready(flushed)
+    }
+}
+
+impl<S: Sink> Drop for Lent<S> {
+    fn drop(&mut self) {
+        if let (Some(incoming), Some(back)) = (self.incoming.take(), self.back.take()) {
+            let _ = back.send((incoming, self.is_gone));
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use futures::future::{Either, select};
 use futures::stream::{self, Stream};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::sink::Chunks;
+use super::sink::{Chunks, Sink};
 use super::{CHUNKS_WAITING, buffered, download};
 use crate::error::{Operation, Result};
 use crate::info::{Info, ReadOptions};
@@ -69,8 +69,6 @@ impl ArtifactReader {
         if !backend.pool.offers(Interface::Streams) {
             return Self::buffered(backend.call(Operation::Get, key), options).await;
         }
-        let call = backend.transfer(Operation::Get, key);
-        call.check_key()?;
         let waiting = match by {
             // Reading ahead would only evict from the cache the bytes that the caller takes next.
             RunBy::Caller => 0,
@@ -78,8 +76,24 @@ impl ArtifactReader {
         };
         let (chunks, received) = mpsc::channel(waiting);
         let (start, started) = oneshot::channel();
+        let sink = move || Chunks::new(start, chunks);
+        Self::begin(backend, key, options, by, sink, started, received).await
+    }
+
+    /// Reads into `sink`, which passes the bytes on to `received` after it has `started`.
+    pub(super) async fn begin<S: Sink>(
+        backend: Arc<Loaded>,
+        key: &str,
+        options: ReadOptions,
+        by: RunBy,
+        sink: impl FnOnce() -> S + Send + Sync + 'static,
+        started: oneshot::Receiver<Info>,
+        received: mpsc::Receiver<Bytes>,
+    ) -> Result<Self> {
+        let call = backend.transfer(Operation::Get, key);
+        call.check_key()?;
         let read = move |running: Running| async move {
-            let outcome = download::read(&running, options, Chunks::new(start, chunks)).await;
+            let outcome = download::read(&running, options, sink()).await;
             let bytes = outcome.as_ref().map_or(0, |(_, bytes)| *bytes);
             running.call.end(bytes, outcome).map(drop)
         };
@@ -147,7 +161,7 @@ impl ArtifactReader {
         std::future::poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
+    pub(super) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>>> {
         ready!(self.poll_fill(cx))?;
         Poll::Ready(Ok(Some(std::mem::take(&mut self.chunk)).filter(|chunk| !chunk.is_empty())))
     }
@@ -176,7 +190,7 @@ impl ArtifactReader {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    pub(super) fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let Some(work) = &mut self.work else { return Poll::Ready(Ok(())) };
         let outcome = ready!(Pin::new(work).poll(cx));
         self.work = None;

@@ -36,6 +36,14 @@ impl Chunks {
     pub(crate) fn new(start: oneshot::Sender<Info>, chunks: mpsc::Sender<Bytes>) -> Self {
         Self { start: Some(start), chunks, buffer: Vec::new(), rest: 0 }
     }
+
+    /// The same for a caller that knows the info already.
+    pub(crate) fn started(chunks: mpsc::Sender<Bytes>, due: u64) -> Self {
+        let mut sink =
+            Self { start: None, chunks, buffer: Vec::new(), rest: due.saturating_add(1) };
+        sink.renew();
+        sink
+    }
 }
 
 impl Chunks {

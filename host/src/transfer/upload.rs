@@ -1,5 +1,6 @@
 //! The host's end of `streams.write`: it feeds the backend, seals the write, and checks the answer.
 
+use std::any::{Any, TypeId};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
@@ -103,7 +104,8 @@ pub(crate) async fn send(
             let (data, end) = accessor.with(|mut access| {
                 let clock = Arc::clone(&access.data_mut().deadline);
                 let (patience, give_up) = (Patience::default(), Some(give_up));
-                let producer = Producer { chunks, next: None, patience, give_up, clock };
+                let (next, has_begun) = (None, false);
+                let producer = Producer { chunks, next, has_begun, patience, give_up, clock };
                 let data = StreamReader::new(&mut access, producer)?;
                 let end = async { wasmtime::error::Ok(first(end, given_up).await) };
                 wasmtime::error::Ok((data, FutureReader::new(&mut access, end)?))
@@ -134,20 +136,70 @@ struct Producer<S> {
     chunks: S,
     /// What the caller sent, while the backend waits for its turn to take it.
     next: Option<Option<Bytes>>,
+    has_begun: bool,
     patience: Patience,
     /// Ends the write for the backend if the caller pauses for too long.
     give_up: Option<oneshot::Sender<String>>,
     clock: Arc<Deadline>,
 }
 
+/// What the caller of a layer sends, taken from the stream that the layer handed on unread.
+pub(crate) struct Handed(Mutex<Box<dyn Stream<Item = Bytes> + Send + Unpin>>);
+
+impl Stream for Handed {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        // It is locked for nobody: this makes it one that can be shared, which polling cannot.
+        let stream = self.0.get_mut().unwrap_or_else(|e| e.into_inner());
+        Pin::new(stream).poll_next(cx)
+    }
+}
+
+/// The end of the stream does not say whether all bytes came: the seal does.
+impl<S: Stream<Item = Bytes> + Send + Unpin> Stream for Producer<S> {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.poll_chunk(cx)
+    }
+}
+
+impl<S: Stream<Item = Bytes> + Unpin> Producer<S> {
+    /// What the caller sends next; `None` if nothing more comes, or the host ends the write.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.has_begun = true;
+        if self.clock.verdict().is_some() {
+            self.give_up();
+            return Poll::Ready(None);
+        }
+        if self.next.is_none() {
+            match Pin::new(&mut self.chunks).poll_next(cx) {
+                Poll::Ready(next) => self.next = Some(next),
+                Poll::Pending => {
+                    ready!(self.patience.poll_over(&self.clock, cx));
+                    self.give_up();
+                    return Poll::Ready(None);
+                }
+            }
+        }
+        if ready!(self.patience.poll_turn(&self.clock, cx)).is_err() {
+            self.give_up();
+            return Poll::Ready(None);
+        }
+        let chunk = self.next.take().flatten();
+        self.clock.given(chunk.as_ref().map_or(0, Bytes::len) as u64);
+        Poll::Ready(chunk)
+    }
+}
+
 impl<S> Producer<S> {
-    fn give_up(&mut self) -> Poll<wasmtime::Result<StreamResult>> {
+    fn give_up(&mut self) {
         let why = self.clock.failure().to_string();
         if let Some(give_up) = self.give_up.take() {
             // If the backend does not listen, it is not told.
             let _ = give_up.send(why);
         }
-        Poll::Ready(Ok(StreamResult::Dropped))
     }
 }
 
@@ -169,37 +221,29 @@ where
         if destination.remaining(store) == Some(0) {
             return Poll::Ready(Ok(StreamResult::Completed));
         }
-        let me = &mut *self;
-        if me.clock.verdict().is_some() {
-            return me.give_up();
-        }
-        if me.next.is_none() {
-            match Pin::new(&mut me.chunks).poll_next(cx) {
-                Poll::Ready(next) => me.next = Some(next),
-                Poll::Pending if finish => {
-                    me.clock.resume();
-                    return Poll::Ready(Ok(StreamResult::Cancelled));
-                }
-                Poll::Pending => {
-                    ready!(me.patience.poll_over(&me.clock, cx));
-                    return me.give_up();
-                }
-            }
-        }
-        match me.patience.poll_turn(&me.clock, cx) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => return me.give_up(),
-            Poll::Pending if finish => return Poll::Ready(Ok(StreamResult::Cancelled)),
-            Poll::Pending => return Poll::Pending,
-        }
-        Poll::Ready(Ok(match me.next.take().flatten() {
-            Some(chunk) => {
-                me.clock.given(chunk.len() as u64);
+        match self.poll_chunk(cx) {
+            Poll::Ready(Some(chunk)) => {
                 destination.set_buffer(chunk);
-                StreamResult::Completed
+                Poll::Ready(Ok(StreamResult::Completed))
             }
-            None => StreamResult::Dropped,
-        }))
+            Poll::Ready(None) => Poll::Ready(Ok(StreamResult::Dropped)),
+            Poll::Pending if finish => {
+                if self.next.is_none() {
+                    self.clock.resume();
+                }
+                Poll::Ready(Ok(StreamResult::Cancelled))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn try_into(me: Pin<Box<Self>>, ty: TypeId) -> Result<Box<dyn Any>, Pin<Box<Self>>> {
+        // Once a layer has read some of it, wasmtime may hold bytes that would be lost.
+        if ty != TypeId::of::<Handed>() || me.has_begun {
+            return Err(me);
+        }
+        let stream: Box<Self> = Pin::into_inner(me);
+        Ok(Box::new(Handed(Mutex::new(stream))))
     }
 }
 

@@ -39,6 +39,11 @@ pub(super) struct Step {
 }
 
 impl Cursor {
+    /// Where a layer asks to go on. Its own caller sees whether the listing ends.
+    pub(super) fn from(at: Option<String>) -> Self {
+        Self { at: at.map(Into::into), ..Self::default() }
+    }
+
     /// Where the backend is asked to go on; `None` at the start.
     pub(super) fn at(&self) -> Option<&str> {
         self.at.as_deref()

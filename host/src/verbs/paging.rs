@@ -21,6 +21,17 @@ pub(crate) struct Page<T> {
     pub(super) next: Option<Cursor>,
 }
 
+impl<T> Page<T> {
+    fn into_parts(self) -> (Vec<T>, Option<String>) {
+        (self.items, self.next.and_then(|next| next.at().map(str::to_owned)))
+    }
+}
+
+/// How many items a backend is asked for if a layer asks for `limit`.
+fn at_most(limit: u32) -> u32 {
+    if limit == 0 { PAGE } else { limit.min(PAGE) }
+}
+
 /// Something that comes page by page.
 pub(crate) trait Paged: Sized + Send + Sync + 'static {
     const OPERATION: Operation;
@@ -51,6 +62,19 @@ impl Paged for Finding {
 impl Running {
     /// One page of the artifacts whose keys begin with the prefix.
     async fn list(&self, cursor: Cursor) -> Result<Page<Entry>> {
+        self.list_page(cursor, PAGE).await
+    }
+
+    /// The same for a layer, which has its own cursors, and accepts so many entries; 0 is any number.
+    pub(crate) async fn list_from(
+        &self,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<(Vec<Entry>, Option<String>)> {
+        self.list_page(Cursor::from(cursor), at_most(limit)).await.map(Page::into_parts)
+    }
+
+    async fn list_page(&self, cursor: Cursor, limit: u32) -> Result<Page<Entry>> {
         let prefix = &self.call.key;
         let outcome = async {
             key::check_prefix(prefix).map_err(ErrorKind::InvalidKey)?;
@@ -58,9 +82,9 @@ impl Running {
                 let Some(inventory) = &exports.inventory else { return Ok(Err(no_inventory())) };
                 let from = cursor.at().map(str::to_owned);
                 let answer =
-                    inventory.call_list_artifacts(accessor, prefix.clone(), from, PAGE).await?;
+                    inventory.call_list_artifacts(accessor, prefix.clone(), from, limit).await?;
                 match answer {
-                    Ok(page) => Ok(Ok(entries(page, prefix, cursor, &self.call)?)),
+                    Ok(page) => Ok(Ok(entries(page, prefix, cursor, limit, &self.call)?)),
                     Err(error) => Ok(Err(error.into())),
                 }
             });
@@ -71,11 +95,24 @@ impl Running {
 
     /// One page of the findings.
     async fn audit(&self, cursor: Cursor) -> Result<Page<Finding>> {
+        self.audit_page(cursor, PAGE).await
+    }
+
+    /// The same for a layer.
+    pub(crate) async fn audit_from(
+        &self,
+        cursor: Option<String>,
+        limit: u32,
+    ) -> Result<(Vec<Finding>, Option<String>)> {
+        self.audit_page(Cursor::from(cursor), at_most(limit)).await.map(Page::into_parts)
+    }
+
+    async fn audit_page(&self, cursor: Cursor, limit: u32) -> Result<Page<Finding>> {
         let outcome = self.run(async |accessor, exports| {
             let Some(maintenance) = &exports.maintenance else { return Ok(Err(no_maintenance())) };
             let from = cursor.at().map(str::to_owned);
-            match maintenance.call_audit(accessor, from, PAGE).await? {
-                Ok(found) => Ok(Ok(findings(found, cursor, &self.call)?)),
+            match maintenance.call_audit(accessor, from, limit).await? {
+                Ok(found) => Ok(Ok(findings(found, cursor, limit, &self.call)?)),
                 Err(error) => Ok(Err(error.into())),
             }
         });
@@ -99,9 +136,10 @@ fn entries(
     page: inventory::Page,
     prefix: &str,
     cursor: Cursor,
+    limit: u32,
     call: &Call,
 ) -> Result<Page<Entry>, Failed> {
-    check_count(page.entries.len())?;
+    check_count(page.entries.len(), limit)?;
     let mut seen = HashSet::with_capacity(page.entries.len());
     for inventory::Entry { key, .. } in &page.entries {
         if let Err(why) = key::check(key) {
@@ -124,9 +162,10 @@ fn entries(
 fn findings(
     page: maintenance::Findings,
     cursor: Cursor,
+    limit: u32,
     call: &Call,
 ) -> Result<Page<Finding>, Failed> {
-    check_count(page.items.len())?;
+    check_count(page.items.len(), limit)?;
     let next = go_on(call, cursor, page.next, page.items.len())?;
     Ok(Page { items: page.items.into_iter().map(Finding::from).collect(), next })
 }
@@ -143,9 +182,9 @@ fn go_on(
     next.map(step).transpose()
 }
 
-fn check_count(items: usize) -> Result<(), Failed> {
-    match items > PAGE as usize {
-        true => broken(format!("its page has {items} items; the limit was {PAGE}")),
+fn check_count(items: usize, limit: u32) -> Result<(), Failed> {
+    match items > limit as usize {
+        true => broken(format!("its page has {items} items; the limit was {limit}")),
         false => Ok(()),
     }
 }

@@ -90,7 +90,7 @@ impl HostState {
 
     /// Fails if the call has used up its time. The host checks this where it may run for long while
     /// the backend does not, such as between two streams of its own.
-    pub(super) fn check_deadline(&self) -> wasmtime::Result<()> {
+    pub(crate) fn check_deadline(&self) -> wasmtime::Result<()> {
         if self.deadline.is_over() {
             wasmtime::bail!("the deadline has passed");
         }

@@ -11,6 +11,7 @@ mod encryption;
 mod listing;
 mod ordered;
 mod splice;
+mod stacks;
 mod texts;
 mod twins;
 mod versions;

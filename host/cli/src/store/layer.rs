@@ -1,9 +1,12 @@
 //! The layers that `--layer` names.
 
+use std::path::Path;
+
 use anyhow::Result;
-use artifact_store::{Backend, Encryption, Layer};
+use artifact_store::{Backend, Encryption, Grants, Layer, Limits};
 
 use super::StoreArguments;
+use super::opening::{built_in, variable_of};
 use crate::failure::Usage;
 use crate::shown;
 
@@ -25,12 +28,27 @@ impl StoreArguments {
     fn one_layer(&self, named: &str) -> Result<Layer> {
         match named.split_once('=').unwrap_or((named, "")) {
             (ENCRYPT, recipients) => Ok(self.encryption(recipients)?.into()),
-            _ => {
-                let shown = shown::name(named);
-                let text = "is no layer; `encrypt=RECIPIENT[,RECIPIENT]` is one";
-                Err(Usage(format!("`{shown}` {text}")).into())
-            }
+            _ => Ok(self.component(named)?.into()),
         }
+    }
+
+    /// The component of `FILE[,NAME[=VALUE]]`, which is granted these variables.
+    fn component(&self, named: &str) -> Result<Backend> {
+        let mut parts = named.split(',');
+        let file = parts.next().unwrap_or_default();
+        if file.is_empty() || built_in(Path::new(file)).is_some() {
+            let shown = shown::name(named);
+            let text = "is no layer; `encrypt=RECIPIENT[,RECIPIENT]` is one, and so is \
+                        `FILE.wasm[,NAME=VALUE]`";
+            return Err(Usage(format!("`{shown}` {text}")).into());
+        }
+        let mut grants = Grants::none();
+        for variable in parts {
+            let (name, value) = variable_of("--layer", variable)?;
+            grants = grants.env(name, value);
+        }
+        let limits = self.limits(&Limits::default());
+        Ok(Backend::from_file(file).grants(grants).limits(limits))
     }
 
     /// Encryption for these recipients, or else for those of the identities.

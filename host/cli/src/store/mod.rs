@@ -42,8 +42,11 @@ pub struct StoreArguments {
     #[arg(value_hint = ValueHint::FilePath)]
     pub backend: PathBuf,
 
-    /// Put a layer around the backend, `encrypt=RECIPIENT[,RECIPIENT]`; may be repeated, the outermost
-    /// first
+    /// Put a layer around the backend, `encrypt[=RECIPIENT,…]` or `FILE.wasm[,NAME=VALUE]`; may be
+    /// repeated, the outermost first
+    ///
+    /// A component FILE.wasm of the world `layer` gets these variables, `NAME` alone from the
+    /// environment, and nothing else: a store of --config may grant it more.
     ///
     /// `encrypt` encrypts what is stored, in the format of age, for public keys `age1…` as `keygen`
     /// makes them. Without recipients it does so for those of the identities. A store of --config has

@@ -161,7 +161,7 @@ impl StoreArguments {
         self.store.as_deref().map_or_else(|| chosen(configuration), Ok)
     }
 
-    fn limits(&self, limits: &Limits) -> Limits {
+    pub(super) fn limits(&self, limits: &Limits) -> Limits {
         let call_timeout = self.timeout.unwrap_or(limits.call_timeout);
         let memory = self.memory.unwrap_or(limits.memory);
         // A pipe may pause for as long as it likes: it keeps nobody else from the store.
@@ -195,7 +195,7 @@ impl StoreArguments {
     /// its artifacts elsewhere.
     pub fn backend(&self, grant_dir: bool) -> Result<Backend> {
         // Of several with one name the last one counts.
-        let variables = self.env.iter().map(|variable| variable_of(variable));
+        let variables = self.env.iter().map(|variable| variable_of("--env", variable));
         let mut variables = variables.collect::<Result<BTreeMap<_, _>, _>>()?;
         if self.is(S3) {
             // An endpoint of the command line is not replaced by one of the environment.
@@ -207,7 +207,7 @@ impl StoreArguments {
                 // An empty variable counts as one that is not set.
                 let is_set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
                 if !variables.contains_key(name) && is_set {
-                    let (name, value) = variable_of(name)?;
+                    let (name, value) = variable_of("--env", name)?;
                     variables.insert(name, value);
                 }
             }
@@ -378,20 +378,20 @@ fn is_of_a_store(entry: &fs::DirEntry) -> bool {
     }
 }
 
-/// The name and value of one `--env`. Messages hold no value.
-fn variable_of(argument: &str) -> Result<(&str, String), Usage> {
+/// The name and value of one `--env`, or of a variable in another option. Messages hold no value.
+pub(super) fn variable_of<'a>(option: &str, argument: &'a str) -> Result<(&'a str, String), Usage> {
     let (name, value) = match argument.split_once('=') {
         Some((name, value)) => (name, Ok(value.to_owned())),
         None => (argument, std::env::var(argument)),
     };
     if name.is_empty() {
-        return Err(Usage("`--env` needs a name before the `=`".into()));
+        return Err(Usage(format!("`{option}` needs a name before the `=`")));
     }
     let value = value.map_err(|e| match e {
         std::env::VarError::NotPresent => {
-            Usage(format!("`--env {name}`: this variable is not set"))
+            Usage(format!("`{option} {name}`: this variable is not set"))
         }
-        _ => Usage(format!("`--env {name}`: the value of this variable is not UTF-8")),
+        _ => Usage(format!("`{option} {name}`: the value of this variable is not UTF-8")),
     })?;
     Ok((name, value))
 }
@@ -402,12 +402,12 @@ mod tests {
 
     #[test]
     fn a_variable_may_have_an_equals_sign_in_its_value() {
-        assert_eq!(variable_of("A=b=c").unwrap(), ("A", "b=c".into()));
-        assert_eq!(variable_of("A=").unwrap(), ("A", String::new()));
+        assert_eq!(variable_of("--env", "A=b=c").unwrap(), ("A", "b=c".into()));
+        assert_eq!(variable_of("--env", "A=").unwrap(), ("A", String::new()));
     }
 
     #[test]
     fn a_wrong_variable_does_not_show_its_value() {
-        assert!(!variable_of("=hush").unwrap_err().to_string().contains("hush"));
+        assert!(!variable_of("--env", "=hush").unwrap_err().to_string().contains("hush"));
     }
 }

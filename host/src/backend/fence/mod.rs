@@ -96,6 +96,8 @@ pub(crate) struct Neighbour {
     pub(crate) directories: Vec<Directory>,
     /// The file of the component; `None` if it is built in.
     pub(crate) component: Option<PathBuf>,
+    /// The files of its layers.
+    pub(crate) layers: Vec<PathBuf>,
     pub(crate) authorities: Vec<PathBuf>,
 }
 

@@ -114,19 +114,20 @@ pub(super) fn beside(surroundings: &Surroundings) -> Vec<Party> {
     let mut parties = Vec::new();
     let mut named = Vec::new();
     for neighbour in stores.iter().filter(|neighbour| neighbour.store != *store) {
-        let Neighbour { store, directories, component, authorities } = neighbour;
+        let Neighbour { store, directories, component, layers, authorities } = neighbour;
         let at = parties.len();
         let directories = directories.iter().map(|dir| {
             let what = What::Directory { writable: dir.writable };
             (at, dir.host.clone(), what)
         });
         named.extend(directories);
-        named.extend(component.iter().map(|file| (at, file.clone(), COMPONENT)));
+        let components = component.iter().chain(layers);
+        named.extend(components.map(|file| (at, file.clone(), COMPONENT)));
         named.extend(authorities.iter().map(|file| (at, file.clone(), AUTHORITY)));
         parties.push(Party {
             owner: format!("store `{}`", foreign_name(store)),
             kind: Kind::Configured,
-            is_trusted: component.is_none(),
+            is_trusted: component.is_none() && layers.is_empty(),
             items: Vec::new(),
         });
     }

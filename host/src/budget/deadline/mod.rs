@@ -3,6 +3,7 @@
 //! `clock` counts the time, `progress` the bytes that restart it; `verdict` is what the caller is told
 //! at the end, `service` whether it could reach what it asked, `held_turn` the turn in which it runs.
 
+mod below;
 mod clock;
 mod held_turn;
 mod progress;
@@ -39,13 +40,15 @@ struct State {
     turn: HeldTurn,
     /// What the call has come to know of the services that it asks.
     service: Service,
+    /// What a layer was told of a failure below it.
+    below: Option<below::Failure>,
 }
 
 impl Deadline {
     /// No clock runs yet. Without `turns` the call needs no turn.
     pub(crate) fn new(limits: &Limits, closing: Arc<Closing>, turns: Option<Arc<Turns>>) -> Self {
         let (turn, service) = (HeldTurn::default(), Service::default());
-        let state = State { clock: Clock::new(), verdict: None, turn, service };
+        let state = State { clock: Clock::new(), verdict: None, turn, service, below: None };
         let (limits, threads) = (Times::of(limits), Threads::default());
         Self { limits, closing, turns, threads, state: Mutex::new(state) }
     }

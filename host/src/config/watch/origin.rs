@@ -30,8 +30,8 @@ pub(super) struct Origin {
 pub(super) struct Found {
     /// As the configuration describes it, including the values of its secrets.
     backend: Backend,
-    /// The SHA-256 of its component.
-    digest: String,
+    /// The SHA-256 of its component, and of those of its layers.
+    digests: Vec<String>,
     /// The contents of the files of the certificate authorities that it trusts; `None` if the file
     /// is absent.
     authorities: Vec<Option<Vec<u8>>>,
@@ -84,8 +84,8 @@ impl Origin {
         files.extend(store.further_files().map(Path::to_owned));
         let backend = store.backend()?;
         files.extend(backend.authorities().map(Path::to_owned));
-        let (in_memory, digest) = backend.clone().read()?;
+        let (in_memory, digests) = backend.clone().read()?;
         let authorities = backend.authorities().map(|path| file::read(path).ok()).collect();
-        Ok((Found { backend, digest, authorities }, in_memory))
+        Ok((Found { backend, digests, authorities }, in_memory))
     }
 }
