@@ -11,7 +11,7 @@ use tracing::instrument::WithSubscriber;
 use wasmtime::component::{Component, Linker};
 
 use super::fence::{self, Applicant};
-use super::{Backend, Source, Surroundings, contract, is_built_in, settings, trial};
+use super::{Backend, Layer, Source, Surroundings, contract, is_built_in, settings, trial};
 use crate::budget::{Deadline, explain_trouble, invalid, is_possible, runtime};
 use crate::encryption::Encryption;
 use crate::engine::{self, Engine};
@@ -112,7 +112,7 @@ impl Backend {
         match &*self.layers {
             [] => Ok(None),
             #[cfg(feature = "encrypt")]
-            [super::Layer::Encrypt(encryption)] => Ok(Some(encryption.clone())),
+            [Layer::Encrypt(encryption)] => Ok(Some(encryption.clone())),
             _ => Err(LoadError::Layers("a store cannot be encrypted twice".into())),
         }
     }
