@@ -282,6 +282,8 @@ pub(crate) fn told(error: &Error) -> crate::bindings::types::Error {
         // The outcome of a change is unknown.
         kind if kind.is_fault() => Told::Unavailable(text()),
         ErrorKind::Busy { .. } => Told::Unavailable(text()),
+        // The layer hears its own reason for giving up.
+        ErrorKind::Io(reason) => Told::Other(reason.to_string()),
         _ => Told::Other(text()),
     }
 }
