@@ -29,10 +29,13 @@ pub(crate) struct Lower {
     reader: ArtifactReader,
     /// The number of bytes that it brings.
     due: u64,
-    open: Option<(oneshot::Sender<Box<dyn Sink>>, mpsc::Sender<Bytes>)>,
+    open: Option<Open>,
     /// Tells the layer how it ended.
     ended: Option<oneshot::Sender<Result<()>>>,
 }
+
+/// Takes the sink, and the sender for one whose bytes are taken chunk by chunk.
+type Open = (oneshot::Sender<Box<dyn Sink>>, mpsc::Sender<Bytes>);
 
 impl Lower {
     /// Begins to read. Also returns what becomes known of its end.

@@ -6,6 +6,7 @@ mod copy;
 mod encryption;
 mod get;
 mod help;
+mod layers;
 mod many;
 mod output;
 mod own;
