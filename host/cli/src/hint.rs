@@ -159,15 +159,15 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
     })
 }
 
-const SETTINGS: &str =
-    "set it in the environment or with --env, which `artifact-store --help` lists";
+const SETTINGS: &str = "set it in the environment or with --env, and that of a layer behind its file \
+                        (`--layer FILE,NAME=VALUE`)";
 const NETWORK: &str = "see --allow-net, --ca and --proxy";
 
 fn of_load(error: &LoadError) -> Option<&'static str> {
     Some(match error {
         LoadError::Read(_) => "a backend is `fs`, `s3` or the path of a component file",
         LoadError::Settings(_) => {
-            by(SETTINGS, SETTINGS, "set it in the `env` or `env-from` of the store")
+            by(SETTINGS, SETTINGS, "set it in the `env` or `env-from` of the store or of its layer")
         }
         LoadError::Credentials(_) => {
             "docs/s3.md lists where credentials are looked for; `--sign none` needs none"
