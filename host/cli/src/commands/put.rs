@@ -1,4 +1,4 @@
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -103,6 +103,9 @@ pub async fn run(
 async fn one(store: &StoreArguments, arguments: Arguments, interrupt: &Interrupt) -> Result<()> {
     let options = arguments.options()?;
     let Arguments { key, file, size, create, if_match, .. } = arguments;
+    if file.as_deref().is_some_and(OsStr::is_empty) {
+        return Err(Usage("the name of FILE is empty; `-` is standard input".into()).into());
+    }
     let mode = mode(create, if_match);
     let cannot = || format!("cannot put `{}`", shown::name(&key));
     let (mut input, mut writer) = interrupt
