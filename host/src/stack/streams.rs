@@ -9,7 +9,7 @@ use crate::bindings::{STREAMS, types};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::info::{ReadOptions, WriteOptions as Options};
 use crate::serving::{RunBy, Running};
-use crate::transfer::below::{Lower, Sent};
+use crate::transfer::below::{Lasting, Lower, Sent};
 use crate::transfer::download::Forward;
 use crate::transfer::upload;
 use crate::wasi::HostState;
@@ -68,8 +68,10 @@ async fn written(
         Ok(options) => options,
         Err(why) => return call.end(0, Err(ErrorKind::Other(why))),
     };
+    let chunks = Lasting::new(chunks);
     let write = move |running: Running| async move {
-        let outcome = upload::write(&running, options, chunks, seal).await;
+        let outcome = upload::write(&running, options, chunks.clone(), seal).await;
+        chunks.end();
         let bytes = outcome.as_ref().map_or(0, |info| info.size);
         running.call.end(bytes, outcome)
     };

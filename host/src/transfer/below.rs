@@ -4,7 +4,7 @@
 use std::any::{Any, TypeId};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -220,6 +220,34 @@ impl Stream for Sent {
             Self::Unread(handed) => Pin::new(handed).poll_next(cx),
             Self::Own(chunks) => Pin::new(chunks).poll_next(cx),
         }
+    }
+}
+
+/// What a layer sends, for as long as the call lasts that stores it. The stream into the backend may
+/// outlive the call, in an instance that is idle; without this the layer would wait for it.
+#[derive(Clone)]
+pub(crate) struct Lasting(Arc<Mutex<Option<Sent>>>);
+
+impl Lasting {
+    pub(crate) fn new(sent: Sent) -> Self {
+        Self(Arc::new(Mutex::new(Some(sent))))
+    }
+
+    /// The call has ended, and takes no more.
+    pub(crate) fn end(&self) {
+        drop(self.sent().take());
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Option<Sent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stream for Lasting {
+    type Item = Bytes;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.sent().as_mut().map_or(Poll::Ready(None), |sent| Pin::new(sent).poll_next(cx))
     }
 }
 
