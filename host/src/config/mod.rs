@@ -22,8 +22,7 @@ pub use watch::{Watch, WatchStatus, WatchedFiles};
 
 use crate::backend::{Neighbour, Surroundings};
 use crate::error::{
-    ConfigurationError, Error, LoadError, MissingVariable, Operation, Problem, Result,
-    SettingProblem,
+    ConfigurationError, Error, LoadError, Operation, Problem, Result, SettingProblem,
 };
 use crate::instance::look_at_disk;
 use crate::text::{alike, foreign_name};
@@ -291,18 +290,9 @@ impl StoreConfiguration {
     /// [`LoadError::Settings`](crate::LoadError::Settings) where the backend `s3` needs another
     /// variable.
     pub fn backend(&self) -> Result<Backend> {
-        let mut grants = self.grants.clone();
-        let mut missing = Vec::new();
-        for secret in &self.secrets {
-            match secret.value() {
-                Ok(value) => grants = grants.env(&secret.name, value),
-                Err(state) => missing.push(self.missing(secret, state)),
-            }
-        }
-        if !missing.is_empty() {
-            let store = self.name.clone();
-            return Err(failed(ConfigurationError::Variables { store, missing }, &self.name));
-        }
+        let (secrets, around) = (&self.secrets, self.surroundings.as_ref());
+        #[cfg_attr(not(feature = "network"), allow(unused_mut, reason = "only `s3` takes some"))]
+        let mut grants = secrets::hand_on(secrets, self.grants.clone(), &self.name, around)?;
         let cannot = |error: LoadError| {
             Error::new(error.into(), Operation::Open, None, &(&*self.name).into())
         };
@@ -333,7 +323,7 @@ impl StoreConfiguration {
             backend = backend.engine(&engine.map_err(cannot)?);
         }
         for layer in self.layers.iter().rev() {
-            backend = backend.layer(layer.layer(&self.name, self.surroundings.as_ref())?);
+            backend = backend.layer(layer.layer(&self.name, around)?);
         }
         Ok(match self.sweep {
             Some(age) => backend.sweep_older_than(age),
@@ -356,12 +346,6 @@ impl StoreConfiguration {
             SettingProblem::new(&foreign_name(name), reason)
         });
         self.located(unknown.collect())
-    }
-
-    /// A variable of the process that it has not, or not as text.
-    fn missing(&self, secret: &Secret, state: &'static str) -> MissingVariable {
-        let location = secret.line(self.surroundings.as_ref());
-        MissingVariable { name: secret.from.clone(), state, location }
     }
 
     fn located(&self, problems: Vec<SettingProblem>) -> Vec<SettingProblem> {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::env::VarError;
 use std::path::PathBuf;
 
-use super::Component;
 use super::table::{Problems, Table};
+use super::{Component, failed};
 use crate::Grants;
 use crate::backend::Surroundings;
+use crate::error::{ConfigurationError, MissingVariable, Result};
 use crate::text::foreign_name;
 
 /// A variable of the backend whose value is a variable of this process.
@@ -22,12 +23,12 @@ pub(super) struct Secret {
 
 impl Secret {
     /// The error says why there is none.
-    pub(super) fn value(&self) -> Result<String, &'static str> {
+    fn value(&self) -> Result<String, &'static str> {
         std::env::var(&self.from).map_err(|error| Self::state(&error))
     }
 
     /// Where the configuration sets it.
-    pub(super) fn line(&self, surroundings: Option<&Surroundings>) -> Option<(PathBuf, usize)> {
+    fn line(&self, surroundings: Option<&Surroundings>) -> Option<(PathBuf, usize)> {
         let around = surroundings?;
         let line = around.lines.variables.get(&foreign_name(&self.name))?;
         Some((around.file.clone(), *line))
@@ -40,6 +41,34 @@ impl Secret {
             VarError::NotUnicode(_) => "not UTF-8",
         }
     }
+}
+
+/// The grants with the values that this process has now.
+///
+/// # Errors
+///
+/// [`ConfigurationError::Variables`] with all that it has not, or not as text.
+pub(super) fn hand_on(
+    secrets: &[Secret],
+    mut grants: Grants,
+    store: &str,
+    surroundings: Option<&Surroundings>,
+) -> Result<Grants> {
+    let mut missing = Vec::new();
+    for secret in secrets {
+        match secret.value() {
+            Ok(value) => grants = grants.env(&secret.name, value),
+            Err(state) => {
+                let location = secret.line(surroundings);
+                missing.push(MissingVariable { name: secret.from.clone(), state, location });
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(grants);
+    }
+    let name = store.to_owned();
+    Err(failed(ConfigurationError::Variables { store: name, missing }, store))
 }
 
 /// What `env` and `env-from` of a store name, and where: the lines of names as they are shown, which

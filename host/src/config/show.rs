@@ -124,12 +124,17 @@ fn table<'a>(
     name: &str,
     entries: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> fmt::Result {
-    let entries: Vec<_> =
-        entries.map(|(name, value)| format!("{} = {}", key(name), quoted(value))).collect();
-    if entries.is_empty() { Ok(()) } else { writeln!(f, "{name} = {{ {} }}", entries.join(", ")) }
+    inline(entries).map_or(Ok(()), |entries| writeln!(f, "{name} = {entries}"))
 }
 
-pub(super) fn key(name: &str) -> String {
+/// An inline table of texts; `None` if it would be empty.
+pub(super) fn inline<'a>(entries: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let entries: Vec<_> =
+        entries.map(|(name, value)| format!("{} = {}", key(name), quoted(value))).collect();
+    (!entries.is_empty()).then(|| format!("{{ {} }}", entries.join(", ")))
+}
+
+fn key(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !name.is_empty() && name.chars().all(is_bare) { name.into() } else { quoted(name) }
 }

@@ -14,6 +14,7 @@ mod gone;
 pub mod inspect;
 pub mod keygen;
 mod keys;
+mod line;
 pub mod list;
 pub mod man;
 pub mod new_backend;

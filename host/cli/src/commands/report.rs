@@ -12,6 +12,7 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use crate::commands::gone::{self, Gone};
+use crate::commands::line;
 use crate::commands::transfer::Named;
 use crate::exit;
 use crate::failure;
@@ -23,22 +24,7 @@ use crate::streak::{self, Streak};
 use crate::units::count;
 
 /// A line of `--json`.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-enum Line<'a> {
-    Artifact {
-        key: &'a str,
-        size: Option<u64>,
-        state: State,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<String>,
-    },
-    /// A part of the source that could not be seen.
-    Failure {
-        error: String,
-    },
-    Summary(&'a Summary),
-}
+type Line<'a> = line::Line<'a, State, Summary>;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]

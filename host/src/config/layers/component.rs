@@ -7,9 +7,9 @@ use super::super::apart::Named;
 use super::super::secrets::{self, Secret};
 use super::super::show::{self, HIDDEN, quoted};
 use super::super::table::{Problems, Table};
-use super::super::{failed, format, network};
+use super::super::{format, network};
 use crate::backend::{Lines, Surroundings};
-use crate::error::{ConfigurationError, MissingVariable, Result};
+use crate::error::Result;
 use crate::grants::Directory;
 use crate::{Backend, Grants, Layer, Limits};
 
@@ -77,21 +77,8 @@ impl Component {
     pub(super) fn layer(&self, store: &str, surroundings: Option<&Surroundings>) -> Result<Layer> {
         let around = surroundings.cloned();
         let around = around.map(|around| Surroundings { lines: self.lines.0.clone(), ..around });
-        let mut grants = self.grants.clone();
-        let mut missing = Vec::new();
-        for secret in &self.secrets {
-            match secret.value() {
-                Ok(value) => grants = grants.env(&secret.name, value),
-                Err(state) => {
-                    let location = secret.line(around.as_ref());
-                    missing.push(MissingVariable { name: secret.from.clone(), state, location });
-                }
-            }
-        }
-        if !missing.is_empty() {
-            let name = store.to_owned();
-            return Err(failed(ConfigurationError::Variables { store: name, missing }, store));
-        }
+        let grants = self.grants.clone();
+        let grants = secrets::hand_on(&self.secrets, grants, store, around.as_ref())?;
         let mut layer = Backend::from_file(&self.file).grants(grants).limits(self.limits.clone());
         if let Some(digest) = &self.digest {
             layer = layer.pin(digest);
@@ -111,20 +98,12 @@ impl fmt::Display for Component {
         if let Some(digest) = &self.digest {
             write!(f, ", digest = {}", quoted(digest))?;
         }
-        let table = |f: &mut fmt::Formatter<'_>, name: &str, entries: &[String]| {
-            if entries.is_empty() {
-                return Ok(());
-            }
-            write!(f, ", {name} = {{ {} }}", entries.join(", "))
-        };
-        let literal = self.grants.env.iter();
-        let literal: Vec<_> =
-            literal.map(|(name, _)| format!("{} = {}", show::key(name), quoted(HIDDEN))).collect();
-        table(f, "env", &literal)?;
-        let secrets = self.secrets.iter();
-        let secrets: Vec<_> =
-            secrets.map(|it| format!("{} = {}", show::key(&it.name), quoted(&it.from))).collect();
-        table(f, "env-from", &secrets)?;
+        let literal = self.grants.env.iter().map(|(name, _)| (&**name, HIDDEN));
+        let secrets = self.secrets.iter().map(|secret| (&*secret.name, &*secret.from));
+        for (name, entries) in [("env", show::inline(literal)), ("env-from", show::inline(secrets))]
+        {
+            entries.iter().try_for_each(|entries| write!(f, ", {name} = {entries}"))?;
+        }
         let directories = self.grants.directories.iter().map(|dir| {
             let (host, guest) = (quoted(&dir.host.to_string_lossy()), quoted(&dir.guest));
             format!("{{ host = {host}, guest = {guest}, read-only = {} }}", !dir.writable)

@@ -4,6 +4,7 @@ use anyhow::Result;
 use indicatif::HumanBytes;
 use serde::Serialize;
 
+use crate::commands::line;
 use crate::exit;
 use crate::failure;
 use crate::interrupt::Interrupted;
@@ -14,22 +15,7 @@ use crate::streak::{self, Streak};
 use crate::units::count;
 
 /// A line of `--json`.
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-enum Line<'a> {
-    Artifact {
-        key: &'a str,
-        size: Option<u64>,
-        state: State,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<String>,
-    },
-    /// The store could not be listed.
-    Failure {
-        error: String,
-    },
-    Summary(&'a Summary),
-}
+type Line<'a> = line::Line<'a, State, Summary>;
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
