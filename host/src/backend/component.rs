@@ -71,10 +71,14 @@ impl Backend {
         }
         let mut digests = vec![hexadecimal(&digest)];
         for layer in &mut self.layers {
-            if let Layer::Component(layer) = layer {
-                let (read, digest) = layer.as_ref().clone().read()?;
-                **layer = read;
-                digests.extend(digest);
+            match layer {
+                Layer::Component(layer) => {
+                    let (read, digest) = layer.as_ref().clone().read()?;
+                    **layer = read;
+                    digests.extend(digest);
+                }
+                #[cfg(feature = "encrypt")]
+                Layer::Encrypt(_) => {}
             }
         }
         Ok((self, digests))
