@@ -10,7 +10,7 @@ use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use s3s::StdError;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::log::Entry;
 use crate::rechunk::Rechunk;
@@ -18,9 +18,13 @@ use crate::rechunk::Rechunk;
 /// The most bytes of a body that are skipped for the next request of its connection.
 const SKIPPED: u64 = 64 << 10;
 
-/// The client stopped in the middle of its body.
+/// What a client has to send, in bytes for each second that the server waits for it: twice what Apache's
+/// `RequestReadTimeout` asks for.
+const LEAST_RATE: u32 = 1000;
+
+/// The client stopped in the middle of its body, or sends it too slowly.
 #[derive(Debug, thiserror::Error)]
-#[error("the client sent nothing for too long in the middle of its request")]
+#[error("the client sent nothing or too little for too long in the middle of its request")]
 pub(crate) struct Stalled;
 
 /// How much of a body a request announces.
@@ -51,8 +55,10 @@ impl Announced {
 pub(crate) struct Received {
     body: Incoming,
     patience: Duration,
-    /// Runs while the client lets the server wait.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// How long the client may let the server wait from now on: what it sends earns some of it back.
+    credit: Duration,
+    /// Runs while the client lets the server wait, with when that began.
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
     entry: Arc<Entry>,
     /// For a body in chunks.
     rechunk: Option<Rechunk>,
@@ -65,7 +71,7 @@ impl Received {
         entry: Arc<Entry>,
         rechunk: Option<Rechunk>,
     ) -> Self {
-        Self { body, patience, timer: None, entry, rechunk }
+        Self { body, patience, credit: patience, timer: None, entry, rechunk }
     }
 
     /// What comes next from the client.
@@ -75,16 +81,23 @@ impl Received {
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(frame) => {
-                self.timer = None;
+                if let Some((since, _)) = self.timer.take() {
+                    self.credit = self.credit.saturating_sub(since.elapsed());
+                }
                 if let Some(Ok(frame)) = &frame {
-                    self.entry.received(frame.data_ref().map_or(0, Bytes::len));
+                    let bytes = frame.data_ref().map_or(0, Bytes::len);
+                    self.entry.received(bytes);
+                    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                    let earned = Duration::from_secs(1) / LEAST_RATE * bytes;
+                    self.credit = self.credit.saturating_add(earned).min(self.patience);
                 }
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {
-                let patience = self.patience;
-                let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
-                ready!(timer.as_mut().poll(cx));
+                let credit = self.credit;
+                let begin = || (Instant::now(), Box::pin(sleep(credit)));
+                let timer = self.timer.get_or_insert_with(begin);
+                ready!(timer.1.as_mut().poll(cx));
                 Poll::Ready(Some(Err(Stalled.into())))
             }
         }

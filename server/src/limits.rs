@@ -23,8 +23,8 @@ pub struct ServerLimits {
     /// How long the head of a request may take, from the end of the request before. Default: 30
     /// seconds. Beyond it the connection is closed.
     pub header_timeout: Duration,
-    /// How long a client may send nothing in the middle of a body. Default: 60 seconds. Beyond it
-    /// the request fails with `RequestTimeout`, and nothing is stored.
+    /// How long a client may send nothing in the middle of a body, or less than 1000 bytes a second.
+    /// Default: 60 seconds. Beyond it the request fails with `RequestTimeout`, and nothing is stored.
     pub body_timeout: Duration,
     /// How long a client may take nothing of an answer. Default: 60 seconds. Beyond it the
     /// connection is closed.

@@ -77,6 +77,18 @@ fn a_body_that_stops_stores_nothing() {
 }
 
 #[test]
+fn a_body_that_comes_byte_by_byte_is_given_up() {
+    let served = Served::with(impatient());
+    let mut slow = begun(&served.client(), 1 << 20, 1000);
+    let begun = Instant::now();
+    while slow.write_all(b"x").is_ok() {
+        assert!(begun.elapsed() < SECOND * 20);
+        std::thread::sleep(SECOND / 10);
+    }
+    served.client().get("/artifacts/k").is(404, "NoSuchKey");
+}
+
+#[test]
 fn a_client_that_takes_nothing_keeps_its_place_for_a_while_only() {
     let served = Served::with(impatient().connections(1));
     let client = served.client();
