@@ -176,8 +176,7 @@ impl Recorder {
         }
     }
 
-    /// Ends the recording. From now on all calls are passed on, except syncs: a directory that is
-    /// only read need not be durable.
+    /// Ends the recording. Calls are still passed on, all but syncs.
     pub(super) fn stop(&self) -> Option<Recording> {
         self.is_on.store(false, Ordering::SeqCst);
         self.lock().take()
@@ -208,7 +207,7 @@ impl Recorder {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Called after each call that succeeded; `opened` is what it opened.
+    /// Called after each call that succeeded, and for each sync, which is never made; `opened` is what it opened.
     pub(super) fn end(&self, name: &'static str, intent: &Intent, opened: Option<Inode>) {
         if !self.is_on() {
             return;
