@@ -1,5 +1,5 @@
 //! Builds the command component, which `bundle` composes a backend with, and lists the files that
-//! `new-backend` writes.
+//! `new-backend` and `new-layer` write.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// A line as far as it is typed, and what is offered among other things.
 const LINES: &[(&str, &[&str])] = &[
     ("artifact-store co", &["copy", "config", "completions"]),
-    ("artifact-store new", &["new-backend"]),
+    ("artifact-store new", &["new-backend", "new-layer"]),
     ("artifact-store ", &["get", "put", "list", "delete"]),
     ("artifact-store ls --sort ", &["name", "size", "time"]),
     ("artifact-store --dir d --env A=1 ver", &["verify"]),

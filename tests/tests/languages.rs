@@ -6,12 +6,14 @@
 //! tests are shown as ignored.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::conformance::{Outcome, Target, Way, checks};
-use artifact_store::{Attributes, Backend, ErrorKind, Grants, WriteOptions};
-use artifact_store_tests::cli;
+use artifact_store::{Attributes, Backend, Entry, ErrorKind, Grants, ReadOptions, WriteOptions};
+use artifact_store_tests::{artifact_files, cli, guest, wasmtime_cli};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const VARIABLE: &str = "ARTIFACT_STORE_LANGUAGE_BACKENDS";
@@ -58,6 +60,8 @@ fn main() {
     trials.push(trial("each_reads_attributes_and_versions", each_reads_attributes_and_versions));
     trials.push(trial("none_replaces_one_version", none_replaces_one_version));
     trials.push(trial("none_takes_damaged_attributes", none_takes_damaged_attributes));
+    trials.push(trial("a_layer_in_python_lets_nobody_write", a_layer_lets_nobody_write));
+    trials.push(trial("a_layer_in_python_stands_over_others", a_layer_stands_over_others));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -97,7 +101,7 @@ fn is_right(built: &Path, language: &str, lacking: &[&str]) -> Result<(), Failed
 /// What `new-backend` writes builds where it lies, with its tools where it looks for them.
 fn a_new_one_builds(built: &Path, language: &str) -> Result<(), Failed> {
     let dir = tempfile::tempdir()?;
-    let run = |command: &mut std::process::Command| {
+    let run = |command: &mut Command| {
         let output = command.output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let error = String::from_utf8_lossy(&output.stderr);
@@ -114,7 +118,7 @@ fn a_new_one_builds(built: &Path, language: &str) -> Result<(), Failed> {
     if fetched.join("venv").exists() {
         std::os::unix::fs::symlink(fetched.canonicalize()?.join("venv"), tools.join("venv"))?;
     }
-    run(std::process::Command::new("./build.sh").current_dir(&mine))?;
+    run(Command::new("./build.sh").current_dir(&mine))?;
     run(cli().args(["check", "target/mine.wasm", "--only", "errors"]).current_dir(&mine))?;
     let text = run(cli().args(["inspect", "target/mine.wasm"]).current_dir(&mine))?;
     let named = match language {
@@ -231,6 +235,111 @@ fn none_takes_damaged_attributes(built: &Path) -> Result<(), Failed> {
             assert_eq!(store.get("k")?, "again");
         }
     }
+    Ok(())
+}
+
+/// The read-only layer in Python.
+fn read_only(built: &Path) -> Backend {
+    Backend::from_file(file(&built.join("layers"), "read-only"))
+}
+
+/// All entries of a listing, in the order of their keys.
+fn listed(store: &ArtifactStore, prefix: &str) -> Result<Vec<Entry>, Failed> {
+    let mut entries = store.list(prefix).collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(entries)
+}
+
+/// What is below is read as it is, and is not changed.
+fn a_layer_lets_nobody_write(built: &Path) -> Result<(), Failed> {
+    let dir = tempfile::tempdir()?;
+    let below = ArtifactStore::open_dir(dir.path())?;
+    let attributes = Attributes::new().with("content-type", "text/plain");
+    let options = WriteOptions::default().attributes(attributes);
+    let large: Vec<u8> = (0..9_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let stored = below.put_with("large", large.clone(), options)?;
+    below.put("a/small", "bytes")?;
+    let before = listed(&below, "")?;
+    let store = ArtifactStore::open(Backend::fs(dir.path()).layer(read_only(built)))?;
+
+    assert_eq!(store.get("a/small")?, "bytes");
+    let mut read = Vec::new();
+    store.read("large", ReadOptions::default())?.read_to_end(&mut read)?;
+    assert!(read == large, "{} bytes", read.len());
+    let (info, part) =
+        store.get_with("large", ReadOptions::default().offset(7_000_000).length(3))?;
+    assert_eq!((info, &*part), (stored.clone(), &large[7_000_000..7_000_003]));
+    assert_eq!(store.stat("large")?, stored);
+    assert_eq!(listed(&store, "")?, before);
+    assert_eq!(listed(&store, "a/")?, listed(&below, "a/")?);
+    let absent = store.get("absent").err().ok_or("it found one")?;
+    assert!(matches!(absent.kind(), ErrorKind::NotFound), "{absent}");
+
+    let refused = [
+        ("put", store.put("a/small", "other").err()),
+        ("a new one", store.put("new", "other").err()),
+        ("create", store.put_new("new", "other").err()),
+        ("delete", store.delete("a/small").err()),
+        ("delete of none", store.delete("absent").err()),
+        ("copy", store.copy("a/small", "new").err()),
+    ];
+    for (what, error) in refused {
+        let error = error.ok_or(what)?;
+        assert!(matches!(error.kind(), ErrorKind::AccessDenied(_)), "{what}: {error}");
+    }
+    // More than any buffer between them.
+    let written = store.write("new", &*large, WriteOptions::default());
+    let error = written.err().ok_or("it was written")?;
+    assert!(matches!(error.kind(), ErrorKind::AccessDenied(_)), "{error}");
+    assert_eq!(listed(&below, "")?, before);
+    assert_eq!(artifact_files(dir.path()).len(), 2);
+    // It is not in the way of those who may write.
+    below.put("a/small", "newer")?;
+    assert_eq!(store.get("a/small")?, "newer");
+    Ok(())
+}
+
+/// Over a layer in Rust, and in a bundle for the stock wasmtime CLI.
+fn a_layer_stands_over_others(built: &Path) -> Result<(), Failed> {
+    let dir = tempfile::tempdir()?;
+    fs::create_dir(dir.path().join("D"))?;
+    let below = ArtifactStore::open_dir(dir.path().join("D"))?;
+    below.put("a/k", "bytes")?;
+    below.put("outside", "outside")?;
+    let prefix = guest("prefix");
+    let grants = Grants::none().env("PREFIX", "a/");
+    let backend = Backend::fs(dir.path().join("D"));
+    let backend = backend.layer(Backend::from_file(&prefix).grants(grants));
+    let store = ArtifactStore::open(backend.layer(read_only(built)))?;
+    assert_eq!(store.get("k")?, "bytes");
+    assert_eq!(listed(&store, "")?.len(), 1);
+    let error = store.put("k", "other").err().ok_or("it was put")?;
+    assert!(matches!(error.kind(), ErrorKind::AccessDenied(_)), "{error}");
+
+    let Some(wasmtime) = wasmtime_cli() else { return Ok(()) };
+    let layer = file(&built.canonicalize()?.join("layers"), "read-only");
+    let mut bundle = cli();
+    bundle.args(["bundle", "fs", "-o", "store.wasm", "--layer"]).arg(layer).arg("--layer");
+    assert!(bundle.arg(prefix).current_dir(dir.path()).status()?.success());
+    for (words, code, said) in [
+        (&["get", "k"][..], 0, "bytes"),
+        (&["list"], 0, "k\n"),
+        (&["get", "outside"], 3, "not found"),
+        (&["put", "k"], 1, "this store is read-only"),
+        (&["delete", "k"], 1, "this store is read-only"),
+    ] {
+        let output = Command::new(&wasmtime)
+            .args(["run", "--dir", "D::/", "--env", "PREFIX=a/", "store.wasm"])
+            .args(words)
+            .stdin(Stdio::null())
+            .current_dir(dir.path())
+            .output()?;
+        let shown = [output.stdout, output.stderr].concat();
+        let shown = String::from_utf8_lossy(&shown);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {shown}");
+        assert!(shown.contains(said), "{words:?}: {shown}");
+    }
+    assert_eq!(below.get("a/k")?, "bytes");
     Ok(())
 }
 

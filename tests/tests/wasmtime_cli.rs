@@ -25,6 +25,7 @@ fn main() {
     let trials = vec![
         trial("the_cli_and_this_host_share_a_store", share),
         trial("a_bundle_is_a_program", bundle),
+        trial("a_bundle_has_layers", bundle_with_layers),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -105,6 +106,61 @@ fn share(wasmtime: &Path) {
 /// Where a listing goes on behind this page.
 fn cursor(page: &str) -> Option<&str> {
     page.split("next: some(\"").nth(1)?.split('"').next()
+}
+
+fn bundle_with_layers(wasmtime: &Path) {
+    let work = tempfile::tempdir().unwrap();
+    let dir = work.path();
+    std::fs::create_dir(dir.join("D")).unwrap();
+    std::fs::write(dir.join("artifact"), "bytes").unwrap();
+    let (prefix, passes) = (guest("prefix"), guest("layer"));
+    let run = |bundle: &str, environment: &[&str], arguments: &[&str], code: i32| {
+        let environment: Vec<_> = environment.iter().flat_map(|it| ["--env", it]).collect();
+        let output = Command::new(wasmtime)
+            .args(["run", "--dir", "D::/"])
+            .args(environment)
+            .arg(bundle)
+            .args(arguments)
+            .current_dir(dir)
+            .stdin(File::open(dir.join("artifact")).unwrap())
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{bundle} {arguments:?}: {error}");
+        format!("{}{error}", String::from_utf8_lossy(&output.stdout))
+    };
+    let store = ArtifactStore::open_dir(dir.join("D")).unwrap();
+    // Both layers see the one variable, so two of them put it there twice.
+    for (layers, below) in
+        [(&[&prefix][..], "a/"), (&[&prefix, &prefix], "a/a/"), (&[&passes, &prefix], "a/")]
+    {
+        let mut command = cli();
+        command.args(["bundle", "fs", "-o", "store.wasm"]).current_dir(dir);
+        for layer in layers {
+            command.arg("--layer").arg(layer);
+        }
+        assert!(command.status().unwrap().success());
+        store.put(&format!("{below}other"), "other").unwrap();
+        store.put("outside", "outside").unwrap();
+        let bundled = |arguments: &[&str], code| run("store.wasm", &["PREFIX=a/"], arguments, code);
+        bundled(&["put", "k"], 0);
+        let key = format!("{below}k");
+        assert_eq!(store.get(&key).unwrap(), "bytes");
+        assert_eq!(bundled(&["get", "k"], 0), "bytes");
+        assert_eq!(bundled(&["get", "k", "--offset", "1", "--length", "3"], 0), "yte");
+        assert!(bundled(&["stat", "k"], 0).contains("size      5 bytes"));
+        assert_eq!(bundled(&["list"], 0), "k\nother\n");
+        bundled(&["get", "outside"], 3);
+        bundled(&["put", "k", "--create"], 4);
+        bundled(&["delete", "k"], 0);
+        bundled(&["get", "k"], 3);
+        assert!(store.get(&key).is_err());
+        let error = run("store.wasm", &[], &["list"], 1);
+        assert!(error.contains("PREFIX"), "{error}");
+        for key in [&*format!("{below}other"), "outside"] {
+            store.delete(key).unwrap();
+        }
+    }
 }
 
 fn bundle(wasmtime: &Path) {

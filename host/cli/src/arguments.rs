@@ -3,11 +3,13 @@ use std::ffi::OsString;
 use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{
+    Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
+};
 
 use crate::commands::{
     bundle, check, config, copy, delete, du, exists, extract, get, inspect, keygen, list, man,
-    new_backend, put, serve, shell, stat, sync, verify,
+    new_backend, new_layer, put, serve, shell, stat, sync, verify,
 };
 use crate::store::{Described, Place, STORE_OPTIONS, StoreArguments};
 
@@ -77,8 +79,8 @@ Without the last three, credentials are found as by Amazon's own tools: --sign h
 const DESCRIBING: [&str; 7] = ["dir", "backend", "identity", "allow_net", "sign", "ca", "proxy"];
 
 /// Commands to which the options of a store mean nothing.
-const OPENING_NO_STORE: [&str; 7] =
-    ["inspect", "bundle", "new-backend", "extract", "keygen", "completions", "man"];
+const OPENING_NO_STORE: [&str; 8] =
+    ["inspect", "bundle", "new-backend", "new-layer", "extract", "keygen", "completions", "man"];
 
 /// The `--env` and `--layer` after the command. If each were the same global option, clap would
 /// silently drop those before the command.
@@ -109,11 +111,18 @@ impl Arguments {
             let env = env.help("Set an environment variable for the backend; may be repeated");
             let env = env.action(ArgAction::Append).help_heading(STORE_OPTIONS);
             let command = command.arg(env.display_order(order("env")).hide(opens_none));
-            let layer = Arg::new(LAYER_BEHIND).long("layer").value_name("LAYER");
-            let layer =
-                layer.help("Put a layer around the backend; may be repeated, the outermost first");
-            let layer = layer.action(ArgAction::Append).help_heading(STORE_OPTIONS);
-            let command = command.arg(layer.display_order(order("layer")).hide(opens_none));
+            let layer = Arg::new(LAYER_BEHIND).long("layer").action(ArgAction::Append);
+            let layer = layer.display_order(order("layer")).value_hint(ValueHint::FilePath);
+            let layer = match command.get_name() {
+                "bundle" => layer.value_name("FILE").help(bundle::LAYER_HELP),
+                _ => {
+                    let help =
+                        "Put a layer around the backend; may be repeated, the outermost first";
+                    let layer = layer.value_name("LAYER").help(help).help_heading(STORE_OPTIONS);
+                    layer.hide(opens_none)
+                }
+            };
+            let command = command.arg(layer);
             // They are accepted, as everywhere, and not listed.
             if opens_none { command.args(unused.clone()) } else { command }
         });
@@ -240,6 +249,7 @@ pub enum Command {
     Inspect(inspect::Arguments),
     Bundle(bundle::Arguments),
     NewBackend(new_backend::Arguments),
+    NewLayer(new_layer::Arguments),
     Extract(extract::Arguments),
     Keygen(keygen::Arguments),
     Completions(shell::Completions),

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use crate::arguments::{Arguments, Command};
 use crate::commands::{
     bundle, check, config, copy, delete, du, exists, extract, get, inspect, keygen, list, man,
-    new_backend, put, serve, stat, sync, verify,
+    new_backend, new_layer, put, serve, stat, sync, verify,
 };
 use crate::complete;
 use crate::interrupt::Interrupt;
@@ -34,8 +34,9 @@ pub async fn run(Arguments { store, command, .. }: Arguments) -> Result<u8> {
         // A check that has begun cleans up after itself.
         Command::Check(arguments) => return check::run(&store, arguments, &interrupt).await,
         Command::Inspect(arguments) => return interrupt.or(inspect::run(arguments)).await,
-        Command::Bundle(arguments) => interrupt.or(bundle::run(arguments)).await?,
+        Command::Bundle(arguments) => interrupt.or(bundle::run(&store, arguments)).await?,
         Command::NewBackend(arguments) => new_backend::run(arguments).await?,
+        Command::NewLayer(arguments) => new_layer::run(arguments).await?,
         Command::Extract(arguments) => interrupt.or(extract::run(arguments)).await?,
         Command::Keygen(arguments) => keygen::run(arguments).await?,
         Command::Completions(arguments) => arguments.run(complete::script).await?,

@@ -2,4 +2,5 @@
 
 mod command;
 mod new_backend;
+mod new_layer;
 mod reports;

@@ -10,8 +10,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The component of a backend in Rust that was created in `dir`.
-fn built(dir: &Path) -> String {
+/// The component of a backend or layer in Rust that was created in `dir`.
+pub fn built(dir: &Path) -> String {
     // The versions of this repository, which are on this machine already.
     std::fs::copy(root().join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("new-backend");

@@ -347,6 +347,7 @@ fn quotes_in_a_name_are_shown_as_they_are() {
         (&["--config", "stores.toml", "--store", "ann's", "list"], "`ann's`".into()),
         (&["--config", "stores.toml", "--store", "ann's", "list"], "`bob's`".into()),
         (&["new-backend", "it's"], "`it's`".into()),
+        (&["new-layer", "it's"], "`it's`".into()),
     ] {
         let (_, said) = code_and_error(&run(dir, arguments, b""));
         assert!(said.contains(&shown), "{arguments:?}: {said}");

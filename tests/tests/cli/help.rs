@@ -2,7 +2,7 @@
 
 use artifact_store_tests::expect;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "put",
     "get",
     "delete",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 17] = [
     "inspect",
     "bundle",
     "new-backend",
+    "new-layer",
     "extract",
     "keygen",
     "completions",
@@ -38,9 +39,17 @@ fn store_options_are_listed_in_one_order_and_only_where_a_store_is_opened() {
     for command in COMMANDS {
         let help = expect(dir.path(), &[command, "-h"], b"", 0);
         let listed = store_options(&help);
-        let opens_none =
-            ["inspect", "bundle", "new-backend", "extract", "keygen", "completions", "man"]
-                .contains(&command);
+        let opens_none = [
+            "inspect",
+            "bundle",
+            "new-backend",
+            "new-layer",
+            "extract",
+            "keygen",
+            "completions",
+            "man",
+        ]
+        .contains(&command);
         assert_eq!(
             listed,
             if opens_none { Vec::new() } else { whole.clone() },

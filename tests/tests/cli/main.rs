@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod answers;
+mod bundle;
 mod copy;
 mod encryption;
 mod get;

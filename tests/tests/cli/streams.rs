@@ -73,6 +73,7 @@ fn a_closed_or_unwritable_standard_output_is_a_failure_of_every_command_that_wri
         "extract fs -o -",
         "bundle fs -o -",
         "new-backend mine",
+        "new-layer mine",
         "--config stores.toml config check",
         "--config stores.toml copy --from artifacts --to b",
         "--help",

@@ -5,7 +5,7 @@ use artifact_store::Backend;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::bundle::COMMAND;
-use super::new_backend;
+use super::template;
 use crate::failure::Usage;
 use crate::output::Output;
 
@@ -57,7 +57,7 @@ async fn contract(dir: &Path) -> Result<()> {
     }
     std::fs::create_dir_all(dir)
         .with_context(|| format!("cannot create the directory `{}`", dir.display()))?;
-    for (name, bytes) in new_backend::wit() {
+    for (name, bytes) in template::wit() {
         let mut output = Output::open(Some(&dir.join(name))).await?;
         output.write(bytes).await?;
         output.finish().await?;

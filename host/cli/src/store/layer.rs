@@ -15,6 +15,31 @@ const IDENTITY_VARIABLE: &str = "ARTIFACT_STORE_IDENTITY";
 
 const ENCRYPT: &str = "encrypt";
 
+/// What one `--layer` says.
+pub enum NamedLayer<'a> {
+    /// `encrypt[=RECIPIENT,…]`.
+    Encryption { recipients: &'a str },
+    /// `FILE[,NAME[=VALUE]]…`.
+    Component { file: &'a Path, variables: Vec<&'a str> },
+}
+
+impl<'a> NamedLayer<'a> {
+    pub fn of(named: &'a str) -> Result<Self, Usage> {
+        if let (ENCRYPT, recipients) = named.split_once('=').unwrap_or((named, "")) {
+            return Ok(Self::Encryption { recipients });
+        }
+        let mut parts = named.split(',');
+        let file = Path::new(parts.next().unwrap_or_default());
+        if file.as_os_str().is_empty() || built_in(file).is_some() {
+            let shown = shown::name(named);
+            let text = "is no layer; `encrypt=RECIPIENT[,RECIPIENT]` is one, and so is \
+                        `FILE.wasm[,NAME=VALUE]`";
+            return Err(Usage(format!("`{shown}` {text}")));
+        }
+        Ok(Self::Component { file, variables: parts.collect() })
+    }
+}
+
 impl StoreArguments {
     /// The backend with the layers of the command line around it.
     pub(super) fn layered(&self, mut backend: Backend) -> Result<Backend> {
@@ -26,24 +51,18 @@ impl StoreArguments {
     }
 
     fn one_layer(&self, named: &str) -> Result<Layer> {
-        match named.split_once('=').unwrap_or((named, "")) {
-            (ENCRYPT, recipients) => Ok(self.encryption(recipients)?.into()),
-            _ => Ok(self.component(named)?.into()),
+        match NamedLayer::of(named)? {
+            NamedLayer::Encryption { recipients } => Ok(self.encryption(recipients)?.into()),
+            NamedLayer::Component { file, variables } => {
+                Ok(self.component(file, &variables)?.into())
+            }
         }
     }
 
-    /// The component of `FILE[,NAME[=VALUE]]`, which is granted these variables.
-    fn component(&self, named: &str) -> Result<Backend> {
-        let mut parts = named.split(',');
-        let file = parts.next().unwrap_or_default();
-        if file.is_empty() || built_in(Path::new(file)).is_some() {
-            let shown = shown::name(named);
-            let text = "is no layer; `encrypt=RECIPIENT[,RECIPIENT]` is one, and so is \
-                        `FILE.wasm[,NAME=VALUE]`";
-            return Err(Usage(format!("`{shown}` {text}")).into());
-        }
+    /// The component of this file, which is granted these variables, `NAME[=VALUE]`.
+    fn component(&self, file: &Path, variables: &[&str]) -> Result<Backend> {
         let mut grants = Grants::none();
-        for variable in parts {
+        for variable in variables {
             let (name, value) = variable_of("--layer", variable)?;
             grants = grants.env(name, value);
         }

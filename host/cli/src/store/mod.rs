@@ -12,6 +12,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 
 use crate::units;
+pub use layer::NamedLayer;
 pub use opening::{Absent, Made, built_in, chosen};
 pub use own::own_configuration;
 pub use place::{Opened, Place, Purpose};

@@ -2,7 +2,8 @@
 
 use clap::ValueEnum;
 
-use super::{Files, below, contract, rust, text};
+use super::rust;
+use crate::commands::template::{self, Files, below, contract, filled, text};
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Language {
@@ -17,7 +18,7 @@ impl Language {
     /// The line that builds it, in its directory.
     pub fn build(self) -> &'static str {
         match self {
-            Self::Rust => "cargo build --target wasm32-wasip2 --release",
+            Self::Rust => template::rust::BUILD,
             _ => "./build.sh",
         }
     }
@@ -25,9 +26,7 @@ impl Language {
     /// The component that this makes.
     pub fn component(self, name: &str) -> String {
         match self {
-            Self::Rust => {
-                format!("target/wasm32-wasip2/release/{}.wasm", name.replace('-', "_"))
-            }
+            Self::Rust => template::rust::component(name),
             _ => format!("target/{name}.wasm"),
         }
     }
@@ -46,8 +45,7 @@ impl Language {
                 files
             }
         };
-        files.push((".gitignore".into(), b"/target\n".to_vec()));
-        files.push(("README.md".into(), self.readme(name, full).into_bytes()));
+        files.extend(template::common(self.readme(name, full)));
         files
     }
 
@@ -87,13 +85,16 @@ impl Language {
                  compiler below\n`target/`. `generate.sh` makes `bindings/` anew, for another world.",
             ),
         };
-        text("README.md")
-            .replace("NAME", name)
-            .replace("LANGUAGE", language)
-            .replace("BUILD", self.build())
-            .replace("CRASH", if self == Self::Rust { " --crash" } else { "" })
-            .replace("COMPONENT", &self.component(name))
-            .replace("ABOUT", about)
+        let component = self.component(name);
+        let values = [
+            ("NAME", name),
+            ("LANGUAGE", language),
+            ("BUILD", self.build()),
+            ("CRASH", if self == Self::Rust { " --crash" } else { "" }),
+            ("COMPONENT", &*component),
+            ("ABOUT", about),
+        ];
+        filled("backend.md", &values)
     }
 }
 

@@ -3,15 +3,13 @@
 mod language;
 mod rust;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueHint};
 
+use super::template::{self, New};
 use crate::failure::Usage;
-use crate::output::Standard;
-use crate::shown;
 use language::Language;
 
 /// Creates a backend to start from: it builds and passes `check`
@@ -45,75 +43,13 @@ pub struct Arguments {
     path: Option<PathBuf>,
 }
 
-/// The files in `template/`, by their paths there.
-const TEMPLATES: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/templates.rs"));
-
-/// Files by their paths in the new directory.
-type Files = Vec<(String, Vec<u8>)>;
-
-/// The template's files below `folder`, with their paths there.
-fn below(folder: &str) -> impl Iterator<Item = (&'static str, &'static [u8])> {
-    let inside = format!("{folder}/");
-    TEMPLATES.iter().filter_map(move |(path, bytes)| Some((path.strip_prefix(&inside)?, *bytes)))
-}
-
-/// One file of the template, as text.
-fn text(path: &str) -> String {
-    let found = TEMPLATES.iter().find(|(name, _)| *name == path);
-    String::from_utf8_lossy(found.map_or(&[], |(_, bytes)| bytes)).into_owned()
-}
-
-/// The contract, in this folder.
-fn contract(folder: &str) -> impl Iterator<Item = (String, Vec<u8>)> {
-    below("wit").map(move |(name, bytes)| (format!("{folder}/{name}"), bytes.to_vec()))
-}
-
-/// The files of the contract.
-pub fn wit() -> impl Iterator<Item = (&'static str, &'static [u8])> {
-    below("wit")
-}
-
 pub async fn run(Arguments { name, language, full, path }: Arguments) -> Result<()> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(is_name) {
-        let text = "cannot be the name of a backend: it must have letters, digits, `-` and `_`, \
-                    and begin with a letter";
-        return Err(Usage(format!("`{}` {text}", shown::name(&name))).into());
-    }
+    template::check_name("backend", &name)?;
     if full && language == Language::C {
         let text = "there is no such backend in C: it begins with put, get and delete";
         return Err(Usage(text.into()).into());
     }
-    let mut out = Standard::open()?;
-    let dir = path.unwrap_or_else(|| PathBuf::from(&name));
-    let cannot = || format!("cannot create the backend in `{}`", dir.display());
-    // Nothing that is there is written over.
-    if let Some(parent) = dir.parent() {
-        fs::create_dir_all(parent).with_context(cannot)?;
-    }
-    fs::create_dir(&dir).with_context(cannot)?;
-    write(&dir, language.files(&name, full)).with_context(cannot)?;
-    let (shown, build, component) = (dir.display(), language.build(), language.component(&name));
-    let text = format!(
-        "Created a backend in `{shown}`. Next:\n  cd {shown}\n  {build}\n  \
-         artifact-store check {component}\n"
-    );
-    out.text(&text).await?;
-    out.finish().await
-}
-
-fn write(dir: &Path, files: Files) -> std::io::Result<()> {
-    for (path, bytes) in files {
-        let file = dir.join(&path);
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::write(&file, bytes)?;
-        #[cfg(unix)]
-        if path.ends_with(".sh") {
-            use std::os::unix::fs::PermissionsExt;
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
-        }
-    }
-    Ok(())
+    let check = format!("artifact-store check {}", language.component(&name));
+    let new = New { kind: "backend", name: &name, build: language.build(), check: &check };
+    template::create(new, path, language.files(&name, full)).await
 }

@@ -1,6 +1,7 @@
 //! A new backend in Rust: the small one of `guest/rust`, or all of `guest/fs`.
 
-use super::{Files, below, contract, text};
+use crate::commands::template::rust::{self, dependency, own_wit, wit_bindgen};
+use crate::commands::template::{Files, below, contract, text};
 
 pub const ABOUT: &str = "\
 `src/lib.rs` is the whole backend. `wit/` is the contract; its comments are the rules. A backend must \
@@ -21,14 +22,7 @@ const PROFILE: &str = "\
 
 /// Put, get and delete.
 pub fn plain(name: &str) -> Files {
-    let manifest = text("rust.toml")
-        .replace("NAME", name)
-        .replace("WASIP3", &dependency("wasip3"))
-        .replace("WIT_BINDGEN", &with_features(&dependency("wit-bindgen")));
-    let mut files = vec![("Cargo.toml".into(), manifest.into_bytes())];
-    files.extend(below("rust").map(|(path, bytes)| (format!("src/{path}"), own_wit(bytes, "wit"))));
-    files.extend(contract("wit"));
-    files
+    rust::plain("backend", name, "rust", &[dependency("wasip3"), wit_bindgen()])
 }
 
 /// All that the contract has: the built-in backend, and the crate that it has in common with others.
@@ -45,27 +39,6 @@ pub fn full(name: &str) -> Files {
     let common =
         common.map(|(path, bytes)| (format!("backend/src/{path}"), own_wit(bytes, "../wit")));
     manifests.into_iter().chain(sources).chain(common).chain(contract("wit")).collect()
-}
-
-/// The source with the contract in this folder.
-fn own_wit(bytes: &[u8], folder: &str) -> Vec<u8> {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.replace("path: \"../../wit\"", "path: \"wit\"");
-    text.replace("path: \"wit\"", &format!("path: \"{folder}\"")).into_bytes()
-}
-
-/// The line of this project's manifest that names a dependency and its version.
-fn dependency(name: &str) -> String {
-    let manifest = text("workspace.toml");
-    let line = manifest.lines().find(|line| line.starts_with(&format!("{name} = ")));
-    line.unwrap_or_default().to_owned()
-}
-
-/// With the features that a crate on the standard library needs of it.
-fn with_features(wit_bindgen: &str) -> String {
-    let features =
-        r#", features = ["macros", "realloc", "async", "async-spawn", "bitflags", "std"] }"#;
-    wit_bindgen.replace(" }", features)
 }
 
 /// The workspace of the two crates, with the versions of this project.
