@@ -7,7 +7,7 @@ use artifact_store::blocking::ArtifactStore;
 use artifact_store::conformance::{Target, Way};
 use artifact_store::{Backend, ErrorKind, Limits, WriteOptions};
 use artifact_store_tests::contract::{trials, trials_in};
-use artifact_store_tests::guest_on;
+use artifact_store_tests::{guest, guest_on};
 use libtest_mimic::{Arguments, Trial};
 
 /// What the built-in backend does not have.
@@ -17,6 +17,22 @@ const FS: &[&str] = &["copying"];
 const PLAIN: &[&str] =
     &["streams", "inventory", "copying", "ordered", "maintenance", "settings", "a checksum"];
 
+/// What no layer of these has.
+const LAYER: &[&str] = &[
+    "copying",
+    "ordered",
+    "maintenance",
+    "settings",
+    "a part of the store below as a store of its own",
+    "payloads that differ below",
+];
+
+/// What a part of a store has not: it hands on payloads as they are.
+const PREFIX: &[&str] = &["copying", "ordered", "maintenance", "payloads that differ below"];
+
+/// What one that rewrites payloads does not know.
+const REWRITES: &[&str] = &["copying", "ordered", "maintenance", "settings", "a checksum"];
+
 fn main() {
     let mut all = trials("fs", Target::in_directories(|dir| Backend::fs(dir)), FS);
     let unspliced = Target::in_directories(|dir| Backend::fs(dir).splice(false));
@@ -25,6 +41,14 @@ fn main() {
     let single = Target::in_directories(one_at_a_time);
     all.extend(trials_in("fs, one at a time", &single, FS, Way::Host));
     all.extend(trials("plain", Target::in_directories(|dir| guest_on("plain", dir)), PLAIN));
+    for (name, variable, lacking) in [
+        ("layer", None, LAYER),
+        ("prefix", Some(("PREFIX", "team/")), PREFIX),
+        ("wrong_layer", Some(("FAULT", "")), REWRITES),
+    ] {
+        let target = Target::in_directories(move |dir| layer_on(name, variable, dir));
+        all.extend(trials(&format!("layer {name}"), target, lacking));
+    }
     all.push(Trial::test("plain::what_it_does_not_offer_is_unsupported", || {
         let dir = tempfile::tempdir()?;
         let store = ArtifactStore::open(guest_on("plain", dir.path()))?;
@@ -62,6 +86,16 @@ fn plain(dir: &Path) -> Backend {
 /// The built-in backend with a single instance that serves all calls.
 fn one_at_a_time(dir: &Path) -> Backend {
     Backend::fs(dir).limits(Limits::default().concurrency(1))
+}
+
+/// A layer over the built-in backend, without the cost of its syncs.
+fn layer_on(name: &str, variable: Option<(&str, &str)>, dir: &Path) -> Backend {
+    let layer = Backend::from_file(guest(name));
+    let layer = match variable {
+        Some((name, value)) => layer.map_grants(|it| it.env(name, value)),
+        None => layer,
+    };
+    Backend::fs(dir).map_grants(|it| it.env("ARTIFACT_STORE_SYNC", "off")).layer(layer)
 }
 
 struct Failing(u32);

@@ -1,9 +1,11 @@
-//! Each fault of `guests/examples/wrong` is noticed by a check of the rule that names it.
+//! Each fault of `guests/examples/wrong` is noticed by a check of the rule that names it, and each of
+//! `guests/examples/wrong_layer` by those of its rule alone.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use artifact_store::conformance::{Outcome, Target, Way, checks};
+use artifact_store::conformance::{Outcome, Target, Way, checks, layer_checks};
 use artifact_store::{Backend, Grants};
 use artifact_store_tests::guest;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -138,11 +140,42 @@ const FAULTS: &[(&str, &str)] = &[
     ("secret-in-a-reason", "settings-8"),
 ];
 
+/// The same of a layer.
+const LAYER_FAULTS: &[(&str, &str)] = &[
+    ("folds-case", "layer-1"),
+    ("trims", "layer-1"),
+    ("lists-all", "layer-2"),
+    ("takes-any-cursor", "layer-2"),
+    ("follows-dots", "layer-2"),
+    ("takes-the-empty-key", "layer-2"),
+    ("deletes-both", "layer-2"),
+    ("states-its-size", "layer-3"),
+    ("lists-its-size", "layer-3"),
+    ("states-its-checksum", "layer-3"),
+    ("counts-the-header", "layer-3"),
+    ("seals-early", "layer-4"),
+    ("seals-what-came", "layer-4"),
+    ("ignores-the-size", "layer-4"),
+    ("shortens", "layer-5"),
+    ("shortens-and-refuses", "layer-5"),
+    ("refuses-otherwise", "layer-5"),
+    ("refuses-half", "key-2"),
+    ("failure-is-absence", "error-3"),
+    ("put-is-ok", "change-2"),
+    ("delete-is-ok", "change-2"),
+    ("failure-is-empty", "list-2"),
+    ("hides-failures", "read-12"),
+];
+
 fn main() {
     let mut trials = Vec::new();
     for (fault, rule) in FAULTS {
         let name = format!("{fault}_breaks_{rule}");
         trials.push(Trial::test(name, move || is_noticed(fault, rule)));
+    }
+    for (fault, rule) in LAYER_FAULTS {
+        let name = format!("layer::{fault}_breaks_{rule}");
+        trials.push(Trial::test(name, move || breaks_only(fault, rule)));
     }
     for way in [Way::Reused, Way::Fresh, Way::Host] {
         let target = Arc::new(target(""));
@@ -177,4 +210,28 @@ fn is_noticed(fault: &'static str, rule: &str) -> Result<(), Failed> {
         }
     }
     Err(Failed::from(format!("no check of {rule} notices `{fault}`")))
+}
+
+/// The checks of layers name this rule, and no other.
+fn breaks_only(fault: &'static str, rule: &str) -> Result<(), Failed> {
+    let target = Target::in_directories(move |dir: &Path| {
+        let layer =
+            Backend::from_file(guest("wrong_layer")).map_grants(|it| it.env("FAULT", fault));
+        Backend::fs(dir).map_grants(|it| it.env("ARTIFACT_STORE_SYNC", "off")).layer(layer)
+    });
+    let mut broken = BTreeSet::new();
+    for check in layer_checks() {
+        match check.run(&target, Way::Reused, 1)? {
+            Outcome::Failed(failure) => {
+                assert!(!failure.expected.is_empty() && !failure.seen.is_empty(), "{failure}");
+                broken.insert(failure.rule);
+            }
+            Outcome::TooSlow(failure) => return Err(format!("too slow: {failure}").into()),
+            _ => {}
+        }
+    }
+    match broken.iter().eq([&rule]) {
+        true => Ok(()),
+        false => Err(format!("`{fault}` breaks {broken:?}").into()),
+    }
 }

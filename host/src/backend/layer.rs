@@ -1,8 +1,13 @@
 //! What stands between the callers and a backend.
 
+#[cfg(feature = "conformance")]
+use std::path::{Path, PathBuf};
+
 use super::Backend;
 #[cfg(feature = "encrypt")]
 use crate::Encryption;
+#[cfg(feature = "conformance")]
+use crate::Limits;
 
 /// What can stand between the callers of a store and its backend, or another layer: see
 /// [`Backend::layer`].
@@ -49,10 +54,70 @@ impl Backend {
         self
     }
 
-    /// The same without what the host does itself: checks are about components.
+    /// The same as the checks use it: without what the host does itself, and in a stack with no more
+    /// time for a turn than for a call, so that a layer that does not answer is found out sooner.
     #[cfg(feature = "conformance")]
-    pub(crate) fn unencrypted(mut self) -> Self {
+    pub(crate) fn checked(mut self) -> Self {
         self.layers.retain(|layer| matches!(layer, Layer::Component(_)));
-        self
+        if !self.layers.is_empty() {
+            let Limits { turn_timeout, call_timeout, .. } = self.limits;
+            self.limits.turn_timeout = turn_timeout.min(call_timeout);
+        }
+        self.sweep_older_than(None)
+    }
+
+    /// The component that callers meet first, alone.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn outermost(&self) -> Self {
+        let engine = self.engine.clone();
+        match self.components().last() {
+            Some(layer) => Self { engine: layer.engine.clone().or(engine), ..layer.clone() },
+            None => Self { layers: Vec::new(), ..self.clone() },
+        }
+    }
+
+    /// What is below all layers, alone.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn innermost(&self) -> Self {
+        Self { layers: Vec::new(), ..self.clone() }
+    }
+
+    /// The layers that are components, the innermost first.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn components(&self) -> impl Iterator<Item = &Self> {
+        self.layers.iter().filter_map(|layer| match layer {
+            Layer::Component(component) => Some(&**component),
+            #[cfg(feature = "encrypt")]
+            Layer::Encrypt(_) => None,
+        })
+    }
+
+    /// The same on `dir`, which replaces all directories that it may write to. If a layer writes to
+    /// some of its own, each component of the stack has a part of `dir`.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn only(mut self, dir: &Path) -> Self {
+        let writes = |component: &Self| component.grants.directories.iter().any(|it| it.writable);
+        if !self.components().any(writes) {
+            return self.map_grants(|grants| grants.only(dir));
+        }
+        for (n, layer) in self.layers.iter_mut().enumerate() {
+            if let Layer::Component(layer) = layer
+                && writes(layer)
+            {
+                let own = dir.join(format!("layer-{n}"));
+                layer.grants = std::mem::take(&mut layer.grants).only(&own);
+            }
+        }
+        self.map_grants(|grants| grants.only(&dir.join("store")))
+    }
+
+    /// The directories below `dir` that the components of the stack may write to, that of the backend
+    /// first.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn directories_in(&self, dir: &Path) -> Vec<PathBuf> {
+        let all = std::iter::once(self).chain(self.components());
+        let granted = all.flat_map(|component| &component.grants.directories);
+        let own = granted.filter(|granted| granted.writable && granted.host.starts_with(dir));
+        own.map(|granted| granted.host.clone()).collect()
     }
 }

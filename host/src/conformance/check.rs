@@ -45,6 +45,8 @@ pub enum Group {
     Maintenance,
     /// What the backend reads from its environment.
     Settings,
+    /// What a layer does with the store below it.
+    Layers,
 }
 
 impl Group {
@@ -66,6 +68,7 @@ impl Group {
         Self::Copying,
         Self::Maintenance,
         Self::Settings,
+        Self::Layers,
     ];
 
     /// Its name, such as `round-trip`.
@@ -88,6 +91,7 @@ impl Group {
             Self::Copying => "copying",
             Self::Maintenance => "maintenance",
             Self::Settings => "settings",
+            Self::Layers => "layers",
         }
     }
 }
@@ -224,6 +228,9 @@ impl Check {
         }
         let place = target.fresh()?;
         let subject = Subject::open(place.backend(), way, place.dir(), seed)?;
+        if self.group == Group::Layers && !subject.is_layer() {
+            return Ok(Outcome::NotOffered("a layer".into()));
+        }
         let missing = self.needs.iter().find(|interface| !subject.offers(**interface));
         if let Some(interface) = missing {
             target.note_lacking(*interface);
@@ -234,7 +241,7 @@ impl Check {
             Run::WithOther(run) => run(&subject, &subject.other(place.backend())?),
         };
         let (mut failure, is_last) = match verdict {
-            Ok(()) => return Ok(Outcome::Passed),
+            Ok(()) => return Ok(subject.allowance().map_or(Outcome::Passed, Outcome::Allowed)),
             Err(Stop::NotOffered(what)) => return Ok(Outcome::NotOffered(what)),
             Err(Stop::Failed(failure)) => (failure, false),
             Err(Stop::FailedByLast(failure)) => (failure, true),

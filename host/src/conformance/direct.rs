@@ -1,6 +1,7 @@
 //! Streams without the host's own guards: the checks see how a backend handles a wrong seal, and
 //! what it sends beyond the end.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,8 @@ pub(super) struct Upload {
     pub(super) end: End,
     /// Whether `end` is available before the first byte, or only after the last.
     pub(super) end_first: bool,
+    /// Whether the bytes end some time before `end` is available: a pause then lies between them.
+    end_late: bool,
     pub(super) options: WriteOptions,
 }
 
@@ -43,7 +46,8 @@ impl Upload {
         sum.update(data);
         let end = Ok(Seal { size: sum.size(), checksum: sum.value() });
         let chunks = data.chunks(64 << 10).map(Bytes::copy_from_slice).collect();
-        Self { chunks, end, end_first: false, options: WriteOptions::default() }
+        let options = WriteOptions::default();
+        Self { chunks, end, end_first: false, end_late: false, options }
     }
 
     pub(super) fn sealed(mut self, size: u64, checksum: u64) -> Self {
@@ -58,6 +62,11 @@ impl Upload {
 
     pub(super) fn end_first(mut self) -> Self {
         self.end_first = true;
+        self
+    }
+
+    pub(super) fn end_late(mut self) -> Self {
+        self.end_late = true;
         self
     }
 
@@ -79,6 +88,15 @@ impl Upload {
     pub(super) fn announced(mut self, size: u64) -> Self {
         self.options.size = Some(size);
         self
+    }
+
+    /// When `end` is available, as a report shows it.
+    pub(super) fn order(&self) -> &'static str {
+        match (self.end_first, self.end_late) {
+            (true, _) => " before the bytes",
+            (_, true) => " some time after the bytes",
+            _ => "",
+        }
     }
 
     pub(super) fn size(&self) -> usize {
@@ -114,7 +132,17 @@ pub(super) async fn write(
     upload: Upload,
     pause: Option<Pause>,
 ) -> Result<types::Info, ErrorKind> {
-    let Upload { chunks, end, end_first, options } = upload;
+    let Upload { chunks, end, end_first, end_late, options } = upload;
+    if end_late {
+        let mut pause = pause;
+        let end = async move {
+            if let Some(pause) = &mut pause {
+                poll_fn(|cx| pause.poll(cx)).await;
+            }
+            end
+        };
+        return upload::send(running, options, stream::iter(chunks), end).await;
+    }
     let (say, said) = oneshot::channel();
     let mut say = Some((say, end));
     if end_first && let Some((say, end)) = say.take() {

@@ -17,7 +17,7 @@ pub(super) type Environment = BTreeMap<String, String>;
 impl Subject {
     /// The variables that the backend was granted.
     pub(super) fn environment(&self) -> Environment {
-        self.origin.grants.env.iter().cloned().collect()
+        self.origin.outermost().grants.env.iter().cloned().collect()
     }
 
     /// What the backend describes in an environment, without any other grant.
@@ -48,7 +48,7 @@ impl Subject {
     ) -> Answer<R> {
         let grants =
             environment.iter().fold(Grants::none(), |all, (name, value)| all.env(name, value));
-        let backend = self.origin.clone().grants(grants);
+        let backend = self.origin.outermost().grants(grants);
         let loaded = on_this_thread(backend.load_for(Purpose::Description));
         let pool = &loaded.map_err(crate::Error::into_kind)?.0.pool;
         on_this_thread(pool.call(&pool.clock(), None, async |accessor, exports| {

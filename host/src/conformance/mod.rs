@@ -16,6 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod below;
 mod calls;
 mod check;
 mod checks;
@@ -36,7 +37,7 @@ mod trace;
 mod transfers;
 
 pub use check::{Check, Group, Way};
-pub use checks::checks;
+pub use checks::{checks, layer_checks};
 pub use contract::{UNTESTABLE, sentence};
 pub use outcome::{Failure, Outcome};
 pub use target::Target;

@@ -12,6 +12,9 @@ use super::trace::Recorded;
 pub enum Outcome {
     /// The check found no violation.
     Passed,
+    /// The same, except that the backend refused something which another rule lets it refuse. The text
+    /// says what was not tested for that reason.
+    Allowed(String),
     /// The backend does not offer what the rule is about; the text names it.
     NotOffered(String),
     /// The rule is broken.

@@ -117,7 +117,7 @@ fn upload_shown(key: &str, upload: &Upload) -> String {
         Ok(seal) => format!("ok(size {}, checksum {:016x})", seal.size, seal.checksum),
         Err(why) => format!("err({why:?})"),
     };
-    let order = if upload.end_first { " before the bytes" } else { "" };
+    let order = upload.order();
     let data = shown_bytes(&upload.chunks.concat());
     format!("write({}, {data}, end{order}: {end}, {mode}{size})", shown(key))
 }

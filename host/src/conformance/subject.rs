@@ -1,15 +1,20 @@
 //! A backend over a fresh store, as the checks use it: each call is recorded.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use wasmtime::component::Accessor;
+
+use super::shown::error_shown;
 use super::step::Step;
 use super::trace::{Entry, Trace};
 use super::{Failure, Interface, Stop, Way};
 use crate::bindings::types;
 use crate::budget::on_this_thread;
 use crate::error::{ErrorKind, Operation};
+use crate::instance::{Exports, Outcome};
 use crate::serving::Running;
+use crate::wasi::HostState;
 use crate::{Backend, LoadedBackend, blocking};
 
 pub(super) type Answer<T> = Result<T, ErrorKind>;
@@ -33,18 +38,19 @@ impl Subject {
     pub(super) fn open(
         backend: Backend,
         way: Way,
-        dir: Option<&Path>,
+        dir: Option<PathBuf>,
         seed: u64,
     ) -> crate::Result<Self> {
-        let origin = backend.sweep_older_than(None).unencrypted();
+        let origin = backend.checked();
         let backend = on_this_thread(origin.clone().load())?;
-        let dir = dir.map(Path::to_owned);
-        Ok(Self { origin, backend, way, is_other: false, trace: Arc::default(), dir, seed })
+        let layer = backend.0.below.is_some().then(|| Arc::clone(&backend.0.name));
+        let trace = Arc::new(Trace::of(layer));
+        Ok(Self { origin, backend, way, is_other: false, trace, dir, seed })
     }
 
     /// A second host over the same store, which shares nothing else with the first.
     pub(super) fn other(&self, backend: Backend) -> crate::Result<Self> {
-        let origin = backend.sweep_older_than(None).unencrypted();
+        let origin = backend.checked();
         let backend = on_this_thread(origin.clone().load())?;
         let (trace, dir) = (Arc::clone(&self.trace), self.dir.clone());
         Ok(Self { origin, backend, way: self.way, is_other: true, trace, dir, seed: self.seed })
@@ -77,6 +83,11 @@ impl Subject {
     /// Whether a call was not answered in time.
     pub(super) fn was_slow(&self) -> bool {
         self.trace.was_slow()
+    }
+
+    /// What the backend refused and another rule lets it refuse.
+    pub(super) fn allowance(&self) -> Option<String> {
+        self.trace.allowance()
     }
 
     pub(super) fn trace(&self) -> &Trace {
@@ -120,6 +131,37 @@ impl Subject {
             self.backend.0.pool.forget_idle();
         }
         Running::new(self.backend.0.call(operation, key))
+    }
+
+    /// Runs `body` on an instance of the backend.
+    pub(super) fn run<R>(
+        &self,
+        operation: Operation,
+        key: &str,
+        body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
+    ) -> Answer<R> {
+        let running = self.call(operation, key);
+        let answer = on_this_thread(running.run(body));
+        self.placed(&running, answer)
+    }
+
+    /// Notes a fault of another component of the stack, which a layer passes on as an answer.
+    pub(super) fn placed<R>(&self, running: &Running, answer: Answer<R>) -> Answer<R> {
+        if !self.is_layer() {
+            return answer;
+        }
+        answer.map_err(|kind| {
+            let (found, place) = running.call.clock().of_below(kind);
+            let Some(place) = place.filter(|_| found.is_fault()) else { return found };
+            self.trace.note_time(&found);
+            let text = format!("below the layer, `{place}` failed: {}", error_shown(&found));
+            self.note_about(&running.call.key, &text);
+            ErrorKind::Unavailable(found.to_string())
+        })
+    }
+
+    pub(super) fn loaded(&self) -> &LoadedBackend {
+        &self.backend
     }
 
     pub(super) fn host(&self) -> blocking::ArtifactStore {

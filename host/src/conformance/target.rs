@@ -54,8 +54,8 @@ impl Target {
         Self::new(Open::Directory(Arc::new(open)))
     }
 
-    /// The same for a backend with all its grants, except that the temporary directory replaces
-    /// everything that it may write to. Of the built-in backend for buckets, each store has a prefix
+    /// The same for a backend with all its grants and its component layers, except that the temporary
+    /// directory replaces everything that they may write to. Of the built-in backend for buckets, each store has a prefix
     /// of its own below that of `backend`, and is emptied afterwards.
     #[must_use]
     pub fn of(backend: &Backend) -> Self {
@@ -65,7 +65,7 @@ impl Target {
             let open = move |name: &str| backend.s3_below(name);
             return Self { is_emptied: true, ..Self::by_name(open) };
         }
-        Self::in_directories(move |dir| backend.clone().map_grants(|grants| grants.only(dir)))
+        Self::in_directories(move |dir| backend.clone().only(dir))
     }
 
     /// A backend that keeps its artifacts elsewhere, such as in a bucket. `open` gets a name
@@ -99,9 +99,25 @@ impl Target {
         self
     }
 
+    /// Whether a layer is checked: a component that stands around a backend. Then
+    /// [`layer_checks`](super::layer_checks) apply, too.
+    #[must_use]
+    pub fn is_layer(&self) -> bool {
+        self.backend_in(Path::new("check")).components().next().is_some()
+    }
+
     /// The backend over the store in this directory, or of its name: the same for every process.
     #[must_use]
     pub fn at(&self, dir: &Path) -> Backend {
+        let backend = self.backend_in(dir);
+        for own in backend.directories_in(dir) {
+            // If this fails, the backend cannot be opened, which says why.
+            let _ = std::fs::create_dir_all(own);
+        }
+        backend
+    }
+
+    fn backend_in(&self, dir: &Path) -> Backend {
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         let backend = match &self.open {
             Open::Directory(open) => open(dir),
@@ -139,8 +155,11 @@ impl Fresh<'_> {
     }
 
     /// The directory that contains the artifacts.
-    pub(super) fn dir(&self) -> Option<&Path> {
-        matches!(self.target.open, Open::Directory(_)).then(|| self.dir.path())
+    pub(super) fn dir(&self) -> Option<PathBuf> {
+        let dir = self.dir.path();
+        let in_directory = matches!(self.target.open, Open::Directory(_));
+        let own = || self.target.backend_in(dir).directories_in(dir).into_iter().next();
+        in_directory.then(|| own().unwrap_or_else(|| dir.to_owned()))
     }
 }
 
@@ -148,7 +167,7 @@ impl Fresh<'_> {
 impl Drop for Fresh<'_> {
     fn drop(&mut self) {
         if self.target.is_emptied {
-            let _ = empty(self.backend());
+            let _ = empty(self.backend().innermost());
         }
     }
 }

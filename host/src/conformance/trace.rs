@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, ThreadId};
 
 use super::shown::{cause_shown, error_shown};
@@ -55,23 +55,55 @@ pub(super) struct Trace {
     thread: ThreadId,
     /// Whether a call was not answered in time.
     was_slow: AtomicBool,
-}
-
-impl Default for Trace {
-    fn default() -> Self {
-        let (entries, thread) = (Mutex::default(), thread::current().id());
-        Self { entries, thread, was_slow: AtomicBool::new(false) }
-    }
+    /// The name of the layer that is called, if it is one.
+    layer: Option<Arc<str>>,
+    /// The lengths of the keys that a layer may refuse.
+    refused: Mutex<Vec<usize>>,
 }
 
 impl Trace {
+    /// Of a layer of this name, or of a backend.
+    pub(super) fn of(layer: Option<Arc<str>>) -> Self {
+        let (entries, refused, thread) =
+            (Mutex::default(), Mutex::default(), thread::current().id());
+        Self { entries, thread, was_slow: AtomicBool::new(false), layer, refused }
+    }
+
+    /// The case of an error and its text, and of a fault also which one of a stack it was.
+    pub(super) fn error_shown(&self, kind: &ErrorKind) -> String {
+        match &self.layer {
+            Some(layer) if kind.is_fault() => format!("{} in `{layer}`", error_shown(kind)),
+            _ => error_shown(kind),
+        }
+    }
+
+    /// A key of so many bytes was refused, which the rule layer-5 allows.
+    pub(super) fn allow(&self, bytes: usize) {
+        self.refused().push(bytes);
+    }
+
+    /// What was allowed, if anything was.
+    pub(super) fn allowance(&self) -> Option<String> {
+        let refused = self.refused();
+        let (least, most) = (refused.iter().min()?, refused.iter().max()?);
+        let keys = if refused.len() == 1 { "key" } else { "keys" };
+        Some(format!(
+            "layer-5: {} {keys} of {least} to {most} bytes became too long below, and were refused",
+            refused.len()
+        ))
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Vec<usize>> {
+        self.refused.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
     pub(super) fn add(&self, step: Step, is_other: bool, outcome: Result<String, &ErrorKind>) {
         let call = format!("{}{step}", Self::label(is_other));
         let cause = outcome.as_ref().err().and_then(|kind| cause_shown(kind));
         if let Err(kind) = &outcome {
             self.note_time(kind);
         }
-        let outcome = outcome.unwrap_or_else(error_shown);
+        let outcome = outcome.unwrap_or_else(|kind| self.error_shown(kind));
         let recorded = Recorded { call, outcome, cause };
         let key = step.key().to_owned();
         let step = (thread::current().id() == self.thread).then_some(step);

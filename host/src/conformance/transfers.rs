@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Way;
 use super::direct::{self, Download, Pause, Upload};
-use super::shown::{error_shown, info_shown, shown, shown_bytes};
+use super::shown::{info_shown, shown, shown_bytes};
 use super::step::Step;
 use super::subject::{Answer, Subject, Verdict, info_of, kind};
 use crate::ReadOptions;
@@ -22,7 +22,10 @@ impl Subject {
         let step = Step::Write(key.into(), upload.clone());
         let answer = match self.way {
             Way::Host => self.write_through_host(key, upload),
-            _ => on_this_thread(direct::write(&self.call(Operation::Put, key), upload, pause)),
+            _ => {
+                let call = self.call(Operation::Put, key);
+                self.placed(&call, on_this_thread(direct::write(&call, upload, pause)))
+            }
         };
         self.record(step, answer, info_shown)
     }
@@ -112,7 +115,7 @@ impl Subject {
             Way::Host => self.read_through_host(key, range, take),
             _ => {
                 let call = self.call(Operation::Get, key);
-                on_this_thread(direct::read(&call, range, take, pause))
+                self.placed(&call, on_this_thread(direct::read(&call, range, take, pause)))
             }
         };
         if let Ok(Download { end: Some(Err(kind)), .. }) = &answer {
@@ -122,7 +125,7 @@ impl Subject {
         self.record(step, answer, |Download { info, bytes, end }| {
             let end = match end {
                 Some(Ok(())) => ", future: ok".into(),
-                Some(Err(error)) => format!(", future: {}", error_shown(error)),
+                Some(Err(error)) => format!(", future: {}", self.trace().error_shown(error)),
                 None => String::new(),
             };
             format!("{} with {}{end}", info_shown(info), shown_bytes(bytes))

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+#[cfg(feature = "conformance")]
+use super::Fault;
 use super::{Call, Held, Loaded};
 use crate::error::{ErrorKind, Operation};
 use crate::setters::setters;
@@ -80,26 +82,47 @@ impl std::fmt::Debug for LoadedBackend {
 }
 
 /// The backend that now serves a store and its clones.
-pub(crate) struct Serving(ArcSwap<Held>);
+pub(crate) struct Serving {
+    held: ArcSwap<Held>,
+    /// How a check lets it fail, as the store below a layer.
+    #[cfg(feature = "conformance")]
+    fault: Mutex<Option<Fault>>,
+}
 
 impl Serving {
     pub(crate) fn new(LoadedBackend(backend): LoadedBackend) -> Arc<Self> {
         telemetry::serves(&backend.seen(), 1.0);
-        Arc::new(Self(ArcSwap::new(backend)))
+        Arc::new(Self {
+            held: ArcSwap::new(backend),
+            #[cfg(feature = "conformance")]
+            fault: Mutex::default(),
+        })
     }
 
     pub(crate) fn backend(&self) -> Arc<Loaded> {
-        Arc::clone(&self.0.load())
+        Arc::clone(&self.held.load())
     }
 
     /// The same for the application, which may let it serve again.
     pub(crate) fn loaded(&self) -> LoadedBackend {
-        LoadedBackend(self.0.load_full())
+        LoadedBackend(self.held.load_full())
     }
 
     /// A call of the backend that serves now. The call stays with it until its end.
     pub(crate) fn call(&self, operation: Operation, key: &str) -> Arc<Call> {
         self.backend().call(operation, key)
+    }
+
+    /// Lets the calls of a layer fail from now on.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn fail(&self, fault: Option<Fault>) {
+        *self.fault.lock().unwrap_or_else(|e| e.into_inner()) = fault;
+    }
+
+    /// How the calls of a layer are to fail.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        *self.fault.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Replaces the backend that serves by `new`, and returns the former.
@@ -109,8 +132,8 @@ impl Serving {
         options: SwapOptions,
     ) -> LoadedBackend {
         new.serve_again();
-        new.seen().outages.go_on(self.0.load().seen().outages);
-        let old = self.0.swap(Arc::clone(&new));
+        new.seen().outages.go_on(self.held.load().seen().outages);
+        let old = self.held.swap(Arc::clone(&new));
         if !Arc::ptr_eq(&old, &new) {
             old.trial.end();
             old.drain(options.drain_timeout);
@@ -128,7 +151,7 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        let backend = self.0.load();
+        let backend = self.held.load();
         backend.trial.end();
         telemetry::serves(&backend.seen(), -1.0);
     }
@@ -196,7 +219,7 @@ impl Rollback {
             return;
         };
         self.before.serve_again();
-        let found = serving.0.compare_and_swap(&failed, Arc::clone(&self.before));
+        let found = serving.held.compare_and_swap(&failed, Arc::clone(&self.before));
         if Arc::ptr_eq(&found, &failed) {
             failed.drain(self.options.drain_timeout);
             telemetry::swapped(&failed.seen(), &self.before.seen(), true);

@@ -30,6 +30,8 @@ pub(super) fn link(linker: &mut Linker<HostState>, below: &Below) -> wasmtime::R
 }
 
 async fn put(below: &Below, key: String, data: Vec<u8>) -> Result<(), Error> {
+    #[cfg(feature = "conformance")]
+    below.lost(Operation::Put, &key)?;
     let (data, options) = (Bytes::from(data), WriteOptions::default());
     let call = below.call(Operation::Put, &key)?;
     let put = move |call: Running| async move { call.put(data, options).await };
@@ -37,6 +39,8 @@ async fn put(below: &Below, key: String, data: Vec<u8>) -> Result<(), Error> {
 }
 
 async fn get(below: &Below, key: String) -> Result<Vec<u8>, Error> {
+    #[cfg(feature = "conformance")]
+    below.cut(&key)?;
     let call = below.call(Operation::Get, &key)?;
     let get = |call: Running| async move { call.get(ReadOptions::default()).await };
     let (_, data) = call.start(RunBy::Worker, get).await?;
@@ -44,6 +48,8 @@ async fn get(below: &Below, key: String) -> Result<Vec<u8>, Error> {
 }
 
 async fn delete(below: &Below, key: String) -> Result<(), Error> {
+    #[cfg(feature = "conformance")]
+    below.lost(Operation::Delete, &key)?;
     let call = below.call(Operation::Delete, &key)?;
     call.start(RunBy::Worker, |call| async move { call.delete().await }).await
 }

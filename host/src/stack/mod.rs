@@ -3,6 +3,8 @@
 //! a thread of its own: wasmtime runs one store at a time on a thread that polls another.
 
 mod artifact;
+#[cfg(feature = "conformance")]
+mod faults;
 mod pages;
 mod streams;
 
@@ -48,6 +50,8 @@ impl Below {
     }
 
     fn call(&self, operation: Operation, key: &str) -> Result<Arc<Call>, Error> {
+        #[cfg(feature = "conformance")]
+        self.refused(operation, key)?;
         Ok(self.backend()?.call(operation, key))
     }
 }

@@ -15,7 +15,7 @@ use crate::transfer::upload;
 use crate::wasi::HostState;
 
 type Sealed = FutureReader<Result<Seal, String>>;
-type Reading = (types::Info, StreamReader<u8>, FutureReader<Result<(), types::Error>>);
+pub(super) type Reading = (types::Info, StreamReader<u8>, FutureReader<Result<(), types::Error>>);
 type Write = (String, StreamReader<u8>, Sealed, WriteOptions);
 type Read = (String, u64, Option<u64>);
 
@@ -61,6 +61,8 @@ async fn written(
     seal: oneshot::Receiver<upload::End>,
     options: WriteOptions,
 ) -> Result<types::Info, Error> {
+    #[cfg(feature = "conformance")]
+    below.refused(Operation::Put, &key)?;
     let backend = below.backend()?;
     let call = backend.transfer(Operation::Put, &key);
     call.check_key()?;
@@ -68,6 +70,8 @@ async fn written(
         Ok(options) => options,
         Err(why) => return call.end(0, Err(ErrorKind::Other(why))),
     };
+    #[cfg(feature = "conformance")]
+    let (chunks, seal) = below.taken(&key, chunks, seal).await?;
     let chunks = Lasting::new(chunks);
     let write = move |running: Running| async move {
         let outcome = upload::write(&running, options, chunks.clone(), seal).await;
@@ -86,6 +90,13 @@ async fn read(
     length: Option<u64>,
 ) -> Told<Reading> {
     let options = ReadOptions { offset, length, suffix: None };
+    #[cfg(feature = "conformance")]
+    if let Some(read) = below.broken(&key, options).await.transpose() {
+        return match read {
+            Ok(read) => read.handed(accessor),
+            Err(error) => tell(accessor, Err(error)),
+        };
+    }
     let opened = async { Lower::open(below.backend()?, &key, options).await };
     let (lower, ended) = match opened.await {
         Ok(opened) => opened,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use artifact_store::conformance::checks;
+use artifact_store::conformance::{checks, layer_checks};
 use artifact_store_tests::service::Differences;
 use artifact_store_tests::{bare_component, cli, expect, guest, run};
 use quick_xml::events::Event;
@@ -46,6 +46,7 @@ fn the_numbers_are_those_of_the_checks() {
     assert_eq!(seen["seed"], 7);
     for (number, outcome) in [
         ("passed", "passed"),
+        ("allowed", "allowed"),
         ("failed", "failed"),
         ("advice", "advice"),
         ("not_offered", "not-offered"),
@@ -306,7 +307,8 @@ fn a_part_of_the_checks_is_named_by_rule_by_rules_and_by_check() {
         let lines = listed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.map(|line| line["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(names(&[]).len(), checks().count());
+    assert_eq!(names(&[]).len(), checks().chain(layer_checks()).count());
+    assert_eq!(names(&["layer"]).len(), 7);
     assert_eq!(names(&["read-5"]), ["a_length_beyond_the_end_is_cut"]);
     let by_rules = checks().filter(|it| it.rules().iter().any(|rule| rule.starts_with("read-")));
     assert_eq!(names(&["read"]).len(), by_rules.count());

@@ -50,6 +50,19 @@ impl StoreArguments {
         Ok(backend)
     }
 
+    /// Whether one of the layers of the command line is a component.
+    pub fn has_component_layer(&self) -> bool {
+        self.component_layers().next().is_some()
+    }
+
+    /// The files of the layers that are components, the outermost first.
+    pub fn component_layers(&self) -> impl Iterator<Item = &Path> {
+        self.layer.iter().filter_map(|named| match NamedLayer::of(named) {
+            Ok(NamedLayer::Component { file, .. }) => Some(file),
+            _ => None,
+        })
+    }
+
     fn one_layer(&self, named: &str) -> Result<Layer> {
         match NamedLayer::of(named)? {
             NamedLayer::Encryption { recipients } => Ok(self.encryption(recipients)?.into()),

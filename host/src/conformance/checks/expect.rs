@@ -3,20 +3,20 @@
 use std::thread::ScopedJoinHandle;
 
 use super::super::direct::Download;
-use super::super::shown::{error_shown, shown_bytes};
+use super::super::shown::shown_bytes;
 use super::super::subject::{Answer, Subject, Verdict};
 
 impl Subject {
     /// The answer must be ok. A failure shows the calls about `key`, or all calls if it is empty.
     pub(super) fn ok<T>(&self, key: &str, answer: Answer<T>) -> Verdict<T> {
-        answer.map_err(|kind| self.fail_by_last(&keys(key), "ok", error_shown(&kind)))
+        answer.map_err(|kind| self.fail_by_last(&keys(key), "ok", self.trace().error_shown(&kind)))
     }
 
     /// The answer must be an error of one of these cases.
     pub(super) fn refused<T>(&self, key: &str, answer: Answer<T>, cases: &[&str]) -> Verdict {
         let seen = match answer {
             Err(kind) if cases.contains(&kind.name()) => return Ok(()),
-            Err(kind) => error_shown(&kind),
+            Err(kind) => self.trace().error_shown(&kind),
             Ok(_) => "ok".into(),
         };
         Err(self.fail_by_last(&keys(key), format!("err({})", cases.join(" or ")), seen))

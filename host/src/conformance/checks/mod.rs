@@ -8,6 +8,7 @@ mod errors;
 mod expect;
 mod instances;
 mod keys;
+mod layers;
 mod limits;
 mod listing;
 mod maintenance;
@@ -51,4 +52,10 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// The checks of the rules for layers, and of what a layer makes of a store below that fails. They are
+/// for a [`Target`](super::Target) that [is a layer](super::Target::is_layer), besides all others.
+pub fn layer_checks() -> impl Iterator<Item = &'static Check> {
+    layers::CHECKS.iter()
 }

@@ -245,5 +245,15 @@ fn line(Assertion { name, rules, outcome, .. }: &Assertion, tried: &str) -> Line
         _ => (*name).to_owned(),
     };
     let sentence = rules.first().and_then(|rule| sentence(rule)).unwrap_or_default().to_owned();
-    Line { name, group: GROUP, rules, sentence, outcome: word, not_offered, failure, seconds: 0.0 }
+    Line {
+        name,
+        group: GROUP,
+        rules,
+        sentence,
+        outcome: word,
+        not_offered,
+        allowed: None,
+        failure,
+        seconds: 0.0,
+    }
 }

@@ -50,6 +50,7 @@ fn lines(
         sentence,
         outcome,
         not_offered: None,
+        allowed: None,
         failure: None,
         seconds: 0.0,
     };

@@ -28,7 +28,7 @@ use crate::offload::Offload;
 use crate::output::{Output, Standard};
 use crate::store::StoreArguments;
 
-/// Checks a backend against the rules of the contract
+/// Checks a backend, or a layer, against the rules of the contract
 ///
 /// Each rule of the WIT that can be tested from outside has a check. Each check runs in a directory
 /// of its own, below --dir or in the system's directory for temporary files, and runs twice: on
@@ -45,6 +45,12 @@ use crate::store::StoreArguments;
 /// each check has a prefix of its own in the bucket, below S3_PREFIX, and removes what it stored.
 /// Other storage on the network is not replaced: tell the backend by --fresh-env where to begin anew.
 ///
+/// With --layer the layer is checked, over BACKEND, or else the built-in `fs`: all checks of a backend run
+/// through it, then those of the rules for layers, which look at the store below and let it fail. Keys
+/// that become too long below may be refused (layer-5); a check that met such a key is reported as
+/// allowed. A rule that does not apply to what the layer does is reported as not offered, with the reason.
+/// A store of --config is checked with its layers that are components; `encrypt` is left out.
+///
 /// The exit code is 0 only if the backend keeps every rule of what it offers, 1 if it breaks one, and
 /// 6 if it breaks none and some checks were too slow.
 #[derive(Args)]
@@ -55,13 +61,16 @@ Examples:
   artifact-store check --list
   artifact-store check my-backend.wasm --env REGION=eu-west-1 --junit report.xml
   artifact-store check my-backend.wasm --json | jq '.checks[] | select(.outcome == \"failed\")'
+  artifact-store check --layer my-layer.wasm,PREFIX=team-a/
+  artifact-store check --layer my-layer.wasm --only layers --only layer-5
   artifact-store check fs --crash
   artifact-store check fs --concurrent --for 5m
   AWS_ENDPOINT_URL=http://127.0.0.1:9000 S3_BUCKET=b artifact-store check s3
   artifact-store check my-backend.wasm --allow-net http://127.0.0.1:8080 --fresh-env 'PREFIX=ci/{}'
   artifact-store check my-backend-2.wasm --config stores.toml --store archive")]
 pub struct Arguments {
-    /// The backend: `fs` or `s3` (built in), or a component file [default: that of the store in --config]
+    /// The backend: `fs` or `s3` (built in), or a component file [default: that of the store in
+    /// --config; below --layer, `fs`]
     #[arg(value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
@@ -154,26 +163,27 @@ pub async fn run(
     arguments: Arguments,
     interrupt: &Interrupt,
 ) -> Result<u8> {
-    let checks = select::selected(&arguments.only);
     if arguments.list {
-        return list(&checks, arguments.json).await;
+        return list(&select::selected(&arguments.only), arguments.json).await;
     }
-    let Arguments { file, crash, concurrent, time, seed, json, junit, jobs, fresh_env, .. } =
-        arguments;
+    let Arguments {
+        file, only, crash, concurrent, time, seed, json, junit, jobs, fresh_env, ..
+    } = arguments;
     let fresh = fresh_env.as_ref();
     let subject = Subject::new(store, file.as_deref(), fresh).await?;
     if crash && !subject.is_on_disk(fresh) {
-        let text = "--crash is for a backend that keeps its artifacts in its granted directory";
+        let text = "--crash is for a backend that keeps its artifacts in its granted directory, \
+                    without a layer around it";
         return Err(Usage(text.into()).into());
     }
     let Subject { backend, target } = subject;
     if let Some(part) = concurrent::Part::of_environment() {
         return part.run(&target, seed, interrupt);
     }
+    let checks = select::applicable(&only, target.is_layer())?;
     let mut out = Standard::open()?.and_goes_on();
     let below = subject::below(store).map_or_else(std::env::temp_dir, Path::to_owned);
-    let name = file.as_ref().map(|file| file.display().to_string());
-    let name = name.or_else(|| store.store.clone()).unwrap_or_else(|| "the store".into());
+    let name = subject::name(store, file.as_deref());
     let progress = progress(checks.len());
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let mut running = Offload::new("check").begin(move || {

@@ -17,6 +17,7 @@ pub struct Report {
     backend: String,
     seed: u64,
     passed: usize,
+    allowed: usize,
     failed: usize,
     advice: usize,
     not_offered: usize,
@@ -36,10 +37,13 @@ pub struct Line {
     pub rules: &'static [&'static str],
     /// Of the rule that is broken, or else of the first.
     pub sentence: String,
-    /// `passed`, `failed`, `advice`, `not-offered`, `not-observed`, `too-slow` or `not-tried`.
+    /// `passed`, `allowed`, `failed`, `advice`, `not-offered`, `not-observed`, `too-slow` or `not-tried`.
     pub outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_offered: Option<String>,
+    /// What was refused and therefore not tested, and the rule that allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
     pub seconds: f64,
@@ -76,8 +80,13 @@ impl From<conformance::Failure> for Failure {
 
 impl Line {
     pub fn new(check: &'static Check, outcome: Outcome, took: Duration) -> Self {
+        let mut allowed = None;
         let (outcome, not_offered, failure) = match outcome {
             Outcome::Passed => ("passed", None, None),
+            Outcome::Allowed(what) => {
+                allowed = Some(what);
+                ("allowed", None, None)
+            }
             Outcome::NotOffered(what) => ("not-offered", Some(what), None),
             Outcome::TooSlow(failure) => ("too-slow", None, Some(Failure::from(failure))),
             Outcome::Failed(failure) => {
@@ -93,6 +102,7 @@ impl Line {
             sentence: broken.unwrap_or(check.sentence()).to_owned(),
             outcome,
             not_offered,
+            allowed,
             failure,
             seconds: took.as_secs_f64(),
         }
@@ -102,6 +112,10 @@ impl Line {
     pub fn not_tried(check: &'static Check) -> Self {
         let outcome = Outcome::NotOffered("the backend does not answer within the timeout".into());
         Self { outcome: "not-tried", ..Self::new(check, outcome, Duration::ZERO) }
+    }
+
+    fn is_of_layers(&self) -> bool {
+        self.group == Group::Layers.name()
     }
 
     /// The rule that a failure breaks.
@@ -152,6 +166,7 @@ impl Report {
         }
         Self {
             passed: count("passed"),
+            allowed: count("allowed"),
             failed: count("failed"),
             advice: count("advice"),
             not_offered: count("not-offered"),
@@ -184,6 +199,7 @@ impl Report {
             let mut counts = Vec::new();
             for (outcome, word) in [
                 ("passed", "passed"),
+                ("allowed", "allowed"),
                 ("failed", "FAILED"),
                 ("advice", "advice"),
                 ("not-offered", "not offered"),
@@ -210,6 +226,15 @@ impl Report {
         for line in self.checks.iter().filter(|line| line.outcome == "not-observed") {
             let _ = writeln!(text, "not observed  {}", line.name);
         }
+        for line in &self.checks {
+            if let Some(what) = &line.allowed {
+                let _ = writeln!(text, "allowed  {}: {what}", line.name);
+            }
+            // Which rules of layers apply depends on what the layer does.
+            if let Some(what) = line.not_offered.as_ref().filter(|_| line.is_of_layers()) {
+                let _ = writeln!(text, "not offered  {}: {what}", line.name);
+            }
+        }
         if self.too_slow > 0 {
             let _ = writeln!(
                 text,
@@ -229,6 +254,7 @@ impl Report {
         let mut counts =
             format!("{passed} passed, {failed} failed, {advice} advice, {not_offered} not offered");
         for (number, word) in [
+            (self.allowed, "allowed"),
             (self.not_observed, "not observed"),
             (self.too_slow, "too slow"),
             (self.not_tried, "not tried"),
@@ -269,7 +295,7 @@ impl Report {
                 if let Some(failure) = &line.failure {
                     status.set_message(line.rule());
                     status.set_description(line.details(failure));
-                } else if let Some(what) = &line.not_offered {
+                } else if let Some(what) = line.not_offered.as_ref().or(line.allowed.as_ref()) {
                     status.set_message(format!("{}: {what}", line.outcome));
                 }
                 let mut case = TestCase::new(line.name.as_str(), status);

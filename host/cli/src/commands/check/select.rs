@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
-use artifact_store::conformance::{Check, Group, UNTESTABLE, checks};
+use anyhow::Result;
+use artifact_store::conformance::{Check, Group, UNTESTABLE, checks, layer_checks};
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use serde::Serialize;
+
+use crate::failure::Usage;
 
 /// Takes the name of a group, of a rule, of several rules (`read` for `read-1`, `read-2`, …) or of a
 /// check. The groups are what a shell completes.
@@ -22,7 +25,7 @@ impl TypedValueParser for Selector {
         value: &std::ffi::OsStr,
     ) -> Result<String, clap::Error> {
         let name = StringValueParser::new().parse_ref(command, argument, value)?;
-        if checks().any(|check| is_meant(check, &name)) {
+        if all().any(|check| is_meant(check, &name)) {
             return Ok(name);
         }
         let mut error = clap::Error::new(ErrorKind::ValueValidation).with_cmd(command);
@@ -46,10 +49,27 @@ impl TypedValueParser for Selector {
     }
 }
 
-/// The checks that one of these names means; all where there is none.
+/// The checks of backends, then those of layers alone.
+fn all() -> impl Iterator<Item = &'static Check> {
+    checks().chain(layer_checks())
+}
+
+/// Those that one of these names means; all where there is none.
 pub fn selected(only: &[String]) -> Vec<&'static Check> {
     let is_selected = |check: &&Check| only.is_empty() || only.iter().any(|it| is_meant(check, it));
-    checks().filter(is_selected).collect()
+    all().filter(is_selected).collect()
+}
+
+/// The same of those that apply to a layer, or to a backend.
+pub fn applicable(only: &[String], is_layer: bool) -> Result<Vec<&'static Check>> {
+    let applies = |check: &&Check| is_layer || check.group() != Group::Layers;
+    for name in only {
+        if !all().filter(applies).any(|check| is_meant(check, name)) {
+            let text = "is checked of a layer only: name one with --layer FILE";
+            return Err(Usage(format!("`{name}` {text}")).into());
+        }
+    }
+    Ok(selected(only).into_iter().filter(applies).collect())
 }
 
 fn is_meant(check: &Check, name: &str) -> bool {

@@ -33,8 +33,10 @@ impl Subject {
             (Some(configured), None) => configured,
             (Some(configured), Some(file)) => configured.with_component(&of_file(file)?),
             (None, Some(file)) => of_file(file)?,
+            // Below a layer, the backend of --backend; by default the built-in one.
+            (None, None) if store.has_component_layer() => of_file(&store.backend)?,
             (None, None) => {
-                let text = "`check` needs a component file, or a store of --config FILE";
+                let text = "`check` needs a component file, a layer (--layer FILE), or a store of --config FILE";
                 return Err(Usage(text.into()).into());
             }
         };
@@ -47,9 +49,9 @@ impl Subject {
         Ok(Self { backend, target })
     }
 
-    /// Whether it keeps its artifacts in a directory that it is given.
+    /// Whether it keeps its artifacts in a directory that it is given. A layer has none.
     pub fn is_on_disk(&self, fresh: Option<&FreshEnv>) -> bool {
-        fresh.is_none() && self.backend.s3_location().is_none()
+        fresh.is_none() && self.backend.s3_location().is_none() && !self.target.is_layer()
     }
 }
 
@@ -58,6 +60,17 @@ fn is_bucket(backend: &Backend) -> bool {
     let digest = |backend: &Backend| backend.inspect().map(|inspection| inspection.digest);
     let s3 = Backend::from_bytes("s3", Backend::s3_component());
     digest(backend).is_ok_and(|seen| digest(&s3).is_ok_and(|s3| s3 == seen))
+}
+
+/// What the report calls it. A variable of a layer may be a secret, and is left out.
+pub fn name(store: &StoreArguments, file: Option<&Path>) -> String {
+    if store.config.is_some() {
+        let named = file.map(|file| file.display().to_string());
+        return named.or_else(|| store.store.clone()).unwrap_or_else(|| "the store".into());
+    }
+    let backend = file.unwrap_or(&store.backend).display().to_string();
+    let layers = store.component_layers().map(|file| file.display().to_string());
+    layers.chain([backend]).collect::<Vec<_>>().join(" over ")
 }
 
 /// Where the directories of the checks are made, if the user says that. What the environment says
