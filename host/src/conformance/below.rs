@@ -120,6 +120,13 @@ impl Below<'_> {
         keys.collect::<Result<_, _>>().map_err(|error| self.failed(&error))
     }
 
+    /// What a listing says of each artifact, as text.
+    pub(super) fn listed(&self) -> Verdict<BTreeMap<String, String>> {
+        let entries = self.store.list("");
+        let shown = entries.map(|entry| entry.map(|it| (it.key.clone(), format!("{it:?}"))));
+        shown.collect::<Result<_, _>>().map_err(|error| self.failed(&error))
+    }
+
     /// The bytes under a key; `None` if it has no artifact there.
     pub(super) fn get(&self, key: &str) -> Verdict<Option<Vec<u8>>> {
         match self.store.get(key) {

@@ -152,7 +152,13 @@ impl Subject {
         }
         answer.map_err(|kind| {
             let (found, place) = running.call.clock().of_below(kind);
-            let Some(place) = place.filter(|_| found.is_fault()) else { return found };
+            let Some(place) = place.filter(|_| found.is_fault()) else {
+                // A layer that hears its own reason for giving up was told it as `other`.
+                return match found {
+                    ErrorKind::Io(reason) => ErrorKind::Other(reason.to_string()),
+                    found => found,
+                };
+            };
             self.trace.note_time(&found);
             let text = format!("below the layer, `{place}` failed: {}", error_shown(&found));
             self.note_about(&running.call.key, &text);

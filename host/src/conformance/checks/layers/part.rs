@@ -1,6 +1,6 @@
 //! A layer that shows a part of a store: what is outside of the part is put there beside the layer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::super::below::{Below, Contents};
 use super::super::super::direct::Upload;
@@ -19,6 +19,8 @@ struct Part<'a> {
     /// What the keys of the part begin with below, if that is how it is made.
     prefix: Option<String>,
     outside: Contents,
+    /// How the store below lists it all.
+    listed: BTreeMap<String, String>,
 }
 
 impl<'a> Part<'a> {
@@ -53,7 +55,8 @@ impl<'a> Part<'a> {
             below.put(&key, &bytes)?;
             outside.insert(key, bytes);
         }
-        let part = Self { s, below, prefix, outside };
+        let listed = below.listed()?;
+        let part = Self { s, below, prefix, outside, listed };
         // Keys that are rewritten one by one make no part.
         if part.prefix.is_none() && s.list("", 0)?.len() > OWN.len() {
             return Err(whole());
@@ -92,8 +95,10 @@ impl<'a> Part<'a> {
 
     /// All that is outside must be as it was.
     fn is_untouched(&self, key: &str) -> Verdict {
-        for (outside, bytes) in &self.outside {
-            if self.below.get(outside)?.as_ref() != Some(bytes) {
+        // Their versions and times tell.
+        let listed = self.below.listed()?;
+        for outside in self.outside.keys() {
+            if listed.get(outside) != self.listed.get(outside) {
                 let seen = format!("it is changed by a call on {key:?}");
                 return Err(self.s.fail_about(
                     &[key],
