@@ -27,6 +27,8 @@ fn one_builds_and_is_a_store_within_a_store() {
     through(&["delete", "other"], b"", 0);
     through(&["delete", "k"], b"", 0);
     assert_eq!(expect(dir, &["list"], b"", 0), "other\n");
+    let text = expect(dir, &["check", "--layer", &layer, "--only", "layers"], b"", 0);
+    assert!(text.contains("keeps every rule"), "{text}");
     let error = expect(dir, &["--layer", &file, "list"], b"", 1);
     assert!(error.contains("PREFIX"), "{error}");
     let text = expect(dir, &["inspect", &file], b"", 0);
