@@ -73,6 +73,7 @@ async fn written(
     #[cfg(feature = "conformance")]
     let (chunks, seal) = below.taken(&key, chunks, seal).await?;
     let chunks = Lasting::new(chunks);
+    let _ends = chunks.ends_with();
     let write = move |running: Running| async move {
         let outcome = upload::write(&running, options, chunks.clone(), seal).await;
         chunks.end();

@@ -238,8 +238,22 @@ impl Lasting {
         drop(self.sent().take());
     }
 
+    /// Ends it when it is dropped. A layer that is dropped in the middle of its call takes its bytes with
+    /// it, before the call below has noticed: nothing is stored later.
+    pub(crate) fn ends_with(&self) -> Ends {
+        Ends(self.clone())
+    }
+
     fn sent(&self) -> MutexGuard<'_, Option<Sent>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) struct Ends(Lasting);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

@@ -94,12 +94,10 @@ fn crashes_are_tried_on_request() {
     let text = expect(dir.path(), &["check", "fs", "--crash", "--only", "errors"], 0);
     assert!(text.contains("\ncrash ") && text.contains("\nfailures "), "{text}");
     assert!(!text.contains("not observed"), "{text}");
-    // It syncs no directory.
-    let wrong = path("wrong");
-    // There, nobody but the dead holds its lock.
-    let env = ["--env", "PATIENCE=0"];
+    let careless = path("careless");
+    let env = ["--env", "CARELESS=sync of the directory"];
     let arguments =
-        [&["check", &wrong, "--crash", "--only", "errors", "--json"][..], &env].concat();
+        [&["check", &careless, "--crash", "--only", "errors", "--json"][..], &env].concat();
     let json = expect(dir.path(), &arguments, 1);
     assert!(
         json.contains("\"group\":\"crash\"") && json.contains("an acknowledged change survives"),
