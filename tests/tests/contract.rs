@@ -41,13 +41,13 @@ fn main() {
     let single = Target::in_directories(one_at_a_time);
     all.extend(trials_in("fs, one at a time", &single, FS, Way::Host));
     all.extend(trials("plain", Target::in_directories(|dir| guest_on("plain", dir)), PLAIN));
-    for (name, variable, lacking) in [
-        ("layer", None, LAYER),
-        ("prefix", Some(("PREFIX", "team/")), PREFIX),
-        ("wrong_layer", Some(("FAULT", "")), REWRITES),
-    ] {
-        let target = Target::in_directories(move |dir| layer_on(name, variable, dir));
-        all.extend(trials(&format!("layer {name}"), target, lacking));
+    let layer = Target::in_directories(|dir| layer_on("layer", None, dir));
+    all.extend(trials("layer layer", layer, LAYER));
+    for (name, variable, lacking) in
+        [("prefix", ("PREFIX", "team/"), PREFIX), ("wrong_layer", ("FAULT", ""), REWRITES)]
+    {
+        let target = Target::in_directories(move |dir| layer_on(name, Some(variable), dir));
+        all.extend(trials_in(&format!("layer {name}"), &target, lacking, Way::Reused));
     }
     all.push(Trial::test("plain::what_it_does_not_offer_is_unsupported", || {
         let dir = tempfile::tempdir()?;
