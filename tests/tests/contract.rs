@@ -7,7 +7,7 @@ use artifact_store::blocking::ArtifactStore;
 use artifact_store::conformance::{Target, Way};
 use artifact_store::{Backend, ErrorKind, Limits, WriteOptions};
 use artifact_store_tests::contract::{trials, trials_in};
-use artifact_store_tests::{guest, guest_on};
+use artifact_store_tests::{guest_on, layer_on};
 use libtest_mimic::{Arguments, Trial};
 
 /// What the built-in backend does not have.
@@ -86,16 +86,6 @@ fn plain(dir: &Path) -> Backend {
 /// The built-in backend with a single instance that serves all calls.
 fn one_at_a_time(dir: &Path) -> Backend {
     Backend::fs(dir).limits(Limits::default().concurrency(1))
-}
-
-/// A layer over the built-in backend, without the cost of its syncs.
-fn layer_on(name: &str, variable: Option<(&str, &str)>, dir: &Path) -> Backend {
-    let layer = Backend::from_file(guest(name));
-    let layer = match variable {
-        Some((name, value)) => layer.map_grants(|it| it.env(name, value)),
-        None => layer,
-    };
-    Backend::fs(dir).map_grants(|it| it.env("ARTIFACT_STORE_SYNC", "off")).layer(layer)
 }
 
 struct Failing(u32);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use artifact_store::conformance::{Outcome, Target, Way, checks, layer_checks};
 use artifact_store::{Backend, Grants};
-use artifact_store_tests::guest;
+use artifact_store_tests::{guest, layer_on};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// The fault, and the rule that it breaks.
@@ -214,11 +214,8 @@ fn is_noticed(fault: &'static str, rule: &str) -> Result<(), Failed> {
 
 /// The checks of layers name this rule, and no other.
 fn breaks_only(fault: &'static str, rule: &str) -> Result<(), Failed> {
-    let target = Target::in_directories(move |dir: &Path| {
-        let layer =
-            Backend::from_file(guest("wrong_layer")).map_grants(|it| it.env("FAULT", fault));
-        Backend::fs(dir).map_grants(|it| it.env("ARTIFACT_STORE_SYNC", "off")).layer(layer)
-    });
+    let variable = Some(("FAULT", fault));
+    let target = Target::in_directories(move |dir| layer_on("wrong_layer", variable, dir));
     let mut broken = BTreeSet::new();
     for check in layer_checks() {
         match check.run(&target, Way::Reused, 1)? {

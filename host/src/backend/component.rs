@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-#[cfg(feature = "config")]
-use super::Layer;
 use super::{Backend, Source};
 use crate::engine;
 use crate::error::LoadError;
@@ -70,16 +68,10 @@ impl Backend {
             self.source = Source::Read(path.clone(), bytes.into());
         }
         let mut digests = vec![hexadecimal(&digest)];
-        for layer in &mut self.layers {
-            match layer {
-                Layer::Component(layer) => {
-                    let (read, digest) = layer.as_ref().clone().read()?;
-                    **layer = read;
-                    digests.extend(digest);
-                }
-                #[cfg(feature = "encrypt")]
-                Layer::Encrypt(_) => {}
-            }
+        for layer in self.components_mut() {
+            let (read, digest) = layer.clone().read()?;
+            *layer = read;
+            digests.extend(digest);
         }
         Ok((self, digests))
     }

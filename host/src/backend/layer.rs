@@ -83,10 +83,20 @@ impl Backend {
     }
 
     /// The layers that are components, the innermost first.
-    #[cfg(feature = "conformance")]
+    #[cfg(any(feature = "config", feature = "conformance"))]
     pub(crate) fn components(&self) -> impl Iterator<Item = &Self> {
         self.layers.iter().filter_map(|layer| match layer {
             Layer::Component(component) => Some(&**component),
+            #[cfg(feature = "encrypt")]
+            Layer::Encrypt(_) => None,
+        })
+    }
+
+    /// The same, to be changed.
+    #[cfg(any(feature = "config", feature = "conformance"))]
+    pub(super) fn components_mut(&mut self) -> impl Iterator<Item = &mut Self> {
+        self.layers.iter_mut().filter_map(|layer| match layer {
+            Layer::Component(component) => Some(&mut **component),
             #[cfg(feature = "encrypt")]
             Layer::Encrypt(_) => None,
         })
@@ -100,13 +110,9 @@ impl Backend {
         if !self.components().any(writes) {
             return self.map_grants(|grants| grants.only(dir));
         }
-        for (n, layer) in self.layers.iter_mut().enumerate() {
-            if let Layer::Component(layer) = layer
-                && writes(layer)
-            {
-                let own = dir.join(format!("layer-{n}"));
-                layer.grants = std::mem::take(&mut layer.grants).only(&own);
-            }
+        for (n, layer) in self.components_mut().enumerate().filter(|(_, layer)| writes(layer)) {
+            let own = dir.join(format!("layer-{n}"));
+            layer.grants = std::mem::take(&mut layer.grants).only(&own);
         }
         self.map_grants(|grants| grants.only(&dir.join("store")))
     }

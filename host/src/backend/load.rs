@@ -235,13 +235,8 @@ impl Backend {
     /// The files of the certificate authorities that it is granted.
     #[cfg(feature = "config")]
     pub(crate) fn authorities(&self) -> impl Iterator<Item = &Path> {
-        let components = self.layers.iter().filter_map(|layer| match layer {
-            Layer::Component(layer) => Some(&layer.grants),
-            #[cfg(feature = "encrypt")]
-            Layer::Encrypt(_) => None,
-        });
-        let grants = std::iter::once(&self.grants).chain(components);
-        grants.flat_map(authorities).map(PathBuf::as_path)
+        let all = std::iter::once(self).chain(self.components());
+        all.flat_map(|component| authorities(&component.grants)).map(PathBuf::as_path)
     }
 }
 

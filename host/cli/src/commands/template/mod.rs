@@ -48,7 +48,7 @@ pub fn filled(path: &str, values: &[(&str, &str)]) -> String {
 
 /// The contract, in this folder.
 pub fn contract(folder: &str) -> impl Iterator<Item = (String, Vec<u8>)> {
-    below("wit").map(move |(name, bytes)| (format!("{folder}/{name}"), bytes.to_vec()))
+    wit().map(move |(name, bytes)| (format!("{folder}/{name}"), bytes.to_vec()))
 }
 
 /// The files of the contract.
