@@ -26,6 +26,9 @@ const STANDARD: [&str; 5] = [
 /// byte that no such name has follows as `-` and two hexadecimal digits.
 const ESCAPED: &str = "meta-";
 
+/// What names begin with that a server of S3 keeps for itself.
+const RESERVED: &str = "s3-";
+
 /// Attributes of an artifact: names, each with a value. A backend keeps them with the artifact and
 /// gives them no meaning.
 ///
@@ -60,8 +63,8 @@ impl Attributes {
     }
 
     /// The same with one more whose name may be any text, as object stores have them in metadata of
-    /// users. A name that is no name of an attribute, or is one of the five of HTTP, is stored
-    /// escaped: `test_key` as `meta-test-5fkey`. Two names never meet.
+    /// users. A name that is no name of an attribute, is one of the five of HTTP, or begins with
+    /// `s3-`, is stored escaped: `test_key` as `meta-test-5fkey`. Two names never meet.
     ///
     /// ```
     /// use artifact_store::Attributes;
@@ -76,10 +79,11 @@ impl Attributes {
         self.with(escaped(name), value)
     }
 
-    /// All but the five that HTTP has, with the names that
-    /// [`with_metadata`](Self::with_metadata) took.
+    /// All but the five that HTTP has, and those of servers of S3, which begin with `s3-`. The names
+    /// are those that [`with_metadata`](Self::with_metadata) took.
     pub fn metadata(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
-        let own = self.iter().filter(|(name, _)| !STANDARD.contains(name));
+        let is_own = |name: &str| !STANDARD.contains(&name) && !name.starts_with(RESERVED);
+        let own = self.iter().filter(move |(name, _)| is_own(name));
         own.map(|(name, value)| (unescaped(name), value))
     }
 
@@ -181,7 +185,9 @@ fn escaped(name: &str) -> Cow<'_, str> {
     let is_plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|c| is_plain(c) || c == b'-');
-    if is_name && !STANDARD.contains(&name) && !name.starts_with(ESCAPED) {
+    let is_taken =
+        STANDARD.contains(&name) || name.starts_with(ESCAPED) || name.starts_with(RESERVED);
+    if is_name && !is_taken {
         return name.into();
     }
     let mut all = ESCAPED.to_owned();
@@ -222,6 +228,7 @@ mod tests {
             ("Upper", "meta--55pper"),
             ("1st", "meta-1st"),
             ("meta-x", "meta-meta-2dx"),
+            ("s3-parts", "meta-s3-2dparts"),
             ("content-type", "meta-content-2dtype"),
             ("é", "meta--c3-a9"),
             ("", "meta-"),
@@ -233,6 +240,13 @@ mod tests {
         for stored in ["meta-a-", "meta-a-zz", "meta-build", "meta--ff", "meta-a-é"] {
             assert_eq!(unescaped(stored), stored);
         }
+    }
+
+    #[test]
+    fn what_a_server_keeps_is_no_metadata_of_users() {
+        let all = Attributes::new().with("s3-parts", "1").with_metadata("s3-parts", "2");
+        assert_eq!(all.metadata().collect::<Vec<_>>(), [("s3-parts".into(), "2")]);
+        assert_eq!(all.get("s3-parts"), Some("1"));
     }
 
     #[test]

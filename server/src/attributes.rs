@@ -6,7 +6,7 @@ use s3s::dto::Metadata;
 use s3s::{S3Result, s3_error};
 
 /// The most bytes of names and values together, here as on AWS.
-const MOST: usize = 2048;
+pub(crate) const MOST: usize = 2048;
 
 /// The headers that are kept, by their names as attributes.
 pub(crate) const STANDARD: [&str; 5] = [
@@ -77,7 +77,7 @@ impl Sent {
         for (name, value) in self.metadata.into_iter().flatten() {
             all = all.with_metadata(&name, value);
         }
-        let size: usize = all.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let size = size(&all);
         match size > MOST {
             true => Err(s3_error!(
                 MetadataTooLarge,
@@ -86,6 +86,11 @@ impl Sent {
             false => Ok(all),
         }
     }
+}
+
+/// How many bytes their names and values have together.
+pub(crate) fn size(attributes: &Attributes) -> usize {
+    attributes.iter().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 /// The metadata of users among the attributes.

@@ -12,6 +12,7 @@ mod etag;
 mod front;
 mod hidden;
 mod http;
+mod kept;
 mod keys;
 mod limits;
 mod listen;
@@ -26,6 +27,7 @@ mod service;
 mod stall;
 mod telemetry;
 mod tls;
+mod unquoted;
 mod verdict;
 mod verify;
 

@@ -3,12 +3,17 @@
 use std::ops;
 
 use artifact_store::{ArtifactStore, ErrorKind, Info, Interface, ReadOptions};
+use http::StatusCode;
 use s3s::dto::{Range, StreamingBlob};
-use s3s::{S3Error, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
 use crate::conditions::Conditions;
-use crate::error::failed;
+use crate::error::{custom, failed};
+use crate::kept::Kept;
 use crate::verdict::Verdict;
+
+/// How often an object is opened that is replaced meanwhile.
+const ATTEMPTS: usize = 8;
 
 /// An object, or the part of it that was asked for.
 pub(crate) struct Opened {
@@ -47,6 +52,36 @@ impl Opened {
         Ok(Self { info, part, body: StreamingBlob::wrap(verdict) })
     }
 
+    /// Begins to read one part of it.
+    pub(crate) async fn open_part(
+        store: &ArtifactStore,
+        key: &str,
+        number: i32,
+        conditions: &Conditions,
+    ) -> S3Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let before = info(store, key).await?;
+            conditions.check(&before)?;
+            let kept = Kept::of(&before);
+            let bytes = kept.range(number, before.size).ok_or_else(no_part)?;
+            let range = kept
+                .count()
+                .filter(|_| !bytes.is_empty())
+                .map(|_| Range::Int { first: bytes.start, last: Some(bytes.end - 1) });
+            // What lies where depends on the generation.
+            match Self::open(store, key, range, &Conditions::default()).await {
+                Ok(opened)
+                    if opened.info.version == before.version && Kept::of(&opened.info) == kept =>
+                {
+                    return Ok(opened);
+                }
+                Err(error) if *error.code() != S3ErrorCode::InvalidRange => return Err(error),
+                _ => {}
+            }
+        }
+        Err(s3_error!(SlowDown, "the object is replaced again and again; try again"))
+    }
+
     /// How many bytes the body has.
     pub(crate) fn length(&self) -> u64 {
         self.part.as_ref().map_or(self.info.size, |part| part.end - part.start)
@@ -77,6 +112,11 @@ fn options(range: Option<&Range>) -> ReadOptions {
             all.offset(*first).length(last.map(|last| last - first + 1))
         }
     }
+}
+
+pub(crate) fn no_part() -> S3Error {
+    let status = StatusCode::RANGE_NOT_SATISFIABLE;
+    custom("InvalidPartNumber", status, "the object has no such part")
 }
 
 fn unsatisfiable(size: u64) -> S3Error {

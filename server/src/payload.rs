@@ -8,7 +8,7 @@ use s3s::dto::{Checksum, StreamingBlob};
 use s3s::{S3Result, TrailingHeaders, s3_error};
 
 use crate::error::{body_failed, failed};
-use crate::verify::{Verify, crc64};
+use crate::verify::{Algorithm, Verify, crc64};
 
 /// A body of at most so many bytes is received before the store hears of it, and stored by one call.
 const SMALL: u64 = 64 << 10;
@@ -39,6 +39,11 @@ impl Payload {
         trailers: Option<TrailingHeaders>,
     ) -> S3Result<Self> {
         Ok(Self { body, length, received: 0, verify: Verify::of_headers(headers)?, trailers })
+    }
+
+    /// Computes this checksum, too.
+    pub(crate) fn hash(&mut self, algorithm: Algorithm) {
+        self.verify.hash(algorithm);
     }
 
     /// Stores the body, if it is whole and has all checksums that came with it. Otherwise nothing

@@ -31,6 +31,7 @@ use crate::served::{Completing, Service};
 use crate::stall::Stall;
 use crate::telemetry;
 use crate::tls::Tls;
+use crate::unquoted;
 
 /// Serves buckets to clients of S3, and of plain HTTP. Clones serve the same.
 ///
@@ -221,6 +222,9 @@ impl Protocol {
         match self {
             Self::S3(service) => match front::refuse(&request) {
                 Some(error) => error.to_http_response().map_err(|e| HttpError::new(Box::new(e))),
+                None if unquoted::is_asked(&request) => {
+                    service.call(request).await.map(unquoted::unquote)
+                }
                 None => service.call(request).await,
             },
             Self::Http(http) => Ok(http.answer(request).await),

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use crc_fast::{CrcAlgorithm, checksum_combine};
 use http::HeaderMap;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
@@ -26,6 +27,59 @@ pub(crate) enum Algorithm {
     Crc64Nvme,
     Sha1,
     Sha256,
+}
+
+impl Algorithm {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        ALGORITHMS.iter().map(|(algorithm, ..)| *algorithm)
+    }
+
+    /// The one of this name, in letters of either case.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let known = ALGORITHMS.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(name));
+        known.map(|(algorithm, ..)| *algorithm)
+    }
+
+    /// Its name in headers.
+    pub(crate) fn name(self) -> &'static str {
+        ALGORITHMS[self as usize].1
+    }
+
+    /// The bytes of a value in the encoding of headers.
+    pub(crate) fn decode(self, value: &str) -> Option<Vec<u8>> {
+        let bytes = STANDARD.decode(value).ok()?;
+        (bytes.len() == ALGORITHMS[self as usize].2).then_some(bytes)
+    }
+
+    /// How many characters a value has in headers.
+    pub(crate) fn encoded_len(self) -> usize {
+        ALGORITHMS[self as usize].2.div_ceil(3) * 4
+    }
+
+    /// The checksum of two texts, one behind the other, from theirs and the length of the second;
+    /// `None` if it does not follow from them.
+    pub(crate) fn combined(self, first: &str, second: &str, length: u64) -> Option<String> {
+        let (algorithm, width) = match self {
+            Self::Crc32 => (CrcAlgorithm::Crc32IsoHdlc, 4),
+            Self::Crc32c => (CrcAlgorithm::Crc32Iscsi, 4),
+            Self::Crc64Nvme => (CrcAlgorithm::Crc64Nvme, 8),
+            Self::Sha1 | Self::Sha256 => return None,
+        };
+        let number = |text| {
+            self.decode(text)
+                .map(|bytes| bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+        };
+        let sum = checksum_combine(algorithm, number(first)?, number(second)?, length);
+        Some(STANDARD.encode(&sum.to_be_bytes()[8 - width..]))
+    }
+
+    /// Of some bytes.
+    pub(crate) fn of(self, bytes: &[u8]) -> Option<String> {
+        let mut verify = Verify::of_part();
+        verify.hash(self);
+        verify.update(bytes);
+        of(&verify.hasher.finalize(), self).map(str::to_owned)
+    }
 }
 
 /// Compares the bytes of one body with all checksums that its client sent.
@@ -83,13 +137,15 @@ impl Verify {
 
     /// One more checksum that the bytes are to have.
     pub(crate) fn expect(&mut self, algorithm: Algorithm, value: &str) -> S3Result<()> {
-        let (_, name, length) = ALGORITHMS[algorithm as usize];
+        let name = algorithm.name();
         // A composite one, of digests of parts.
         if value.contains('-') {
-            return Err(s3_error!(NotImplemented, "a composite {name} cannot be compared"));
+            return Err(s3_error!(
+                InvalidRequest,
+                "`{PREFIX}{name}` is that of an upload in parts"
+            ));
         }
-        let is_valid = STANDARD.decode(value).is_ok_and(|bytes| bytes.len() == length);
-        if !is_valid {
+        if algorithm.decode(value).is_none() {
             return Err(s3_error!(InvalidRequest, "the value of `{PREFIX}{name}` is invalid"));
         }
         if self.given.iter().any(|(it, other)| *it == algorithm && other != value) {
@@ -100,7 +156,8 @@ impl Verify {
         Ok(())
     }
 
-    fn hash(&mut self, algorithm: Algorithm) {
+    /// Computes this one, too, whether the client sent it or not.
+    pub(crate) fn hash(&mut self, algorithm: Algorithm) {
         let hasher = &mut self.hasher;
         match algorithm {
             Algorithm::Crc32 => hasher.crc32 = Some(Crc32::new()),
@@ -137,14 +194,14 @@ impl Verify {
         }
         let mut expected = self.given;
         for algorithm in self.trailing {
-            let name = format!("{PREFIX}{}", ALGORITHMS[algorithm as usize].1);
+            let name = format!("{PREFIX}{}", algorithm.name());
             let value = trailers.and_then(|all| all.get(&name)?.to_str().ok());
             let missing = || s3_error!(InvalidRequest, "the trailer `{name}` is missing");
             expected.push((algorithm, value.ok_or_else(missing)?.to_owned()));
         }
         for (algorithm, value) in expected {
             if of(&found, algorithm) != Some(&*value) {
-                let name = ALGORITHMS[algorithm as usize].1;
+                let name = algorithm.name();
                 return Err(s3_error!(BadDigest, "the body has another {name} than the one sent"));
             }
         }
@@ -153,7 +210,7 @@ impl Verify {
 }
 
 /// The value of one algorithm.
-fn of(checksum: &dto::Checksum, algorithm: Algorithm) -> Option<&str> {
+pub(crate) fn of(checksum: &dto::Checksum, algorithm: Algorithm) -> Option<&str> {
     match algorithm {
         Algorithm::Crc32 => &checksum.checksum_crc32,
         Algorithm::Crc32c => &checksum.checksum_crc32c,
@@ -164,8 +221,27 @@ fn of(checksum: &dto::Checksum, algorithm: Algorithm) -> Option<&str> {
     .as_deref()
 }
 
+/// This value, and none of the other algorithms.
+pub(crate) fn only(algorithm: Algorithm, value: String) -> dto::Checksum {
+    let mut checksum = dto::Checksum::default();
+    set(&mut checksum, algorithm, value);
+    checksum
+}
+
+/// Sets the value of one algorithm.
+pub(crate) fn set(checksum: &mut dto::Checksum, algorithm: Algorithm, value: String) {
+    let place = match algorithm {
+        Algorithm::Crc32 => &mut checksum.checksum_crc32,
+        Algorithm::Crc32c => &mut checksum.checksum_crc32c,
+        Algorithm::Crc64Nvme => &mut checksum.checksum_crc64nvme,
+        Algorithm::Sha1 => &mut checksum.checksum_sha1,
+        Algorithm::Sha256 => &mut checksum.checksum_sha256,
+    };
+    *place = Some(value);
+}
+
 /// The algorithm whose checksum a header holds; `None` if it holds none.
-fn algorithm(name: &str) -> S3Result<Option<Algorithm>> {
+pub(crate) fn algorithm(name: &str) -> S3Result<Option<Algorithm>> {
     let name = name.to_ascii_lowercase();
     let Some(rest) = name.strip_prefix(PREFIX) else { return Ok(None) };
     if ["algorithm", "mode", "type"].contains(&rest) {

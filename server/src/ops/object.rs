@@ -1,19 +1,18 @@
 //! One object: stored, read and described.
 
 use artifact_store::{Info, WriteOptions};
-use http::StatusCode;
 use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 
 use crate::access::key_of;
 use crate::attributes::{self, NO_TYPE, sent};
 use crate::conditions::{self, asked};
-use crate::error::custom;
 use crate::etag;
-use crate::opened::{Opened, info};
+use crate::kept::{Kept, type_of};
+use crate::opened::{Opened, info, no_part};
+use crate::ops::list;
 use crate::payload::{Payload, announced};
 use crate::served::Service;
-use crate::verify::encoded;
 
 pub(crate) async fn put(
     service: &Service,
@@ -37,7 +36,7 @@ pub(crate) async fn put(
         checksum_crc64nvme: checksum.checksum_crc64nvme,
         checksum_sha1: checksum.checksum_sha1,
         checksum_sha256: checksum.checksum_sha256,
-        checksum_type: Some(full_object()),
+        checksum_type: Some(type_of(false)),
         ..PutObjectOutput::default()
     })
 }
@@ -48,19 +47,32 @@ pub(crate) async fn get(
 ) -> S3Result<GetObjectOutput> {
     let input = request.input;
     let store = service.object(&input.bucket, &input.key)?;
-    let range = range(input.range, input.part_number)?;
-    let opened = Opened::open(store, &input.key, range, &asked!(input)).await?;
+    let number = part(input.part_number, input.range.as_ref())?;
+    let opened = match number {
+        Some(number) => Opened::open_part(store, &input.key, number, &asked!(input)).await?,
+        None => Opened::open(store, &input.key, input.range, &asked!(input)).await?,
+    };
     let (info, length) = (&opened.info, opened.length());
-    let whole = length == info.size;
+    let kept = Kept::of(info);
+    let checksum = match number {
+        // As on AWS, that of a part needs no asking.
+        Some(number) => kept.part(number, info.checksum),
+        None if input.checksum_mode.is_some() && length == info.size => kept.whole(info.checksum),
+        None => Checksum::default(),
+    };
     let output = GetObjectOutput {
         content_length: i64::try_from(length).ok(),
         content_range: opened.content_range(),
+        parts_count: number.and_then(|_| kept.count()),
         ..described(info)
     };
-    let asks = input.checksum_mode.is_some() && whole;
     Ok(GetObjectOutput {
-        checksum_crc64nvme: info.checksum.filter(|_| asks).map(encoded),
-        checksum_type: info.checksum.filter(|_| asks).map(|_| full_object()),
+        checksum_crc32: checksum.checksum_crc32,
+        checksum_crc32c: checksum.checksum_crc32c,
+        checksum_crc64nvme: checksum.checksum_crc64nvme,
+        checksum_sha1: checksum.checksum_sha1,
+        checksum_sha256: checksum.checksum_sha256,
+        checksum_type: checksum.checksum_type,
         body: Some(opened.body),
         ..output
     })
@@ -89,24 +101,36 @@ pub(crate) async fn head(
 ) -> S3Result<HeadObjectOutput> {
     let input = request.input;
     let store = service.object(&input.bucket, &input.key)?;
-    range(None, input.part_number)?;
+    let number = part(input.part_number, input.range.as_ref())?;
     let info = info(store, &input.key).await?;
+    let kept = Kept::of(&info);
+    let part =
+        number.map(|number| kept.range(number, info.size).ok_or_else(no_part)).transpose()?;
     asked!(input).check(&info)?;
-    let asks = input.checksum_mode.is_some();
+    let checksum = match (number, input.checksum_mode.is_some()) {
+        (_, false) => Checksum::default(),
+        (Some(number), true) => kept.part(number, info.checksum),
+        (None, true) => kept.whole(info.checksum),
+    };
     let same = described(&info);
     Ok(HeadObjectOutput {
         accept_ranges: same.accept_ranges,
         e_tag: same.e_tag,
         last_modified: same.last_modified,
-        content_length: i64::try_from(info.size).ok(),
+        content_length: i64::try_from(part.map_or(info.size, |part| part.end - part.start)).ok(),
+        parts_count: number.and_then(|_| kept.count()),
         content_type: same.content_type,
         content_encoding: same.content_encoding,
         content_disposition: same.content_disposition,
         content_language: same.content_language,
         cache_control: same.cache_control,
         metadata: same.metadata,
-        checksum_crc64nvme: info.checksum.filter(|_| asks).map(encoded),
-        checksum_type: info.checksum.filter(|_| asks).map(|_| full_object()),
+        checksum_crc32: checksum.checksum_crc32,
+        checksum_crc32c: checksum.checksum_crc32c,
+        checksum_crc64nvme: checksum.checksum_crc64nvme,
+        checksum_sha1: checksum.checksum_sha1,
+        checksum_sha256: checksum.checksum_sha256,
+        checksum_type: checksum.checksum_type,
         ..HeadObjectOutput::default()
     })
 }
@@ -122,13 +146,15 @@ pub(crate) async fn attributes(
     let asked = input.object_attributes.iter().flat_map(|list| list.as_str().split(','));
     let asked: Vec<_> = asked.map(str::trim).collect();
     let asks = |name: &str| asked.contains(&name);
-    let checksum = info.checksum.filter(|_| asks("Checksum")).map(|value| Checksum {
-        checksum_crc64nvme: Some(encoded(value)),
-        checksum_type: Some(full_object()),
-        ..Checksum::default()
-    });
+    let kept = Kept::of(&info);
+    let checksum = Some(kept.whole(info.checksum)).filter(|it| it.checksum_type.is_some());
+    let parts = match asks("ObjectParts") {
+        true => parts(&kept, &info, input.part_number_marker, input.max_parts)?,
+        false => None,
+    };
     Ok(GetObjectAttributesOutput {
-        checksum,
+        checksum: checksum.filter(|_| asks("Checksum")),
+        object_parts: parts,
         e_tag: etag::of(&info).filter(|_| asks("ETag")),
         last_modified: info.modified.map(Into::into),
         object_size: i64::try_from(info.size).ok().filter(|_| asks("ObjectSize")),
@@ -138,19 +164,43 @@ pub(crate) async fn attributes(
     })
 }
 
-/// The part that is asked for. An object's only part is the whole.
-fn range(range: Option<Range>, part: Option<PartNumber>) -> S3Result<Option<Range>> {
-    match (range, part) {
-        (range, None) => Ok(range),
-        (None, Some(1)) => Ok(None),
-        (Some(_), Some(_)) => Err(s3_error!(InvalidRequest, "a range or a part, not both")),
-        (None, Some(_)) => {
-            let status = StatusCode::RANGE_NOT_SATISFIABLE;
-            Err(custom("InvalidPartNumber", status, "the object has one part"))
-        }
-    }
+/// The parts behind the number `after`, of an object that was uploaded in parts.
+fn parts(
+    kept: &Kept,
+    info: &Info,
+    after: Option<i32>,
+    most: Option<i32>,
+) -> S3Result<Option<GetObjectAttributesParts>> {
+    let Some(count) = kept.count() else { return Ok(None) };
+    let (after, most) = (after.unwrap_or(0).clamp(0, count), list::most(most)?);
+    let last = i32::try_from(most).map_or(count, |most| after.saturating_add(most).min(count));
+    let part = |number: i32| {
+        let bytes = kept.range(number, info.size)?;
+        let checksum = kept.part(number, info.checksum);
+        Some(ObjectPart {
+            part_number: Some(number),
+            size: i64::try_from(bytes.end - bytes.start).ok(),
+            checksum_crc32: checksum.checksum_crc32,
+            checksum_crc32c: checksum.checksum_crc32c,
+            checksum_crc64nvme: checksum.checksum_crc64nvme,
+            checksum_sha1: checksum.checksum_sha1,
+            checksum_sha256: checksum.checksum_sha256,
+        })
+    };
+    Ok(Some(GetObjectAttributesParts {
+        is_truncated: Some(last < count),
+        max_parts: i32::try_from(most).ok(),
+        next_part_number_marker: Some(last),
+        part_number_marker: Some(after),
+        parts: Some((after + 1..=last).filter_map(part).collect()),
+        total_parts_count: Some(count),
+    }))
 }
 
-pub(crate) fn full_object() -> ChecksumType {
-    ChecksumType::from_static(ChecksumType::FULL_OBJECT)
+/// The number of the part that is asked for.
+fn part(number: Option<PartNumber>, range: Option<&Range>) -> S3Result<Option<PartNumber>> {
+    match number.is_some() && range.is_some() {
+        true => Err(s3_error!(InvalidRequest, "a range or a part, not both")),
+        false => Ok(number),
+    }
 }

@@ -10,6 +10,7 @@ mod bodies;
 mod cli;
 mod http;
 mod limits;
+mod parts;
 #[cfg(unix)]
 mod process;
 mod requests;

@@ -8,18 +8,18 @@ use artifact_store::{Backend, Encryption, KeyPair};
 use crate::served::{Client, Served};
 use artifact_store_server::ServerLimits;
 
-const PART: usize = 5 << 20;
+pub const PART: usize = 5 << 20;
 
-fn begin(client: &Client, key: &str, headers: &[(&str, &str)]) -> String {
+pub fn begin(client: &Client, key: &str, headers: &[(&str, &str)]) -> String {
     let reply = client.send("POST", &format!("/artifacts/{key}?uploads="), headers, b"").ok();
     reply.field("UploadId").unwrap()
 }
 
-fn part(client: &Client, key: &str, id: &str, number: u32, body: &[u8]) -> String {
+pub fn part(client: &Client, key: &str, id: &str, number: u32, body: &[u8]) -> String {
     client.put(&format!("/artifacts/{key}?partNumber={number}&uploadId={id}"), body).ok().etag()
 }
 
-fn complete(
+pub fn complete(
     client: &Client,
     key: &str,
     id: &str,

@@ -4,22 +4,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use artifact_store::{
-    ArtifactStore, ArtifactWriter, Attributes, Entry, ErrorKind, Info, Mode, ReadOptions,
-    WriteOptions,
+    ArtifactReader, ArtifactStore, ArtifactWriter, Attributes, Entry, ErrorKind, Info, Mode,
+    ReadOptions, WriteOptions,
 };
 use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use http::HeaderMap;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
-use super::{Done, Upload};
+use super::{AT_ONCE, Done, Summed, Upload};
 use crate::access::key_of;
 use crate::conditions::{self, Write};
 use crate::error::failed;
 use crate::etag;
-use crate::ops::object::full_object;
+use crate::kept::{Kept, Value, type_of};
 use crate::served::Service;
-use crate::verify::{Algorithm, Verify};
+use crate::verify::{Algorithm, Verify, algorithm, of, set};
 
 /// The least size of each part but the last one, as on AWS.
 const LEAST: u64 = 5 << 20;
@@ -65,7 +66,10 @@ enum Begun {
 impl Begun {
     async fn finish(self) -> S3Result<CompleteMultipartUploadOutput> {
         match self {
-            Self::Done(bucket, key, done) => Ok(answer(bucket, key, done.tag.map(ETag::Strong))),
+            Self::Done(bucket, key, done) => {
+                let checksum = told(done.checksums);
+                Ok(answer(bucket, key, done.tag.map(ETag::Strong), checksum))
+            }
             Self::Job(job, write) => job.run().await.map_err(|error| write.explain(error)),
         }
     }
@@ -92,7 +96,10 @@ async fn begin(
     if input.mpu_object_size.is_some_and(|expected| u64::try_from(expected) != Ok(size)) {
         return Err(s3_error!(InvalidRequest, "the parts have {size} bytes together"));
     }
-    let verify = Verify::of_headers(&checksums_of(&headers))?;
+    let summed = meta.checksum.as_ref();
+    let composite = summed.filter(|it| it.is_composite).and_then(Summed::algorithm);
+    let (headers, expected) = checksums_of(&headers, composite)?;
+    Verify::of_headers(&headers)?;
     let (if_match, if_none_match) = (input.if_match, input.if_none_match);
     let write = conditions::write(store, &input.key, &by, if_match, if_none_match).await?;
     let job = Job {
@@ -102,17 +109,35 @@ async fn begin(
         id: input.upload_id,
         mode: write.mode.clone(),
         attributes: meta.attributes(),
+        algorithm: meta.algorithm(),
+        is_composite: composite.is_some(),
         parts,
-        verify,
+        headers,
+        expected,
         size,
     };
     Ok(Begun::Job(Box::new(job), write))
 }
 
-/// The headers that are checksums of the whole object, and not of the list of its parts.
-fn checksums_of(headers: &HeaderMap) -> HeaderMap {
-    let all = headers.iter().filter(|(name, _)| name.as_str().starts_with("x-amz-checksum-"));
-    all.map(|(name, value)| (name.clone(), value.clone())).collect()
+/// The headers that are checksums of all bytes, and the value that the checksum of the checksums of the
+/// parts is to have.
+fn checksums_of(
+    headers: &HeaderMap,
+    composite: Option<Algorithm>,
+) -> S3Result<(HeaderMap, Option<String>)> {
+    let (mut of_bytes, mut expected) = (HeaderMap::new(), None);
+    for (name, value) in headers {
+        match algorithm(name.as_str()) {
+            Ok(Some(algorithm)) if Some(algorithm) == composite => {
+                let text = value.to_str().ok();
+                let text = text.ok_or_else(|| s3_error!(InvalidRequest, "`{name}`: no text"))?;
+                expected = Some(text.to_owned());
+            }
+            Ok(None) => {}
+            _ => drop(of_bytes.append(name, value.clone())),
+        }
+    }
+    Ok((of_bytes, expected))
 }
 
 /// A part of the list that the client sent, as it is stored.
@@ -122,7 +147,42 @@ struct Part {
     /// What the client was told when it sent the part.
     tag: ETag,
     size: u64,
-    verify: Verify,
+    expected: Vec<(Algorithm, String)>,
+}
+
+impl Part {
+    fn verify(&self) -> S3Result<Verify> {
+        let mut verify = Verify::of_part();
+        for (algorithm, value) in &self.expected {
+            verify.expect(*algorithm, value)?;
+        }
+        Ok(verify)
+    }
+
+    /// Opens the part that the client lists, and no other.
+    async fn open(&self, store: &ArtifactStore) -> S3Result<ArtifactReader> {
+        let reader = store.read(&self.key, ReadOptions::default()).await;
+        let reader = reader.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => s3_error!(NoSuchUpload, "the upload was aborted meanwhile"),
+            _ => failed(error),
+        })?;
+        let stored = etag::of_part(reader.info());
+        let is_it = stored.is_some_and(|stored| self.tag.weak_cmp(&stored));
+        match is_it && reader.info().size == self.size {
+            true => Ok(reader),
+            false => Err(another(self.number)),
+        }
+    }
+
+    /// Its checksum, of which it was not noted.
+    async fn sum(&self, store: &ArtifactStore, algorithm: Algorithm) -> S3Result<Option<String>> {
+        let (mut reader, mut verify) = (self.open(store).await?, Verify::of_part());
+        verify.hash(algorithm);
+        while let Some(chunk) = reader.next_chunk().await.map_err(failed)? {
+            verify.update(&chunk);
+        }
+        Ok(of(&verify.finish(None, None)?, algorithm).map(str::to_owned))
+    }
 }
 
 /// The stored parts that the client lists.
@@ -153,19 +213,17 @@ fn one(listed: CompletedPart, entry: Option<&Entry>, is_last: bool) -> S3Result<
     if entry.size < LEAST && !is_last {
         return Err(s3_error!(EntityTooSmall, "part {number} has less than {LEAST} bytes"));
     }
-    let mut verify = Verify::of_part();
-    for (algorithm, value) in [
+    let expected = [
         (Algorithm::Crc32, listed.checksum_crc32),
         (Algorithm::Crc32c, listed.checksum_crc32c),
         (Algorithm::Crc64Nvme, listed.checksum_crc64nvme),
         (Algorithm::Sha1, listed.checksum_sha1),
         (Algorithm::Sha256, listed.checksum_sha256),
-    ] {
-        if let Some(value) = value {
-            verify.expect(algorithm, &value)?;
-        }
-    }
-    Ok(Part { number, key: entry.key.clone(), tag, size: entry.size, verify })
+    ];
+    let expected = expected.into_iter().filter_map(|(algorithm, value)| Some((algorithm, value?)));
+    let expected = expected.collect();
+    let part = Part { number, key: entry.key.clone(), tag, size: entry.size, expected };
+    part.verify().map(|_| part)
 }
 
 fn another(number: i32) -> S3Error {
@@ -180,80 +238,151 @@ struct Job {
     id: String,
     mode: Mode,
     attributes: Attributes,
+    /// Of the checksums of the parts that are kept.
+    algorithm: Option<Algorithm>,
+    /// Whether the checksum of the whole is that of those.
+    is_composite: bool,
     parts: Vec<Part>,
-    verify: Verify,
+    /// With checksums of all bytes.
+    headers: HeaderMap,
+    /// The checksum of those of the parts.
+    expected: Option<String>,
     size: u64,
 }
 
 impl Job {
-    async fn run(self) -> S3Result<CompleteMultipartUploadOutput> {
-        let Self { store, bucket, key, id, mode, attributes, parts, verify, size } = self;
-        let options = WriteOptions::default().mode(mode).attributes(attributes).size(size);
-        let mut writer = store.writer(&key, options).map_err(failed)?;
-        let (info, checksum) = match write(&store, parts, verify, &mut writer).await {
-            Ok(checksum) => (writer.commit().await.map_err(failed)?, checksum),
+    async fn run(mut self) -> S3Result<CompleteMultipartUploadOutput> {
+        let kept = self.sum_up().await?;
+        let attributes = kept.add_to(self.attributes.clone());
+        let stored = match self.store(attributes.clone()).await {
+            // A store without attributes keeps the bytes all the same.
+            Err(error)
+                if *error.code() == S3ErrorCode::NotImplemented
+                    && attributes != self.attributes =>
+            {
+                self.store(self.attributes.clone()).await
+            }
+            stored => stored,
+        };
+        let (info, checksum) = stored?;
+        let checksum = match kept.whole(None) {
+            Checksum { checksum_type: None, .. } => {
+                Checksum { checksum_type: Some(type_of(false)), ..checksum }
+            }
+            kept => kept,
+        };
+        self.clean_up(&info, &checksum).await;
+        Ok(answer(self.bucket, self.key, etag::of(&info), checksum))
+    }
+
+    /// What is kept of the parts, of which each is to have its checksum when it is read.
+    async fn sum_up(&mut self) -> S3Result<Kept> {
+        let sizes: Vec<_> = self.parts.iter().map(|part| part.size).collect();
+        let Some(algorithm) = self.algorithm else { return Ok(Kept::new(sizes, None, None)) };
+        let upload = Upload::named(&self.store, &self.id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        let (upload, store) = (&upload, &self.store);
+        let sum = |part: &'_ Part| async move {
+            match upload.sum(part.number, &part.tag).await? {
+                // A part that was copied, or sent twice at once.
+                None => part.sum(store, algorithm).await?,
+                sum => sum,
+            }
+            .ok_or_else(|| s3_error!(InternalError))
+        };
+        let sums = stream::iter(&self.parts).map(sum).buffered(AT_ONCE);
+        let sums: Vec<_> = sums.try_collect().await?;
+        for (part, sum) in self.parts.iter_mut().zip(&sums) {
+            part.expected.push((algorithm, sum.clone()));
+        }
+        let whole = match self.is_composite {
+            true => Value::composite(algorithm, &sums),
+            false => Value::combined(algorithm, &sums, &sizes),
+        };
+        if self.expected.is_some() && self.expected != whole.as_ref().map(|it| it.text.clone()) {
+            let name = algorithm.name();
+            return Err(s3_error!(BadDigest, "the parts have another {name} than the one sent"));
+        }
+        Ok(Kept::new(sizes, whole, Some((algorithm, sums))))
+    }
+
+    /// The parts, one behind the other.
+    async fn store(&self, attributes: Attributes) -> S3Result<(Info, Checksum)> {
+        let mode = self.mode.clone();
+        let options = WriteOptions::default().mode(mode).attributes(attributes).size(self.size);
+        let mut writer = self.store.writer(&self.key, options).map_err(failed)?;
+        match self.write(&mut writer).await {
+            Ok(checksum) => Ok((writer.commit().await.map_err(failed)?, checksum)),
             Err(error) => {
                 writer.abort().await;
-                return Err(error);
+                Err(error)
             }
-        };
-        clean_up(&store, &id, &key, &info).await;
-        Ok(CompleteMultipartUploadOutput {
-            checksum_crc32: checksum.checksum_crc32,
-            checksum_crc32c: checksum.checksum_crc32c,
-            checksum_crc64nvme: checksum.checksum_crc64nvme,
-            checksum_sha1: checksum.checksum_sha1,
-            checksum_sha256: checksum.checksum_sha256,
-            checksum_type: Some(full_object()),
-            ..answer(bucket, key, etag::of(&info))
-        })
-    }
-}
-
-/// Writes all parts, each compared with its checksums and tag.
-async fn write(
-    store: &ArtifactStore,
-    parts: Vec<Part>,
-    mut whole: Verify,
-    writer: &mut ArtifactWriter,
-) -> S3Result<Checksum> {
-    for Part { number, key, tag, size, mut verify } in parts {
-        let reader = store.read(&key, ReadOptions::default()).await;
-        let mut reader = reader.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => s3_error!(NoSuchUpload, "the upload was aborted meanwhile"),
-            _ => failed(error),
-        })?;
-        let stored = etag::of_part(reader.info());
-        if reader.info().size != size || stored.is_none_or(|stored| !tag.weak_cmp(&stored)) {
-            return Err(another(number));
         }
-        while let Some(chunk) = reader.next_chunk().await.map_err(failed)? {
-            verify.update(&chunk);
-            whole.update(&chunk);
-            writer.write_chunk(chunk).await.map_err(failed)?;
+    }
+
+    /// Writes all parts, each compared with its checksums and tag.
+    async fn write(&self, writer: &mut ArtifactWriter) -> S3Result<Checksum> {
+        let mut whole = Verify::of_headers(&self.headers)?;
+        for part in &self.parts {
+            let (mut reader, mut verify) = (part.open(&self.store).await?, part.verify()?);
+            while let Some(chunk) = reader.next_chunk().await.map_err(failed)? {
+                verify.update(&chunk);
+                whole.update(&chunk);
+                writer.write_chunk(chunk).await.map_err(failed)?;
+            }
+            verify.finish(None, None)?;
         }
-        verify.finish(None, None)?;
+        whole.finish(Some(writer.checksum()), None)
     }
-    whole.finish(Some(writer.checksum()), None)
+
+    /// The object is stored. If this fails, the upload is swept later.
+    async fn clean_up(&self, info: &Info, checksum: &Checksum) {
+        let Some(upload) = Upload::named(&self.store, &self.id) else { return };
+        let tag = etag::of(info).map(|tag| tag.value().to_owned());
+        let done = Done { key: self.key.clone(), tag, checksums: noted(checksum) };
+        let noted = upload.note(&upload.done_key, &done).await;
+        if let Err(error) = noted.and(upload.remove().await) {
+            tracing::warn!(%error, upload = self.id, "the parts of a complete upload stay for now");
+        }
+    }
 }
 
-/// The object is stored. If this fails, the upload is swept later.
-async fn clean_up(store: &ArtifactStore, id: &str, key: &str, info: &Info) {
-    let Some(upload) = Upload::named(store, id) else { return };
-    let tag = etag::of(info).map(|tag| tag.value().to_owned());
-    let noted = upload.note(&Done { key: key.to_owned(), tag }).await;
-    if let Err(error) = noted.and(upload.remove().await) {
-        tracing::warn!(%error, upload = id, "the parts of a complete upload stay for now");
-    }
-}
-
-/// The answer to a client that asks for what has been done.
-fn answer(bucket: String, key: String, e_tag: Option<ETag>) -> CompleteMultipartUploadOutput {
+/// What a client is told that asks for what has been done.
+fn answer(
+    bucket: String,
+    key: String,
+    e_tag: Option<ETag>,
+    checksum: Checksum,
+) -> CompleteMultipartUploadOutput {
     CompleteMultipartUploadOutput {
         location: Some(format!("/{bucket}/{key}")),
         bucket: Some(bucket),
         key: Some(key),
         e_tag,
+        checksum_crc32: checksum.checksum_crc32,
+        checksum_crc32c: checksum.checksum_crc32c,
+        checksum_crc64nvme: checksum.checksum_crc64nvme,
+        checksum_sha1: checksum.checksum_sha1,
+        checksum_sha256: checksum.checksum_sha256,
+        checksum_type: checksum.checksum_type,
         ..CompleteMultipartUploadOutput::default()
     }
+}
+
+/// The checksums of an object by the names of their algorithms.
+fn noted(checksum: &Checksum) -> Vec<(String, String)> {
+    let all = Algorithm::all().filter_map(|it| Some((it.name().into(), of(checksum, it)?.into())));
+    all.collect()
+}
+
+/// The reverse.
+fn told(noted: Vec<(String, String)>) -> Checksum {
+    let is_composite = noted.iter().any(|(_, value)| value.contains('-'));
+    let mut checksum = Checksum::default();
+    for (name, value) in noted {
+        if let Some(algorithm) = Algorithm::named(&name) {
+            set(&mut checksum, algorithm, value);
+            checksum.checksum_type = Some(type_of(is_composite));
+        }
+    }
+    checksum
 }

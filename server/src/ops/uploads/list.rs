@@ -11,8 +11,10 @@ use s3s::{S3Request, S3Result};
 use super::{AT_ONCE, BEHIND, Meta, Upload, root};
 use crate::error::{failed, found};
 use crate::etag;
+use crate::kept::type_of;
 use crate::ops::list::{Encoding, most, prefixes};
 use crate::served::Service;
+use crate::verify::{Algorithm, only};
 
 pub(crate) async fn parts(
     service: &Service,
@@ -20,16 +22,31 @@ pub(crate) async fn parts(
 ) -> S3Result<ListPartsOutput> {
     let input = request.input;
     let store = service.object(&input.bucket, &input.key)?;
-    let (upload, _) = Upload::of(store, &input.upload_id, &input.key).await?;
+    let (upload, meta) = Upload::of(store, &input.upload_id, &input.key).await?;
+    let algorithm = meta.algorithm();
     let (after, most) = (input.part_number_marker.unwrap_or(0), most(input.max_parts)?);
     let (parts, is_truncated) = match most {
         0 => (Vec::new(), false),
         most => upload.parts(after, most).await?,
     };
+    let upload = &upload;
     let part = |(number, entry): (i32, Entry)| async move {
+        // It may have been removed meanwhile.
+        let e_tag = found(store.stat(&entry.key).await)?.as_ref().and_then(etag::of_part);
+        let sum = match (algorithm, &e_tag) {
+            (Some(algorithm), Some(tag)) => {
+                upload.sum(number, tag).await?.map(|value| only(algorithm, value))
+            }
+            _ => None,
+        };
+        let sum = sum.unwrap_or_default();
         Ok::<_, s3s::S3Error>(Part {
-            // It may have been removed meanwhile.
-            e_tag: found(store.stat(&entry.key).await)?.as_ref().and_then(etag::of_part),
+            e_tag,
+            checksum_crc32: sum.checksum_crc32,
+            checksum_crc32c: sum.checksum_crc32c,
+            checksum_crc64nvme: sum.checksum_crc64nvme,
+            checksum_sha1: sum.checksum_sha1,
+            checksum_sha256: sum.checksum_sha256,
             last_modified: Some(entry.modified.unwrap_or(UNIX_EPOCH).into()),
             part_number: Some(number),
             size: i64::try_from(entry.size).ok(),
@@ -37,7 +54,10 @@ pub(crate) async fn parts(
         })
     };
     let parts: Vec<_> = stream::iter(parts).map(part).buffered(AT_ONCE).try_collect().await?;
+    let name = |algorithm: Algorithm| algorithm.name().to_ascii_uppercase();
     Ok(ListPartsOutput {
+        checksum_algorithm: algorithm.map(|algorithm| name(algorithm).into()),
+        checksum_type: meta.checksum.map(|checksum| type_of(checksum.is_composite)),
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(input.upload_id),

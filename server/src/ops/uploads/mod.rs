@@ -1,6 +1,7 @@
 //! Uploads in parts. An upload and its parts are artifacts of the same store, below a prefix that
 //! clients do not see: `.s3/uploads/ID.meta` says what it is to become, `.s3/uploads/ID.p00001` is
-//! its first part. No upload has a folder of its own, which a backend might keep when the upload is
+//! its first part, and `.s3/uploads/ID.c00001` the checksum of that part, if the upload has an algorithm.
+//! No upload has a folder of its own, which a backend might keep when the upload is
 //! gone. It survives a restart, and ends when `meta` is gone. `.s3/done/ID` then says
 //! that it was completed, until it is swept.
 
@@ -21,8 +22,10 @@ use serde::{Deserialize, Serialize};
 use crate::attributes::sent;
 use crate::error::{failed, found};
 use crate::hidden::HIDDEN;
+use crate::kept::{MOST_PARTS, type_of};
 use crate::keys::random;
 use crate::served::Service;
+use crate::verify::Algorithm;
 
 /// The length of an upload's id.
 const ID: usize = 32;
@@ -30,8 +33,8 @@ const ID: usize = 32;
 /// How many parts are looked at or removed at once.
 const AT_ONCE: usize = 16;
 
-/// The largest number of a part, as on AWS.
-const LAST_PART: i32 = 10_000;
+/// The largest number of a part.
+const LAST_PART: i32 = MOST_PARTS as i32;
 
 /// What an upload is to become.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,6 +43,64 @@ struct Meta {
     attributes: BTreeMap<String, String>,
     /// When it began, in milliseconds since 1970.
     begun: u64,
+    /// What the client wants to have computed.
+    checksum: Option<Summed>,
+}
+
+/// How an upload in parts is summed up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Summed {
+    /// The name of the algorithm.
+    algorithm: String,
+    /// Whether that of the whole is the checksum of those of the parts, and not of the bytes.
+    is_composite: bool,
+}
+
+impl Summed {
+    /// `None` if the client asks for nothing but what every object has.
+    fn asked(
+        algorithm: Option<&ChecksumAlgorithm>,
+        kind: Option<&ChecksumType>,
+    ) -> S3Result<Option<Self>> {
+        let is_composite = match kind.map(ChecksumType::as_str) {
+            None => None,
+            Some(ChecksumType::COMPOSITE) => Some(true),
+            Some(ChecksumType::FULL_OBJECT) => Some(false),
+            Some(_) => return Err(s3_error!(InvalidRequest, "unknown checksum type")),
+        };
+        let Some(algorithm) = algorithm else {
+            return match is_composite {
+                Some(true) => Err(s3_error!(InvalidRequest, "a checksum type has an algorithm")),
+                _ => Ok(None),
+            };
+        };
+        let known = Algorithm::named(algorithm.as_str());
+        let known = known.ok_or_else(|| s3_error!(InvalidRequest, "unknown checksum algorithm"))?;
+        // Only of sums that are linear that of the whole follows, on AWS, from those of the parts.
+        let is_composite = match (known, is_composite) {
+            (Algorithm::Crc64Nvme, Some(true))
+            | (Algorithm::Sha1 | Algorithm::Sha256, Some(false)) => {
+                let text = "the checksum type does not go with the algorithm";
+                return Err(s3_error!(InvalidRequest, "{text}"));
+            }
+            (Algorithm::Crc64Nvme, _) => false,
+            (_, asked) => asked.unwrap_or(true),
+        };
+        Ok(Some(Self { algorithm: known.name().to_owned(), is_composite }))
+    }
+
+    fn algorithm(&self) -> Option<Algorithm> {
+        Algorithm::named(&self.algorithm)
+    }
+}
+
+/// The checksum of a part.
+#[derive(Debug, Serialize, Deserialize)]
+struct PartSum {
+    /// The tag of the part that has it: another may have taken its place.
+    tag: String,
+    /// As headers have it, by the algorithm of the upload.
+    value: String,
 }
 
 /// What an upload has become.
@@ -48,11 +109,18 @@ struct Done {
     key: String,
     /// The tag of the object; `None` if it has none.
     tag: Option<String>,
+    /// The checksums that the client was told: the names of the algorithms and the values.
+    checksums: Vec<(String, String)>,
 }
 
 impl Meta {
     fn attributes(&self) -> Attributes {
         self.attributes.iter().collect()
+    }
+
+    /// The algorithm of the checksums of the parts.
+    fn algorithm(&self) -> Option<Algorithm> {
+        self.checksum.as_ref().and_then(Summed::algorithm)
     }
 
     fn begun(&self) -> SystemTime {
@@ -106,6 +174,10 @@ impl<'a> Upload<'a> {
         format!("{}p{number:05}", self.prefix)
     }
 
+    fn sum_key(&self, number: i32) -> String {
+        format!("{}c{number:05}", self.prefix)
+    }
+
     /// What the upload of this key has become; `None` if it was not completed.
     async fn done(store: &ArtifactStore, id: &str, key: &str) -> S3Result<Option<Done>> {
         let Some(upload) = Upload::named(store, id) else { return Ok(None) };
@@ -113,11 +185,17 @@ impl<'a> Upload<'a> {
         Ok(done.filter(|done| done.key == key))
     }
 
-    /// Notes that it was completed.
-    async fn note(&self, done: &Done) -> S3Result<()> {
-        let bytes = serde_json::to_vec(done).map_err(S3Error::internal_error)?;
+    /// Notes something of it.
+    async fn note(&self, key: &str, what: &impl Serialize) -> S3Result<()> {
+        let bytes = serde_json::to_vec(what).map_err(S3Error::internal_error)?;
         let options = WriteOptions::default();
-        self.store.put_with(&self.done_key, bytes, options).await.map(drop).map_err(failed)
+        self.store.put_with(key, bytes, options).await.map(drop).map_err(failed)
+    }
+
+    /// The checksum of the part with this tag, if it is known.
+    async fn sum(&self, number: i32, tag: &ETag) -> S3Result<Option<String>> {
+        let noted: Option<PartSum> = self.noted(&self.sum_key(number)).await?;
+        Ok(noted.filter(|noted| noted.tag == tag.value()).map(|noted| noted.value))
     }
 
     /// `None` if there is no such upload.
@@ -154,14 +232,24 @@ impl<'a> Upload<'a> {
         Ok((parts, true))
     }
 
+    /// Everything that belongs to it.
+    async fn all(&self) -> S3Result<Vec<Entry>> {
+        let (mut all, mut options) = (Vec::new(), ListOptions::default());
+        loop {
+            let page = self.store.list_page(&self.prefix, options.clone()).await.map_err(failed)?;
+            all.extend(page.entries);
+            let Some(next) = page.next else { return Ok(all) };
+            options = options.start_after(next);
+        }
+    }
+
     /// Removes it and its parts. From the first step on the upload is not there any more.
     async fn remove(&self) -> S3Result<()> {
         self.store.delete(&self.meta_key()).await.map_err(failed)?;
-        let (parts, _) = self.parts(0, usize::MAX).await?;
-        let delete = |(_, entry): (i32, Entry)| async move {
-            self.store.delete(&entry.key).await.map_err(failed)
-        };
-        stream::iter(parts).map(delete).buffer_unordered(AT_ONCE).try_collect().await
+        let delete =
+            |entry: Entry| async move { self.store.delete(&entry.key).await.map_err(failed) };
+        let all = stream::iter(self.all().await?);
+        all.map(delete).buffer_unordered(AT_ONCE).try_collect().await
     }
 }
 
@@ -175,18 +263,20 @@ pub(crate) async fn create(
         return Err(s3_error!(NotImplemented, "a store that cannot list has no uploads in parts"));
     }
     let attributes = sent!(input).attributes()?;
+    let checksum = Summed::asked(input.checksum_algorithm.as_ref(), input.checksum_type.as_ref())?;
     let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let meta = Meta {
         key: input.key.clone(),
         attributes: attributes.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
         begun: u64::try_from(begun.as_millis()).unwrap_or(u64::MAX),
+        checksum,
     };
     let id = random(ID).map_err(S3Error::internal_error)?;
     let upload = Upload::named(store, &id).ok_or_else(|| s3_error!(InternalError))?;
-    let bytes = serde_json::to_vec(&meta).map_err(S3Error::internal_error)?;
-    let options = WriteOptions::default();
-    store.put_with(&upload.meta_key(), bytes, options).await.map_err(failed)?;
+    upload.note(&upload.meta_key(), &meta).await?;
     Ok(CreateMultipartUploadOutput {
+        checksum_algorithm: input.checksum_algorithm,
+        checksum_type: meta.checksum.map(|checksum| type_of(checksum.is_composite)),
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(id),

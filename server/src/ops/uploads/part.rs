@@ -6,7 +6,7 @@ use artifact_store::{Attributes, ErrorKind, ReadOptions, WriteOptions};
 use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 
-use super::{LAST_PART, Upload};
+use super::{LAST_PART, PartSum, Upload};
 use crate::access::key_of;
 use crate::conditions::asked;
 use crate::error::failed;
@@ -14,6 +14,7 @@ use crate::etag;
 use crate::ops::copy::{located, pass};
 use crate::payload::{Payload, announced};
 use crate::served::Service;
+use crate::verify::of;
 
 pub(crate) async fn upload(
     service: &Service,
@@ -23,12 +24,22 @@ pub(crate) async fn upload(
     let store = service.object(&input.bucket, &input.key)?;
     check_number(input.part_number)?;
     let length = announced(input.content_length, &headers)?;
-    let body = Payload::new(input.body, Some(length), &headers, trailing_headers)?;
-    let (upload, _) = Upload::of(store, &input.upload_id, &input.key).await?;
+    let mut body = Payload::new(input.body, Some(length), &headers, trailing_headers)?;
+    let (upload, meta) = Upload::of(store, &input.upload_id, &input.key).await?;
+    let algorithm = meta.algorithm();
+    if let Some(algorithm) = algorithm {
+        body.hash(algorithm);
+    }
     let key = upload.part_key(input.part_number);
     let (info, checksum) = body.store(store, &key, WriteOptions::default()).await?;
+    let e_tag = etag::of_part(&info);
+    let value = algorithm.and_then(|algorithm| of(&checksum, algorithm));
+    if let (Some(tag), Some(value)) = (&e_tag, value) {
+        let sum = PartSum { tag: tag.value().to_owned(), value: value.to_owned() };
+        upload.note(&upload.sum_key(input.part_number), &sum).await?;
+    }
     Ok(UploadPartOutput {
-        e_tag: etag::of_part(&info),
+        e_tag,
         checksum_crc32: checksum.checksum_crc32,
         checksum_crc32c: checksum.checksum_crc32c,
         checksum_crc64nvme: checksum.checksum_crc64nvme,

@@ -70,9 +70,8 @@ async fn is_old(upload: &Upload<'_>, age: Duration) -> S3Result<bool> {
     let begun = match upload.meta().await {
         Ok(meta) => meta.map(|meta| meta.begun()),
         // It may be damaged, and is removed in its time all the same.
-        Err(_) => upload.store.stat(&upload.meta_key()).await.map_err(failed)?.modified,
+        Err(_) => None,
     };
-    let (parts, _) = upload.parts(0, usize::MAX).await?;
-    let last = parts.iter().filter_map(|(_, part)| part.modified).chain(begun).max();
+    let last = upload.all().await?.iter().filter_map(|part| part.modified).chain(begun).max();
     Ok(has_passed(age, last))
 }

@@ -29,6 +29,10 @@ impl streams::Guest for Wrong {
                 false => Error::AlreadyExists,
             });
         }
+        // Which is allowed.
+        if fault("keeps-no-attributes") && !options.attributes.is_empty() {
+            return Err(Error::Unsupported("attributes are not kept".into()));
+        }
         if !fault("attributes-unchecked") {
             attributes::check(&options.attributes)?;
         }
