@@ -21,10 +21,13 @@ pub enum Op {
     /// `Get` and `Put` of a bucket on the same machine.
     BucketGet,
     BucketPut,
+    /// [`TASKS`] gets at once, by as many tasks.
+    Together,
+    BucketTogether,
 }
 
 impl Op {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 16] = [
         Self::Get,
         Self::Read,
         Self::Range,
@@ -38,8 +41,10 @@ impl Op {
         Self::Level,
         Self::After,
         Self::Page,
+        Self::Together,
         Self::BucketGet,
         Self::BucketPut,
+        Self::BucketTogether,
     ];
 
     pub fn name(self) -> &'static str {
@@ -58,12 +63,14 @@ impl Op {
             Self::Page => "list-page",
             Self::BucketGet => "s3-get",
             Self::BucketPut => "s3-put",
+            Self::Together => "get-64",
+            Self::BucketTogether => "s3-get-64",
         }
     }
 
     /// Whether it is about a bucket, and not a directory.
     pub fn is_remote(self) -> bool {
-        matches!(self, Self::BucketGet | Self::BucketPut)
+        matches!(self, Self::BucketGet | Self::BucketPut | Self::BucketTogether)
     }
 
     /// Whether it goes by the size of a store, and not of an artifact.
@@ -74,6 +81,11 @@ impl Op {
     /// Whether only those that list by folders and from keys on have it.
     pub fn needs_order(self) -> bool {
         matches!(self, Self::Level | Self::After | Self::Page)
+    }
+
+    /// Whether only those that have tasks have it.
+    pub fn needs_tasks(self) -> bool {
+        matches!(self, Self::Together | Self::BucketTogether)
     }
 
     /// Whether it makes a difference what survives a crash.
@@ -107,6 +119,9 @@ impl Case {
     }
 }
 
+/// How many gets run at once in [`Op::Together`].
+pub const TASKS: usize = 64;
+
 /// How much of a large artifact a range read takes.
 pub const RANGE: usize = 4096;
 
@@ -128,7 +143,8 @@ pub fn all(
             Op::Read | Op::Write if quick => &[MIB, 64 * MIB],
             Op::Read | Op::Write => &[KIB, 64 * KIB, MIB, 64 * MIB],
             Op::Range => &[64 * MIB],
-            Op::Stat | Op::Delete => &[KIB],
+            Op::Stat | Op::Delete | Op::Together => &[KIB],
+            Op::BucketTogether => &[MIB],
             Op::BucketGet | Op::BucketPut => &[KIB, MIB, 64 * MIB],
             Op::Copy => &[16 * MIB],
             Op::Level => &[10_000],
@@ -143,7 +159,7 @@ pub fn all(
             for threads in [1, 4] {
                 let is_wanted = match op {
                     Op::BucketGet | Op::BucketPut | Op::Copy => threads == 1,
-                    op if op.lists() => threads == 1,
+                    op if op.lists() || op.needs_tasks() => threads == 1,
                     Op::Get => threads == 1 || !quick || size == KIB,
                     _ => threads == 1 || !quick,
                 };

@@ -8,12 +8,15 @@
 //!     cargo bench --bench peers -- --list 1000000 --only list
 //!     cargo bench --bench peers -- --table       puts the results into docs/benchmarks.md
 //!     cargo bench --bench peers -- --servers     S3 servers instead, with one client program
+//!     cargo bench --bench peers -- --layers FILE   layers instead: FILE passes all calls on
 //!
 //! The rounds of all subjects are interleaved, so that what else the machine does hits all of
 //! them. The results lie in `target/peers.json`, one JSON object on each line.
 
 #[cfg(feature = "peers")]
 mod cases;
+#[cfg(feature = "peers")]
+mod layers;
 #[cfg(feature = "peers")]
 mod run;
 #[cfg(feature = "peers")]
@@ -44,6 +47,9 @@ fn main() {
     }
     if has("--servers") {
         return servers::all(has("--quick"), target);
+    }
+    if let Some(layer) = value("--layers") {
+        return layers::all(has("--quick"), target, layer.as_ref());
     }
     let number = |name: &str| value(name).map(|number| number.parse().expect("a number"));
     let only = value("--only");

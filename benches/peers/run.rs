@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::cases::{Case, Op, RANGE};
+use crate::cases::{Case, Op, RANGE, TASKS};
 use crate::subjects::{self, Kind, Subject, bucket};
 
 /// How long one subject is measured in one case, and in how many rounds.
@@ -78,6 +78,9 @@ fn one(
     let chosen = subjects::ALL.iter().filter(|kind| only.is_none_or(|only| only == kind.name));
     let fitting = chosen.filter(|kind| {
         if case.op.needs_order() && !kind.has_order() || case.op == Op::Copy && !kind.has_copy() {
+            return false;
+        }
+        if case.op.needs_tasks() && !kind.has_tasks() {
             return false;
         }
         if kind.is_remote || case.op.is_remote() {
@@ -180,6 +183,10 @@ fn perform(case: &Case, subject: &dyn Subject, key: &str, data: &Bytes) {
         Op::Stat => subject.stat(key),
         Op::Delete => subject.delete(key),
         Op::Copy => subject.copy(key, &format!("{key}-copy")),
+        Op::Together | Op::BucketTogether => {
+            let keys = (0..TASKS).map(|n| self::key(case.op, 0, n % case.keys())).collect();
+            assert_eq!(subject.together(keys), TASKS * data.len());
+        }
         Op::List => assert_eq!(subject.list(), case.size),
         Op::Level => assert_eq!(subject.level("bench/42/"), 100),
         Op::Page => assert_eq!(subject.page("bench/", "bench/0-5", 100), 100),

@@ -47,6 +47,10 @@ fn tables(lines: &str) -> String {
             (_, size) if size >= 1 << 20 => format!("{} MiB", size >> 20),
             (_, size) => format!("{} KiB", size >> 10),
         };
+        let size = match op {
+            "get-64" | "s3-get-64" => format!("64 of {size}"),
+            _ => size,
+        };
         let mode = match (op, value["durable"].as_bool()) {
             ("put" | "write" | "delete" | "copy", Some(true)) => ", durable",
             ("put" | "write" | "delete" | "copy", _) => ", relaxed",

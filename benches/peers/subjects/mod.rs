@@ -20,31 +20,60 @@ pub const PIECE: usize = 256 * 1024;
 pub trait Subject: Send + Sync {
     fn put(&self, key: &str, data: &Bytes);
     fn get(&self, key: &str) -> usize;
-    fn write(&self, key: &str, data: &Bytes);
-    fn read(&self, key: &str) -> usize;
-    fn range(&self, key: &str, offset: u64, length: usize) -> usize;
-    fn stat(&self, key: &str);
-    fn delete(&self, key: &str);
-    fn list(&self) -> usize;
+
+    fn write(&self, _key: &str, _data: &Bytes) {
+        unasked()
+    }
+
+    fn read(&self, _key: &str) -> usize {
+        unasked()
+    }
+
+    fn range(&self, _key: &str, _offset: u64, _length: usize) -> usize {
+        unasked()
+    }
+
+    fn stat(&self, _key: &str) {
+        unasked()
+    }
+
+    fn delete(&self, _key: &str) {
+        unasked()
+    }
+
+    fn list(&self) -> usize {
+        unasked()
+    }
+
+    /// Gets all of these at once, each by a task of one runtime. How many bytes they have together.
+    fn together(&self, _keys: Vec<String>) -> usize {
+        unasked()
+    }
 
     /// Copies an artifact within the store. Those that have no such call are not asked.
-    fn copy(&self, _source: &str, _target: &str) {}
+    fn copy(&self, _source: &str, _target: &str) {
+        unasked()
+    }
 
     /// How many artifacts and folders are directly in this one. Those that have no such call are not
     /// asked.
     fn level(&self, _folder: &str) -> usize {
-        0
+        unasked()
     }
 
     /// How many artifacts in this folder come behind `key`. Likewise.
     fn after(&self, _folder: &str, _key: &str) -> usize {
-        0
+        unasked()
     }
 
     /// The same for the first ones of them.
     fn page(&self, _folder: &str, _key: &str, _limit: usize) -> usize {
-        0
+        unasked()
     }
+}
+
+fn unasked() -> ! {
+    panic!("a subject is asked only for what it has");
 }
 
 /// How a subject is made, and which of its modes that is.
@@ -61,6 +90,11 @@ impl Kind {
     /// Whether it has `level`, `after` and `page`.
     pub fn has_order(&self) -> bool {
         self.name.starts_with("artifact-store") || self.name == "object_store"
+    }
+
+    /// Whether it has `together`.
+    pub fn has_tasks(&self) -> bool {
+        matches!(self.name, "artifact-store-async" | "object_store")
     }
 
     /// Whether it has `copy`.
@@ -103,4 +137,14 @@ fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: std::sync::LazyLock<tokio::runtime::Runtime> =
         std::sync::LazyLock::new(|| tokio::runtime::Runtime::new().expect("a runtime"));
     &RUNTIME
+}
+
+/// Runs these at once, each as a task of the runtime.
+fn tasks<T: Send + 'static>(
+    futures: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    runtime().block_on(async {
+        let tasks: Vec<_> = futures.map(tokio::spawn).collect();
+        futures::future::try_join_all(tasks).await.expect("no task fails")
+    })
 }

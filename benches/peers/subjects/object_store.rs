@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -11,11 +12,11 @@ use object_store::path::Path as Key;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::{PIECE, Subject, bucket, runtime};
+use super::{PIECE, Subject, bucket, runtime, tasks};
 
 pub fn open(dir: &Path, durable: bool) -> Box<dyn Subject> {
     let store = LocalFileSystem::new_with_prefix(dir).expect("open");
-    Box::new(Peer(store.with_fsync(durable)))
+    Box::new(Peer(Arc::new(store.with_fsync(durable))))
 }
 
 /// As its builder has it by default: each put is signed with the SHA-256 of its bytes.
@@ -33,10 +34,10 @@ pub fn client(endpoint: &str, bucket: &str, prefix: &str) -> Box<dyn Subject> {
         .with_secret_access_key(bucket::SECRET)
         .with_bucket_name(bucket);
     let store = builder.build().expect("open");
-    Box::new(Peer(PrefixStore::new(store, prefix)))
+    Box::new(Peer(Arc::new(PrefixStore::new(store, prefix))))
 }
 
-struct Peer<S>(S);
+struct Peer<S>(Arc<S>);
 
 impl<S: ObjectStore> Subject for Peer<S> {
     fn put(&self, key: &str, data: &Bytes) {
@@ -83,6 +84,14 @@ impl<S: ObjectStore> Subject for Peer<S> {
     /// A hard link, where the two lie on one filesystem.
     fn copy(&self, source: &str, target: &str) {
         runtime().block_on(self.0.copy(&Key::from(source), &Key::from(target))).expect("copy");
+    }
+
+    fn together(&self, keys: Vec<String>) -> usize {
+        let get = |key: String| {
+            let store = Arc::clone(&self.0);
+            async move { store.get(&Key::from(key)).await?.bytes().await.map(|data| data.len()) }
+        };
+        tasks(keys.into_iter().map(get)).into_iter().map(|size| size.expect("get")).sum()
     }
 
     fn list(&self) -> usize {

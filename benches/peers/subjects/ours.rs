@@ -10,7 +10,7 @@ use artifact_store::{
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 
-use super::{PIECE, Subject, bucket, runtime};
+use super::{PIECE, Subject, bucket, runtime, tasks};
 
 pub fn backend(dir: &Path, durable: bool) -> Backend {
     let mode = if durable { "on" } else { "off" };
@@ -53,7 +53,7 @@ fn count(page: &ListPage) -> usize {
     page.entries.len() + page.prefixes.len()
 }
 
-struct Blocking(blocking::ArtifactStore);
+pub struct Blocking(pub blocking::ArtifactStore);
 
 impl Subject for Blocking {
     fn put(&self, key: &str, data: &Bytes) {
@@ -170,6 +170,14 @@ impl Subject for Async {
 
     fn copy(&self, source: &str, target: &str) {
         runtime().block_on(self.0.copy(source, target)).expect("copy");
+    }
+
+    fn together(&self, keys: Vec<String>) -> usize {
+        let get = |key: String| {
+            let store = self.0.clone();
+            async move { store.get(&key).await.expect("get").len() }
+        };
+        tasks(keys.into_iter().map(get)).into_iter().sum()
     }
 
     fn list(&self) -> usize {
