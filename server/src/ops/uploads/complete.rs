@@ -174,14 +174,19 @@ impl Part {
         }
     }
 
-    /// Its checksum, of which it was not noted.
-    async fn sum(&self, store: &ArtifactStore, algorithm: Algorithm) -> S3Result<Option<String>> {
-        let (mut reader, mut verify) = (self.open(store).await?, Verify::of_part());
+    /// Its checksum.
+    async fn sum(&self, upload: &Upload<'_>, algorithm: Algorithm) -> S3Result<String> {
+        if let Some(noted) = upload.sum(self.number, &self.tag).await? {
+            return Ok(noted);
+        }
+        // A part that was copied, or sent twice at once.
+        let (mut reader, mut verify) = (self.open(upload.store).await?, Verify::of_part());
         verify.hash(algorithm);
         while let Some(chunk) = reader.next_chunk().await.map_err(failed)? {
             verify.update(&chunk);
         }
-        Ok(of(&verify.finish(None, None)?, algorithm).map(str::to_owned))
+        let found = verify.finish(None, None)?;
+        of(&found, algorithm).map(str::to_owned).ok_or_else(|| s3_error!(InternalError))
     }
 }
 
@@ -280,17 +285,8 @@ impl Job {
         let sizes: Vec<_> = self.parts.iter().map(|part| part.size).collect();
         let Some(algorithm) = self.algorithm else { return Ok(Kept::new(sizes, None, None)) };
         let upload = Upload::named(&self.store, &self.id).ok_or_else(|| s3_error!(NoSuchUpload))?;
-        let (upload, store) = (&upload, &self.store);
-        let sum = |part: &'_ Part| async move {
-            match upload.sum(part.number, &part.tag).await? {
-                // A part that was copied, or sent twice at once.
-                None => part.sum(store, algorithm).await?,
-                sum => sum,
-            }
-            .ok_or_else(|| s3_error!(InternalError))
-        };
-        let sums = stream::iter(&self.parts).map(sum).buffered(AT_ONCE);
-        let sums: Vec<_> = sums.try_collect().await?;
+        let sums: Vec<_> = self.parts.iter().map(|part| part.sum(&upload, algorithm)).collect();
+        let sums: Vec<_> = stream::iter(sums).buffered(AT_ONCE).try_collect().await?;
         for (part, sum) in self.parts.iter_mut().zip(&sums) {
             part.expected.push((algorithm, sum.clone()));
         }
