@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use age::x25519::Identity;
-use artifact_store::{Backend, Encryption, KeyPair, blocking::ArtifactStore};
+use artifact_store::{Backend, Encryption, KeyPair, Limits, blocking::ArtifactStore};
 use bytes::Bytes;
 
 use crate::cases::{Case, Op};
@@ -59,7 +59,9 @@ fn row(case: &Case, quick: bool, target: &Path, layer: &Path) {
 }
 
 fn open(name: &str, dir: &Path, layer: &Path) -> Box<dyn Subject> {
-    let backend = ours::backend(dir, false);
+    // What `rage` makes of the largest artifact is larger.
+    let limits = Limits::default().buffer(80 << 20);
+    let backend = ours::backend(dir, false).limits(limits);
     let component = || Backend::from_file(layer).map_grants(|grants| grants.env("PREFIX", "a/"));
     let pair = KeyPair::generate();
     let backend = match name {
