@@ -1,8 +1,11 @@
 //! An object that is being read, for S3 and plain HTTP.
 
+use std::convert::Infallible;
 use std::ops;
 
 use artifact_store::{ArtifactStore, ErrorKind, Info, Interface, ReadOptions};
+use bytes::Bytes;
+use futures::stream;
 use http::StatusCode;
 use s3s::dto::{Range, StreamingBlob};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
@@ -64,10 +67,12 @@ impl Opened {
             conditions.check(&before)?;
             let kept = Kept::of(&before);
             let bytes = kept.range(number, before.size).ok_or_else(no_part)?;
-            let range = kept
-                .count()
-                .filter(|_| !bytes.is_empty())
-                .map(|_| Range::Int { first: bytes.start, last: Some(bytes.end - 1) });
+            if bytes.is_empty() {
+                let body = StreamingBlob::wrap(stream::empty::<Result<Bytes, Infallible>>());
+                return Ok(Self { info: before, part: Some(bytes), body });
+            }
+            let (first, last) = (bytes.start, Some(bytes.end - 1));
+            let range = kept.count().map(|_| Range::Int { first, last });
             // What lies where depends on the generation.
             match Self::open(store, key, range, &Conditions::default()).await {
                 Ok(opened)
@@ -89,7 +94,7 @@ impl Opened {
 
     /// The value of `Content-Range`, if a part was asked for.
     pub(crate) fn content_range(&self) -> Option<String> {
-        let part = self.part.as_ref()?;
+        let part = self.part.as_ref().filter(|part| !part.is_empty())?;
         Some(format!("bytes {}-{}/{}", part.start, part.end - 1, self.info.size))
     }
 }

@@ -100,6 +100,17 @@ fn an_object_keeps_its_parts_and_their_checksums() {
     assert_eq!(page.field("IsTruncated").as_deref(), Some("true"));
     assert_eq!(page.field("NextPartNumberMarker").as_deref(), Some("1"));
 
+    // Not even the last part has to have bytes.
+    let id = begin(&client, "e", &[]);
+    let tags = [part(&client, "e", &id, 1, &first), part(&client, "e", &id, 2, b"")];
+    complete(&client, "e", &id, &[(1, &tags[0]), (2, &tags[1])], &[]).ok();
+    client.put("/artifacts/empty", b"").ok();
+    for target in ["/artifacts/e?partNumber=2", "/artifacts/empty?partNumber=1"] {
+        let got = client.get(target);
+        assert_eq!((got.status, got.text()), (200, String::new()), "{target}");
+        assert_eq!(client.head(target).ok().header("content-length"), Some("0"), "{target}");
+    }
+
     // A copy has the same bytes; what replaces it has others.
     client.send("PUT", "/artifacts/copy", &[("x-amz-copy-source", "/artifacts/k")], b"").ok();
     assert_eq!(client.get("/artifacts/copy?partNumber=2").text(), "the end");
