@@ -6,7 +6,7 @@ use s3s::dto::Metadata;
 use s3s::{S3Result, s3_error};
 
 /// The most bytes of names and values together, here as on AWS.
-pub(crate) const MOST: usize = 2048;
+const MOST: usize = 2048;
 
 /// The headers that are kept, by their names as attributes.
 pub(crate) const STANDARD: [&str; 5] = [

@@ -6,7 +6,7 @@
 //!   and the number of parts it is composite, the checksum of the checksums of the parts.
 //! - `s3-part-checksums`: the name of an algorithm and the values of the parts, one behind the other.
 //!
-//! An artifact has room for some 2000 bytes. What has none is not kept. An object without these has one
+//! What has no room is not kept. An object without these has one
 //! part, and its CRC-64/NVME.
 
 use std::fmt::Write;
@@ -21,6 +21,10 @@ use crate::verify::{Algorithm, encoded, only};
 const PARTS: &str = "s3-parts";
 const CHECKSUM: &str = "s3-checksum";
 const PART_CHECKSUMS: &str = "s3-part-checksums";
+
+/// The most bytes of attributes with these. 2048 are what an artifact has room for, and a bucket of
+/// Amazon, in which the backend `s3` needs some for itself.
+const ROOM: usize = 1536;
 
 /// The most parts of an upload, as on AWS.
 pub(crate) const MOST_PARTS: usize = 10_000;
@@ -114,7 +118,7 @@ impl Kept {
             [(PARTS, Some(packed(&self.sizes))), (CHECKSUM, checksum), (PART_CHECKSUMS, checksums)];
         for (name, value) in all {
             let Some(value) = value else { continue };
-            if attributes::size(&attributes) + name.len() + value.len() > attributes::MOST {
+            if attributes::size(&attributes) + name.len() + value.len() > ROOM {
                 break;
             }
             attributes = attributes.with(name, value);
@@ -232,7 +236,7 @@ mod tests {
         let checksums = Some((Algorithm::Sha256, vec!["x".repeat(44); 100]));
         let kept = Kept::new(sizes, None, checksums).add_to(Attributes::new());
         assert!(kept.get(PARTS).is_some() && kept.get(PART_CHECKSUMS).is_none());
-        let full = Attributes::new().with("a", "x".repeat(attributes::MOST - 1));
+        let full = Attributes::new().with("a", "x".repeat(ROOM - 1));
         assert_eq!(Kept::new(vec![1], None, None).add_to(full.clone()), full);
     }
 

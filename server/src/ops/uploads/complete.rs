@@ -259,12 +259,10 @@ impl Job {
     async fn run(mut self) -> S3Result<CompleteMultipartUploadOutput> {
         let kept = self.sum_up().await?;
         let attributes = kept.add_to(self.attributes.clone());
-        let stored = match self.store(attributes.clone()).await {
-            // A store without attributes keeps the bytes all the same.
-            Err(error)
-                if *error.code() == S3ErrorCode::NotImplemented
-                    && attributes != self.attributes =>
-            {
+        let is_more = attributes != self.attributes;
+        let stored = match self.store(attributes).await {
+            // A store that keeps none, or not so many, keeps the bytes all the same.
+            Err(error) if is_more && may_be_for_attributes(&error) => {
                 self.store(self.attributes.clone()).await
             }
             stored => stored,
@@ -340,6 +338,11 @@ impl Job {
             tracing::warn!(%error, upload = self.id, "the parts of a complete upload stay for now");
         }
     }
+}
+
+/// Whether it may be that a store does not keep all attributes.
+fn may_be_for_attributes(error: &S3Error) -> bool {
+    matches!(error.code(), S3ErrorCode::NotImplemented | S3ErrorCode::InternalError)
 }
 
 /// What a client is told that asks for what has been done.
