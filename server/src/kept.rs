@@ -193,7 +193,7 @@ fn sizes(text: &str, size: u64) -> Option<Vec<u64>> {
     let mut sizes = Vec::new();
     for same in text.split(' ') {
         let (size, count) = same.split_once('*').unwrap_or((same, "1"));
-        let count = count.parse().ok().filter(|count| sizes.len() + count <= MOST_PARTS)?;
+        let count = count.parse().ok().filter(|count| *count <= MOST_PARTS - sizes.len())?;
         sizes.extend(std::iter::repeat_n(size.parse::<u64>().ok()?, count));
     }
     let sum = sizes.iter().try_fold(0u64, |sum, size| sum.checked_add(*size));
@@ -242,9 +242,17 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_together_is_not_believed() {
-        for parts in
-            ["", "5", "6*3", "5*2 2 ", "5*99999999", "18446744073709551615*2", "-1 13", "x"]
-        {
+        for parts in [
+            "",
+            "5",
+            "6*3",
+            "5*2 2 ",
+            "5*99999999",
+            "18446744073709551615*2",
+            "12 0*18446744073709551615",
+            "-1 13",
+            "x",
+        ] {
             let kept = Kept::read(&Attributes::new().with(PARTS, parts), 12);
             assert_eq!((kept.count(), kept.range(1, 12)), (None, Some(0..12)), "{parts:?}");
         }
