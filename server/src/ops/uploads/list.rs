@@ -50,7 +50,6 @@ pub(crate) async fn parts(
             last_modified: Some(entry.modified.unwrap_or(UNIX_EPOCH).into()),
             part_number: Some(number),
             size: i64::try_from(entry.size).ok(),
-            ..Part::default()
         })
     };
     let parts: Vec<_> = stream::iter(parts).map(part).buffered(AT_ONCE).try_collect().await?;
