@@ -8,6 +8,7 @@ use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto;
 use s3s::{S3Result, s3_error};
+use serde::{Deserialize, Serialize};
 
 /// The algorithms, with the ends of their headers and the lengths of their values in bytes.
 const ALGORITHMS: [(Algorithm, &str, usize); 5] = [
@@ -20,7 +21,9 @@ const ALGORITHMS: [(Algorithm, &str, usize); 5] = [
 
 const PREFIX: &str = "x-amz-checksum-";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// It is stored by its name in headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Algorithm {
     Crc32,
     Crc32c,
@@ -239,6 +242,21 @@ pub(crate) fn set(checksum: &mut dto::Checksum, algorithm: Algorithm, value: Str
     };
     *place = Some(value);
 }
+
+/// An output of an operation with these values in its five fields for them.
+macro_rules! with_sums {
+    ($checksum:expr, $output:expr) => {{
+        let mut output = $output;
+        let checksum = $checksum;
+        output.checksum_crc32 = checksum.checksum_crc32;
+        output.checksum_crc32c = checksum.checksum_crc32c;
+        output.checksum_crc64nvme = checksum.checksum_crc64nvme;
+        output.checksum_sha1 = checksum.checksum_sha1;
+        output.checksum_sha256 = checksum.checksum_sha256;
+        output
+    }};
+}
+pub(crate) use with_sums;
 
 /// The algorithm whose checksum a header holds; `None` if it holds none.
 pub(crate) fn algorithm(name: &str) -> S3Result<Option<Algorithm>> {

@@ -13,6 +13,7 @@ use crate::opened::{Opened, info, no_part};
 use crate::ops::list;
 use crate::payload::{Payload, announced};
 use crate::served::Service;
+use crate::verify::with_sums;
 
 pub(crate) async fn put(
     service: &Service,
@@ -29,16 +30,12 @@ pub(crate) async fn put(
     let options = WriteOptions::default().mode(write.mode.clone()).attributes(attributes);
     let stored = body.store(store, &input.key, options).await;
     let (info, checksum) = stored.map_err(|error| write.explain(error))?;
-    Ok(PutObjectOutput {
+    let output = PutObjectOutput {
         e_tag: etag::of(&info),
-        checksum_crc32: checksum.checksum_crc32,
-        checksum_crc32c: checksum.checksum_crc32c,
-        checksum_crc64nvme: checksum.checksum_crc64nvme,
-        checksum_sha1: checksum.checksum_sha1,
-        checksum_sha256: checksum.checksum_sha256,
         checksum_type: Some(type_of(false)),
         ..PutObjectOutput::default()
-    })
+    };
+    Ok(with_sums!(checksum, output))
 }
 
 pub(crate) async fn get(
@@ -53,29 +50,23 @@ pub(crate) async fn get(
         None => Opened::open(store, &input.key, input.range, &asked!(input)).await?,
     };
     let (info, length) = (&opened.info, opened.length());
-    let kept = Kept::of(info);
+    let asks = number.is_some() || (input.checksum_mode.is_some() && length == info.size);
+    // Most requests ask for nothing of it.
+    let kept = if asks { Kept::of(info) } else { Kept::default() };
     let checksum = match number {
         // As on AWS, that of a part needs no asking.
         Some(number) => kept.part(number, info.checksum),
-        None if input.checksum_mode.is_some() && length == info.size => kept.whole(info.checksum),
+        None if asks => kept.whole(info.checksum),
         None => Checksum::default(),
     };
     let output = GetObjectOutput {
         content_length: i64::try_from(length).ok(),
         content_range: opened.content_range(),
         parts_count: number.and_then(|_| kept.count()),
+        checksum_type: checksum.checksum_type.clone(),
         ..described(info)
     };
-    Ok(GetObjectOutput {
-        checksum_crc32: checksum.checksum_crc32,
-        checksum_crc32c: checksum.checksum_crc32c,
-        checksum_crc64nvme: checksum.checksum_crc64nvme,
-        checksum_sha1: checksum.checksum_sha1,
-        checksum_sha256: checksum.checksum_sha256,
-        checksum_type: checksum.checksum_type,
-        body: Some(opened.body),
-        ..output
-    })
+    Ok(with_sums!(checksum, GetObjectOutput { body: Some(opened.body), ..output }))
 }
 
 /// The headers of an object.
@@ -113,7 +104,7 @@ pub(crate) async fn head(
         (None, true) => kept.whole(info.checksum),
     };
     let same = described(&info);
-    Ok(HeadObjectOutput {
+    let output = HeadObjectOutput {
         accept_ranges: same.accept_ranges,
         e_tag: same.e_tag,
         last_modified: same.last_modified,
@@ -125,14 +116,10 @@ pub(crate) async fn head(
         content_language: same.content_language,
         cache_control: same.cache_control,
         metadata: same.metadata,
-        checksum_crc32: checksum.checksum_crc32,
-        checksum_crc32c: checksum.checksum_crc32c,
-        checksum_crc64nvme: checksum.checksum_crc64nvme,
-        checksum_sha1: checksum.checksum_sha1,
-        checksum_sha256: checksum.checksum_sha256,
-        checksum_type: checksum.checksum_type,
+        checksum_type: checksum.checksum_type.clone(),
         ..HeadObjectOutput::default()
-    })
+    };
+    Ok(with_sums!(checksum, output))
 }
 
 pub(crate) async fn attributes(
@@ -176,16 +163,12 @@ fn parts(
     let last = i32::try_from(most).map_or(count, |most| after.saturating_add(most).min(count));
     let part = |number: i32| {
         let bytes = kept.range(number, info.size)?;
-        let checksum = kept.part(number, info.checksum);
-        Some(ObjectPart {
+        let part = ObjectPart {
             part_number: Some(number),
             size: i64::try_from(bytes.end - bytes.start).ok(),
-            checksum_crc32: checksum.checksum_crc32,
-            checksum_crc32c: checksum.checksum_crc32c,
-            checksum_crc64nvme: checksum.checksum_crc64nvme,
-            checksum_sha1: checksum.checksum_sha1,
-            checksum_sha256: checksum.checksum_sha256,
-        })
+            ..ObjectPart::default()
+        };
+        Some(with_sums!(kept.part(number, info.checksum), part))
     };
     Ok(Some(GetObjectAttributesParts {
         is_truncated: Some(last < count),

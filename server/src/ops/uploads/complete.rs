@@ -13,14 +13,14 @@ use http::HeaderMap;
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
-use super::{AT_ONCE, Done, Summed, Upload};
+use super::{AT_ONCE, Done, Upload};
 use crate::access::key_of;
 use crate::conditions::{self, Write};
 use crate::error::failed;
 use crate::etag;
 use crate::kept::{Kept, Value, type_of};
 use crate::served::Service;
-use crate::verify::{Algorithm, Verify, algorithm, of, set};
+use crate::verify::{Algorithm, Verify, algorithm, of, set, with_sums};
 
 /// The least size of each part but the last one, as on AWS.
 const LEAST: u64 = 5 << 20;
@@ -97,7 +97,7 @@ async fn begin(
         return Err(s3_error!(InvalidRequest, "the parts have {size} bytes together"));
     }
     let summed = meta.checksum.as_ref();
-    let composite = summed.filter(|it| it.is_composite).and_then(Summed::algorithm);
+    let composite = summed.filter(|it| it.is_composite).map(|it| it.algorithm);
     let (headers, expected) = checksums_of(&headers, composite)?;
     Verify::of_headers(&headers)?;
     let (if_match, if_none_match) = (input.if_match, input.if_none_match);
@@ -352,36 +352,29 @@ fn answer(
     e_tag: Option<ETag>,
     checksum: Checksum,
 ) -> CompleteMultipartUploadOutput {
-    CompleteMultipartUploadOutput {
+    let output = CompleteMultipartUploadOutput {
         location: Some(format!("/{bucket}/{key}")),
         bucket: Some(bucket),
         key: Some(key),
         e_tag,
-        checksum_crc32: checksum.checksum_crc32,
-        checksum_crc32c: checksum.checksum_crc32c,
-        checksum_crc64nvme: checksum.checksum_crc64nvme,
-        checksum_sha1: checksum.checksum_sha1,
-        checksum_sha256: checksum.checksum_sha256,
-        checksum_type: checksum.checksum_type,
+        checksum_type: checksum.checksum_type.clone(),
         ..CompleteMultipartUploadOutput::default()
-    }
+    };
+    with_sums!(checksum, output)
 }
 
-/// The checksums of an object by the names of their algorithms.
-fn noted(checksum: &Checksum) -> Vec<(String, String)> {
-    let all = Algorithm::all().filter_map(|it| Some((it.name().into(), of(checksum, it)?.into())));
-    all.collect()
+/// The checksums of an object by their algorithms.
+fn noted(checksum: &Checksum) -> Vec<(Algorithm, String)> {
+    Algorithm::all().filter_map(|it| Some((it, of(checksum, it)?.to_owned()))).collect()
 }
 
 /// The reverse.
-fn told(noted: Vec<(String, String)>) -> Checksum {
+fn told(noted: Vec<(Algorithm, String)>) -> Checksum {
     let is_composite = noted.iter().any(|(_, value)| value.contains('-'));
     let mut checksum = Checksum::default();
-    for (name, value) in noted {
-        if let Some(algorithm) = Algorithm::named(&name) {
-            set(&mut checksum, algorithm, value);
-            checksum.checksum_type = Some(type_of(is_composite));
-        }
+    for (algorithm, value) in noted {
+        set(&mut checksum, algorithm, value);
+        checksum.checksum_type = Some(type_of(is_composite));
     }
     checksum
 }

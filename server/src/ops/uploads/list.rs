@@ -14,7 +14,7 @@ use crate::etag;
 use crate::kept::type_of;
 use crate::ops::list::{Encoding, most, prefixes};
 use crate::served::Service;
-use crate::verify::{Algorithm, only};
+use crate::verify::{Algorithm, only, with_sums};
 
 pub(crate) async fn parts(
     service: &Service,
@@ -39,18 +39,14 @@ pub(crate) async fn parts(
             }
             _ => None,
         };
-        let sum = sum.unwrap_or_default();
-        Ok::<_, s3s::S3Error>(Part {
+        let part = Part {
             e_tag,
-            checksum_crc32: sum.checksum_crc32,
-            checksum_crc32c: sum.checksum_crc32c,
-            checksum_crc64nvme: sum.checksum_crc64nvme,
-            checksum_sha1: sum.checksum_sha1,
-            checksum_sha256: sum.checksum_sha256,
             last_modified: Some(entry.modified.unwrap_or(UNIX_EPOCH).into()),
             part_number: Some(number),
             size: i64::try_from(entry.size).ok(),
-        })
+            ..Part::default()
+        };
+        Ok::<_, s3s::S3Error>(with_sums!(sum.unwrap_or_default(), part))
     };
     let parts: Vec<_> = stream::iter(parts).map(part).buffered(AT_ONCE).try_collect().await?;
     let name = |algorithm: Algorithm| algorithm.name().to_ascii_uppercase();

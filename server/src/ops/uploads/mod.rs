@@ -50,8 +50,7 @@ struct Meta {
 /// How an upload in parts is summed up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Summed {
-    /// The name of the algorithm.
-    algorithm: String,
+    algorithm: Algorithm,
     /// Whether that of the whole is the checksum of those of the parts, and not of the bytes.
     is_composite: bool,
 }
@@ -86,11 +85,7 @@ impl Summed {
             (Algorithm::Crc64Nvme, _) => false,
             (_, asked) => asked.unwrap_or(true),
         };
-        Ok(Some(Self { algorithm: known.name().to_owned(), is_composite }))
-    }
-
-    fn algorithm(&self) -> Option<Algorithm> {
-        Algorithm::named(&self.algorithm)
+        Ok(Some(Self { algorithm: known, is_composite }))
     }
 }
 
@@ -109,8 +104,8 @@ struct Done {
     key: String,
     /// The tag of the object; `None` if it has none.
     tag: Option<String>,
-    /// The checksums that the client was told: the names of the algorithms and the values.
-    checksums: Vec<(String, String)>,
+    /// The checksums that the client was told.
+    checksums: Vec<(Algorithm, String)>,
 }
 
 impl Meta {
@@ -120,7 +115,7 @@ impl Meta {
 
     /// The algorithm of the checksums of the parts.
     fn algorithm(&self) -> Option<Algorithm> {
-        self.checksum.as_ref().and_then(Summed::algorithm)
+        self.checksum.as_ref().map(|checksum| checksum.algorithm)
     }
 
     fn begun(&self) -> SystemTime {

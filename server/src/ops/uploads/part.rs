@@ -14,7 +14,7 @@ use crate::etag;
 use crate::ops::copy::{located, pass};
 use crate::payload::{Payload, announced};
 use crate::served::Service;
-use crate::verify::of;
+use crate::verify::{of, with_sums};
 
 pub(crate) async fn upload(
     service: &Service,
@@ -38,15 +38,7 @@ pub(crate) async fn upload(
         let sum = PartSum { tag: tag.value().to_owned(), value: value.to_owned() };
         upload.note(&upload.sum_key(input.part_number), &sum).await?;
     }
-    Ok(UploadPartOutput {
-        e_tag,
-        checksum_crc32: checksum.checksum_crc32,
-        checksum_crc32c: checksum.checksum_crc32c,
-        checksum_crc64nvme: checksum.checksum_crc64nvme,
-        checksum_sha1: checksum.checksum_sha1,
-        checksum_sha256: checksum.checksum_sha256,
-        ..UploadPartOutput::default()
-    })
+    Ok(with_sums!(checksum, UploadPartOutput { e_tag, ..UploadPartOutput::default() }))
 }
 
 pub(crate) async fn copy(
