@@ -306,9 +306,16 @@ impl ArtifactWriter {
     fn keep(&mut self, bytes: &[u8]) {
         let size = self.buffer.len() + bytes.len();
         if self.buffer.capacity() < size && size <= CHUNK {
-            let size = if self.buffer.is_empty() { size } else { CHUNK };
-            let small = std::mem::replace(&mut self.buffer, chunk::empty(size));
-            self.buffer.extend_from_slice(&small);
+            // A thousand slow callers send a small artifact each. Of a large one all chunks but the
+            // first are large at once.
+            let may_be_all = self.written.size() < (CHUNK / 2) as u64;
+            if may_be_all && !self.buffer.is_empty() {
+                self.buffer.reserve_exact(bytes.len() + size / 4);
+            } else {
+                let size = if self.buffer.is_empty() { size } else { CHUNK };
+                let small = std::mem::replace(&mut self.buffer, chunk::empty(size));
+                self.buffer.extend_from_slice(&small);
+            }
         }
         self.buffer.extend_from_slice(bytes);
     }
