@@ -1,27 +1,35 @@
 //! What `object_store` asks of every store, on the backend `fs`: each function of its own
-//! `integration` module, on a runtime with one thread and on one with several.
+//! `integration` module, on a runtime with one thread and on one with several, encrypted, and as a store
+//! within an encrypted one.
 
 #[macro_use]
 mod functions;
 
 use std::sync::Arc;
 
-use artifact_store::ArtifactStore;
+use artifact_store::{ArtifactStore, Backend, Encryption, KeyPair};
 use artifact_store_object_store::ArtifactObjectStore;
+use artifact_store_tests::guest;
 use object_store::integration as asked;
 use object_store::path::Path;
+use tokio::runtime::Builder;
 
-/// Runs `test` on a store of its own, on both kinds of runtimes.
-fn on_both<F: Future<Output = ()>>(test: impl Fn(Arc<ArtifactObjectStore>) -> F) {
-    let (mut one, mut many) = (
-        tokio::runtime::Builder::new_current_thread(),
-        tokio::runtime::Builder::new_multi_thread(),
-    );
-    for runtime in [&mut one, &mut many] {
-        let runtime = runtime.enable_all().build().unwrap();
+/// Runs `test` on a store of its own: on both kinds of runtimes, and below layers.
+fn on_each<F: Future<Output = ()>>(test: impl Fn(Arc<ArtifactObjectStore>) -> F) {
+    let pair = KeyPair::generate();
+    let encryption = Encryption::from_identities(pair.identity()).unwrap();
+    let prefix = Backend::from_file(guest("prefix")).map_grants(|it| it.env("PREFIX", "team/"));
+    let plain = |backend: Backend| backend;
+    let encrypted = |backend: Backend| backend.layer(encryption.clone());
+    let within = |backend: Backend| encrypted(backend).layer(prefix.clone());
+    let (one, many) = (Builder::new_current_thread, Builder::new_multi_thread);
+    let cases: [(fn() -> Builder, &dyn Fn(Backend) -> Backend); 4] =
+        [(one, &plain), (many, &plain), (many, &encrypted), (one, &within)];
+    for (runtime, layers) in cases {
+        let runtime = runtime().enable_all().build().unwrap();
         runtime.block_on(async {
             let dir = tempfile::tempdir().unwrap();
-            let store = ArtifactStore::open_dir(dir.path()).await.unwrap();
+            let store = ArtifactStore::open(layers(Backend::fs(dir.path()))).await.unwrap();
             test(Arc::new(store.into())).await;
         });
     }
@@ -31,13 +39,13 @@ macro_rules! asks {
     ($($name:ident($($argument:expr),*);)*) => {
         $(#[test]
         fn $name() {
-            on_both(async |store| asked::$name(&*store, $($argument),*).await);
+            on_each(async |store| asked::$name(&*store, $($argument),*).await);
         })*
     };
     (both $($name:ident;)*) => {
         $(#[test]
         fn $name() {
-            on_both(async |store| asked::$name(&*store, &*store).await);
+            on_each(async |store| asked::$name(&*store, &*store).await);
         })*
     };
 }
@@ -46,7 +54,7 @@ all!(asks);
 
 #[test]
 fn get_nonexistent_object() {
-    on_both(async |store| {
+    on_each(async |store| {
         for location in [None, Some(Path::from("a/b")), Some(Path::from("a"))] {
             let error = asked::get_nonexistent_object(&*store, location).await.unwrap_err();
             assert!(matches!(error, object_store::Error::NotFound { .. }), "{error}");

@@ -130,6 +130,30 @@ fn a_component_that_is_replaced_by_renaming_takes_over() {
     assert!(place.path("a/6b.data").exists());
 }
 
+/// A layer is a file like any other: a new one takes over as part of its stack.
+#[test]
+fn a_layer_that_is_replaced_takes_over() {
+    let place = Place::new();
+    fs::copy(guest("prefix"), place.path("layer.wasm")).unwrap();
+    place.configure("a", "layers = [{ component = 'layer.wasm', env = { PREFIX = 'in/' } }]");
+    let (store, watch) = place.open();
+    store.put("k", "in a, below a prefix").unwrap();
+    let (before, below) = (store.backend(), store.below().unwrap().backend());
+    under_load(&store, || {
+        let mut layer = fs::read(guest("prefix")).unwrap();
+        layer.extend([0, 3, 1, b'n', 1]);
+        place.replace("layer.wasm", layer);
+        eventually("the new layer", &watch, || store.backend().digest() != before.digest());
+    });
+    assert_eq!(store.below().unwrap().backend().digest(), below.digest());
+    assert_eq!(watch.status().swaps, 1);
+    assert_eq!(store.get("k").unwrap(), "in a, below a prefix");
+    // One that hands on what it is given, under the same name.
+    place.replace("layer.wasm", fs::read(guest("layer")).unwrap());
+    eventually("the plain layer", &watch, || store.get("k").unwrap() == "in a");
+    assert_eq!(store.get("in/k").unwrap(), "in a, below a prefix");
+}
+
 #[test]
 fn a_component_that_is_rewritten_in_place_slowly_takes_over_when_it_is_whole() {
     let place = Place::new();
