@@ -12,7 +12,7 @@ use wasmtime::component::{Component, Linker};
 
 use super::fence::{self, Applicant};
 use super::{Backend, Layer, Source, Surroundings, contract, is_built_in, settings, trial};
-use crate::budget::{Deadline, explain_trouble, invalid, is_possible, runtime};
+use crate::budget::{Deadline, explain_trouble, invalid, is_local, is_possible, runtime};
 use crate::encryption::Encryption;
 use crate::engine::{self, Engine};
 use crate::error::{Error, ErrorKind, LoadError, Operation};
@@ -148,8 +148,10 @@ impl Backend {
             && self.splice
             && !grants.directories.is_empty()
             && preopens.iter().all(|dir| is_possible(dir.file()));
+        let is_all_local = preopens.iter().all(|dir| is_local(dir.file()));
         let mut pool = Pool::new(component, offered, grants, preopens, self.limits, threads)?;
         pool.begins_inline = begins_inline;
+        pool.waits_for_nobody = is_all_local && !pool.has_network();
         pool.probe(deadline).await?;
         if purpose != Purpose::Description {
             let problems = settings::check(&pool, deadline).await?;

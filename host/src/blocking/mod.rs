@@ -11,16 +11,17 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::backend::create_dir;
-use crate::budget::on_this_thread;
+use crate::budget::{Together, on_this_thread};
 use crate::chunk::CHUNK;
 use crate::error::{ErrorKind, Operation, Result};
-use crate::serving::{Loaded, RunBy, Running, Serving};
+use crate::serving::{RunBy, Running, Serving};
 use crate::verbs::{self, Pages};
 use crate::{
     Backend, Entry, Finding, Info, Interface, ListOptions, ListPage, LoadedBackend, Mode,
@@ -185,8 +186,8 @@ impl ArtifactStore {
         data: impl Into<Bytes>,
         options: WriteOptions,
     ) -> Result<Info> {
-        let call = running(&self.serving.backend(), Operation::Put, key);
-        on_this_thread(call.put(data.into(), options))
+        let data = data.into();
+        self.now(Operation::Put, key, async move |call| call.put(data, options).await)
     }
 
     /// Reads the whole artifact; see [`crate::ArtifactStore::get`].
@@ -204,7 +205,7 @@ impl ArtifactStore {
     ///
     /// The same errors.
     pub fn get_with(&self, key: &str, options: ReadOptions) -> Result<(Info, Bytes)> {
-        on_this_thread(running(&self.serving.backend(), Operation::Get, key).get(options))
+        self.now(Operation::Get, key, async move |call| call.get(options).await)
     }
 
     /// Stores the artifact under another key, too; see [`crate::ArtifactStore::copy`].
@@ -232,7 +233,7 @@ impl ArtifactStore {
     ///
     /// The same errors.
     pub fn delete(&self, key: &str) -> Result<()> {
-        on_this_thread(running(&self.serving.backend(), Operation::Delete, key).delete())
+        self.now(Operation::Delete, key, async |call| call.delete().await)
     }
 
     /// The artifact's size, checksum and time; see [`crate::ArtifactStore::stat`].
@@ -241,7 +242,7 @@ impl ArtifactStore {
     ///
     /// The same errors.
     pub fn stat(&self, key: &str) -> Result<Info> {
-        on_this_thread(running(&self.serving.backend(), Operation::Stat, key).stat())
+        self.now(Operation::Stat, key, async |call| call.stat().await)
     }
 
     /// All artifacts whose keys begin with `prefix`; see [`crate::ArtifactStore::list`].
@@ -279,7 +280,7 @@ impl ArtifactStore {
     ///
     /// The same errors.
     pub fn sweep(&self, older_than: Duration) -> Result<Swept> {
-        on_this_thread(running(&self.serving.backend(), Operation::Sweep, "").sweep(older_than))
+        self.now(Operation::Sweep, "", async move |call| call.sweep(older_than).await)
     }
 
     /// Stores all that `reader` yields; see [`crate::ArtifactStore::write`].
@@ -326,10 +327,21 @@ impl ArtifactStore {
             crate::ArtifactReader::open(self.serving.backend(), key, options, RunBy::Caller);
         Ok(ArtifactReader(on_this_thread(opening)?))
     }
-}
 
-fn running(backend: &Arc<Loaded>, operation: Operation, key: &str) -> Running {
-    Running::new(backend.call(operation, key))
+    /// One call on this thread, together with those that a layer makes.
+    fn now<R>(
+        &self,
+        operation: Operation,
+        key: &str,
+        work: impl AsyncFnOnce(Running) -> Result<R>,
+    ) -> Result<R> {
+        let backend = self.serving.backend();
+        let work = pin!(work(Running::new(backend.call(operation, key))));
+        match backend.below {
+            Some(_) => on_this_thread(Together::new(work)),
+            None => on_this_thread(work),
+        }
+    }
 }
 
 /// The entries of a listing, made by [`ArtifactStore::list`]. Errors, and what follows one, are

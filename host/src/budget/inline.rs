@@ -76,15 +76,37 @@ impl Inline {
 /// Whether the filesystem of a directory keeps both promises: to open cached names without waiting,
 /// and to report when it would wait for bytes. A file server, or a filesystem in another process,
 /// keeps neither.
-#[cfg(target_os = "linux")]
 pub(crate) fn is_possible(dir: &std::fs::File) -> bool {
+    kind(dir).is_some_and(|kind| kind == Kind::Disk)
+}
+
+/// Whether a call on a directory always comes back: its filesystem has no other process or machine to
+/// wait for.
+pub(crate) fn is_local(dir: &std::fs::File) -> bool {
+    kind(dir).is_some()
+}
+
+/// The filesystems that are known well enough.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Disk,
+    Memory,
+}
+
+#[cfg(target_os = "linux")]
+fn kind(dir: &std::fs::File) -> Option<Kind> {
     const EXT: u64 = 0xef53;
     const XFS: u64 = 0x5846_5342;
     const BTRFS: u64 = 0x9123_683e;
-    rustix::fs::fstatfs(dir).is_ok_and(|about| matches!(about.f_type as u64, EXT | XFS | BTRFS))
+    const TMPFS: u64 = 0x0102_1994;
+    match rustix::fs::fstatfs(dir).ok()?.f_type as u64 {
+        EXT | XFS | BTRFS => Some(Kind::Disk),
+        TMPFS => Some(Kind::Memory),
+        _ => None,
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn is_possible(_: &std::fs::File) -> bool {
-    false
+fn kind(_: &std::fs::File) -> Option<Kind> {
+    None
 }

@@ -15,12 +15,13 @@ mod pause;
 mod runtime;
 mod shortage;
 mod threads;
+mod together;
 mod turn;
 
 pub(crate) use closing::Closing;
 pub(crate) use deadline::Deadline;
 pub(crate) use fork::is_child;
-pub(crate) use inline::{Inline, is_possible};
+pub(crate) use inline::{Inline, is_local, is_possible};
 pub(crate) use limiter::Limiter;
 pub(crate) use pause::{Away, Patience, watch};
 pub(crate) use runtime::{
@@ -30,5 +31,6 @@ pub(crate) use shortage::{
     explain_trouble, invalid, is_busy, make_do, not_started, of_system, refused, room_for_calls,
     scarce, shortage,
 };
-pub(crate) use threads::{Joined, Threads, in_background, on_thread};
+pub(crate) use threads::{Joined, Threads, guarded, in_background, on_thread};
+pub(crate) use together::{Together, begin_beside, has_place};
 pub(crate) use turn::{Admitted, Turn, Turns};

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::channel::oneshot;
 
 use super::Deadline;
@@ -73,6 +74,13 @@ pub(crate) fn on_thread<R: Send + 'static>(
         }))
         .map_err(no_thread)?;
     Ok(outcome)
+}
+
+/// The outcome of `work`; a panic becomes an error.
+pub(crate) fn guarded<R>(
+    work: impl Future<Output = R>,
+) -> impl Future<Output = Result<R, ErrorKind>> {
+    AssertUnwindSafe(work).catch_unwind().map(|outcome| outcome.map_err(|panic| panicked(&*panic)))
 }
 
 /// Runs `job` at some time, if there is a thread for it; otherwise drops it.

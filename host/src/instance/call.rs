@@ -77,7 +77,8 @@ impl Instance {
         store.set_epoch_deadline(1);
         let outcome = store
             .run_concurrent(async |accessor| {
-                let outcome = body(accessor, exports).await;
+                // It is large, and each future around it would be, too: they are moved some times.
+                let outcome = Box::pin(body(accessor, exports)).await;
                 // What the backend still does after its answer is part of the call.
                 if outcome.is_ok() {
                     poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;

@@ -2,7 +2,7 @@
 //! its call cleanly is kept for the next call. Any other is dropped with everything that it holds.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,6 +48,9 @@ pub(crate) struct Pool {
     threads: Threads,
     /// Whether calls may begin on their caller's task.
     pub(crate) begins_inline: bool,
+    /// Whether its calls wait for no other process or machine, so that a layer may share its thread with
+    /// them.
+    pub(crate) waits_for_nobody: bool,
 }
 
 impl Pool {
@@ -75,6 +78,7 @@ impl Pool {
             closing: Arc::default(),
             threads,
             begins_inline: false,
+            waits_for_nobody: false,
         })
     }
 
@@ -95,6 +99,7 @@ impl Pool {
             closing: Arc::default(),
             threads: self.threads.clone(),
             begins_inline: false,
+            waits_for_nobody: false,
         }
     }
 
@@ -159,7 +164,7 @@ impl Pool {
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Result<R, ErrorKind> {
         deadline.begin();
-        within(deadline, async {
+        let work = pin!(async {
             let mut instance = match self.take() {
                 Some(instance) => instance,
                 None => {
@@ -172,8 +177,8 @@ impl Pool {
             let answer = instance.call(deadline, inline, body).await?;
             self.keep(instance);
             answer
-        })
-        .await
+        });
+        within(deadline, work).await
     }
 
     /// Runs one call beside all others: it uses neither a turn nor a pooled instance.
@@ -183,11 +188,11 @@ impl Pool {
         body: impl AsyncFnOnce(&Accessor<HostState>, &Exports) -> Outcome<R>,
     ) -> Result<R, ErrorKind> {
         deadline.begin();
-        within(deadline, async {
+        let work = pin!(async {
             let mut instance = self.start(deadline).await?;
             instance.call(deadline, None, body).await?
-        })
-        .await
+        });
+        within(deadline, work).await
     }
 
     /// A new instance, unless the last attempts to start one have just failed.
@@ -204,7 +209,7 @@ impl Pool {
     }
 
     async fn attempt(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
-        within(deadline, self.instantiate(deadline)).await.map_err(explain_trouble)
+        within(deadline, pin!(self.instantiate(deadline))).await.map_err(explain_trouble)
     }
 
     async fn instantiate(&self, deadline: &Arc<Deadline>) -> Result<Instance, ErrorKind> {
@@ -296,12 +301,11 @@ fn take_old(idle: &mut Vec<Instance>) -> Vec<Instance> {
 /// computes is counted.
 async fn within<R>(
     deadline: &Deadline,
-    call: impl Future<Output = Result<R, ErrorKind>>,
+    call: Pin<&mut impl Future<Output = Result<R, ErrorKind>>>,
 ) -> Result<R, ErrorKind> {
-    let call = deadline.computing(call);
     tokio::select! {
         biased;
-        result = pin!(call) => result,
+        result = deadline.computing(call) => result,
         () = deadline.over() => Err(deadline.failure()),
     }
 }

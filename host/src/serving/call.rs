@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use futures::future::Either;
+
 use super::{Loaded, Running};
-use crate::budget::{Deadline, Inline};
+use crate::budget::{Deadline, Inline, Together};
 use crate::error::{ErrorKind, Operation, Result};
 use crate::instance::Worker;
 use crate::limits::Limits;
@@ -38,6 +40,9 @@ pub(crate) enum RunBy {
     Task,
     /// The thread that waits for it, which may block. This is the fastest way.
     Caller,
+    /// The thread of the layer that waits for it, in turn with the layer; one of its own if the layer has
+    /// another such call, or if the work may wait for a server.
+    Layer,
 }
 
 impl Call {
@@ -98,16 +103,26 @@ impl Call {
             }
             _ => None,
         };
+        let is_layer = self.backend.below.is_some();
+        let work = move |running| match (work(running), is_layer) {
+            (work, true) => Either::Left(Together::new(work)),
+            (work, false) => Either::Right(work),
+        };
         let worker = match (by, at_once) {
             (RunBy::Caller, _) => Worker::here(clock, work(running)),
+            (RunBy::Layer, _) if pool.waits_for_nobody => {
+                let work = move |admitted| work(running.admitted(admitted, None));
+                Worker::beside_in_turn(clock, self.is_transfer, work)
+            }
             (_, Some(admitted)) => {
                 let inline = Arc::new(Inline::default());
                 let running = running.admitted(admitted, Some(Arc::clone(&inline)));
                 Worker::inline(clock, inline, work(running))
             }
-            (_, None) => Worker::spawn_in_turn(clock, self.is_transfer, async move |admitted| {
-                work(running.admitted(admitted, None)).await
-            }),
+            (_, None) => {
+                let work = move |admitted| work(running.admitted(admitted, None));
+                Worker::spawn_in_turn(clock, self.is_transfer, work)
+            }
         };
         Pending { call: self, worker }
     }
@@ -156,9 +171,12 @@ impl<T: Send + 'static> Pending<T> {
         self.worker.advance(cx);
     }
 
-    /// The waiter that does the work turns to something else.
+    /// The waiter that does the work turns to something else. What is below a layer goes on meanwhile.
     pub(crate) fn pause(&self) {
-        self.worker.pause();
+        match self.call.backend.below {
+            Some(_) => self.worker.go_elsewhere(),
+            None => self.worker.pause(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The right to run a call.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tracing::Instrument;
@@ -47,7 +48,7 @@ impl Running {
             Some(_) => None,
             None => Some(Arc::clone(call.clock()).admit(call.is_transfer()).await?),
         };
-        let outcome = call.backend.pool.call(call.clock(), self.inline.as_ref(), body);
+        let outcome = pin!(call.backend.pool.call(call.clock(), self.inline.as_ref(), body));
         match (outcome.instrument(span).await, call.verdict()) {
             // The backend's answer to an ended call is not a failure of its own.
             (Err(kind), Some(verdict)) if !kind.is_fault() => Err(verdict),

@@ -35,7 +35,7 @@ async fn put(below: &Below, key: String, data: Vec<u8>) -> Result<(), Error> {
     let (data, options) = (Bytes::from(data), WriteOptions::default());
     let call = below.call(Operation::Put, &key)?;
     let put = move |call: Running| async move { call.put(data, options).await };
-    call.start(RunBy::Worker, put).await.map(drop)
+    call.start(RunBy::Layer, put).await.map(drop)
 }
 
 async fn get(below: &Below, key: String) -> Result<Vec<u8>, Error> {
@@ -43,7 +43,7 @@ async fn get(below: &Below, key: String) -> Result<Vec<u8>, Error> {
     below.cut(&key)?;
     let call = below.call(Operation::Get, &key)?;
     let get = |call: Running| async move { call.get(ReadOptions::default()).await };
-    let (_, data) = call.start(RunBy::Worker, get).await?;
+    let (_, data) = call.start(RunBy::Layer, get).await?;
     Ok(data.into())
 }
 
@@ -51,5 +51,5 @@ async fn delete(below: &Below, key: String) -> Result<(), Error> {
     #[cfg(feature = "conformance")]
     below.lost(Operation::Delete, &key)?;
     let call = below.call(Operation::Delete, &key)?;
-    call.start(RunBy::Worker, |call| async move { call.delete().await }).await
+    call.start(RunBy::Layer, |call| async move { call.delete().await }).await
 }

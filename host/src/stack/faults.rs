@@ -85,7 +85,7 @@ impl Below {
         let Some(fault @ (Fault::Cut | Fault::Overstate)) = fault else { return Ok(None) };
         let call = self.backend()?.call(Operation::Get, key);
         let get = move |call: Running| async move { call.get(options).await };
-        let (mut info, mut bytes) = call.start(RunBy::Worker, get).await?;
+        let (mut info, mut bytes) = call.start(RunBy::Layer, get).await?;
         let given = match fault {
             Fault::Cut => {
                 bytes.truncate(bytes.len() / 2);

@@ -1,6 +1,6 @@
 //! What a component layer imports: the store below it. Each function that it calls is a call on that
-//! store like one of an application, with the limits, checks and telemetry of its backend. It runs on
-//! a thread of its own: wasmtime runs one store at a time on a thread that polls another.
+//! store like one of an application, with the limits, checks and telemetry of its backend. It runs
+//! beside the layer, or on a thread of its own: wasmtime does not run one store in the poll of another.
 
 mod artifact;
 #[cfg(feature = "conformance")]

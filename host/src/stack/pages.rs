@@ -48,25 +48,25 @@ pub(super) fn link(linker: &mut Linker<HostState>, below: &Below) -> wasmtime::R
 
 async fn stat(below: &Below, key: String) -> Result<types::Info, Error> {
     let call = below.call(Operation::Stat, &key)?;
-    Ok(call.start(RunBy::Worker, |call| async move { call.stat().await }).await?.into())
+    Ok(call.start(RunBy::Layer, |call| async move { call.stat().await }).await?.into())
 }
 
 async fn list(below: &Below, (prefix, cursor, limit): Asked) -> Result<Page, Error> {
     let call = below.call(Operation::List, &prefix)?;
     let page = move |call: Running| async move { call.list_from(cursor, limit).await };
-    let (entries, next) = call.start(RunBy::Worker, page).await?;
+    let (entries, next) = call.start(RunBy::Layer, page).await?;
     Ok(Page { entries: entries.into_iter().map(Into::into).collect(), next })
 }
 
 async fn audit(below: &Below, (cursor, limit): (Option<String>, u32)) -> Result<Findings, Error> {
     let call = below.call(Operation::Audit, "")?;
     let page = move |call: Running| async move { call.audit_from(cursor, limit).await };
-    let (items, next) = call.start(RunBy::Worker, page).await?;
+    let (items, next) = call.start(RunBy::Layer, page).await?;
     Ok(Findings { items: items.into_iter().map(Into::into).collect(), next })
 }
 
 async fn sweep(below: &Below, age: u64) -> Result<SweepReport, Error> {
     let call = below.call(Operation::Sweep, "")?;
     let sweep = move |call: Running| async move { call.sweep(Duration::from_secs(age)).await };
-    Ok(call.start(RunBy::Worker, sweep).await?.into())
+    Ok(call.start(RunBy::Layer, sweep).await?.into())
 }

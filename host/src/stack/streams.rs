@@ -80,7 +80,7 @@ async fn written(
         let bytes = outcome.as_ref().map_or(0, |info| info.size);
         running.call.end(bytes, outcome)
     };
-    Ok(call.start(RunBy::Worker, write).await?.into())
+    Ok(call.start(RunBy::Layer, write).await?.into())
 }
 
 async fn read(

@@ -48,7 +48,7 @@ impl Lower {
         let (start, started) = oneshot::channel();
         let late = move || Late { start: Some(start), choice, sink: None, nothing: Vec::new() };
         let (chunks, received) = mpsc::channel(0);
-        let by = RunBy::Worker;
+        let by = RunBy::Layer;
         let reader =
             ArtifactReader::begin(backend, key, options, by, late, started, received).await?;
         let available = reader.info().size.saturating_sub(options.offset);

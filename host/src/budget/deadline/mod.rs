@@ -11,7 +11,7 @@ mod service;
 mod verdict;
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -162,9 +162,11 @@ impl Deadline {
     // The time of computing, which counts whichever clock runs.
 
     /// Counts the time in which `call` occupies its thread.
-    pub(crate) async fn computing<R>(&self, call: impl Future<Output = R>) -> R {
-        let mut call = pin!(call);
-        poll_fn(|cx| {
+    pub(crate) fn computing<R>(
+        &self,
+        mut call: Pin<&mut impl Future<Output = R>>,
+    ) -> impl Future<Output = R> {
+        poll_fn(move |cx| {
             let is_outermost = self.state().clock.occupy();
             let polled = call.as_mut().poll(cx);
             if is_outermost {
@@ -172,7 +174,6 @@ impl Deadline {
             }
             polled
         })
-        .await
     }
 
     // What is left.

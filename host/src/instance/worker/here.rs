@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use super::State;
+use super::again::poll_again;
 use crate::budget::{Away, Deadline, Inline, Turn, is_child};
 
 /// Work that its waiter does.
@@ -69,7 +70,7 @@ impl<R: Send + 'static> Here<R> {
             return Poll::Ready(State::Done(Some(Err(self.deadline.failure()))));
         };
         self.has_begun = true;
-        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+        if let Poll::Ready(done) = poll_again(cx, |cx| work.as_mut().poll(cx)) {
             self.work = None;
             return Poll::Ready(State::Done(Some(Ok(done))));
         }
@@ -77,6 +78,13 @@ impl<R: Send + 'static> Here<R> {
             return Poll::Ready(self.go_elsewhere());
         }
         Poll::Pending
+    }
+
+    /// The same as [`go_elsewhere`](Self::go_elsewhere), for a caller that is elsewhere.
+    pub(super) fn move_elsewhere(&mut self) {
+        if self.has_begun && self.work.is_some() {
+            self.moved = Some(self.go_elsewhere());
+        }
     }
 
     /// Moves the rest of the work to another thread, if it has begun.

@@ -1,6 +1,7 @@
 //! Blocking work: on another thread, for callers that must not block, or on the thread of its
 //! caller.
 
+mod again;
 mod here;
 
 use std::pin::Pin;
@@ -8,9 +9,13 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::channel::oneshot;
+
 use crate::Limits;
 use crate::budget::{
-    Admitted, Deadline, Inline, Joined, is_child, on_thread, running, runtime, watch,
+    Admitted, Deadline, Inline, Joined, begin_beside, guarded, has_place, is_child, on_thread,
+    running, runtime, watch,
 };
 use crate::error::ErrorKind;
 
@@ -38,6 +43,8 @@ enum State<R> {
     /// of other backends.
     Waiting(Waiting, Start<R>),
     Running(Joined<R>),
+    /// The waiter is a layer, and one thread does both.
+    Beside(Joined<R>),
     Here(Arc<Mutex<Here<R>>>),
     /// The result; `None` once it was taken.
     Done(Option<Result<R, ErrorKind>>),
@@ -56,6 +63,14 @@ impl<R: Send + 'static> State<R> {
             Ok(outcome) => Self::Running(outcome),
             Err(no_thread) => Self::Done(Some(Err(no_thread))),
         }
+    }
+
+    /// There has to be a place for it.
+    fn beside(work: impl Future<Output = R> + Send + 'static) -> Self {
+        let (done, outcome) = oneshot::channel();
+        // The receiver may be gone.
+        begin_beside(Box::pin(guarded(work).map(|outcome| drop(done.send(outcome)))));
+        Self::Beside(outcome)
     }
 }
 
@@ -78,6 +93,31 @@ impl<R: Send + 'static> Worker<R> {
         let clock = Arc::clone(&deadline);
         let start =
             move |admitted| State::started(&clock, move || Ok(pollster::block_on(work(admitted))));
+        Self::in_turn(deadline, is_transfer, start)
+    }
+
+    /// The same, beside the layer that waits for it if that is possible.
+    pub(crate) fn beside_in_turn<F>(
+        deadline: Arc<Deadline>,
+        is_transfer: bool,
+        work: impl FnOnce(Admitted) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = R> + Send + 'static,
+    {
+        let clock = Arc::clone(&deadline);
+        let start = move |admitted| match has_place() {
+            true => State::beside(work(admitted)),
+            false => State::started(&clock, move || Ok(pollster::block_on(work(admitted)))),
+        };
+        Self::in_turn(deadline, is_transfer, start)
+    }
+
+    fn in_turn(
+        deadline: Arc<Deadline>,
+        is_transfer: bool,
+        start: impl FnOnce(Admitted) -> State<R> + Send + Sync + 'static,
+    ) -> Self {
         let state = match deadline.try_admit(is_transfer) {
             Some(admitted) => start(admitted),
             None => {
@@ -152,6 +192,13 @@ impl<R: Send + 'static> Worker<R> {
         }
     }
 
+    /// The caller turns to something else, and what has begun here goes on elsewhere.
+    pub(crate) fn go_elsewhere(&self) {
+        if let State::Here(here) = &self.state {
+            lock(here).move_elsewhere();
+        }
+    }
+
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, ErrorKind>> {
         loop {
             match &mut self.state {
@@ -163,7 +210,7 @@ impl<R: Send + 'static> Worker<R> {
                         (Err(busy), _) => State::Done(Some(Err(busy))),
                     };
                 }
-                State::Running(outcome) => {
+                State::Running(outcome) | State::Beside(outcome) => {
                     let outcome = ready!(Pin::new(outcome).poll(cx));
                     // A call that waited too long for a thread has not begun.
                     return Poll::Ready(outcome.unwrap_or_else(|_| Err(self.deadline.failure())));
@@ -194,7 +241,7 @@ impl<R: Send + 'static> Future for Worker<R> {
         }
         match self.state {
             // These detect their end by themselves.
-            State::Here(_) | State::Waiting(..) => Poll::Pending,
+            State::Here(_) | State::Beside(_) | State::Waiting(..) => Poll::Pending,
             _ => self.overdue.as_mut().poll(cx).map(Err),
         }
     }
