@@ -1,7 +1,8 @@
 //! What stands between the callers and a backend.
 
+use std::path::Path;
 #[cfg(feature = "conformance")]
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Backend;
 #[cfg(feature = "encrypt")]
@@ -20,6 +21,17 @@ pub enum Layer {
     /// A component of the contract's world `layer`, which imports the interfaces of a store and
     /// exports them. It runs in a sandbox of its own, with its own grants, limits and pin.
     Component(Box<Backend>),
+}
+
+impl Layer {
+    /// The file that its identities were read from.
+    pub(super) fn identities(&self) -> Option<&Path> {
+        match self {
+            #[cfg(feature = "encrypt")]
+            Self::Encrypt(encryption) => encryption.file(),
+            Self::Component(_) => None,
+        }
+    }
 }
 
 #[cfg(feature = "encrypt")]

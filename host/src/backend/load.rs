@@ -1,9 +1,7 @@
 //! From bytes to a pool that can serve. Each reason why a file is not a backend has its own error.
 
 use std::borrow::Cow;
-#[cfg(feature = "config")]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tracing::Dispatch;
@@ -40,6 +38,7 @@ impl Backend {
     /// Loads the stack from the bottom. Each layer is loaded over what is below it.
     pub(crate) async fn load_for(mut self, purpose: Purpose) -> Result<LoadedBackend, Error> {
         let layers = std::mem::take(&mut self.layers);
+        self.identities = layers.iter().filter_map(Layer::identities).map(Path::to_owned).collect();
         let (engine, surroundings) = (self.engine.clone(), self.surroundings.clone());
         // The component layers, the innermost first, each with the encryption around it.
         let mut components: Vec<Self> = Vec::new();
@@ -51,6 +50,7 @@ impl Backend {
                         let kind = LoadError::Layers(text.into()).into();
                         return Err(Error::new(kind, Operation::Open, None, &layer.name));
                     }
+                    layer.identities.clone_from(&self.identities);
                     layer.engine = layer.engine.or_else(|| engine.clone());
                     layer.surroundings = layer.surroundings.or_else(|| surroundings.clone());
                     // What is below removes its own temporaries.
@@ -215,6 +215,7 @@ impl Backend {
             is_built_in,
             relied_on: &engine.relied_on(),
             surroundings: self.surroundings.as_ref(),
+            identities: &self.identities,
         })
     }
 

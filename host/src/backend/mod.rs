@@ -64,6 +64,8 @@ pub struct Backend {
     splice: bool,
     /// Its surroundings in the configuration; `None` if it comes from none.
     surroundings: Option<Surroundings>,
+    /// The files with the identities of its stack, while it is loaded.
+    identities: Vec<PathBuf>,
     /// `None` for the engine of the process.
     engine: Option<Engine>,
     /// What stands around it, the innermost first.
@@ -200,6 +202,7 @@ impl Backend {
             pin: None,
             splice: true,
             surroundings: None,
+            identities: Vec::new(),
             engine: None,
             layers: Vec::new(),
         }

@@ -35,6 +35,8 @@ const MOST: usize = 16;
 pub struct Encryption {
     pub(super) recipients: Arc<[Recipient]>,
     pub(super) identities: Arc<[Identity]>,
+    /// The file that they were read from, which no backend of a stack may reach.
+    file: Option<Arc<Path>>,
 }
 
 impl Encryption {
@@ -58,7 +60,9 @@ impl Encryption {
         }
         match known.len() {
             0 => Err(LoadError::Encryption("there is no recipient".into())),
-            1..=MOST => Ok(Self { recipients: known.into(), identities: Arc::default() }),
+            1..=MOST => {
+                Ok(Self { recipients: known.into(), identities: Arc::default(), file: None })
+            }
             count => {
                 let text = format!("there are {count} recipients; the limit is {MOST}");
                 Err(LoadError::Encryption(text))
@@ -74,16 +78,18 @@ impl Encryption {
     /// [`LoadError::Encryption`] if there is none, or a line is something else. It shows no line.
     pub fn identities(mut self, text: &str) -> Result<Self, LoadError> {
         self.identities = parse(text)?.into();
+        self.file = None;
         Ok(self)
     }
 
-    /// The same with the identities in a file, which is read on the calling thread.
+    /// The same with the identities in a file, which is read on the calling thread. No component of
+    /// somebody else in the same stack is loaded if it is granted a directory that holds this file.
     ///
     /// # Errors
     ///
     /// [`LoadError::Identities`] if it cannot be read; otherwise as [`identities`](Self::identities).
     pub fn identity_file(self, file: impl AsRef<Path>) -> Result<Self, LoadError> {
-        self.identities(&text_of(file.as_ref())?)
+        Ok(self.identities(&text_of(file.as_ref())?)?.read_from(file.as_ref()))
     }
 
     /// Encryption for the recipients that belong to the identities in `text`, and with these.
@@ -102,7 +108,16 @@ impl Encryption {
     ///
     /// As [`from_identities`](Self::from_identities) and [`identity_file`](Self::identity_file).
     pub fn from_identity_file(file: impl AsRef<Path>) -> Result<Self, LoadError> {
-        Self::from_identities(&text_of(file.as_ref())?)
+        Ok(Self::from_identities(&text_of(file.as_ref())?)?.read_from(file.as_ref()))
+    }
+
+    fn read_from(self, file: &Path) -> Self {
+        Self { file: Some(file.into()), ..self }
+    }
+
+    /// The file that its identities were read from.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// The public keys for which it encrypts.

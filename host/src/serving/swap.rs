@@ -1,5 +1,6 @@
 //! Replacing the backend of a store while it serves.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
@@ -72,6 +73,14 @@ impl LoadedBackend {
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.0.digest
+    }
+
+    /// A directory that it, or what is below it, was granted and that was removed since then: what such
+    /// a backend stored is gone, and it can store nothing. Waits for the disk.
+    #[must_use]
+    pub fn removed_directory(&self) -> Option<PathBuf> {
+        let below = || self.0.below.as_ref()?.loaded().removed_directory();
+        self.0.pool.preopens().removed().map(Path::to_owned).or_else(below)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -90,6 +90,12 @@ impl Preopens {
         self.is_leaving.load(Ordering::Relaxed)
     }
 
+    /// One that was removed while it is open.
+    pub(crate) fn removed(&self) -> Option<&Path> {
+        let removed = self.dirs.iter().find(|preopen| is_removed(preopen.file()));
+        removed.map(|preopen| &*preopen.path)
+    }
+
     /// Reports, once for each directory, that its path names another directory or nothing: opening
     /// the path again does not find what this backend stores.
     pub(crate) fn look(&self) {
@@ -106,7 +112,7 @@ impl Preopens {
 }
 
 /// What `path` names, if that is not `opened`. `None` if the path cannot be examined.
-fn found_instead(path: &std::path::Path, opened: &File) -> Option<&'static str> {
+fn found_instead(path: &Path, opened: &File) -> Option<&'static str> {
     match std::fs::metadata(path) {
         Ok(found) if !found.is_dir() => Some("no directory"),
         Ok(found) => is_other(&found, opened).then_some("another directory"),
@@ -122,6 +128,17 @@ fn is_other(found: &std::fs::Metadata, opened: &File) -> bool {
     use std::os::unix::fs::MetadataExt;
     let id = |about: &std::fs::Metadata| (about.dev(), about.ino());
     opened.metadata().is_ok_and(|opened| id(&opened) != id(found))
+}
+
+#[cfg(unix)]
+fn is_removed(opened: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    opened.metadata().is_ok_and(|opened| opened.nlink() == 0)
+}
+
+#[cfg(not(unix))]
+fn is_removed(_: &File) -> bool {
+    false
 }
 
 /// On Windows an open directory can be neither renamed nor removed.

@@ -60,10 +60,11 @@ async fn ask(store: &ArtifactStore) -> Answer {
         false => store.read(ABSENT, ReadOptions::default()).await.map(drop),
     };
     match asked {
-        Ok(()) => Ok(()),
+        Ok(()) => is_there(store).await,
         Err(error) => match error.kind() {
+            ErrorKind::NotFound => is_there(store).await,
             // A store that is busy answers others.
-            ErrorKind::NotFound | ErrorKind::Busy { .. } => Ok(()),
+            ErrorKind::Busy { .. } => Ok(()),
             kind => {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
@@ -72,5 +73,16 @@ async fn ask(store: &ArtifactStore) -> Answer {
                 Err(kind.name())
             }
         },
+    }
+}
+
+/// What is not there has no artifacts, either: only its directory can tell.
+async fn is_there(store: &ArtifactStore) -> Answer {
+    let backend = store.backend();
+    let removed = tokio::task::spawn_blocking(move || backend.removed_directory()).await;
+    match removed {
+        Ok(Some(_)) => Err("its directory was removed"),
+        // Without an answer nothing is known.
+        Ok(None) | Err(_) => Ok(()),
     }
 }

@@ -81,6 +81,19 @@ fn a_store_that_is_away_is_named() {
 }
 
 #[test]
+fn a_store_whose_directory_was_removed_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let serving = serve(dir.path(), &ARGUMENTS, &KEY);
+    ask(&serving, "GET", "/healthz").ok();
+    std::fs::remove_dir_all(dir.path().join("artifacts")).unwrap();
+    // Another directory of that name is not the store's.
+    std::fs::create_dir(dir.path().join("artifacts")).unwrap();
+    let health = ask(&serving, "GET", "/healthz");
+    assert_eq!(health.status, 503);
+    assert_eq!(health.text(), "store `artifacts`: its directory was removed\n");
+}
+
+#[test]
 fn a_store_that_is_silent_is_asked_once_however_many_ask() {
     let dir = tempfile::tempdir().unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -172,4 +172,9 @@ fn a_configuration_names_the_layers_and_a_copy_changes_the_key() {
         let error = expect(dir, &with(&["get", "k"]), b"", 1);
         assert!(error.contains("the identities of an encrypted store"), "{error}");
     }
+    let plain = guest("plain").display().to_string();
+    let stack = ["--backend", &plain, "--dir", "old", "--layer", "encrypt", "--identity"];
+    let error = expect(dir, &[&stack[..], &["old/key.txt", "get", "k"]].concat(), b"", 1);
+    assert!(error.contains("the identities of an encrypted store"), "{error}");
+    expect(dir, &[&stack[..], &["old.txt", "get", "none"]].concat(), b"", 3);
 }

@@ -51,6 +51,8 @@ pub(super) struct Applicant<'a> {
     pub(super) is_built_in: bool,
     pub(super) relied_on: &'a [ReliedOn],
     pub(super) surroundings: Option<&'a Surroundings>,
+    /// The files with the identities of its stack.
+    pub(super) identities: &'a [PathBuf],
 }
 
 /// The configuration around a store.
@@ -165,8 +167,9 @@ pub(super) fn open(applicant: &Applicant<'_>) -> Result<Arc<Preopens>, LoadError
     };
     items.extend(party::files(applicant.component, applicant.authorities)?);
     let party = Party { owner, kind: Kind::Applicant, is_trusted: applicant.is_built_in, items };
-    let mut beside = vec![party::host(applicant.relied_on, applicant.surroundings)];
-    beside.extend(applicant.surroundings.map(party::beside).unwrap_or_default());
+    let Applicant { relied_on, surroundings, identities, .. } = *applicant;
+    let mut beside = vec![party::host(relied_on, surroundings, identities)];
+    beside.extend(surroundings.map(party::beside).unwrap_or_default());
     let begun = Instant::now();
     loop {
         // Backends that are loaded at the same time are compared with each other.

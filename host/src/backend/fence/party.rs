@@ -86,7 +86,11 @@ pub(super) fn files(
 }
 
 /// What the host itself relies on.
-pub(super) fn host(relied_on: &[ReliedOn], surroundings: Option<&Surroundings>) -> Party {
+pub(super) fn host(
+    relied_on: &[ReliedOn],
+    surroundings: Option<&Surroundings>,
+    identities: &[PathBuf],
+) -> Party {
     let configuration = surroundings.map(|it| (&it.file, "the configuration"));
     let its_cache = surroundings.and_then(|it| it.cache.as_ref()).map(|cache| (cache, CACHE));
     let relied_on = relied_on.iter().map(|it| match it {
@@ -96,8 +100,8 @@ pub(super) fn host(relied_on: &[ReliedOn], surroundings: Option<&Surroundings>) 
     });
     let certificate = surroundings.iter().flat_map(|it| &it.certificate);
     let certificate = certificate.map(|path| (path, CERTIFICATE));
-    let identities = surroundings.iter().flat_map(|it| &it.identities);
-    let identities = identities.map(|path| (path, IDENTITY));
+    let configured = surroundings.iter().flat_map(|it| &it.identities);
+    let identities = configured.chain(identities).map(|path| (path, IDENTITY));
     let items = configuration.into_iter().chain(its_cache).chain(certificate).chain(relied_on);
     let items = items.map(|(path, what)| (path, What::Protected(what))).chain(identities);
     let items = items.filter_map(|(path, what)| {
