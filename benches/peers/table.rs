@@ -1,9 +1,11 @@
 //! Turns the results into the tables of `docs/benchmarks.md`, between its two marks.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -88,10 +90,48 @@ fn tables(lines: &str) -> String {
 
 pub fn time(us: f64) -> String {
     match us {
+        ..1.0 => format!("{:.0} ns", us * 1000.0),
         ..100.0 => format!("{us:.1} µs"),
         ..10_000.0 => format!("{us:.0} µs"),
         _ => format!("{:.1} ms", us / 1000.0),
     }
+}
+
+/// What ratios depend on: the least time of a system call, of opening and closing a file, of waking a
+/// thread, and the median of a sync.
+fn costs() -> [Duration; 4] {
+    let least = |count: u32, work: &mut dyn FnMut()| {
+        let rounds = (0..20).map(|_| {
+            let begun = Instant::now();
+            (0..count).for_each(|_| work());
+            begun.elapsed() / count
+        });
+        rounds.min().unwrap_or_default()
+    };
+    let call = least(10_000, &mut || drop(rustix::process::getppid()));
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut file = tempfile::tempfile_in(dir).expect("a file");
+    let open =
+        least(1000, &mut || drop(std::fs::File::open(LOCK).expect("the lock file is there")));
+    let (there, woken) = std::sync::mpsc::sync_channel::<()>(0);
+    let (back, answered) = std::sync::mpsc::sync_channel(0);
+    let other = std::thread::spawn(move || woken.iter().try_for_each(|()| back.send(())));
+    let both = least(200, &mut || {
+        there.send(()).expect("the thread is there");
+        answered.recv().expect("the thread is there");
+    });
+    drop(there);
+    let _ = other.join();
+    let mut syncs: Vec<_> = (0..50)
+        .map(|_| {
+            file.write_all(&[1; 4096]).expect("room for a page");
+            let begun = Instant::now();
+            file.sync_data().expect("a sync");
+            begun.elapsed()
+        })
+        .collect();
+    syncs.sort_unstable();
+    [call, open, both / 2, syncs[syncs.len() / 2]]
 }
 
 pub fn machine() -> String {
@@ -111,8 +151,10 @@ pub fn machine() -> String {
     let versions = ["wasmtime", "object_store", "opendal", "cacache"]
         .map(|name| format!("{name} {}", version(name)))
         .join(", ");
+    let [call, open, wake, sync] = costs().map(|cost| time(cost.as_nanos() as f64 / 1000.0));
     format!(
-        "Machine: {}, {cores} cores, {}, directory on {}. {versions}, {}. Commit {}.\n",
+        "Machine: {}, {cores} cores, {}, directory on {}. A system call takes {call}, to open and close a \
+         file {open}, to wake a thread {wake}, to sync 4 KiB {sync}. {versions}, {}. Commit {}.\n",
         model.map_or("unknown", |(_, name)| name),
         output("uname", &["-sr"]),
         output("stat", &["-f", "-c", "%T", concat!(env!("CARGO_MANIFEST_DIR"), "/..")]),
