@@ -166,6 +166,12 @@ pub(crate) struct Pending<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> Pending<T> {
+    /// What has ended so.
+    pub(crate) fn ended(call: Arc<Call>, outcome: Result<T>) -> Self {
+        let worker = Worker::ended(Arc::clone(&call.clock), outcome);
+        Self { call, worker }
+    }
+
     /// Advances work that its waiter does, as far as possible now.
     pub(crate) fn advance(&mut self, cx: &mut Context<'_>) {
         self.worker.advance(cx);

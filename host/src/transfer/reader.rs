@@ -110,13 +110,16 @@ impl ArtifactReader {
             Either::Left((Ok(info), _)) => reader.info = info,
             // It failed before it began; the outcome says why.
             Either::Left((Err(_), ended)) => ended.await?,
-            // It is already over, or no longer answers.
-            Either::Right((outcome, mut started)) => {
-                outcome?;
-                if let Ok(Some(info)) = started.try_recv() {
+            // It is already over, or no longer answers. What was wrong after it began is the end of
+            // the reader.
+            Either::Right((outcome, mut started)) => match started.try_recv() {
+                Ok(Some(info)) => {
                     reader.info = info;
+                    let call = Arc::clone(&reader.call);
+                    reader.work = outcome.err().map(|error| Pending::ended(call, Err(error)));
                 }
-            }
+                _ => outcome?,
+            },
         }
         // A small artifact is read completely here: nothing then waits for the reader.
         std::future::poll_fn(|cx| Poll::Ready(reader.work.as_mut().map(|work| work.advance(cx))))

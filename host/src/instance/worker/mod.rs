@@ -84,6 +84,11 @@ impl<R: Send + 'static> Worker<R> {
         Self::new(deadline, state)
     }
 
+    /// Work that is over.
+    pub(crate) fn ended(deadline: Arc<Deadline>, outcome: R) -> Self {
+        Self::new(deadline, State::Done(Some(Ok(outcome))))
+    }
+
     /// Begins when it has its turn: now, if one is free.
     pub(crate) fn spawn_in_turn(
         deadline: Arc<Deadline>,
