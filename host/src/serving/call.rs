@@ -38,7 +38,8 @@ pub(crate) enum RunBy {
     /// The task that waits for it, which may not block: when the work has to wait, it moves to a
     /// thread. For reads of a backend that is known not to wait for long.
     Task,
-    /// The thread that waits for it, which may block. This is the fastest way.
+    /// The thread that waits for it, which may block. This is the fastest way. A layer has a thread that may
+    /// block.
     Caller,
     /// The thread of the layer that waits for it, in turn with the layer; one of its own if the layer has
     /// another such call, or if the work may wait for a server.
@@ -109,7 +110,8 @@ impl Call {
             (work, false) => Either::Right(work),
         };
         let worker = match (by, at_once) {
-            (RunBy::Caller, _) => Worker::here(clock, work(running)),
+            // A caller that pauses would leave what is below a layer in the middle of its turn.
+            (RunBy::Caller, _) if !is_layer => Worker::here(clock, work(running)),
             (RunBy::Layer, _) if pool.waits_for_nobody => {
                 let work = move |admitted| work(running.admitted(admitted, None));
                 Worker::beside_in_turn(clock, self.is_transfer, work)
@@ -177,12 +179,9 @@ impl<T: Send + 'static> Pending<T> {
         self.worker.advance(cx);
     }
 
-    /// The waiter that does the work turns to something else. What is below a layer goes on meanwhile.
+    /// The waiter that does the work turns to something else.
     pub(crate) fn pause(&self) {
-        match self.call.backend.below {
-            Some(_) => self.worker.go_elsewhere(),
-            None => self.worker.pause(),
-        }
+        self.worker.pause();
     }
 }
 

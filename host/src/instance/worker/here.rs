@@ -80,13 +80,6 @@ impl<R: Send + 'static> Here<R> {
         Poll::Pending
     }
 
-    /// The same as [`go_elsewhere`](Self::go_elsewhere), for a caller that is elsewhere.
-    pub(super) fn move_elsewhere(&mut self) {
-        if self.has_begun && self.work.is_some() {
-            self.moved = Some(self.go_elsewhere());
-        }
-    }
-
     /// Moves the rest of the work to another thread, if it has begun.
     pub(super) fn go_elsewhere(&mut self) -> State<R> {
         let work = self.work.take().filter(|_| self.has_begun);

@@ -197,13 +197,6 @@ impl<R: Send + 'static> Worker<R> {
         }
     }
 
-    /// The caller turns to something else, and what has begun here goes on elsewhere.
-    pub(crate) fn go_elsewhere(&self) {
-        if let State::Here(here) = &self.state {
-            lock(here).move_elsewhere();
-        }
-    }
-
     fn poll_work(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, ErrorKind>> {
         loop {
             match &mut self.state {
