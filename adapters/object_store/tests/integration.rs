@@ -14,6 +14,9 @@ use object_store::integration as asked;
 use object_store::path::Path;
 use tokio::runtime::Builder;
 
+/// Puts layers around a backend.
+type Layers<'a> = dyn Fn(Backend) -> Backend + 'a;
+
 /// Runs `test` on a store of its own: on both kinds of runtimes, and below layers.
 fn on_each<F: Future<Output = ()>>(test: impl Fn(Arc<ArtifactObjectStore>) -> F) {
     let pair = KeyPair::generate();
@@ -22,11 +25,14 @@ fn on_each<F: Future<Output = ()>>(test: impl Fn(Arc<ArtifactObjectStore>) -> F)
     let plain = |backend: Backend| backend;
     let encrypted = |backend: Backend| backend.layer(encryption.clone());
     let within = |backend: Backend| encrypted(backend).layer(prefix.clone());
-    let (one, many) = (Builder::new_current_thread, Builder::new_multi_thread);
-    let cases: [(fn() -> Builder, &dyn Fn(Backend) -> Backend); 4] =
-        [(one, &plain), (many, &plain), (many, &encrypted), (one, &within)];
-    for (runtime, layers) in cases {
-        let runtime = runtime().enable_all().build().unwrap();
+    let cases: [(bool, &Layers<'_>); 4] =
+        [(false, &plain), (true, &plain), (true, &encrypted), (false, &within)];
+    for (has_threads, layers) in cases {
+        let mut runtime = match has_threads {
+            true => Builder::new_multi_thread(),
+            false => Builder::new_current_thread(),
+        };
+        let runtime = runtime.enable_all().build().unwrap();
         runtime.block_on(async {
             let dir = tempfile::tempdir().unwrap();
             let store = ArtifactStore::open(layers(Backend::fs(dir.path()))).await.unwrap();
