@@ -63,6 +63,8 @@ pub struct ArtifactWriter {
     /// The rest of a chunk that came after it.
     chunk: Bytes,
     written: Checksum,
+    /// How many bytes the caller announced, if they are no more than a chunk.
+    small: Option<usize>,
     way: Way,
     /// Whether the caller shut it down: no more bytes may come.
     is_shut: bool,
@@ -106,6 +108,8 @@ impl ArtifactWriter {
         if let Err(why) = options.attributes.check() {
             return call.end(0, Err(ErrorKind::InvalidAttribute(why)));
         }
+        let small = options.size.and_then(|size| usize::try_from(size).ok());
+        let small = small.filter(|size| *size <= CHUNK);
         let way = if backend.pool.offers(Interface::Streams) {
             let (chunks, received) = mpsc::channel(CHUNKS_WAITING);
             let (end, ended) = oneshot::channel();
@@ -123,7 +127,7 @@ impl ArtifactWriter {
         };
         let (buffer, chunk, written) = (Vec::new(), Bytes::new(), Checksum::new());
         let (is_shut, is_over) = (false, false);
-        Ok(Self { call, buffer, chunk, written, way, is_shut, is_over, patience: None })
+        Ok(Self { call, buffer, chunk, written, small, way, is_shut, is_over, patience: None })
     }
 
     /// Writes a chunk without copying it (unless it is small), and waits until the backend has
@@ -309,7 +313,10 @@ impl ArtifactWriter {
             // A thousand slow callers send a small artifact each. Of a large one all chunks but the
             // first are large at once.
             let may_be_all = self.written.size() < (CHUNK / 2) as u64;
-            if may_be_all && !self.buffer.is_empty() {
+            if let Some(small) = self.small.filter(|small| size <= *small) {
+                // Memory that grows with each piece leaves gaps behind.
+                self.buffer.reserve_exact(small - self.buffer.len());
+            } else if may_be_all && !self.buffer.is_empty() {
                 self.buffer.reserve_exact(bytes.len() + size / 4);
             } else {
                 let size = if self.buffer.is_empty() { size } else { CHUNK };
