@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, Cache, Engine, ErrorKind, Limits, LoadError, LoadLimits};
 use artifact_store_tests::{bare, cli, expect, logged};
-use sha2::{Digest, Sha256};
+use crc_fast::{CrcAlgorithm, checksum};
 use tempfile::TempDir;
 
-/// Where the parts of an entry begin: what it is for, and the digest over all of it.
+/// Where the parts of an entry begin: what it is for, and the checksum over all of it.
 const COMPONENT: usize = 16;
 const ENGINE: usize = COMPONENT + 32;
-const DIGEST: usize = ENGINE + 32 + 8 * 18;
-const CODE: usize = DIGEST + 32;
+const CHECKSUM: usize = ENGINE + 32 + 8 * 18;
+const CODE: usize = CHECKSUM + 8;
 
 fn engine(folder: &Path) -> Engine {
     Engine::builder().cache(Cache::Dir(folder.to_owned())).build().unwrap()
@@ -65,10 +65,11 @@ fn heals(engine: &Engine, entry: &Path, whole: &[u8]) {
     assert_eq!(inode(entry), before, "it is used from then on");
 }
 
-/// Computes the digest of an entry that was changed, as whoever may write there could.
+/// Computes the checksum of an entry that was changed, as whoever may write there could.
 fn signed(mut entry: Vec<u8>) -> Vec<u8> {
-    let digest = Sha256::new().chain_update(&entry[..DIGEST]).chain_update(&entry[CODE..]);
-    entry[DIGEST..CODE].copy_from_slice(&digest.finalize());
+    let all = [&entry[..CHECKSUM], &entry[CODE..]].concat();
+    let found = checksum(CrcAlgorithm::Crc64Nvme, &all);
+    entry[CHECKSUM..CODE].copy_from_slice(&found.to_le_bytes());
     entry
 }
 
@@ -90,7 +91,7 @@ fn a_second_start_uses_the_entry_of_the_first() {
 fn a_flipped_bit_anywhere_in_an_entry_is_found_and_the_entry_is_made_again() {
     let (_folder, engine, entry) = filled();
     let whole = fs::read(&entry).unwrap();
-    let places = [0, 15, COMPONENT, ENGINE, ENGINE + 32, DIGEST - 1, DIGEST, CODE - 1, CODE];
+    let places = [0, 15, COMPONENT, ENGINE, ENGINE + 32, CHECKSUM - 1, CHECKSUM, CODE - 1, CODE];
     let spread = (0..20).map(|n| CODE + (whole.len() - CODE) / 20 * n + n);
     for place in places.into_iter().chain(spread).chain([whole.len() - 1]) {
         let mut damaged = whole.clone();
@@ -104,7 +105,7 @@ fn a_flipped_bit_anywhere_in_an_entry_is_found_and_the_entry_is_made_again() {
 fn an_entry_that_is_cut_or_too_long_is_made_again() {
     let (_folder, engine, entry) = filled();
     let whole = fs::read(&entry).unwrap();
-    for end in [0, 1, COMPONENT, DIGEST, CODE - 1, CODE, whole.len() / 2, whole.len() - 1] {
+    for end in [0, 1, COMPONENT, CHECKSUM, CODE - 1, CODE, whole.len() / 2, whole.len() - 1] {
         fs::write(&entry, &whole[..end]).unwrap();
         heals(&engine, &entry, &whole);
     }

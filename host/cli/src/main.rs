@@ -41,6 +41,9 @@ fn main() -> ExitCode {
     if let Some(code) = complete::answer() {
         return code;
     }
+    if startup::has_stack(STACK) {
+        return command();
+    }
     let body = thread::Builder::new().name("main".into()).stack_size(STACK).spawn(command);
     match body.map_err(interrupt::NoThread) {
         // A panic was shown.

@@ -78,6 +78,21 @@ pub fn inherited(number: u32) -> io::Result<File> {
     Ok(unsafe { File::from_raw_fd(duplicate) })
 }
 
+/// Whether the main thread may have a stack of so many bytes, so that no other thread is needed
+/// for that.
+pub fn has_stack(bytes: usize) -> bool {
+    #[cfg(unix)]
+    {
+        let most = rustix::process::getrlimit(rustix::process::Resource::Stack).current;
+        most.is_none_or(|most| usize::try_from(most).is_ok_and(|most| most >= bytes))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = bytes;
+        false
+    }
+}
+
 /// Has all threads allocate from one arena where addresses are limited (`ulimit -v`): the others
 /// would reserve 64 MiB each, which then are missing. Threads that come later keep to it.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -1,5 +1,5 @@
-//! Compiled code on the disk. Before it is run, its digest is verified in the very memory that it
-//! is run from.
+//! Compiled code on the disk. Before it is run, its checksum is verified in the very memory that it
+//! is copied from.
 
 mod entry;
 mod folder;
