@@ -42,45 +42,44 @@ pub(crate) fn begin_beside(call: Beside) {
 /// A call of a layer, and beside it the one that it makes.
 pub(crate) struct Together<F> {
     layer: Pin<Box<F>>,
-    below: Option<Beside>,
-    layer_woken: Arc<Woken>,
-    below_woken: Arc<Woken>,
+    woken: Arc<Woken>,
+    below: Option<(Beside, Arc<Woken>)>,
 }
 
 impl<F: Future> Together<F> {
     pub(crate) fn new(layer: F) -> Self {
-        Self {
-            layer: Box::pin(layer),
-            below: None,
-            layer_woken: Woken::new(),
-            below_woken: Woken::new(),
-        }
+        Self { layer: Box::pin(layer), woken: Woken::new(), below: None }
     }
 
     fn poll_layer(&mut self) -> Poll<F::Output> {
         let place = if self.below.is_none() { Place::Free } else { Place::Taken };
         let offered = Offered(PLACE.replace(place));
-        let waker = Waker::from(Arc::clone(&self.layer_woken));
+        let waker = Waker::from(Arc::clone(&self.woken));
         let polled = self.layer.as_mut().poll(&mut Context::from_waker(&waker));
         if let Place::Begun(call) = PLACE.replace(Place::Taken) {
-            self.below = Some(call);
-            self.below_woken = Woken::new();
+            self.below = Some((call, Woken::new()));
         }
         drop(offered);
         polled
     }
 
-    fn poll_below(&mut self) {
-        let Some(call) = &mut self.below else { return };
-        let waker = Waker::from(Arc::clone(&self.below_woken));
+    /// Whether there was something to be done, which the layer may wait for.
+    fn poll_below(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((call, woken)) = &mut self.below else { return false };
+        woken.waker.register(cx.waker());
+        if !woken.take() {
+            return false;
+        }
+        let waker = Waker::from(Arc::clone(woken));
         if call.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
             self.below = None;
         }
+        true
     }
 
     /// A call that has begun runs to its end, also if its layer has ended.
     fn leave(&mut self) {
-        if let Some(call) = self.below.take() {
+        if let Some((call, _)) = self.below.take() {
             in_background(move || {
                 let _entered = running().enter();
                 pollster::block_on(call);
@@ -94,21 +93,14 @@ impl<F: Future> Future for Together<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         loop {
-            self.layer_woken.waker.register(cx.waker());
-            if self.layer_woken.take()
+            self.woken.waker.register(cx.waker());
+            if self.woken.take()
                 && let Poll::Ready(done) = self.poll_layer()
             {
                 self.leave();
                 return Poll::Ready(done);
             }
-            if self.below.is_some() {
-                self.below_woken.waker.register(cx.waker());
-                if self.below_woken.take() {
-                    self.poll_below();
-                    continue;
-                }
-            }
-            if !self.layer_woken.is_set() {
+            if !self.poll_below(cx) && !self.woken.is_set() {
                 return Poll::Pending;
             }
         }
