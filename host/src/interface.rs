@@ -1,4 +1,4 @@
-use crate::bindings::{COPYING, INVENTORY, MAINTENANCE, ORDERED, SETTINGS, STREAMS};
+use crate::bindings::{CONDITIONAL, COPYING, INVENTORY, MAINTENANCE, ORDERED, SETTINGS, STREAMS};
 
 /// An optional interface of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -8,6 +8,8 @@ pub enum Interface {
     Streams,
     /// Stat and listings.
     Inventory,
+    /// Deleting an artifact in one generation only.
+    Conditional,
     /// Copying an artifact without moving its bytes through the host.
     Copying,
     /// Pages of a listing in the order of the keys.
@@ -24,6 +26,7 @@ impl Interface {
         match self {
             Self::Streams => STREAMS,
             Self::Inventory => INVENTORY,
+            Self::Conditional => CONDITIONAL,
             Self::Copying => COPYING,
             Self::Ordered => ORDERED,
             Self::Maintenance => MAINTENANCE,
@@ -37,6 +40,7 @@ impl Interface {
         match self {
             Self::Streams => "streams",
             Self::Inventory => "inventory",
+            Self::Conditional => "conditional",
             Self::Copying => "copying",
             Self::Ordered => "ordered",
             Self::Maintenance => "maintenance",

@@ -336,6 +336,35 @@ impl ArtifactStore {
         call.start(RunBy::Worker, |call| async move { call.delete().await }).await
     }
 
+    /// Like [`delete`](Self::delete), but only if the artifact under `key` still has this
+    /// [version](Info::version). Of such a deletion and a [`put_if`](Self::put_if) of one version at
+    /// most one takes effect. An absent artifact is not an error.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ConditionFailed`] if `key` has another version, which then stays;
+    /// [`ErrorKind::Unsupported`] if the backend does not offer [`Interface::Conditional`];
+    /// otherwise as [`delete`](Self::delete).
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = artifact_store::ArtifactStore::open_dir(dir.path()).await?;
+    /// let job = store.put_with("job", "to do", Default::default()).await?;
+    /// store.put("job", "to do, and more").await?;
+    /// let error = store.delete_if("job", &job.version.unwrap()).await.unwrap_err();
+    /// assert_eq!(error.kind().name(), "condition-failed");
+    /// assert_eq!(store.get("job").await?, "to do, and more");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn delete_if(&self, key: &str, version: &str) -> Result<()> {
+        let call = self.serving.call(Operation::Delete, key);
+        let version = version.to_owned();
+        call.start(RunBy::Worker, move |call| async move { call.delete_if(&version).await }).await
+    }
+
     /// The artifact's size, checksum and time, without its bytes.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ impl S3Access for Keys {
         if !key.may(needed) {
             return Err(s3_error!(AccessDenied, "this access key does not permit {operation}"));
         }
-        refuse_meanings(cx.headers())?;
+        refuse_meanings(&operation, cx.headers())?;
         refuse_query(cx.uri().query().unwrap_or_default())?;
         cx.extensions_mut().insert(key);
         Ok(())
@@ -73,8 +73,11 @@ fn needed(operation: &str) -> Option<Access> {
         | "ListBuckets"
         | "HeadBucket"
         | "GetBucketLocation"
-        | "GetBucketVersioning" => Access::Read,
-        // An upload's parts are nobody's artifacts yet.
+        | "GetBucketVersioning"
+        | "GetObjectAcl"
+        | "GetBucketAcl" => Access::Read,
+        // An upload's parts are nobody's artifacts yet, and an access list that is set is the one that
+        // is there.
         "PutObject"
         | "CopyObject"
         | "CreateMultipartUpload"
@@ -83,21 +86,31 @@ fn needed(operation: &str) -> Option<Access> {
         | "CompleteMultipartUpload"
         | "AbortMultipartUpload"
         | "ListParts"
-        | "ListMultipartUploads" => Access::Append,
+        | "ListMultipartUploads"
+        | "PutObjectAcl"
+        | "PutBucketAcl" => Access::Append,
         "DeleteObject" | "DeleteObjects" | "CreateBucket" | "DeleteBucket" => Access::Write,
         _ => return None,
     })
 }
 
+/// Whether this names the access list that everything has: bucket and objects are of one owner.
+pub(crate) fn is_private(canned: &[u8]) -> bool {
+    [b"private".as_slice(), b"bucket-owner-full-control"].contains(&canned)
+}
+
 /// Headers that ask for something that this server does not do. To ignore one would be a wrong
 /// success.
-fn refuse_meanings(headers: &HeaderMap) -> S3Result<()> {
+fn refuse_meanings(operation: &str, headers: &HeaderMap) -> S3Result<()> {
     for (name, value) in headers {
         let (name, value) = (name.as_str(), value.as_bytes());
         let is_harmless = match name {
             "x-amz-storage-class" => value == b"STANDARD",
-            "x-amz-acl" => [b"private".as_slice(), b"bucket-owner-full-control"].contains(&value),
+            "x-amz-acl" => is_private(value),
             "x-amz-tagging" => value.is_empty(),
+            "x-amz-if-match-last-modified-time" | "x-amz-if-match-size" => {
+                operation == "DeleteObject"
+            }
             "expires"
             | "x-amz-website-redirect-location"
             | "x-amz-write-offset-bytes"

@@ -1,6 +1,6 @@
-//! Conditions of requests: on what is read, and on what is replaced.
+//! Conditions of requests: on what is read, on what is replaced, and on what is deleted.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use artifact_store::{ArtifactStore, Info, Mode};
 use http::{HeaderMap, HeaderName, header};
@@ -8,7 +8,7 @@ use s3s::dto::{ETag, ETagCondition, Timestamp, TimestampFormat};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
 use crate::access::may_replace;
-use crate::error::failed;
+use crate::error::{failed, found};
 use crate::etag;
 use crate::keys::Key;
 
@@ -157,9 +157,12 @@ impl Conditions {
 
 /// When the artifact was put, as headers say it: in whole seconds.
 fn seconds(info: &Info) -> Option<Timestamp> {
+    Some(Timestamp::from(whole_seconds(info)?))
+}
+
+fn whole_seconds(info: &Info) -> Option<SystemTime> {
     let since = info.modified?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let whole = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(since.as_secs());
-    Some(Timestamp::from(whole))
+    Some(UNIX_EPOCH + Duration::from_secs(since.as_secs()))
 }
 
 fn not_modified(info: &Info) -> S3Error {
@@ -211,9 +214,7 @@ pub(crate) async fn write(
                 let text = "the key has another object than the condition names";
                 return Err(s3_error!(PreconditionFailed, "{text}"));
             }
-            let version = info.version.ok_or_else(|| {
-                s3_error!(NotImplemented, "the store cannot tell two generations apart")
-            })?;
+            let version = info.version.ok_or_else(indistinct)?;
             plain(Mode::Replace(version))
         }
         _ => Err(s3_error!(NotImplemented, "`If-None-Match` of a write has to be `*`, alone")),
@@ -225,4 +226,59 @@ pub(crate) fn condition(headers: &HeaderMap, name: &str) -> S3Result<Option<ETag
     let Some(value) = headers.get(name) else { return Ok(None) };
     let condition = ETagCondition::parse_http_header(value.as_bytes());
     condition.map(Some).map_err(|_| s3_error!(InvalidArgument, "`{name}` is no entity tag"))
+}
+
+/// The conditions under which an object is deleted.
+#[derive(Default)]
+pub(crate) struct Deletion {
+    pub(crate) if_match: Option<Tags>,
+    pub(crate) if_modified: Option<Timestamp>,
+    pub(crate) if_size: Option<i64>,
+}
+
+impl Deletion {
+    /// Deletes the object if this is true of it. Whether there was one, where there is a condition.
+    pub(crate) async fn delete(&self, store: &ArtifactStore, key: &str) -> S3Result<bool> {
+        if self.is_none() {
+            return store.delete(key).await.map(|()| true).map_err(failed);
+        }
+        let Some(info) = found(store.stat(key).await)? else { return Ok(false) };
+        if !self.permits(&info) {
+            return Err(s3_error!(PreconditionFailed, "the object does not meet the condition"));
+        }
+        let deleted = match self.is_of_any() {
+            true => store.delete(key).await,
+            false => store.delete_if(key, &info.version.ok_or_else(indistinct)?).await,
+        };
+        deleted.map(|()| true).map_err(failed)
+    }
+
+    fn is_none(&self) -> bool {
+        self.if_match.is_none() && self.if_modified.is_none() && self.if_size.is_none()
+    }
+
+    /// Whether any object will do.
+    fn is_of_any(&self) -> bool {
+        let is_any = self.if_match.as_ref().is_some_and(Tags::are_any);
+        is_any && self.if_modified.is_none() && self.if_size.is_none()
+    }
+
+    fn permits(&self, info: &Info) -> bool {
+        let is_tagged = self.if_match.as_ref().is_none_or(|tags| tags.strongly_name(info));
+        let is_of_time = self.if_modified.as_ref().is_none_or(|time| is_of_second(info, time));
+        let is_of_size = self.if_size.is_none_or(|size| u64::try_from(size) == Ok(info.size));
+        is_tagged && is_of_time && is_of_size
+    }
+}
+
+/// Headers state a time in whole seconds, and listings in milliseconds.
+fn is_of_second(info: &Info, time: &Timestamp) -> bool {
+    whole_seconds(info).is_some_and(|begin| {
+        let end = begin.checked_add(Duration::from_secs(1)).map(Timestamp::from);
+        Timestamp::from(begin) <= *time && end.is_some_and(|end| *time < end)
+    })
+}
+
+fn indistinct() -> S3Error {
+    s3_error!(NotImplemented, "the store cannot tell two generations apart")
 }

@@ -14,11 +14,20 @@ use libtest_mimic::{Arguments, Trial};
 const FS: &[&str] = &["copying"];
 
 /// What the second backend does not have.
-const PLAIN: &[&str] =
-    &["streams", "inventory", "copying", "ordered", "maintenance", "settings", "a checksum"];
+const PLAIN: &[&str] = &[
+    "streams",
+    "inventory",
+    "conditional",
+    "copying",
+    "ordered",
+    "maintenance",
+    "settings",
+    "a checksum",
+];
 
 /// What no layer of these has.
 const LAYER: &[&str] = &[
+    "conditional",
     "copying",
     "ordered",
     "maintenance",
@@ -28,10 +37,12 @@ const LAYER: &[&str] = &[
 ];
 
 /// What a part of a store has not: it hands on payloads as they are.
-const PREFIX: &[&str] = &["copying", "ordered", "maintenance", "payloads that differ below"];
+const PREFIX: &[&str] =
+    &["conditional", "copying", "ordered", "maintenance", "payloads that differ below"];
 
 /// What one that rewrites payloads does not know.
-const REWRITES: &[&str] = &["copying", "ordered", "maintenance", "settings", "a checksum"];
+const REWRITES: &[&str] =
+    &["conditional", "copying", "ordered", "maintenance", "settings", "a checksum"];
 
 fn main() {
     let mut all = trials("fs", Target::in_directories(|dir| Backend::fs(dir)), FS);

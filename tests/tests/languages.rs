@@ -23,17 +23,29 @@ const VARIABLE: &str = "ARTIFACT_STORE_LANGUAGE_BACKENDS";
 
 /// Each, and what it does not offer.
 const LANGUAGES: [(&str, &[&str]); 3] = [
-    ("python", &["the mode `replace`", "copying", "ordered", "maintenance", "settings"]),
+    (
+        "python",
+        &["the mode `replace`", "conditional", "copying", "ordered", "maintenance", "settings"],
+    ),
     // Its numbers have no room for a checksum.
     (
         "javascript",
-        &["the mode `replace`", "copying", "ordered", "maintenance", "settings", "a checksum"],
+        &[
+            "the mode `replace`",
+            "conditional",
+            "copying",
+            "ordered",
+            "maintenance",
+            "settings",
+            "a checksum",
+        ],
     ),
     (
         "c",
         &[
             "streams",
             "inventory",
+            "conditional",
             "copying",
             "ordered",
             "maintenance",

@@ -7,6 +7,7 @@ wit_bindgen::generate!({
         package artifact:fs;
         world fs {
             include artifact:storage/full-backend@0.1.0;
+            export artifact:storage/conditional@0.1.0;
             export artifact:storage/ordered@0.1.0;
             export artifact:storage/maintenance@0.1.0;
             export artifact:storage/settings@0.1.0;
@@ -19,7 +20,7 @@ wit_bindgen::generate!({
 });
 
 pub use exports::artifact::storage::{
-    artifact_store, inventory, maintenance, ordered, settings, streams,
+    artifact_store, conditional, inventory, maintenance, ordered, settings, streams,
 };
 pub use inventory::{Entry, Page};
 pub use maintenance::{Finding, FindingKind, Findings, SweepReport};

@@ -11,8 +11,8 @@ use futures_util::future::try_join;
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
-    Findings, OrderedPage, Page, SweepReport, WriteOptions, artifact_store, export, inventory,
-    maintenance, ordered, settings, streams, wit_future, wit_stream,
+    Findings, OrderedPage, Page, SweepReport, WriteOptions, artifact_store, conditional, export,
+    inventory, maintenance, ordered, settings, streams, wit_future, wit_stream,
 };
 use crate::commit::{self, Temporary};
 use crate::delete;
@@ -68,6 +68,13 @@ impl artifact_store::Guest for Component {
     async fn delete(key: String) -> Result<()> {
         let place = place(&key)?;
         delete::delete(&key, &place).await
+    }
+}
+
+impl conditional::Guest for Component {
+    async fn delete_if(key: String, version: String) -> Result<()> {
+        let place = place(&key)?;
+        delete::delete_if(&key, &place, &version).await
     }
 }
 

@@ -43,6 +43,36 @@ pub async fn delete(key: &str, place: &Place) -> Result<()> {
     Ok(())
 }
 
+/// Removes the artifact `key` in this version only, durably.
+pub async fn delete_if(key: &str, place: &Place, version: &str) -> Result<()> {
+    let durable = settings::is_durable()?;
+    folder::is_of_this_layout().await?;
+    let dir = match folder::open(&place.dir, Access::Change).await? {
+        Some(dir) => {
+            remove_if(key, place, &dir, version).await?;
+            dir
+        }
+        None => folder::open_deepest(&place.dir).await?,
+    };
+    // Where there is none, a deletion before this one may not be durable yet.
+    settle(&dir, durable).await
+}
+
+async fn remove_if(key: &str, place: &Place, dir: &Dir, version: &str) -> Result<()> {
+    for _ in 0..CONTENDED {
+        match current(key, place).await? {
+            Current::Absent => return Ok(()),
+            Current::Is(found) if found == version => {}
+            Current::Is(_) | Current::Unreadable => return Err(Error::ConditionFailed),
+        }
+        versions::begin().await?;
+        if remove(key, place, dir, version).await? {
+            return Ok(());
+        }
+    }
+    Err(busy(place))
+}
+
 /// Removes what lies at a place, unless that belongs to another key.
 async fn unlink(key: &str, place: &Place, dir: &Dir) -> Result<()> {
     if holder(dir, place, key).await? != Holder::Twin {

@@ -1,5 +1,5 @@
-//! Whether versions are used in this store: whether there ever was a change that replaces one
-//! version only. From then on every change has to respect [claims](crate::claim); before, none pays
+//! Whether versions are used in this store: whether there ever was a change that replaces or removes
+//! one version only. From then on every change has to respect [claims](crate::claim); before, none pays
 //! for them.
 //!
 //! The first such change makes a mark, and then removes every temporary: who made one before has not

@@ -29,7 +29,7 @@ pub struct Nothing(pub String);
 pub enum Refused {
     #[error("the key already has an artifact")]
     Taken,
-    #[error("the artifact is not the version to be replaced")]
+    #[error("the artifact is not the expected version")]
     Changed,
 }
 

@@ -116,7 +116,7 @@ fn of_kind(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::NotFound => "`artifact-store list` shows what there is",
         ErrorKind::AlreadyExists => "without --create it is replaced",
         ErrorKind::ConditionFailed => {
-            "`artifact-store stat KEY` shows what is there now; get it again before you replace it"
+            "`artifact-store stat KEY` shows what is there now; get it again before you replace or delete it"
         }
         ErrorKind::InvalidAttribute(_) => {
             "a name has lower-case letters, digits and `-`; a value has no control characters, and no \

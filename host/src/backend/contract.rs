@@ -4,8 +4,8 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use crate::bindings::{
-    COPYING, INVENTORY, MAINTENANCE, ORDERED, SETTINGS, STORE, STREAMS, artifact_store, copying,
-    inventory, maintenance, ordered, settings, streams,
+    CONDITIONAL, COPYING, INVENTORY, MAINTENANCE, ORDERED, SETTINGS, STORE, STREAMS,
+    artifact_store, conditional, copying, inventory, maintenance, ordered, settings, streams,
 };
 use crate::budget::invalid;
 use crate::error::{LoadError, wrong_interface};
@@ -52,6 +52,7 @@ pub(super) fn link(
         store: store.map_err(wrong_interface(STORE))?,
         streams: optional(&component, STREAMS, streams::GuestIndices::new)?,
         inventory: optional(&component, INVENTORY, inventory::GuestIndices::new)?,
+        conditional: optional(&component, CONDITIONAL, conditional::GuestIndices::new)?,
         copying: optional(&component, COPYING, copying::GuestIndices::new)?,
         ordered: optional(&component, ORDERED, ordered::GuestIndices::new)?,
         maintenance: optional(&component, MAINTENANCE, maintenance::GuestIndices::new)?,

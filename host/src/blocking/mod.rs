@@ -236,6 +236,15 @@ impl ArtifactStore {
         self.now(Operation::Delete, key, async |call| call.delete().await)
     }
 
+    /// Removes the artifact in this version only; see [`crate::ArtifactStore::delete_if`].
+    ///
+    /// # Errors
+    ///
+    /// The same errors.
+    pub fn delete_if(&self, key: &str, version: &str) -> Result<()> {
+        self.now(Operation::Delete, key, async |call| call.delete_if(version).await)
+    }
+
     /// The artifact's size, checksum and time; see [`crate::ArtifactStore::stat`].
     ///
     /// # Errors

@@ -49,6 +49,19 @@ impl Subject {
         self.record(Step::Delete(key.into()), answer, |()| "ok".into())
     }
 
+    pub(super) fn delete_if(&self, key: &str, version: &str) -> Answer<()> {
+        let answer = match self.way {
+            Way::Host => self.host().delete_if(key, version).map_err(kind),
+            _ => self.run(Operation::Delete, key, async |accessor, exports| {
+                let Some(conditional) = &exports.conditional else { return Ok(Err(not_offered())) };
+                let answer = conditional.call_delete_if(accessor, key.into(), version.into());
+                Ok(answer.await?.map_err(ErrorKind::from))
+            }),
+        };
+        let step = Step::DeleteIf { key: key.into(), version: version.into() };
+        self.record(step, answer, |()| "ok".into())
+    }
+
     pub(super) fn copy(&self, source: &str, target: &str, mode: &Mode) -> Answer<types::Info> {
         let answer = match self.way {
             Way::Host => {

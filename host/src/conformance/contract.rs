@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-const WIT: [&str; 9] = [
+const WIT: [&str; 10] = [
     include_str!("../../wit/types.wit"),
     include_str!("../../wit/artifact-store.wit"),
     include_str!("../../wit/streams.wit"),
     include_str!("../../wit/inventory.wit"),
+    include_str!("../../wit/conditional.wit"),
     include_str!("../../wit/copying.wit"),
     include_str!("../../wit/ordered.wit"),
     include_str!("../../wit/maintenance.wit"),
@@ -28,6 +29,7 @@ pub const UNTESTABLE: &[(&str, &str)] = &[
         "a backend that answers `unsupported` passes; from outside, one that wrongly claims to decide the race looks like one that does, unless create-1 catches it",
     ),
     ("create-4", "what a backend did before its answer cannot be seen"),
+    ("delete-if-4", "as create-3, with delete-if-3"),
     ("error-1", "it binds callers"),
     ("error-3", "a test needs storage that cannot be read"),
     (

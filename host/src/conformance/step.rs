@@ -14,6 +14,10 @@ pub(super) enum Step {
     Put(String, Bytes),
     Get(String),
     Delete(String),
+    DeleteIf {
+        key: String,
+        version: String,
+    },
     Write(String, Upload),
     Read {
         key: String,
@@ -52,7 +56,8 @@ impl Step {
     pub(super) fn key(&self) -> &str {
         match self {
             Self::Put(key, _) | Self::Get(key) | Self::Delete(key) | Self::Write(key, _) => key,
-            Self::Read { key, .. } | Self::Copy { key, .. } | Self::Stat(key) => key,
+            Self::DeleteIf { key, .. } | Self::Read { key, .. } => key,
+            Self::Copy { key, .. } | Self::Stat(key) => key,
             Self::List { .. } | Self::ListOrdered { .. } | Self::Audit { .. } => "",
             Self::Sweep(_) | Self::DropInstances => "",
         }
@@ -60,7 +65,11 @@ impl Step {
 
     /// Whether it changes an artifact if it succeeds.
     pub(super) fn is_change(&self) -> bool {
-        matches!(self, Self::Put(..) | Self::Delete(_) | Self::Write(..) | Self::Copy { .. })
+        match self {
+            Self::Put(..) | Self::Delete(_) | Self::DeleteIf { .. } => true,
+            Self::Write(..) | Self::Copy { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -70,6 +79,7 @@ impl fmt::Display for Step {
             Self::Put(key, data) => write!(f, "put({}, {})", shown(key), shown_bytes(data)),
             Self::Get(key) => write!(f, "get({})", shown(key)),
             Self::Delete(key) => write!(f, "delete({})", shown(key)),
+            Self::DeleteIf { key, version } => write!(f, "delete-if({}, {version:?})", shown(key)),
             Self::Write(key, upload) => f.write_str(&upload_shown(key, upload)),
             Self::Read { key, range: (offset, length), take } => {
                 let length = length.map_or("none".into(), |length| format!("some({length})"));

@@ -110,6 +110,7 @@ impl Subject {
             Step::Put(key, data) => drop(self.put(key, data)),
             Step::Get(key) => drop(self.get(key)),
             Step::Delete(key) => drop(self.delete(key)),
+            Step::DeleteIf { key, version } => drop(self.delete_if(key, version)),
             Step::Write(key, upload) => drop(self.write(key, upload.clone())),
             Step::Read { key, range, take } => drop(self.read_with(key, *range, *take, None)),
             Step::Copy { source, key, mode } => drop(self.copy(source, key, mode)),

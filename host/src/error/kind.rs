@@ -20,9 +20,9 @@ pub enum ErrorKind {
     /// A create-only put found an artifact, which is unchanged.
     #[error("the key already has an artifact")]
     AlreadyExists,
-    /// A put that was to replace one [version](crate::Info::version) found another one, or no
-    /// artifact. The key is unchanged.
-    #[error("the artifact is not the version to be replaced")]
+    /// A put or deletion that was to change one [version](crate::Info::version) found another one, or
+    /// a put no artifact. The key is unchanged.
+    #[error("the artifact is not the expected version")]
     ConditionFailed,
     /// The key breaks the rules for keys; the text says which.
     #[error("invalid key: {0}")]

@@ -4,8 +4,8 @@ use wasmtime::Store;
 use wasmtime::component::Instance;
 
 use crate::bindings::{
-    COPYING, INVENTORY, MAINTENANCE, ORDERED, SETTINGS, STORE, STREAMS, artifact_store, copying,
-    inventory, maintenance, ordered, settings, streams,
+    CONDITIONAL, COPYING, INVENTORY, MAINTENANCE, ORDERED, SETTINGS, STORE, STREAMS,
+    artifact_store, conditional, copying, inventory, maintenance, ordered, settings, streams,
 };
 use crate::error::{ErrorKind, LoadError, wrong_interface};
 use crate::interface::Interface;
@@ -17,6 +17,7 @@ pub(crate) struct Offered {
     pub(crate) store: artifact_store::GuestIndices,
     pub(crate) streams: Option<streams::GuestIndices>,
     pub(crate) inventory: Option<inventory::GuestIndices>,
+    pub(crate) conditional: Option<conditional::GuestIndices>,
     pub(crate) copying: Option<copying::GuestIndices>,
     pub(crate) ordered: Option<ordered::GuestIndices>,
     pub(crate) maintenance: Option<maintenance::GuestIndices>,
@@ -28,6 +29,7 @@ pub(crate) struct Exports {
     pub(crate) store: artifact_store::Guest,
     pub(crate) streams: Option<streams::Guest>,
     pub(crate) inventory: Option<inventory::Guest>,
+    pub(crate) conditional: Option<conditional::Guest>,
     pub(crate) copying: Option<copying::Guest>,
     pub(crate) ordered: Option<ordered::Guest>,
     pub(crate) maintenance: Option<maintenance::Guest>,
@@ -39,6 +41,7 @@ impl Offered {
         match interface {
             Interface::Streams => self.streams.is_some(),
             Interface::Inventory => self.inventory.is_some(),
+            Interface::Conditional => self.conditional.is_some(),
             Interface::Copying => self.copying.is_some(),
             Interface::Ordered => self.ordered.is_some(),
             Interface::Maintenance => self.maintenance.is_some(),
@@ -61,6 +64,9 @@ impl Offered {
             store: self.store.load(&mut *store, instance).map_err(wrong_interface(STORE))?,
             streams: optional(&self.streams, STREAMS, |it| it.load(&mut *store, instance))?,
             inventory: optional(&self.inventory, INVENTORY, |it| it.load(&mut *store, instance))?,
+            conditional: optional(&self.conditional, CONDITIONAL, |it| {
+                it.load(&mut *store, instance)
+            })?,
             copying: optional(&self.copying, COPYING, |it| it.load(&mut *store, instance))?,
             ordered: optional(&self.ordered, ORDERED, |it| it.load(&mut *store, instance))?,
             maintenance: optional(&self.maintenance, MAINTENANCE, |it| {

@@ -75,6 +75,14 @@ impl LoadedBackend {
         &self.0.digest
     }
 
+    /// Whether artifacts are encrypted on their way to the storage, by this backend's own
+    /// [layer](crate::Layer) or by one of those below it. Keys and attributes never are.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        let below = || self.0.below.as_ref().is_some_and(|below| below.loaded().is_encrypted());
+        self.0.encryption.is_some() || below()
+    }
+
     /// A directory that it, or what is below it, was granted and that was removed since then: what such
     /// a backend stored is gone, and it can store nothing. Waits for the disk.
     #[must_use]

@@ -63,6 +63,20 @@ impl Running {
         self.call.end(0, outcome.await)
     }
 
+    /// Removes the artifact in this version only.
+    pub(crate) async fn delete_if(&self, version: &str) -> Result<()> {
+        self.call.check_key()?;
+        let outcome = self.run(async |accessor, exports| {
+            let Some(conditional) = &exports.conditional else {
+                return Ok(Err(ErrorKind::not_exported(Interface::Conditional)));
+            };
+            let key = self.call.key.clone();
+            let answer = conditional.call_delete_if(accessor, key, version.to_owned()).await?;
+            Ok(answer.map_err(ErrorKind::from))
+        });
+        self.call.end(0, outcome.await)
+    }
+
     pub(crate) async fn stat(&self) -> Result<Info> {
         self.call.check_key()?;
         let outcome = self.run(async |accessor, exports| {

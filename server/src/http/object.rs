@@ -8,8 +8,7 @@ use s3s::{Body, S3Error, S3Result, s3_error};
 use super::answer::{described, respond};
 use super::checksums;
 use crate::attributes::Sent;
-use crate::conditions::{self, Conditions, Tags};
-use crate::error::failed;
+use crate::conditions::{self, Conditions, Deletion, Tags};
 use crate::keys::Key;
 use crate::opened::{Opened, info};
 use crate::payload::Payload;
@@ -128,8 +127,15 @@ pub(super) async fn delete(
     key: &str,
     headers: &HeaderMap,
 ) -> S3Result<Response<Body>> {
-    refuse(headers, &[header::IF_MATCH, header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE])?;
-    store.delete(key).await.map_err(failed)?;
+    refuse(headers, &[header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE])?;
+    let if_match = Tags::of(headers, header::IF_MATCH);
+    let condition = Deletion { if_match, ..Deletion::default() };
+    if !condition.delete(store, key).await? {
+        return Err(s3_error!(
+            PreconditionFailed,
+            "there is nothing that the condition could name"
+        ));
+    }
     Ok(respond(StatusCode::NO_CONTENT, HeaderMap::new(), Body::empty()))
 }
 

@@ -2,9 +2,9 @@
 
 use futures::stream::{self, StreamExt};
 use s3s::dto::*;
-use s3s::{S3Error, S3Request, S3Result, s3_error};
+use s3s::{S3Request, S3Result, s3_error};
 
-use crate::error::failed;
+use crate::conditions::Deletion;
 use crate::served::{Service, check_version};
 
 /// How many deletes of a request run at once.
@@ -18,10 +18,12 @@ pub(crate) async fn one(
     request: S3Request<DeleteObjectInput>,
 ) -> S3Result<DeleteObjectOutput> {
     let input = request.input;
-    if input.if_match.is_some() {
-        return Err(conditional());
-    }
-    delete(service, &input.bucket, &input.key).await?;
+    let condition = Deletion {
+        if_match: input.if_match.map(Into::into),
+        if_modified: input.if_match_last_modified_time,
+        if_size: input.if_match_size,
+    };
+    delete(service, &input.bucket, &input.key, &condition).await?;
     Ok(DeleteObjectOutput::default())
 }
 
@@ -61,20 +63,16 @@ pub(crate) async fn many(
 
 /// One object of a list of them.
 async fn listed(service: &Service, bucket: &str, object: &ObjectIdentifier) -> S3Result<()> {
-    let is_conditional =
-        object.e_tag.is_some() || object.last_modified_time.is_some() || object.size.is_some();
-    if is_conditional {
-        return Err(conditional());
-    }
     check_version(object.version_id.as_deref())?;
-    delete(service, bucket, &object.key).await
+    let condition = Deletion {
+        if_match: object.e_tag.clone().map(|tag| ETagCondition::ETag(tag).into()),
+        if_modified: object.last_modified_time.clone(),
+        if_size: object.size,
+    };
+    delete(service, bucket, &object.key, &condition).await
 }
 
-/// An absent object is deleted already.
-async fn delete(service: &Service, bucket: &str, key: &str) -> S3Result<()> {
-    service.object(bucket, key)?.delete(key).await.map_err(failed)
-}
-
-fn conditional() -> S3Error {
-    s3_error!(NotImplemented, "this server does not delete under a condition")
+/// An absent object is deleted already, whatever the condition, as on AWS.
+async fn delete(service: &Service, bucket: &str, key: &str, condition: &Deletion) -> S3Result<()> {
+    condition.delete(service.object(bucket, key)?, key).await.map(drop)
 }

@@ -121,12 +121,41 @@ fn a_write_meets_its_condition_or_changes_nothing() {
     put("k", "if-match", "*", b"3").ok();
     put("absent", "if-match", "*", b"3").is(404, "NoSuchKey");
     put("k", "if-none-match", &second, b"4").is(501, "NotImplemented");
-    client.send("DELETE", "/artifacts/k", &[("if-match", "*")], b"").is(501, "NotImplemented");
     assert_eq!(client.get("/artifacts/k").text(), "3");
     // A large body, which is written as it comes.
     let large = vec![b'x'; MIB];
     put("k", "if-none-match", "*", &large).is(412, "PreconditionFailed");
     assert_eq!(client.get("/artifacts/k").text(), "3");
+}
+
+#[test]
+fn a_deletion_meets_its_condition_or_removes_nothing() {
+    let served = Served::start();
+    let client = served.client();
+    let delete =
+        |name: &str, value: &str| client.send("DELETE", "/artifacts/k", &[(name, value)], b"");
+    let first = client.put("/artifacts/k", b"1").ok().etag();
+    let second = client.put("/artifacts/k", b"22").ok().etag();
+    for (name, value) in [
+        ("if-match", &*first),
+        ("if-match", "\"other\""),
+        ("x-amz-if-match-size", "1"),
+        ("x-amz-if-match-last-modified-time", "Sat, 01 Jan 2000 00:00:00 GMT"),
+    ] {
+        delete(name, value).is(412, "PreconditionFailed");
+        assert_eq!(client.get("/artifacts/k").ok().text(), "22", "{name}");
+    }
+    assert_eq!(delete("if-match", &second).status, 204);
+    client.get("/artifacts/k").is(404, "NoSuchKey");
+    // As after any deletion, so that a retry succeeds.
+    assert_eq!(delete("if-match", &second).status, 204);
+    client.put("/artifacts/k", b"3").ok();
+    assert_eq!(delete("if-match", "*").status, 204);
+    client.put("/artifacts/k", b"4").ok();
+    let modified = client.head("/artifacts/k").header("last-modified").unwrap().to_owned();
+    let both = [("x-amz-if-match-size", "1"), ("x-amz-if-match-last-modified-time", &*modified)];
+    assert_eq!(client.send("DELETE", "/artifacts/k", &both, b"").status, 204);
+    client.get("/artifacts/k").is(404, "NoSuchKey");
 }
 
 #[test]
@@ -174,7 +203,7 @@ fn what_asks_for_more_than_the_server_does_is_refused() {
     ] {
         client.send("PUT", "/artifacts/k", &[header], b"1").is(501, "NotImplemented");
     }
-    for target in ["/artifacts/k?tagging=", "/artifacts/k?acl=", "/artifacts/k?versionId=1"] {
+    for target in ["/artifacts/k?tagging=", "/artifacts/k?retention=", "/artifacts/k?versionId=1"] {
         client.get(target).is(501, "NotImplemented");
     }
     for target in ["/artifacts?policy=", "/artifacts?versions=", "/artifacts?lifecycle="] {
@@ -215,6 +244,10 @@ fn what_a_backend_cannot_do_is_an_error_and_changes_nothing() {
         }
     }
     client.get("/artifacts?list-type=2").is(501, "NotImplemented");
+    for value in [&*tag, "*"] {
+        let headers = [("if-match", value)];
+        client.send("DELETE", "/artifacts/k", &headers, b"").is(501, "NotImplemented");
+    }
     let head = client.head("/artifacts/k");
     assert_eq!((head.status, head.header("content-length")), (200, Some("9")));
     assert_eq!(client.head("/artifacts/absent").status, 404);
@@ -297,8 +330,13 @@ fn many_objects_are_deleted_at_once() {
     assert_eq!(delete(&some).ok().fields("Key"), ["a", "absent"]);
     let quiet = format!("<Delete><Quiet>true</Quiet>{}</Delete>", object("b"));
     assert_eq!(delete(&quiet).ok().fields("Key"), [""; 0]);
-    let tagged = "<Delete><Object><Key>c</Key><ETag>\"x\"</ETag></Object></Delete>";
-    assert_eq!(delete(tagged).ok().fields("Code"), ["NotImplemented"]);
+    let d = client.put("/artifacts/d", b"1").ok().etag();
+    let tagged =
+        |key: &str, tag: &str| format!("<Object><Key>{key}</Key><ETag>{tag}</ETag></Object>");
+    let some = format!("<Delete>{}{}</Delete>", tagged("c", "\"x\""), tagged("d", &d));
+    let reply = delete(&some).ok();
+    assert_eq!(reply.fields("Code"), ["PreconditionFailed"]);
+    assert_eq!(reply.fields("Key"), ["d", "c"]);
     let many: String = (0..1001).map(|n| object(&n.to_string())).collect();
     delete(&format!("<Delete>{many}</Delete>")).is(400, "MalformedXML");
     assert_eq!(client.get("/artifacts?list-type=2").ok().fields("Key"), ["c"]);

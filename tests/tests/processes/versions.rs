@@ -75,6 +75,9 @@ pub fn work(store: &ArtifactStore, plain: bool, goes_on: impl Fn() -> bool, say:
         let is_mixed = MIXED.contains(&key);
         let text = format!("{}", now());
         let (kind, answer): (_, Result<Option<Info>>) = match (&found, (pick >> 8) % 6) {
+            (Some((_, version)), 0) if is_mixed && !plain && pick & 0x80 == 0 => {
+                ('d', store.delete_if(key, version).map(|()| None))
+            }
             (_, 0) if is_mixed => ('d', store.delete(key).map(|()| None)),
             (_, 1) if is_mixed => {
                 ('p', store.write(key, text.as_bytes(), WriteOptions::default()).map(Some))

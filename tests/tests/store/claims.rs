@@ -43,7 +43,7 @@ fn findings(store: &ArtifactStore) -> Vec<FindingKind> {
 
 #[test]
 fn whoever_meets_a_claim_finishes_it() {
-    for meet in ["replace", "put", "delete", "sweep"] {
+    for meet in ["replace", "put", "delete", "delete-if", "sweep"] {
         let dir = tempfile::tempdir().unwrap();
         let (store, version) = store(dir.path());
         assert_eq!(left(dir.path()), 0);
@@ -59,6 +59,11 @@ fn whoever_meets_a_claim_finishes_it() {
             "put" => {
                 store.put("k", "last").unwrap();
                 assert_eq!(store.get("k").unwrap(), "last");
+            }
+            "delete-if" => {
+                let error = store.delete_if("k", &version).unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::ConditionFailed), "{error}");
+                assert_eq!(store.get("k").unwrap(), "new");
             }
             "delete" => {
                 store.delete("k").unwrap();
@@ -106,13 +111,15 @@ fn a_damaged_claim_is_named_and_swept() {
         store.put_if("k", "never", &version).unwrap_err(),
         store.put("k", "never").unwrap_err(),
         store.delete("k").unwrap_err(),
+        store.delete_if("k", &version).unwrap_err(),
     ] {
         assert!(error.is_retryable() && error.to_string().contains("-0` is damaged"), "{error}");
     }
     assert_eq!(store.get("k").unwrap(), "old");
     let swept = store.sweep(Duration::ZERO).unwrap();
     assert_eq!((swept.removed, left(dir.path())), (1, 0));
-    store.put_if("k", "new", &version).unwrap();
+    store.delete_if("k", &version).unwrap();
+    assert!(matches!(store.get("k").unwrap_err().kind(), ErrorKind::NotFound));
 }
 
 /// What a killed deletion leaves: before its one step, and after.
@@ -179,6 +186,12 @@ fn a_replace_whose_version_is_not_there_ends_no_upload() {
     for key in ["k", "none"] {
         let error = store.put_if(key, "never", &"0".repeat(32)).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::ConditionFailed), "{error}");
+    }
+    for key in ["k", "none"] {
+        let answer = store.delete_if(key, &"0".repeat(32));
+        let is_refused =
+            answer.is_err_and(|error| matches!(error.kind(), ErrorKind::ConditionFailed));
+        assert_eq!(is_refused, key == "k");
     }
     writer.commit().unwrap();
     assert_eq!(store.get("other").unwrap(), "begun before");

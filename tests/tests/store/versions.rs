@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use artifact_store::blocking::ArtifactStore;
-use artifact_store::{Attributes, Backend, ErrorKind, Grants, ReadOptions, WriteOptions};
+use artifact_store::{
+    Attributes, Backend, ErrorKind, Grants, Interface, ReadOptions, WriteOptions,
+};
 use artifact_store_tests::{expect, guest, guest_on};
 
 /// A right backend, or one with a fault, that keeps versions and attributes.
@@ -40,6 +42,34 @@ fn a_put_replaces_the_version_that_it_names_and_no_other() {
     {
         assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
     }
+}
+
+#[test]
+fn a_deletion_removes_the_version_that_it_names_and_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    for backend in [Backend::fs(other.path()), keeps(dir.path(), "")] {
+        let store = ArtifactStore::open(backend).unwrap();
+        assert!(store.offers(Interface::Conditional));
+        let first = store.put_new("k", "1").unwrap().version.unwrap();
+        let second = store.put_if("k", "2", &first).unwrap().version.unwrap();
+        for version in [&first, "*", ""] {
+            let error = store.delete_if("k", version).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::ConditionFailed), "{error}");
+            assert!(error.to_string().starts_with("cannot delete `k` from"), "{error}");
+        }
+        assert_eq!(store.get("k").unwrap(), "2");
+        store.delete_if("k", &second).unwrap();
+        assert!(matches!(store.get("k").unwrap_err().kind(), ErrorKind::NotFound));
+        store.delete_if("k", &second).unwrap();
+        let error = store.delete_if("", &second).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidKey(_)), "{error}");
+    }
+    let plain = ArtifactStore::open(guest_on("plain", dir.path())).unwrap();
+    plain.put("k", "1").unwrap();
+    let error = plain.delete_if("k", "1").unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
+    assert_eq!(plain.get("k").unwrap(), "1");
 }
 
 #[test]
@@ -102,7 +132,7 @@ fn the_command_line_stores_over_a_version_and_shows_attributes() {
     // The version that was replaced is gone, and so are its attributes.
     assert!(!run(&["stat", "k"], 0).contains("build"));
     let error = run(&["put", "k", "--if-match", version], 4);
-    assert!(error.contains("is not the version to be replaced"), "{error}");
+    assert!(error.contains("is not the expected version"), "{error}");
     run(&["put", "k", "--if-none-match"], 4);
     for wrong in [
         &["put", "k", "--meta", "no value"][..],

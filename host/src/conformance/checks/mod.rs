@@ -2,6 +2,7 @@
 
 mod attributes;
 mod concurrency;
+mod conditional;
 mod copying;
 mod create;
 mod errors;
@@ -24,6 +25,7 @@ use super::{Check, Interface};
 
 const STREAMS: &[Interface] = &[Interface::Streams];
 const INVENTORY: &[Interface] = &[Interface::Inventory];
+const CONDITIONAL: &[Interface] = &[Interface::Conditional];
 const COPYING: &[Interface] = &[Interface::Copying];
 const ORDERED: &[Interface] = &[Interface::Ordered];
 const MAINTENANCE: &[Interface] = &[Interface::Maintenance];
@@ -46,6 +48,7 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         concurrency::CHECKS,
         instances::CHECKS,
         limits::CHECKS,
+        conditional::CHECKS,
         copying::CHECKS,
         maintenance::CHECKS,
         settings::CHECKS,

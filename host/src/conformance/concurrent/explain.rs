@@ -135,8 +135,8 @@ impl Needs {
     fn values(&self) -> &[Id] {
         match self {
             Self::Anything | Self::Absent | Self::Present => &[],
-            Self::OneOf(values) => values,
-            Self::Other(value) => std::slice::from_ref(value),
+            Self::OneOf(values) | Self::AbsentOr(values) => values,
+            Self::Other(value) | Self::Another(value) => std::slice::from_ref(value),
         }
     }
 }
@@ -152,6 +152,7 @@ pub(super) fn shown(operation: &Operation, first: u64) -> Recorded {
     let what = match call {
         Call::Put | Call::Write | Call::Create => format!("{}(value {id})", call.name()),
         Call::Replace(version) => format!("replace(value {id}, over version {})", brief(version)),
+        Call::DeleteIf(version) => format!("delete-if(version {})", brief(version)),
         call => format!("{}()", call.name()),
     };
     let call = format!("{when}, process {} thread {thread}: {what}", id.process);

@@ -23,6 +23,8 @@ pub(super) enum Call {
     Read,
     Stat,
     Delete,
+    /// The version that is to be removed.
+    DeleteIf(String),
 }
 
 /// What an answer tells of a generation.
@@ -83,7 +85,9 @@ struct Words<'a, T>(&'a T);
 impl fmt::Display for Words<'_, Call> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Call::Replace(version) => write!(f, "replace {version}"),
+            Call::Replace(version) | Call::DeleteIf(version) => {
+                write!(f, "{} {version}", self.0.name())
+            }
             call => f.write_str(call.name()),
         }
     }
@@ -100,6 +104,7 @@ impl Call {
             Self::Read => "read",
             Self::Stat => "stat",
             Self::Delete => "delete",
+            Self::DeleteIf(_) => "delete-if",
         }
     }
 
@@ -109,6 +114,7 @@ impl Call {
         match name {
             "replace" => Some(Self::Replace(rest.into())),
             "delete" => Some(Self::Delete),
+            "delete-if" => Some(Self::DeleteIf(rest.into())),
             name => plain.into_iter().find(|call| call.name() == name),
         }
     }
@@ -263,6 +269,7 @@ mod tests {
             (Call::Stat, Answer::Absent),
             (Call::Delete, Answer::Deleted),
             (Call::Delete, Answer::Refused("no".into())),
+            (Call::DeleteIf("a  b".into()), Answer::Deleted),
         ];
         for (number, (call, answer)) in (0..).zip(&calls) {
             history.add(begins(id(number), 2, 10, "k", call).trim_end_matches('\n')).unwrap();

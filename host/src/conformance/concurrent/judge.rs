@@ -9,7 +9,7 @@ use super::value::Id;
 use crate::conformance::trace::Recorded;
 use crate::conformance::{Failure, Way};
 
-/// What an assertion is about. Each of the first four adds conditions to the one before.
+/// What an assertion is about. Each but the last adds conditions to the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum About {
     /// What was stored, deleted and read.
@@ -20,6 +20,8 @@ pub(super) enum About {
     Creates,
     /// And a replace only over its version.
     Replaces,
+    /// And a deletion of one version only that.
+    Deletions,
     Versions,
 }
 
@@ -42,20 +44,22 @@ pub(super) fn judge(operations: &[Operation]) -> Judgement {
         Ok(key) => key,
         Err((about, failure)) => return Judgement::Broken(about, failure),
     };
-    match search(&key.steps(About::Replaces), &[None]) {
+    match search(&key.steps(About::Deletions), &[None]) {
         Verdict::Explained => return Judgement::Explained,
         Verdict::Undecided => return Judgement::Undecided,
         Verdict::Unexplained(_) => {}
     }
     // With as few conditions as show it.
-    for about in [About::Order, About::Refusals, About::Creates, About::Replaces] {
+    use About::{Creates, Deletions, Order, Refusals, Replaces};
+    for about in [Order, Refusals, Creates, Replaces, Deletions] {
         let steps = key.steps(about);
         if let Verdict::Unexplained(at) = search(&steps, &[None]) {
             let about = match operations[steps[at].of].call {
-                _ if about != About::Refusals => about,
-                Call::Create => About::Creates,
-                Call::Replace(_) => About::Replaces,
-                _ => About::Order,
+                _ if about != Refusals => about,
+                Call::Create => Creates,
+                Call::Replace(_) => Replaces,
+                Call::DeleteIf(_) => Deletions,
+                _ => Order,
             };
             return Judgement::Broken(about, explain(operations, &steps, at));
         }
@@ -153,6 +157,14 @@ impl<'a> Key<'a> {
                 let replaced = self.versions.get(version.as_str());
                 (Needs::OneOf(replaced.into_iter().copied().collect()), stored)
             }
+            (Call::DeleteIf(version), Answer::Differs) => {
+                (Needs::Another(*self.versions.get(version.as_str())?), None)
+            }
+            (Call::DeleteIf(version), _) if about >= About::Deletions => {
+                let removed = self.versions.get(version.as_str());
+                (Needs::AbsentOr(removed.into_iter().copied().collect()), Some(None))
+            }
+            (Call::DeleteIf(_), _) => (Needs::Anything, Some(None)),
             _ => (Needs::Anything, stored),
         })
     }

@@ -20,7 +20,11 @@ pub(super) enum Needs {
     Absent,
     Present,
     OneOf(Vec<Id>),
+    /// Absent, or another value.
     Other(Id),
+    /// Another value.
+    Another(Id),
+    AbsentOr(Vec<Id>),
 }
 
 impl Needs {
@@ -31,6 +35,8 @@ impl Needs {
             Self::Present => state.is_some(),
             Self::OneOf(values) => state.is_some_and(|value| values.contains(&value)),
             Self::Other(value) => state != Some(*value),
+            Self::Another(value) => state.is_some_and(|state| state != *value),
+            Self::AbsentOr(values) => state.is_none_or(|value| values.contains(&value)),
         }
     }
 }

@@ -49,6 +49,14 @@ fn differs(number: u32, begin: u64, end: u64, of: u32) -> Operation {
     call(number, begin, end, Call::Replace(of.to_string()), Answer::Differs)
 }
 
+fn delete_if(number: u32, begin: u64, end: u64, of: u32) -> Operation {
+    call(number, begin, end, Call::DeleteIf(of.to_string()), Answer::Deleted)
+}
+
+fn stays(number: u32, begin: u64, end: u64, of: u32) -> Operation {
+    call(number, begin, end, Call::DeleteIf(of.to_string()), Answer::Differs)
+}
+
 fn unknown(mut operation: Operation) -> Operation {
     (operation.end, operation.answer) = (None, Answer::Unknown("killed".into()));
     operation
@@ -93,6 +101,12 @@ fn what_an_order_explains() {
         &[put(1, 0, 1), unknown(delete(2, 2, 3)), get(3, 4, 5, 1), absent(4, 6, 7)],
         &[unknown(create(1, 0, 1)), exists(2, 2, 3), delete(3, 4, 5), absent(4, 6, 7)],
         &[put(1, 0, 1), unknown(replace(2, 2, 3, 1)), differs(3, 4, 5, 1), get(4, 6, 7, 2)],
+        // A deletion of one version, and of one that is gone already.
+        &[put(1, 0, 1), delete_if(2, 2, 3, 1), absent(3, 4, 5), delete_if(4, 6, 7, 1)],
+        &[put(1, 0, 1), put(2, 2, 9), stays(3, 2, 9, 1), get(4, 10, 11, 2)],
+        &[put(1, 0, 1), put(2, 2, 9), delete_if(3, 2, 9, 1), get(4, 10, 11, 2)],
+        &[put(1, 0, 1), replace(2, 2, 9, 1), stays(3, 2, 9, 1), get(4, 10, 11, 2)],
+        &[put(1, 0, 1), unknown(delete_if(2, 2, 3, 1)), put(3, 4, 5), get(4, 6, 7, 3)],
         // A read without an answer shows nothing.
         &[put(1, 0, 1), unknown(get(2, 2, 3, 1))],
         // What was refused is not stored; a get tells no version.
@@ -176,6 +190,27 @@ fn what_no_order_explains() {
             "over an acknowledged put",
             &[put(1, 0, 1), put(2, 2, 3), replace(3, 2, 9, 1), get(4, 4, 5, 2), get(5, 10, 11, 3)],
         ),
+        (
+            About::Deletions,
+            "a put that a deletion of the one before removed",
+            &[put(1, 0, 1), put(2, 2, 3), delete_if(3, 4, 5, 1), absent(4, 6, 7)],
+        ),
+        (
+            About::Deletions,
+            "late, and of another",
+            &[put(1, 0, 1), unknown(delete_if(2, 2, 3, 1)), put(3, 4, 5), absent(4, 6, 7)],
+        ),
+        (
+            About::Deletions,
+            "a deletion and a replace of one generation",
+            &[put(1, 0, 1), replace(2, 2, 9, 1), delete_if(3, 2, 9, 1), absent(4, 10, 11)],
+        ),
+        (About::Deletions, "stays and goes", &[put(1, 0, 1), stays(2, 2, 3, 1)]),
+        (
+            About::Deletions,
+            "stays where nothing is",
+            &[put(1, 0, 1), delete(2, 2, 3), stays(3, 4, 5, 1)],
+        ),
         (About::Replaces, "differs and does not", &[put(1, 0, 1), differs(2, 2, 3, 1)]),
         (
             About::Replaces,
@@ -248,6 +283,8 @@ fn is_any(steps: &[Step], left: &[usize], state: State) -> bool {
             Needs::Present => state.is_some(),
             Needs::OneOf(values) => state.is_some_and(|value| values.contains(&value)),
             Needs::Other(value) => state != Some(*value),
+            Needs::Another(value) => state.is_some_and(|state| state != *value),
+            Needs::AbsentOr(values) => state.is_none_or(|value| values.contains(&value)),
         };
         is_next && fits && is_any(steps, &rest, step.then.unwrap_or(state))
     })
@@ -263,11 +300,13 @@ fn the_search_finds_what_trying_every_order_finds() {
             .map(|number| {
                 let begin = dice(&mut random, 12);
                 let other = id(dice(&mut random, count.into()) as u32);
-                let needs = match dice(&mut random, 8) {
+                let needs = match dice(&mut random, 10) {
                     0..=2 => Needs::Anything,
                     3 => Needs::Absent,
                     4 => Needs::Present,
                     5 => Needs::Other(other),
+                    6 => Needs::Another(other),
+                    7 => Needs::AbsentOr(vec![other]),
                     _ => Needs::OneOf(vec![other]),
                 };
                 let then = match dice(&mut random, 5) {

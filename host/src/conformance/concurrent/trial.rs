@@ -167,6 +167,11 @@ impl Trial {
                 outcome: outcome(About::Replaces, seen.mode("replace", &order)),
             },
             Assertion {
+                name: "a_delete_if_removes_only_its_version",
+                rules: &["delete-if-3", "delete-if-1"],
+                outcome: outcome(About::Deletions, seen.deletions(&order)),
+            },
+            Assertion {
                 name: "a_version_names_one_generation",
                 rules: &["version-1", "version-2", "info-1"],
                 outcome: outcome(About::Versions, seen.versions()),
@@ -199,19 +204,20 @@ struct Counts {
     stored: usize,
     read: usize,
     versions: usize,
-    /// By the name of the mode: how many were stored, and how many are not supported.
-    modes: BTreeMap<&'static str, (usize, usize)>,
+    /// By the name of the call: how many were made, and how many are not supported.
+    changes: BTreeMap<&'static str, (usize, usize)>,
 }
 
 impl Counts {
     fn of(operations: &[&Operation]) -> Self {
         let mut counts = Self::default();
         for Operation { call, answer, .. } in operations {
-            let mode = counts.modes.entry(call.name()).or_default();
+            let change = counts.changes.entry(call.name()).or_default();
             match answer {
-                Answer::Unsupported => mode.1 += 1,
+                Answer::Unsupported => change.1 += 1,
+                Answer::Deleted => change.0 += 1,
                 Answer::Stored(seen) => {
-                    mode.0 += 1;
+                    change.0 += 1;
                     counts.stored += 1;
                     counts.versions += usize::from(seen.version.is_some());
                 }
@@ -227,11 +233,20 @@ impl Counts {
 
     fn mode(&self, name: &str, order: &Outcome) -> Outcome {
         let has_versions = self.versions > 0 || name != Call::Replace(String::new()).name();
-        match self.modes.get(name) {
+        match self.changes.get(name) {
             _ if !has_versions => Outcome::NotOffered("versions".into()),
             Some((0, 1..)) => Outcome::NotOffered(format!("the mode `{name}`")),
             Some((1.., _)) => order.clone(),
             _ => Outcome::NotObserved(format!("no `{name}` stored anything")),
+        }
+    }
+
+    fn deletions(&self, order: &Outcome) -> Outcome {
+        match self.changes.get(Call::DeleteIf(String::new()).name()) {
+            _ if self.versions == 0 => Outcome::NotOffered("versions".into()),
+            Some((0, 1..)) => Outcome::NotOffered("deletions of one version".into()),
+            Some((1.., _)) => order.clone(),
+            _ => Outcome::NotObserved("no `delete-if` removed anything".into()),
         }
     }
 

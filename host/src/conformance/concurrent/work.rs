@@ -124,10 +124,13 @@ impl<W: Write> Thread<'_, W> {
         }
     }
 
-    /// What `replace` is for: to decide by what is there.
+    /// What `replace` and `delete-if` are for: to decide by what is there.
     fn update(&mut self, key: &str) -> io::Result<()> {
         let next = match self.call(key, Call::Read)? {
-            Answer::Got(_, Seen { version: Some(version), .. }) => Call::Replace(version),
+            Answer::Got(_, Seen { version: Some(version), .. }) => match self.dice.below(5) {
+                0 => Call::DeleteIf(version),
+                _ => Call::Replace(version),
+            },
             Answer::Absent => Call::Create,
             _ => return Ok(()),
         };
@@ -174,6 +177,7 @@ fn make(store: &ArtifactStore, id: Id, key: &str, call: &Call) -> Answer {
         Call::Read => read(store, key),
         Call::Stat => store.stat(key).map(|info| Answer::Stated(seen(&info))),
         Call::Delete => store.delete(key).map(|()| Answer::Deleted),
+        Call::DeleteIf(version) => store.delete_if(key, version).map(|()| Answer::Deleted),
     };
     answer.unwrap_or_else(|error| failed(call, error.kind()))
 }
@@ -217,7 +221,9 @@ fn failed(call: &Call, kind: &ErrorKind) -> Answer {
     match kind {
         ErrorKind::NotFound if is_read => Answer::Absent,
         ErrorKind::AlreadyExists if *call == Call::Create => Answer::Exists,
-        ErrorKind::ConditionFailed if matches!(call, Call::Replace(_)) => Answer::Differs,
+        ErrorKind::ConditionFailed if matches!(call, Call::Replace(_) | Call::DeleteIf(_)) => {
+            Answer::Differs
+        }
         ErrorKind::Unsupported(_) => Answer::Unsupported,
         ErrorKind::Corrupt(_) | ErrorKind::Protocol(_) if is_read => Answer::Damaged(why()),
         ErrorKind::NotFound

@@ -30,12 +30,14 @@ pub(super) enum Step {
     /// Of the artifact under this key, which has this value.
     Copy(String, String, Bytes),
     Delete(String),
+    /// In the version that is there, and again where another change was faster.
+    DeleteIf(String),
     /// Over the version that is there, and again where another change was faster.
     Replace(String, Bytes),
 }
 
-/// How often a replace is tried that others are faster than.
-const REPLACES: usize = 5;
+/// How often a change of one version is tried that others are faster than.
+const ATTEMPTS: usize = 5;
 
 impl Step {
     pub(super) fn key(&self) -> &str {
@@ -45,7 +47,8 @@ impl Step {
             | Self::Write(key, _)
             | Self::Replace(key, _)
             | Self::Copy(_, key, _)
-            | Self::Delete(key) => key,
+            | Self::Delete(key)
+            | Self::DeleteIf(key) => key,
         }
     }
 
@@ -57,7 +60,7 @@ impl Step {
             | Self::Write(_, value)
             | Self::Replace(_, value)
             | Self::Copy(_, _, value) => Some(value),
-            Self::Delete(_) => None,
+            Self::Delete(_) | Self::DeleteIf(_) => None,
         }
     }
 
@@ -70,22 +73,35 @@ impl Step {
             }
             Self::Copy(source, key, _) => store.copy(source, key).map(drop),
             Self::Delete(key) => store.delete(key),
+            Self::DeleteIf(key) => delete_if(store, key),
             Self::Replace(key, value) => replace(store, key, value),
         }
     }
 }
 
 fn replace(store: &ArtifactStore, key: &str, value: &Bytes) -> Result<()> {
+    of_version(store, key, |version| store.put_if(key, value.clone(), version).map(drop))
+}
+
+fn delete_if(store: &ArtifactStore, key: &str) -> Result<()> {
+    match of_version(store, key, |version| store.delete_if(key, version)) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound) => Ok(()),
+        answer => answer,
+    }
+}
+
+/// Makes a change of the version that is there.
+fn of_version(store: &ArtifactStore, key: &str, change: impl Fn(&str) -> Result<()>) -> Result<()> {
     let mut attempt = 1;
     loop {
         let found = store.read(key, ReadOptions::default())?.info().version.clone();
-        match store.put_if(key, value.clone(), &found.unwrap_or_default()) {
+        match change(&found.unwrap_or_default()) {
             Err(error)
-                if matches!(error.kind(), ErrorKind::ConditionFailed) && attempt < REPLACES =>
+                if matches!(error.kind(), ErrorKind::ConditionFailed) && attempt < ATTEMPTS =>
             {
                 attempt += 1;
             }
-            answer => return answer.map(drop),
+            answer => return answer,
         }
     }
 }

@@ -95,7 +95,7 @@ fn record(
                 bench.recorder.note(Event::Acknowledge(number));
                 bench.recorder.fail(Failing::Never);
             }
-            Err(_) if kill > 0 && number == 0 => {
+            Err(error) if kill > 0 && number == 0 && !is_unsupported(&error) => {
                 was_killed = true;
                 bench.recorder.fail(Failing::Never);
             }
@@ -112,6 +112,11 @@ fn record(
         return Ok(None);
     }
     Ok(recording.map(|recording| (recording, was_killed)))
+}
+
+/// Then it failed by itself, and would with each call that it is killed before.
+fn is_unsupported(error: &crate::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unsupported(_))
 }
 
 /// What each key may hold after `prefix` events.

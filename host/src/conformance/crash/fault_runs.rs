@@ -54,6 +54,7 @@ fn cases(neighbours: &[String]) -> Vec<Case> {
         claim("replace", Step::Replace(key(), new())),
         claim("put over an artifact, with claims", Step::Put(key(), new())),
         claim("delete, with claims", Step::Delete(key())),
+        claim("delete-if", Step::DeleteIf(key())),
         read("get", Call::Get),
         read("list", Call::List),
     ];

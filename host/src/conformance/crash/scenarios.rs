@@ -99,6 +99,15 @@ pub(super) fn scenarios(neighbours: &[String]) -> Vec<Scenario> {
         steps: vec![first, Step::Replace(key(), small(3))],
         is_killed: true,
     });
+    let first = Step::DeleteIf(key());
+    all.push(scenario("first delete-if", with_old(), vec![first.clone()]));
+    all.push(Scenario {
+        name: "first delete-if, killed, and a put by another process",
+        before: vec![(key(), small(1))],
+        uses_versions: false,
+        steps: vec![first, Step::Put(key(), small(3))],
+        is_killed: true,
+    });
     all.extend(with_versions(&beside(), &small));
     all
 }
@@ -113,6 +122,7 @@ fn with_versions(
     let put = |seed| Step::Put(key(), small(seed));
     let replace = |seed| Step::Replace(key(), small(seed));
     let delete = || Step::Delete(key());
+    let delete_if = || Step::DeleteIf(key());
     let (with_old, alone) = ([beside, &[(key(), small(1))]].concat(), vec![(key(), small(1))]);
     let made = |before: &[_], is_killed| {
         let before = before.to_vec();
@@ -128,6 +138,7 @@ fn with_versions(
         ("replace", vec![replace(2)]),
         ("put over an artifact, with claims", vec![put(2)]),
         ("delete, with claims", vec![delete()]),
+        ("delete-if", vec![delete_if()]),
         ("replace, delete and put of one key", vec![replace(2), delete(), put(3)]),
     ];
     let killed = [
@@ -135,6 +146,7 @@ fn with_versions(
         ("put with a claim, killed, and replaced by another process", vec![put(2), replace(3)]),
         ("replace, killed, and deleted by another process", vec![replace(2), delete()]),
         ("delete with a claim, killed, and put by another process", vec![delete(), put(3)]),
+        ("delete-if, killed, and put by another process", vec![delete_if(), put(3)]),
     ];
     let new = ("put of a new key, with claims elsewhere", vec![put(2)]);
     let whole = whole.into_iter().map(made(&with_old, false));

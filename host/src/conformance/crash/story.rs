@@ -90,6 +90,7 @@ impl fmt::Display for Step {
             Self::Write(..) => "write",
             Self::Replace(..) => "replace",
             Self::Delete(_) => "delete",
+            Self::DeleteIf(_) => "delete-if",
             Self::Copy(source, ..) => return write!(f, "copy({source:?}, {:?})", self.key()),
         };
         write!(f, "{call}({:?})", self.key())

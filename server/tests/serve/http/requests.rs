@@ -154,9 +154,31 @@ fn a_put_is_conditional_where_it_says_so() {
         assert_eq!(put(name, value, b"4").status, 501, "{name}");
     }
     assert_eq!(client.put("/artifacts/k?partNumber=1", b"4").status, 400);
-    let delete = client.send("DELETE", "/artifacts/k", &[("if-match", "\"x\"")], b"");
-    assert_eq!(delete.status, 501);
     assert_eq!(client.get("/artifacts/k").text(), "3");
+}
+
+#[test]
+fn a_deletion_is_conditional_where_it_says_so() {
+    let served = Served::start();
+    let client = served.plain();
+    let delete = |name: &str, value: &str| {
+        client.send("DELETE", "/artifacts/k", &[(name, value)], b"").status
+    };
+    let tags = ["1", "2"].map(|body| {
+        assert_eq!(client.put("/artifacts/k", body.as_bytes()).status, 204);
+        client.head("/artifacts/k").etag()
+    });
+    assert_eq!(delete("if-match", "\"x\""), 412);
+    assert_eq!(delete("if-match", &tags[0]), 412);
+    // What it does not do is refused, and not ignored.
+    assert_eq!(delete("if-none-match", "\"x\""), 501);
+    assert_eq!(delete("if-unmodified-since", "Sat, 01 Jan 2000 00:00:00 GMT"), 501);
+    assert_eq!(client.get("/artifacts/k").text(), "2");
+    assert_eq!(delete("if-match", &format!("\"x\", {}", tags[1])), 204);
+    assert_eq!(client.get("/artifacts/k").status, 404);
+    // HTTP names what is there, and here is nothing.
+    assert_eq!(delete("if-match", &tags[1]), 412);
+    assert_eq!(delete("if-match", "*"), 412);
 }
 
 #[test]

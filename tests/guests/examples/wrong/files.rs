@@ -64,7 +64,7 @@ fn random() -> u64 {
 /// version: elsewhere a lock that a crash leaves would only be waited for. Each holder makes the
 /// next one of the numbered files in `LOCKS`, which one alone can, and at the end another one beside
 /// it. None is ever removed, so that one who comes late for a number does not take it.
-struct Alone(u64);
+pub(crate) struct Alone(u64);
 
 const LOCKS: &str = "/lock";
 
@@ -77,7 +77,7 @@ static PATIENCE: LazyLock<u32> = LazyLock::new(|| {
 const GRACE: u32 = 200;
 
 impl Alone {
-    fn wait(replaces: bool) -> io::Result<Option<Self>> {
+    pub(crate) fn wait(replaces: bool) -> io::Result<Option<Self>> {
         if !replaces && !Path::new(LOCKS).exists() {
             return Ok(None);
         }

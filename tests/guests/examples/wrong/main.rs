@@ -5,6 +5,7 @@
 #![cfg(target_family = "wasm")]
 
 mod attributes;
+mod conditional;
 mod copying;
 mod files;
 mod inventory;
@@ -26,6 +27,7 @@ wit_bindgen::generate!({
         package artifact:wrong;
         world wrong {
             include artifact:storage/full-backend@0.1.0;
+            export artifact:storage/conditional@0.1.0;
             export artifact:storage/copying@0.1.0;
             export artifact:storage/ordered@0.1.0;
             export artifact:storage/maintenance@0.1.0;

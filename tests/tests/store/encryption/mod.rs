@@ -150,7 +150,10 @@ fn modes_versions_and_attributes_pass_through() {
     std::io::Write::write_all(&mut writer, &bytes(300_000)).unwrap();
     writer.abort();
     assert_eq!(place.store.get("k").unwrap(), "four");
-    place.store.delete("k").unwrap();
+    let last = place.store.stat("k").unwrap().version.unwrap();
+    let error = place.store.delete_if("k", &version).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::ConditionFailed), "{error}");
+    place.store.delete_if("k", &last).unwrap();
     let error = place.store.get("k").unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NotFound), "{error}");
 }

@@ -8,6 +8,7 @@ use std::collections::BinaryHeap;
 use anyhow::{Context, Result};
 use artifact_store::{ArtifactStore, ErrorKind, ReadOptions};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use futures::{StreamExt, stream};
 use report::{Outcome, Report};
 
@@ -35,6 +36,7 @@ artifact-store delete [OPTIONS] <KEY>...
 #[command(after_help = "\
 Examples:
   artifact-store delete builds/app-1.1 builds/app-1.2
+  artifact-store delete lock --if-match 0b9c…    # only that version, which stat shows
   artifact-store delete --prefix builds/old/ --dry-run
   artifact-store delete --prefix builds/old/
   artifact-store delete --prefix nightly/ --older-than 30d --yes    # a line of cron
@@ -44,6 +46,11 @@ pub struct Arguments {
     /// The keys of the artifacts
     #[arg(value_name = "KEY")]
     pub keys: Vec<String>,
+
+    /// Delete the artifact only if it has this version; otherwise exit with 4
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["prefix", "dry_run"])]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    if_match: Option<String>,
 
     /// Delete all artifacts whose keys begin with this, which may be empty
     #[arg(long, value_name = "PREFIX", conflicts_with = "keys")]
@@ -93,7 +100,7 @@ pub async fn run(
     interrupt: &Interrupt,
 ) -> Result<u8> {
     arguments.check()?;
-    let Arguments { keys, prefix, ages, keep_last, dry_run, yes, jobs, json } = arguments;
+    let Arguments { keys, prefix, ages, keep_last, dry_run, yes, jobs, json, if_match } = arguments;
     if keys.is_empty() && prefix.is_none() {
         return Ok(0);
     }
@@ -104,7 +111,7 @@ pub async fn run(
     };
     let store = interrupt.or(opened).await?;
     let mut report = Report::new(out, json, dry_run);
-    let is_listed = prefix.is_some();
+    let how = How { is_listed: prefix.is_some(), dry_run, if_match };
     let chosen = match prefix {
         None => distinct(keys).into_iter().map(|key| (key, None)).collect(),
         Some(prefix) => match interrupt.or(listed(&store, &prefix, &ages, keep_last)).await {
@@ -125,7 +132,7 @@ pub async fn run(
     let chosen = stream::iter(chosen).take_while(|_| std::future::ready(!is_stopped.get()));
     // What has begun then comes to its end, and is told.
     let begun = chosen.take_until(interrupt.happened()).map(async |(key, size)| {
-        let outcome = one(&store, &key, size, is_listed, dry_run).await;
+        let outcome = one(&store, &key, size, &how).await;
         (key, outcome)
     });
     let mut deleting = std::pin::pin!(begun.buffered(jobs.into()));
@@ -143,6 +150,9 @@ pub async fn run(
 
 impl Arguments {
     fn check(&self) -> Result<(), Usage> {
+        if self.if_match.is_some() && self.keys.len() != 1 {
+            return Err(Usage("--if-match needs one key, whose version it names".into()));
+        }
         if self.prefix.is_none() && (self.ages.are_given() || self.keep_last.is_some()) {
             return Err(Usage("--older-than, --newer-than and --keep-last need --prefix".into()));
         }
@@ -185,20 +195,27 @@ async fn listed(
     Ok(chosen.into_iter().map(|(_, artifact)| artifact).collect())
 }
 
+/// What holds for each artifact.
+struct How {
+    /// Whether the keys come from a listing.
+    is_listed: bool,
+    dry_run: bool,
+    if_match: Option<String>,
+}
+
 async fn one(
     store: &ArtifactStore,
     key: &str,
     mut size: Option<u64>,
-    is_listed: bool,
-    dry_run: bool,
+    how: &How,
 ) -> Result<Outcome> {
-    if !is_listed {
+    if !how.is_listed {
         match store.read(key, ReadOptions::default().length(0)).await {
             Ok(reader) => size = Some(reader.info().size),
             Err(error) => match error.kind() {
                 ErrorKind::NotFound => {
                     // A deletion before this one may not be durable yet.
-                    if !dry_run {
+                    if !how.dry_run {
                         store.delete(key).await?;
                     }
                     return Ok(Outcome::Absent);
@@ -209,9 +226,12 @@ async fn one(
             },
         }
     }
-    if dry_run {
+    if how.dry_run {
         return Ok(Outcome::WouldDelete(size));
     }
-    store.delete(key).await?;
+    match &how.if_match {
+        Some(version) => store.delete_if(key, version).await?,
+        None => store.delete(key).await?,
+    }
     Ok(Outcome::Deleted(size))
 }
