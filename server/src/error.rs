@@ -53,6 +53,11 @@ pub(crate) fn found<T>(outcome: artifact_store::Result<T>) -> S3Result<Option<T>
     }
 }
 
+/// Whether it may be that a store does not keep all attributes.
+pub(crate) fn may_be_for_attributes(error: &S3Error) -> bool {
+    matches!(error.code(), S3ErrorCode::NotImplemented | S3ErrorCode::InternalError)
+}
+
 /// An error with a code that `s3s` does not know, and so not its status.
 pub(crate) fn custom(code: &'static str, status: StatusCode, text: &'static str) -> S3Error {
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), text);

@@ -1,18 +1,19 @@
-//! What an object keeps of the upload in parts that it was: the sizes of the parts, and the checksums
-//! that its client chose. They are attributes of the artifact, so that they come and go with its bytes:
+//! What an object keeps of how it was sent: the sizes of the parts, if it was uploaded so, and the
+//! checksums that its client chose. They are attributes of the artifact, so that they come and go with its
+//! bytes:
 //!
 //! - `s3-parts`: the sizes in bytes, in their order: `8388608*3 12`.
 //! - `s3-checksum`: the name of an algorithm and the value of the whole: `sha256 BASE64-4`. With a dash
 //!   and the number of parts it is composite, the checksum of the checksums of the parts.
 //! - `s3-part-checksums`: the name of an algorithm and the values of the parts, one behind the other.
 //!
-//! What has no room is not kept. An object without these has one
-//! part, and its CRC-64/NVME.
+//! What has no room is not kept. An object without sizes has one part, and one without a checksum of its
+//! own its CRC-64/NVME.
 
 use std::fmt::Write;
 use std::ops::Range;
 
-use artifact_store::{Attributes, Info};
+use artifact_store::{ArtifactStore, Attributes, Info};
 use s3s::dto::{Checksum, ChecksumType};
 
 use crate::attributes;
@@ -56,8 +57,8 @@ impl Value {
     }
 }
 
-/// What is kept of an upload in parts.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What is kept of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Kept {
     /// The sizes of the parts; none if the object was not uploaded in parts.
     sizes: Vec<u64>,
@@ -76,6 +77,21 @@ impl Kept {
         Self { sizes, checksum, checksums }
     }
 
+    /// That of an object that came as a whole, with this checksum.
+    pub(crate) fn single(algorithm: Algorithm, text: &str) -> Self {
+        let checksum = Some(Value { algorithm, text: text.to_owned() });
+        Self { checksum, ..Self::default() }
+    }
+
+    /// What of this a store may keep beside the bytes: of those that it encrypts, it must not tell
+    /// the checksums, which would show whether they are bytes that somebody knows.
+    pub(crate) fn beside(self, store: &ArtifactStore) -> Self {
+        match store.backend().is_encrypted() {
+            true => Self { sizes: self.sizes, ..Self::default() },
+            false => self,
+        }
+    }
+
     /// What is known of this object.
     pub(crate) fn of(info: &Info) -> Self {
         Self::read(&info.attributes, info.size)
@@ -83,8 +99,10 @@ impl Kept {
 
     /// A store may hold anything: what does not fit together is not believed.
     fn read(attributes: &Attributes, size: u64) -> Self {
-        let Some(sizes) = attributes.get(PARTS).and_then(|text| sizes(text, size)) else {
-            return Self::default();
+        let sizes = match attributes.get(PARTS).map(|text| sizes(text, size)) {
+            Some(Some(sizes)) => sizes,
+            Some(None) => return Self::default(),
+            None => Vec::new(),
         };
         let pair = |name| {
             let (algorithm, text) = attributes.get(name)?.split_once(' ')?;
@@ -93,7 +111,8 @@ impl Kept {
         let checksum = pair(CHECKSUM).and_then(|(algorithm, text)| {
             let (value, count) = text.split_once('-').unzip();
             algorithm.decode(value.unwrap_or(text))?;
-            let fits = count.is_none_or(|count| count.parse() == Ok(sizes.len()));
+            // Without parts it is composed of nothing.
+            let fits = count.is_none_or(|it| !sizes.is_empty() && it.parse() == Ok(sizes.len()));
             fits.then(|| Value { algorithm, text: text.to_owned() })
         });
         let checksums = pair(PART_CHECKSUMS).and_then(|(algorithm, text)| {
@@ -103,7 +122,7 @@ impl Kept {
                 algorithm.decode(text).map(|_| text.to_owned())
             });
             let values: Vec<_> = values.collect::<Option<_>>()?;
-            (values.len() == sizes.len()).then_some((algorithm, values))
+            (!values.is_empty() && values.len() == sizes.len()).then_some((algorithm, values))
         });
         Self { sizes, checksum, checksums }
     }
@@ -114,8 +133,8 @@ impl Kept {
         let checksum = self.checksum.as_ref().map(|it| pair(it.algorithm, &it.text));
         let checksums =
             self.checksums.as_ref().map(|(algorithm, all)| pair(*algorithm, &all.concat()));
-        let all =
-            [(PARTS, Some(packed(&self.sizes))), (CHECKSUM, checksum), (PART_CHECKSUMS, checksums)];
+        let parts = (!self.sizes.is_empty()).then(|| packed(&self.sizes));
+        let all = [(PARTS, parts), (CHECKSUM, checksum), (PART_CHECKSUMS, checksums)];
         for (name, value) in all {
             let Some(value) = value else { continue };
             if attributes::size(&attributes) + name.len() + value.len() > ROOM {
@@ -217,6 +236,23 @@ mod tests {
         assert_eq!((kept.range(2, 12), kept.range(3, 12)), (Some(5..10), Some(10..12)));
         assert_eq!((kept.range(0, 12), kept.range(4, 12), kept.range(-1, 12)), (None, None, None));
         assert!(kept.whole(Some(1)).checksum_sha256.is_some_and(|text| text.ends_with("-3")));
+    }
+
+    #[test]
+    fn what_came_as_a_whole_has_a_checksum_and_no_parts() {
+        let value = Algorithm::Sha256.of(b"bytes").unwrap();
+        let kept = Kept::single(Algorithm::Sha256, &value);
+        let attributes = kept.add_to(Attributes::new());
+        assert_eq!(attributes.get(CHECKSUM), Some(&*format!("sha256 {value}")));
+        assert_eq!(Kept::read(&attributes, 5), kept);
+        assert_eq!((kept.count(), kept.range(1, 5)), (None, Some(0..5)));
+        assert_eq!(kept.part(1, Some(1)).checksum_sha256, Some(value.clone()));
+        for count in [0, 1] {
+            let composite = Attributes::new().with(CHECKSUM, format!("sha256 {value}-{count}"));
+            assert_eq!(Kept::read(&composite, 5), Kept::default());
+        }
+        let lone = Attributes::new().with(PART_CHECKSUMS, "sha256 ");
+        assert_eq!(Kept::read(&lone, 5), Kept::default());
     }
 
     #[test]

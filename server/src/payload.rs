@@ -1,13 +1,13 @@
 //! From the body of a request into a store, compared with its checksums before it is visible.
 
-use artifact_store::{ArtifactStore, ArtifactWriter, Info, WriteOptions};
+use artifact_store::{ArtifactStore, ArtifactWriter, Attributes, Info, Interface, WriteOptions};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use http::HeaderMap;
 use s3s::dto::{Checksum, StreamingBlob};
 use s3s::{S3Result, TrailingHeaders, s3_error};
 
-use crate::error::{body_failed, failed};
+use crate::error::{body_failed, failed, may_be_for_attributes};
 use crate::verify::{Algorithm, Verify, crc64};
 
 /// A body of at most so many bytes is received before the store hears of it, and stored by one call.
@@ -46,6 +46,11 @@ impl Payload {
         self.verify.hash(algorithm);
     }
 
+    /// The checksum that is known of it, and not kept by every store.
+    pub(crate) fn stated(&self) -> Option<(Algorithm, &str)> {
+        self.verify.stated()
+    }
+
     /// Stores the body, if it is whole and has all checksums that came with it. Otherwise nothing
     /// is visible of it.
     pub(crate) async fn store(
@@ -54,11 +59,30 @@ impl Payload {
         key: &str,
         options: WriteOptions,
     ) -> S3Result<(Info, Checksum)> {
+        self.store_with(store, key, options, None).await
+    }
+
+    /// The same with these attributes in place of the others, if the store keeps them.
+    pub(crate) async fn store_with(
+        self,
+        store: &ArtifactStore,
+        key: &str,
+        options: WriteOptions,
+        fuller: Option<Attributes>,
+    ) -> S3Result<(Info, Checksum)> {
         let options = options.size(self.length);
-        match self.length.is_some_and(|length| length <= SMALL) {
-            true => self.store_small(store, key, options).await,
-            false => self.store_large(store, key, options).await,
+        let fuller = fuller.filter(|it| *it != options.attributes);
+        let fuller = fuller.filter(|_| store.offers(Interface::Streams));
+        if self.length.is_some_and(|length| length <= SMALL) {
+            return self.store_small(store, key, options, fuller).await;
         }
+        // It cannot be sent to the store a second time. One that keeps some attributes keeps these.
+        let keeps_some = !options.attributes.is_empty();
+        let options = match fuller.filter(|_| keeps_some) {
+            Some(fuller) => options.attributes(fuller),
+            None => options,
+        };
+        self.store_large(store, key, options).await
     }
 
     async fn store_small(
@@ -66,12 +90,23 @@ impl Payload {
         store: &ArtifactStore,
         key: &str,
         options: WriteOptions,
+        fuller: Option<Attributes>,
     ) -> S3Result<(Info, Checksum)> {
-        let mut all = BytesMut::new();
+        let announced = self.length.and_then(|length| usize::try_from(length).ok());
+        // Memory that grows with each piece leaves gaps behind.
+        let mut all = BytesMut::with_capacity(announced.unwrap_or_default());
         while let Some(chunk) = self.next().await? {
             all.extend_from_slice(&chunk);
         }
         let checksum = self.finish(crc64(&all))?;
+        let all = all.freeze();
+        if let Some(fuller) = fuller {
+            let fuller = options.clone().attributes(fuller);
+            match store.put_with(key, all.clone(), fuller).await.map_err(failed) {
+                Err(error) if may_be_for_attributes(&error) => {}
+                stored => return Ok((stored?, checksum)),
+            }
+        }
         let info = store.put_with(key, all, options).await.map_err(failed)?;
         Ok((info, checksum))
     }

@@ -7,7 +7,7 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use crate::log::Entry;
-use crate::ops::{buckets, copy, delete, list, object, uploads};
+use crate::ops::{acl, buckets, copy, delete, list, object, uploads};
 use crate::served::Service;
 
 /// Passes each operation on to the function that does it.
@@ -48,6 +48,10 @@ operations! {
     delete_bucket(DeleteBucketInput) -> DeleteBucketOutput = buckets::delete;
     get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput = buckets::location;
     get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput = buckets::versioning;
+    get_object_acl(GetObjectAclInput) -> GetObjectAclOutput = acl::of_object;
+    put_object_acl(PutObjectAclInput) -> PutObjectAclOutput = acl::set_object;
+    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = acl::of_bucket;
+    put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput = acl::set_bucket;
     create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput = uploads::create;
     upload_part(UploadPartInput) -> UploadPartOutput = uploads::part::upload;
     upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = uploads::part::copy;

@@ -10,7 +10,8 @@ use s3s::dto;
 use s3s::{S3Result, s3_error};
 use serde::{Deserialize, Serialize};
 
-/// The algorithms, with the ends of their headers and the lengths of their values in bytes.
+/// The algorithms, the weakest first, with the ends of their headers and the lengths of their values in
+/// bytes.
 const ALGORITHMS: [(Algorithm, &str, usize); 5] = [
     (Algorithm::Crc32, "crc32", 4),
     (Algorithm::Crc32c, "crc32c", 4),
@@ -170,6 +171,14 @@ impl Verify {
             Algorithm::Sha1 => hasher.sha1 = Some(Sha1::new()),
             Algorithm::Sha256 => hasher.sha256 = Some(Sha256::new()),
         }
+    }
+
+    /// The checksum that is known before the body; of several the strongest. `None` if that is the
+    /// CRC-64/NVME, which is kept with the bytes anyway.
+    pub(crate) fn stated(&self) -> Option<(Algorithm, &str)> {
+        let strongest = self.given.iter().max_by_key(|(algorithm, _)| *algorithm as usize);
+        let (algorithm, value) = strongest.filter(|(it, _)| *it != Algorithm::Crc64Nvme)?;
+        Some((*algorithm, value))
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {

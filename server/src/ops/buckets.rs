@@ -4,7 +4,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Result, s3_error};
 
 use crate::access::key_of;
-use crate::ops::list;
+use crate::ops::{acl, list};
 use crate::served::Service;
 
 const CONFIGURED: &str = "buckets are the stores that the server is configured with";
@@ -24,7 +24,7 @@ pub(crate) async fn list(
         ..Bucket::default()
     };
     let buckets = Some(names.map(bucket).collect());
-    let owner = Some(Owner { id: Some(key.id().to_owned()), ..Owner::default() });
+    let owner = Some(acl::owner());
     Ok(ListBucketsOutput { buckets, owner, ..ListBucketsOutput::default() })
 }
 

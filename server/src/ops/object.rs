@@ -27,8 +27,12 @@ pub(crate) async fn put(
     let body = Payload::new(input.body, Some(length), &headers, trailing_headers)?;
     let (if_match, if_none_match) = (input.if_match, input.if_none_match);
     let write = conditions::write(store, &input.key, &by, if_match, if_none_match).await?;
+    let fuller = body
+        .stated()
+        .map(|(algorithm, text)| Kept::single(algorithm, text).beside(store))
+        .map(|kept| kept.add_to(attributes.clone()));
     let options = WriteOptions::default().mode(write.mode.clone()).attributes(attributes);
-    let stored = body.store(store, &input.key, options).await;
+    let stored = body.store_with(store, &input.key, options, fuller).await;
     let (info, checksum) = stored.map_err(|error| write.explain(error))?;
     let output = PutObjectOutput {
         e_tag: etag::of(&info),

@@ -1,4 +1,8 @@
-"""A plugin of pytest: buckets are there beforehand, each is given out once, and none is deleted."""
+"""A plugin of pytest: buckets are there beforehand, each is given out once, and none is deleted.
+
+One that was not given out is not there for a test: what it asks of that bucket, it asks of one that the
+server does not have.
+"""
 
 import botocore.client
 import botocore.exceptions
@@ -9,6 +13,9 @@ _given_out: set[str] = set()
 
 
 def _make_api_call(client, operation, arguments):
+    bucket = arguments.get("Bucket", "")
+    if operation != "CreateBucket" and bucket.startswith(suite.get_prefix()) and bucket not in _given_out:
+        arguments = arguments | {"Bucket": f"{bucket}-absent"}
     try:
         return _call(client, operation, arguments)
     except botocore.exceptions.ClientError as error:

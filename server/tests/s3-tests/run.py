@@ -7,10 +7,12 @@ CHECKOUT is a folder with that suite (https://github.com/ceph/s3-tests). Its req
 have to be there for this Python. `ARTIFACT_STORE` names the binary; by default it is that of a
 development build. Core is what `results.txt` names: writing, reading, listing, uploads in parts,
 conditions, copies and metadata of objects that belong to one user. Left out are versions, locks,
-policies, access lists, encryption, tags, websites and browser forms, which the server does not have.
+policies, access lists that share something, encryption, tags, websites and browser forms, which the
+server does not have.
 
 Each test makes buckets of its own. Here buckets are stores of the configuration, so that this makes
-many beforehand, and answers itself where a test creates or deletes one.
+many beforehand, and answers itself where a test creates or deletes one. What a test asks of a bucket
+that it has not created goes to one that the server does not have.
 """
 
 import argparse

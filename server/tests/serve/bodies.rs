@@ -6,7 +6,7 @@ use crate::served::client::{Client, request};
 const MIB: usize = 1 << 20;
 
 /// Checksums of `123456789`, and of nothing else.
-const SUMS: [(&str, &str); 6] = [
+pub const SUMS: [(&str, &str); 6] = [
     ("content-md5", "JfnnlDI7RTiF9RgfG2JNCw=="),
     ("x-amz-checksum-crc32", "y/Q5Jg=="),
     ("x-amz-checksum-crc32c", "4waSgw=="),
@@ -43,7 +43,7 @@ fn a_body_is_compared_with_every_checksum_before_it_is_visible() {
 }
 
 /// A body in chunks without signatures, with a trailer.
-fn chunked(body: &[u8], trailer: &str) -> Vec<u8> {
+pub fn chunked(body: &[u8], trailer: &str) -> Vec<u8> {
     let mut all = Vec::new();
     for chunk in body.chunks(70_000) {
         all.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
@@ -54,7 +54,7 @@ fn chunked(body: &[u8], trailer: &str) -> Vec<u8> {
     all
 }
 
-fn send_chunked(
+pub fn send_chunked(
     client: &Client,
     length: usize,
     body: &[u8],

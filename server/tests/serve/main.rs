@@ -6,10 +6,12 @@ mod activation;
 #[cfg(unix)]
 mod admin;
 mod bodies;
+mod checksums;
 #[cfg(unix)]
 mod cli;
 mod http;
 mod limits;
+mod lists;
 mod parts;
 #[cfg(unix)]
 mod process;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use artifact_store::{Backend, Encryption, KeyPair};
 
+use crate::checksums::sha256;
 use crate::served::{Client, Served};
 use artifact_store_server::ServerLimits;
 
@@ -43,7 +44,11 @@ fn objects_of_an_encrypted_store_are_served_whole_in_parts_and_by_range() {
     let backend = |dir: &Path| Backend::fs(dir).layer(encryption());
     let served = Served::over(backend, ServerLimits::default());
     let client = served.client();
-    client.put("/artifacts/small", b"secret").ok();
+    // Its SHA-256 is compared, and must not be found in the storage, where it would tell what it is.
+    let sum = sha256(b"secret");
+    let stated = [("x-amz-checksum-sha256", &*sum)];
+    client.send("PUT", "/artifacts/small", &stated, b"secret").ok();
+    client.send("PUT", "/artifacts/small", &stated, b"other").is(400, "BadDigest");
     let got = client.get("/artifacts/small").ok();
     assert_eq!(got.body, b"secret");
     assert!(!got.etag().is_empty());
@@ -61,6 +66,7 @@ fn objects_of_an_encrypted_store_are_served_whole_in_parts_and_by_range() {
     // The storage has it otherwise.
     let below = artifact_store::blocking::ArtifactStore::open_dir(served.folder()).unwrap();
     assert!(below.get("small").unwrap().starts_with(b"Encrypted by artifact-store"));
+    assert!(below.stat("small").unwrap().attributes.is_empty());
 }
 
 #[test]

@@ -14,6 +14,7 @@ use s3s::{S3Request, S3Result, s3_error};
 
 use crate::error::{failed, found};
 use crate::etag;
+use crate::ops::acl;
 use crate::served::Service;
 use visible::{Asked, Page};
 
@@ -42,7 +43,7 @@ pub(crate) async fn first(
         marker: Some(encoding.apply(&input.marker.unwrap_or_default())),
         max_keys: i32::try_from(most).ok(),
         is_truncated: Some(page.next.is_some()),
-        contents: Some(objects(store, page.entries, encoding).await?),
+        contents: Some(objects(store, page.entries, encoding, true).await?),
         common_prefixes: Some(prefixes(page.prefixes, encoding)),
         delimiter: input.delimiter.filter(|it| !it.is_empty()).map(|it| encoding.apply(&it)),
         next_marker: page.next.map(|next| encoding.apply(&next)),
@@ -64,7 +65,8 @@ pub(crate) async fn second(
         None => input.start_after.clone(),
     };
     let page = page(store, &prefix, input.delimiter.as_deref(), after, most).await?;
-    let contents = objects(store, page.entries, encoding).await?;
+    let with_owner = input.fetch_owner == Some(true);
+    let contents = objects(store, page.entries, encoding, with_owner).await?;
     let common_prefixes = prefixes(page.prefixes, encoding);
     Ok(ListObjectsV2Output {
         name: Some(input.bucket),
@@ -130,6 +132,7 @@ async fn objects(
     store: &ArtifactStore,
     entries: Vec<Entry>,
     encoding: Encoding,
+    with_owner: bool,
 ) -> S3Result<Vec<Object>> {
     // Each on a task of its own: to look up a tag takes time of a processor.
     let object = |entry: Entry| {
@@ -137,8 +140,10 @@ async fn objects(
         tokio::spawn(async move { object(&store, entry, encoding).await })
     };
     let objects = stream::iter(entries).map(object).buffered(AT_ONCE);
+    let owner = with_owner.then(acl::owner);
     objects
         .map(|object| object.map_err(|error| s3_error!(error, InternalError))?)
+        .map_ok(|object| Object { owner: owner.clone(), ..object })
         .try_collect()
         .await
 }

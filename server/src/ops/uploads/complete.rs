@@ -16,7 +16,7 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 use super::{AT_ONCE, Done, Upload};
 use crate::access::key_of;
 use crate::conditions::{self, Write};
-use crate::error::failed;
+use crate::error::{failed, may_be_for_attributes};
 use crate::etag;
 use crate::kept::{Kept, Value, type_of};
 use crate::served::Service;
@@ -258,7 +258,7 @@ struct Job {
 impl Job {
     async fn run(mut self) -> S3Result<CompleteMultipartUploadOutput> {
         let kept = self.sum_up().await?;
-        let attributes = kept.add_to(self.attributes.clone());
+        let attributes = kept.clone().beside(&self.store).add_to(self.attributes.clone());
         let is_more = attributes != self.attributes;
         let stored = match self.store(attributes).await {
             // A store that keeps none, or not so many, keeps the bytes all the same.
@@ -338,11 +338,6 @@ impl Job {
             tracing::warn!(%error, upload = self.id, "the parts of a complete upload stay for now");
         }
     }
-}
-
-/// Whether it may be that a store does not keep all attributes.
-fn may_be_for_attributes(error: &S3Error) -> bool {
-    matches!(error.code(), S3ErrorCode::NotImplemented | S3ErrorCode::InternalError)
 }
 
 /// What a client is told that asks for what has been done.

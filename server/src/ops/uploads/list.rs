@@ -12,6 +12,7 @@ use super::{AT_ONCE, BEHIND, Meta, Upload, root};
 use crate::error::{failed, found};
 use crate::etag;
 use crate::kept::type_of;
+use crate::ops::acl;
 use crate::ops::list::{Encoding, most, prefixes};
 use crate::served::Service;
 use crate::verify::{Algorithm, only, with_sums};
@@ -61,6 +62,7 @@ pub(crate) async fn parts(
         next_part_number_marker: parts.last().and_then(|part| part.part_number),
         part_number_marker: Some(after),
         parts: Some(parts),
+        owner: Some(acl::owner()),
         storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
         ..ListPartsOutput::default()
     })
@@ -126,6 +128,7 @@ fn described(id: String, meta: &Meta, encoding: Encoding) -> MultipartUpload {
     MultipartUpload {
         initiated: Some(meta.begun().into()),
         key: Some(encoding.apply(&meta.key)),
+        owner: Some(acl::owner()),
         storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
         upload_id: Some(id),
         ..MultipartUpload::default()
