@@ -161,6 +161,8 @@ pub async fn run(
     };
     sockets::tell("READY=1");
     tokio::select! {
+        // In this order: a server that answers about its health has begun.
+        biased;
         served = served => served,
         failed = answers => failed,
     }
