@@ -65,11 +65,8 @@ impl Step {
 
     /// Whether it changes an artifact if it succeeds.
     pub(super) fn is_change(&self) -> bool {
-        match self {
-            Self::Put(..) | Self::Delete(_) | Self::DeleteIf { .. } => true,
-            Self::Write(..) | Self::Copy { .. } => true,
-            _ => false,
-        }
+        let is_deletion = matches!(self, Self::Delete(_) | Self::DeleteIf { .. });
+        is_deletion || matches!(self, Self::Put(..) | Self::Write(..) | Self::Copy { .. })
     }
 }
 
