@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::artifact::storage::types::Error;
 use crate::exports::artifact::storage::conditional;
-use crate::files::{Alone, all, explain, open, remove};
+use crate::files::{Alone, all, explain, open};
 use crate::names::path;
 use crate::{Wrong, fault};
 
