@@ -2,6 +2,7 @@ use super::super::direct::Upload;
 use super::super::subject::{Answer, Subject, Verdict};
 use super::super::{Check, Group::Versions, Interface, Stop};
 use super::expect::joined;
+use super::versions::store;
 use super::{CONDITIONAL, STREAMS};
 
 const BOTH: &[Interface] = &[CONDITIONAL[0], STREAMS[0]];
@@ -21,12 +22,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("a_delete_if_removes_no_later_put", Versions, &["delete-if-3"], overtaken)
         .needs(BOTH),
 ];
-
-/// Stores `data` and returns the version, which not every backend has.
-fn store(s: &Subject, key: &str, data: &[u8]) -> Verdict<String> {
-    let info = s.ok(key, s.write(key, Upload::of(data)))?;
-    info.version.ok_or_else(|| Stop::NotOffered("versions".into()))
-}
 
 /// A deletion that the backend may not be able to decide; then it must not have removed anything.
 fn delete_if(s: &Subject, key: &str, version: &str) -> Verdict<Answer<()>> {

@@ -27,7 +27,7 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 /// Stores `data` and returns the version, which not every backend has.
-fn store(s: &Subject, key: &str, data: &[u8]) -> Verdict<String> {
+pub(super) fn store(s: &Subject, key: &str, data: &[u8]) -> Verdict<String> {
     let info = s.ok(key, s.write(key, Upload::of(data)))?;
     info.version.ok_or_else(|| Stop::NotOffered("versions".into()))
 }
