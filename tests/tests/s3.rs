@@ -51,7 +51,7 @@ fn main() {
     for (name, sign) in [("host", Sign::Host), ("backend", Sign::Backend)] {
         let target = Target::by_name(move |store| SERVER.backend(&format!("{name}/{store}"), sign));
         // What takes a directory cannot be tried here.
-        let lacking = &["a directory", "copies in this mode", "ordered"];
+        let lacking = &["a directory", "conditional", "copies in this mode", "ordered"];
         let checks = contract::trials(&format!("sign_{name}"), target, lacking);
         rules.extend(checks.into_iter().map(|trial| trial.with_ignored_flag(!is_there)));
     }

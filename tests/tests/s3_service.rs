@@ -57,7 +57,7 @@ fn main() {
             trials.push(Trial::test(format!("{name}::{check_name}"), run));
         }
         let target = Target::by_name(move |store| backend(&differences, &server, store, sign, &[]));
-        let lacking = &["a directory", "copies in this mode", "ordered"];
+        let lacking = &["a directory", "conditional", "copies in this mode", "ordered"];
         trials.extend(contract::trials(name, target, lacking));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
