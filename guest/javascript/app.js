@@ -19,6 +19,8 @@ import {
 
 // The largest artifact for `put` and `get`, in bytes; `write` and `read` take any size.
 const IN_MEMORY = 32 * 1024 * 1024;
+// The most bytes that `read` brings without a stream.
+const AT_ONCE = 64 * 1024;
 // The most files that are looked at for one page of a listing, found or not.
 const PAGE = 1000;
 
@@ -40,16 +42,7 @@ export const artifactStore = {
     try {
       const { size } = artifact.info;
       if (size > IN_MEMORY) throw failure("too-large", IN_MEMORY);
-      const data = new Uint8Array(size);
-      for (let done = 0; done < size; ) {
-        const chunk = artifact.read(Math.min(size - done, CHUNK), done);
-        data.set(chunk, done);
-        done += chunk.length;
-      }
-      if (new Crc64().update(data).value !== artifact.checksum) {
-        throw artifact.damaged("does not match its checksum");
-      }
-      return data;
+      return part(artifact, 0, size);
     } finally {
       artifact.close();
     }
@@ -96,11 +89,18 @@ export const streams = {
       throw failure("invalid-range");
     }
     const due = length === null ? available : Math.min(unsigned(length), available);
+    if (due <= AT_ONCE) {
+      try {
+        return [artifact.info, { tag: "bytes", val: part(artifact, unsigned(offset), due) }];
+      } finally {
+        artifact.close();
+      }
+    }
     let tell;
     const outcome = new Promise((resolve) => (tell = resolve));
-    const bytes = send(artifact, unsigned(offset), due, tell);
+    const stream = send(artifact, unsigned(offset), due, tell);
     const { readable } = wit.Future.from(outcome, wit.Future.RESULT_VOID_ERROR);
-    return [artifact.info, bytes, readable];
+    return [artifact.info, { tag: "streamed", val: [stream, readable] }];
   },
 };
 
@@ -133,6 +133,20 @@ export const inventory = {
 function open(key) {
   checkKey(key);
   return new Artifact(nameOf(key));
+}
+
+/** The `due` bytes from `offset` on; all bytes are compared with their checksum. */
+function part(artifact, offset, due) {
+  const data = new Uint8Array(due);
+  for (let done = 0; done < due; ) {
+    const chunk = artifact.read(Math.min(due - done, CHUNK), offset + done);
+    data.set(chunk, done);
+    done += chunk.length;
+  }
+  if (due === artifact.info.size && new Crc64().update(data).value !== artifact.checksum) {
+    throw artifact.damaged("does not match its checksum");
+  }
+  return data;
 }
 
 /** The artifact in the file `name`, closed; nothing where it was deleted or is damaged. */

@@ -13,7 +13,12 @@ from componentize_py_async_support.streams import ByteStreamReader, ByteStreamWr
 from componentize_py_types import Err, Ok, Result
 from wit_world import byte_stream, exports, result_unit_types_error_future
 from wit_world.exports.inventory import Entry, Page
-from wit_world.exports.streams import WriteOptions
+from wit_world.exports.streams import (
+    Contents,
+    Contents_Bytes,
+    Contents_Streamed,
+    WriteOptions,
+)
 from wit_world.imports.types import (
     Error,
     Error_AlreadyExists,
@@ -36,6 +41,8 @@ from files import Failure
 
 # The largest artifact for `put` and `get`, in bytes; `write` and `read` take any size.
 IN_MEMORY = 32 << 20
+# The most bytes that `read` brings without a stream.
+AT_ONCE = 64 << 10
 # The bytes that are moved at once.
 CHUNK = 256 << 10
 # The most files that are looked at for one page of a listing, found or not.
@@ -117,7 +124,7 @@ class Streams(exports.Streams):
     @answer
     async def read(
         self, key: str, offset: int, length: int | None
-    ) -> tuple[Info, ByteStreamReader, FutureReader[Result[None, Error]]]:
+    ) -> tuple[Info, Contents]:
         files.check_key(key)
         artifact = files.open_artifact(files.name_of(key))
         available = artifact.info.size - offset
@@ -126,13 +133,19 @@ class Streams(exports.Streams):
             raise Failure(Error_InvalidRange())
         due = available if length is None else min(length, available)
         artifact.file.seek(artifact.start + offset)
+        if due <= AT_ONCE:
+            with artifact.file, files.meaning("an open artifact"):
+                data = artifact.file.read(due)
+            if len(data) < due:
+                raise Failure(Error_Corrupt("the file was cut while it was read"))
+            return artifact.info, Contents_Bytes(data)
         writer, reader = byte_stream()
         outcome_writer, outcome = result_unit_types_error_future(
             lambda: Err(Error_Other("the read was given up"))
         )
         # This goes on after the return.
         spawn(send(artifact, due, writer, outcome_writer))
-        return artifact.info, reader, outcome
+        return artifact.info, Contents_Streamed((reader, outcome))
 
 
 class Inventory(exports.Inventory):

@@ -12,7 +12,7 @@ from componentize_py_types import Err, Result
 from wit_world import exports
 from wit_world.imports import artifact_store, inventory, streams
 from wit_world.imports.inventory import Page
-from wit_world.imports.streams import WriteOptions
+from wit_world.imports.streams import Contents, WriteOptions
 from wit_world.imports.types import (
     Error,
     Error_AccessDenied,
@@ -54,8 +54,8 @@ class Streams(exports.Streams):
 
     async def read(
         self, key: str, offset: int, length: int | None
-    ) -> tuple[Info, ByteStreamReader, FutureReader[Result[None, Error]]]:
-        # The stream is handed on unread, so a host moves its bytes without this component.
+    ) -> tuple[Info, Contents]:
+        # A stream is handed on unread, so a host moves its bytes without this component.
         return await streams.read(key, offset, length)
 
 

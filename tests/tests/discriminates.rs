@@ -49,6 +49,9 @@ const FAULTS: &[(&str, &str)] = &[
     ("offset-off-by-one", "read-6"),
     ("range-off-by-one", "read-7"),
     ("stream-too-long", "read-6"),
+    ("few-are-short", "read-7"),
+    ("few-are-more", "read-6"),
+    ("many-at-once", "contents-1"),
     ("info-of-the-part", "read-8"),
     ("read-of-absent-is-empty", "read-1"),
     ("reopens", "read-10"),
@@ -184,11 +187,18 @@ fn main() {
         let name = format!("layer::{fault}_breaks_{rule}");
         trials.push(Trial::test(name, move || breaks_only(fault, rule)));
     }
-    for way in [Way::Reused, Way::Fresh, Way::Host] {
-        let target = Arc::new(target(""));
+    for (fault, way) in [
+        ("", Way::Reused),
+        ("", Way::Fresh),
+        ("", Way::Host),
+        ("few-at-once", Way::Reused),
+        ("few-at-once", Way::Host),
+    ] {
+        let target = Arc::new(target(fault));
         for check in checks().filter(|check| check.runs(way)) {
             let target = Arc::clone(&target);
-            let name = format!("no_fault::{way:?}::{}", check.name());
+            let kind = if fault.is_empty() { "no_fault" } else { fault };
+            let name = format!("{kind}::{way:?}::{}", check.name());
             trials.push(Trial::test(name, move || match check.run(&target, way, 1)? {
                 Outcome::Passed => Ok(()),
                 other => Err(Failed::from(format!("{other:?}"))),

@@ -70,7 +70,8 @@
 //!
 //! The end of a stream does not mean that the artifact is complete; the seal does. Therefore a
 //! `write` reads the bytes, waits for the seal, and compares. A `read` returns at once, and reports
-//! after the bytes how it ended.
+//! after the bytes how it ended. A small artifact needs no stream: a `read` may bring up to 64 KiB with
+//! its answer.
 //!
 //! ```no_run,standalone_crate
 //! # #[cfg(target_family = "wasm")]
@@ -91,7 +92,7 @@
 //! # fn find(_: &str, _: u64, _: Option<u64>) -> Result<(Info, Vec<u8>)> { todo!() }
 //! use artifact_store_backend::checksum::checksum;
 //! use artifact_store_backend::{Info, Result, Seal, key, outcome, seal};
-//! use exports::artifact::storage::streams::{Guest, WriteOptions};
+//! use exports::artifact::storage::streams::{Contents, Guest, WriteOptions};
 //! use wit_bindgen::{FutureReader, StreamReader};
 //!
 //! impl Guest for Backend {
@@ -112,9 +113,12 @@
 //!         key: String,
 //!         offset: u64,
 //!         length: Option<u64>,
-//!     ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<()>>)> {
+//!     ) -> Result<(Info, Contents)> {
 //!         key::check(&key)?;
 //!         let (info, bytes) = find(&key, offset, length)?;
+//!         if bytes.len() <= 64 << 10 {
+//!             return Ok((info, Contents::Bytes(bytes)));
+//!         }
 //!         let (mut writer, stream) = wit_stream::new();
 //!         let (report, outcome) = wit_future::new(outcome::dropped);
 //!         outcome::report(report, async move {
@@ -122,7 +126,7 @@
 //!             let _ = writer.write_all(bytes).await;
 //!             Ok(())
 //!         });
-//!         Ok((info, stream, outcome))
+//!         Ok((info, Contents::Streamed((stream, outcome))))
 //!     }
 //! }
 //! # }

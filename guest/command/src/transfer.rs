@@ -4,9 +4,9 @@
 use crc::{CRC_64_NVME, Crc};
 use futures_util::future::{join, join3};
 use wasip3::cli::{stdin, stdout};
-use wit_bindgen::StreamResult;
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
-use crate::bindings::artifact::storage::streams::{self, WriteOptions};
+use crate::bindings::artifact::storage::streams::{self, Contents, WriteOptions};
 use crate::bindings::artifact::storage::types::Error;
 use crate::bindings::artifact::storage::types::{Mode, Seal};
 use crate::{CORRUPT, FAILURE, Failure, bindings, failure};
@@ -67,7 +67,11 @@ pub async fn put(key: &str, create: bool, size: Option<u64>) -> Result<(), Failu
 pub async fn get(key: &str, offset: u64, length: Option<u64>) -> Result<(), Failure> {
     let failed = |error| failure("get", "from", key, error);
     let answer = streams::read(key.to_owned(), offset, length).await;
-    let (info, mut stream, outcome) = answer.map_err(failed)?;
+    let (info, contents) = answer.map_err(failed)?;
+    let (mut stream, outcome) = match contents {
+        Contents::Streamed(streamed) => streamed,
+        Contents::Bytes(bytes) => streamed(bytes),
+    };
     let rest = info.size.saturating_sub(offset);
     let due = length.map_or(rest, |length| length.min(rest));
     let (mut writer, output) = wasip3::wit_stream::new();
@@ -126,4 +130,17 @@ pub async fn get(key: &str, offset: u64, length: Option<u64>) -> Result<(), Fail
         return Err(corrupt("the bytes do not match the artifact's checksum".into()));
     }
     written.map_err(|error| Failure(format!("cannot write standard output: {error:?}"), FAILURE))
+}
+
+/// The same bytes as a stream.
+fn streamed(bytes: Vec<u8>) -> (StreamReader<u8>, FutureReader<Result<(), Error>>) {
+    let (mut writer, stream) = bindings::wit_stream::new();
+    let (report, outcome) = bindings::wit_future::new(|| Ok(()));
+    wit_bindgen::spawn_local(async move {
+        // What is left is not wanted.
+        writer.write_all(bytes).await;
+        drop(writer);
+        let _ = report.write(Ok(())).await;
+    });
+    (stream, outcome)
 }

@@ -25,4 +25,4 @@ pub use exports::artifact::storage::{
 pub use inventory::{Entry, Page};
 pub use maintenance::{Finding, FindingKind, Findings, SweepReport};
 pub use ordered::OrderedPage;
-pub use streams::WriteOptions;
+pub use streams::{Contents, WriteOptions};

@@ -3,16 +3,14 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::future::ready;
-
 use artifact_store_backend::checksum::checksum;
 use artifact_store_backend::{Error, Info, Mode, Result, Seal, attributes, key, outcome, seal};
 use futures_util::future::try_join;
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
-    Findings, OrderedPage, Page, SweepReport, WriteOptions, artifact_store, conditional, export,
-    inventory, maintenance, ordered, settings, streams, wit_future, wit_stream,
+    Contents, Findings, OrderedPage, Page, SweepReport, WriteOptions, artifact_store, conditional, export,
+    inventory, maintenance, ordered, settings, streams, wit_future,
 };
 use crate::commit::{self, Temporary};
 use crate::delete;
@@ -23,6 +21,9 @@ use crate::walk::{self, Names};
 
 /// The largest artifact that `put` and `get` carry, in bytes; larger ones need streams.
 const IN_MEMORY: u64 = 256 << 20;
+
+/// The most bytes that `read` brings without a stream.
+const AT_ONCE: usize = 64 << 10;
 
 struct Component;
 
@@ -50,16 +51,12 @@ impl artifact_store::Guest for Component {
 
     async fn get(key: String) -> Result<Vec<u8>> {
         let place = place(&key)?;
-        let mut found = read::open(&key, &place).await?.ok_or(Error::NotFound)?;
+        let found = read::open_with(&key, &place, AT_ONCE).await?;
+        let mut found = found.ok_or(Error::NotFound)?;
         let size = usize::try_from(found.header.size).ok();
         let size = size.filter(|_| found.header.size <= IN_MEMORY);
-        let size = size.ok_or(Error::TooLarge(IN_MEMORY))?;
-        let mut data = Vec::new();
-        let room = data.try_reserve_exact(size);
-        room.map_err(|_| Error::Other(format!("no memory for {size} bytes; `read` needs none")))?;
-        let payload = found.payload(0);
-        let (data, _) = found.file.read(payload, data).await?;
-        if data.len() != size || checksum(&data) != found.header.checksum {
+        let data = found.bytes(0, size.ok_or(Error::TooLarge(IN_MEMORY))?).await?;
+        if checksum(&data) != found.header.checksum {
             return Err(Error::Corrupt(format!("`{place}` does not match its checksum")));
         }
         Ok(data)
@@ -115,22 +112,20 @@ impl streams::Guest for Component {
         key: String,
         offset: u64,
         length: Option<u64>,
-    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<()>>)> {
+    ) -> Result<(Info, Contents)> {
         let place = place(&key)?;
-        let mut found = read::open(&key, &place).await?.ok_or(Error::NotFound)?;
-        if offset > found.header.size {
-            return Err(Error::InvalidRange);
-        }
+        let found = read::open_with(&key, &place, AT_ONCE).await?;
+        let mut found = found.ok_or(Error::NotFound)?;
+        let left = found.header.size.checked_sub(offset).ok_or(Error::InvalidRange)?;
+        let due = length.map_or(left, |length| length.min(left));
         let info = found.info.clone();
-        let (report, outcome) = wit_future::new(outcome::dropped);
-        if offset == found.header.size || length == Some(0) {
-            let (_, nothing) = wit_stream::new();
-            outcome::report(report, ready(Ok(())));
-            return Ok((info, nothing, outcome));
+        if let Some(due) = usize::try_from(due).ok().filter(|due| *due <= AT_ONCE) {
+            return Ok((info, Contents::Bytes(found.bytes(offset, due).await?)));
         }
-        let (bytes, ended) = found.payload(offset);
+        let (report, outcome) = wit_future::new(outcome::dropped);
+        let (stream, ended) = found.stream(offset);
         outcome::report(report, async move { found.end(ended).await });
-        Ok((info, bytes, outcome))
+        Ok((info, Contents::Streamed((stream, outcome))))
     }
 }
 

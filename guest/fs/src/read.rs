@@ -17,13 +17,35 @@ pub struct Artifact {
     pub file: File,
     pub header: Header,
     pub info: Info,
+    /// The payload, where the file is so small that it was read together with the header.
+    payload: Option<Vec<u8>>,
     /// What follows the bytes of the header, where they were all that was read.
     rest: Option<FileStream>,
 }
 
 impl Artifact {
+    /// The `due` bytes of the payload from `offset` on, which are within it.
+    pub async fn bytes(&mut self, offset: u64, due: usize) -> Result<Vec<u8>> {
+        let mut data = Vec::new();
+        if let (Some(payload), Ok(offset)) = (self.payload.take(), usize::try_from(offset)) {
+            data = payload;
+            data.truncate(offset.saturating_add(due));
+            data.drain(..offset.min(data.len()));
+        } else {
+            let room = data.try_reserve_exact(due);
+            room.map_err(|_| Error::Other(format!("no memory for {due} bytes; a stream needs none")))?;
+            let stream = self.stream(offset);
+            (data, _) = self.file.read(stream, data).await?;
+            data.truncate(due);
+        }
+        match data.len() == due {
+            true => Ok(data),
+            false => Err(Error::Corrupt(format!("`{}` was cut while it was read", self.file.path))),
+        }
+    }
+
     /// The payload from `offset` to its end.
-    pub fn payload(&mut self, offset: u64) -> FileStream {
+    pub fn stream(&mut self, offset: u64) -> FileStream {
         match self.rest.take() {
             Some(rest) if offset == 0 => rest,
             _ => self.file.stream(self.header.start() as u64 + offset),
@@ -43,10 +65,16 @@ impl Artifact {
 
 /// Opens the artifact `key` at `place`; none where there is none.
 pub async fn open(key: &str, place: &Place) -> Result<Option<Artifact>> {
-    let found = match open_at_once(key, place).await? {
+    open_with(key, place, 0).await
+}
+
+/// Opens it to read its payload, which is read at once where it is no more than `few` bytes.
+pub async fn open_with(key: &str, place: &Place, few: usize) -> Result<Option<Artifact>> {
+    let first = First { header: header::len(key), few };
+    let found = match open_at_once(place, first).await? {
         Some(found) => found,
         None => match folder::open(&place.dir, Access::Read).await? {
-            Some(dir) => open_in(&dir, &place.file, header::len(key)).await?,
+            Some(dir) => open_first(&dir, &place.file, first).await?,
             None => None,
         },
     };
@@ -63,29 +91,41 @@ pub async fn open(key: &str, place: &Place) -> Result<Option<Artifact>> {
 
 /// Opens what lies at `place`, with nothing looked at before, where the host allows for that.
 /// None where it does not, and where it went wrong: who looks finds out what it is.
-async fn open_at_once(key: &str, place: &Place) -> Result<Option<Option<Artifact>>> {
+async fn open_at_once(place: &Place, first: First) -> Result<Option<Option<Artifact>>> {
     if settings::looks()? {
         return Ok(None);
     }
     let root = wasi::root()?;
-    Ok(match open_file(root, &place.path(), header::len(key)).await {
+    Ok(match open_file(root, &place.path(), first).await {
         Ok(artifact) => Some(Some(artifact)),
         Err(Trouble::Call(failure)) if failure.is_absent() => Some(None),
         Err(_) => None,
     })
 }
 
+/// How many bytes are asked for at first.
+#[derive(Clone, Copy)]
+struct First {
+    /// As many as the header has, unless there are attributes or another key.
+    header: usize,
+    /// All of a file that has no more than so many bytes behind those.
+    few: usize,
+}
+
 /// Opens the file `name` and checks its header, of which `likely` bytes are asked for at
 /// first; none where there is no such file.
 pub async fn open_in(dir: &Dir, name: &str, likely: usize) -> Result<Option<Artifact>> {
-    let first = try_open(dir, name, likely).await;
-    let last = match first {
+    open_first(dir, name, First { header: likely, few: 0 }).await
+}
+
+async fn open_first(dir: &Dir, name: &str, first: First) -> Result<Option<Artifact>> {
+    let last = match try_open(dir, name, first).await {
         // The file was replaced on the way. A file server may say so with an error that WASI
         // has no name for; the name leads to the new file.
         Err(Trouble::Call(Failure { code: ErrorCode::NoEntry | ErrorCode::Io, .. })) => {
-            try_open(dir, name, likely).await
+            try_open(dir, name, first).await
         }
-        first => first,
+        opened => opened,
     };
     match last {
         Ok(artifact) => Ok(artifact),
@@ -110,7 +150,7 @@ impl From<Failure> for Trouble {
 async fn try_open(
     dir: &Dir,
     name: &str,
-    likely: usize,
+    first: First,
 ) -> core::result::Result<Option<Artifact>, Trouble> {
     // Only a regular file is opened: a pipe would wait for a writer.
     match dir.look(name).await? {
@@ -121,22 +161,25 @@ async fn try_open(
             return Err(Trouble::Content(Error::Corrupt(text)));
         }
     }
-    open_file(dir, name, likely).await.map(Some)
+    open_file(dir, name, first).await.map(Some)
 }
 
 async fn open_file(
     dir: &Dir,
     name: &str,
-    likely: usize,
+    first: First,
 ) -> core::result::Result<Artifact, Trouble> {
     let file = dir.open_file(name).await?;
     let stat = file.stat().await?;
-    let (bytes, mut rest) = file.read(file.stream(0), Vec::with_capacity(likely)).await?;
+    let whole = usize::try_from(stat.size).ok();
+    let wanted = whole.filter(|size| first.few > 0 && *size <= first.header + first.few);
+    let room = Vec::with_capacity(wanted.unwrap_or(0).max(first.header));
+    let (mut bytes, mut rest) = file.read(file.stream(0), room).await?;
     let header = match Header::decode(&bytes) {
         // It may have attributes, or a longer key than the one that was asked for.
-        Err(Fault::Damaged(_)) if bytes.len() >= likely && likely < header::MAX_LEN => {
+        Err(Fault::Damaged(_)) if bytes.len() >= first.header && bytes.len() < header::MAX_LEN => {
             let room = Vec::with_capacity(header::MAX_LEN);
-            let (bytes, _) = file.read(file.stream(0), room).await?;
+            (bytes, _) = file.read(file.stream(0), room).await?;
             rest = None;
             Header::decode(&bytes)
         }
@@ -145,8 +188,13 @@ async fn open_file(
     let header = header.map_err(|fault| Trouble::Content(unreadable(&file, fault)))?;
     check_size(stat.size, &header, &file).map_err(Trouble::Content)?;
     let info = header.clone().info(stat.modified);
-    let rest = rest.filter(|_| bytes.len() == header.start());
-    Ok(Artifact { file, header, info, rest })
+    let start = header.start();
+    let rest = rest.filter(|_| bytes.len() == start);
+    let payload = (whole == Some(bytes.len())).then(|| {
+        bytes.drain(..start);
+        bytes
+    });
+    Ok(Artifact { file, header, info, payload, rest })
 }
 
 fn unreadable(file: &File, fault: Fault) -> Error {

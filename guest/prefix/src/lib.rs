@@ -89,8 +89,13 @@ impl streams::Guest for Layer {
         key: String,
         offset: u64,
         length: Option<u64>,
-    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
-        bytes::read(below(&key)?, offset, length).await
+    ) -> Result<(Info, streams::Contents), Error> {
+        let (info, contents) = bytes::read(below(&key)?, offset, length).await?;
+        let contents = match contents {
+            bytes::Contents::Bytes(bytes) => streams::Contents::Bytes(bytes),
+            bytes::Contents::Streamed(streamed) => streams::Contents::Streamed(streamed),
+        };
+        Ok((info, contents))
     }
 }
 

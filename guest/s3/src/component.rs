@@ -4,7 +4,7 @@ use artifact_store_backend::{Info, Mode, Result, Seal, key};
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
-    Findings, Page, SweepReport, WriteOptions, artifact_store, copying, export, inventory,
+    Contents, Findings, Page, SweepReport, WriteOptions, artifact_store, copying, export, inventory,
     maintenance, settings, streams,
 };
 use crate::client::checked_settings;
@@ -47,7 +47,7 @@ impl streams::Guest for Component {
         key: String,
         offset: u64,
         length: Option<u64>,
-    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<()>>)> {
+    ) -> Result<(Info, Contents)> {
         key::check(&key)?;
         download::read(&key, offset, length).await
     }

@@ -1,13 +1,10 @@
 //! Reading artifacts and their info.
 
-use std::future::ready;
-
 use artifact_store_backend::checksum::checksum;
 use artifact_store_backend::{Error, Info, Result, outcome};
 use wasip3::http::types::ErrorCode;
-use wit_bindgen::{FutureReader, StreamReader};
 
-use crate::bindings::{wit_future, wit_stream};
+use crate::bindings::{Contents, wit_future};
 use crate::client::{Call, settings};
 use crate::failure::{Failure, unread};
 use crate::http::{Method, Response, Unread};
@@ -16,6 +13,9 @@ use crate::version;
 
 /// The largest artifact that `get` carries, in bytes; larger ones need `read`.
 const IN_MEMORY: u64 = 64 << 20;
+
+/// The most bytes that `read` brings without a stream.
+const AT_ONCE: u64 = 64 << 10;
 
 /// The largest number that all services accept in a range.
 const GREATEST: u64 = i64::MAX as u64;
@@ -143,9 +143,7 @@ pub async fn get(key: &str) -> Result<Vec<u8>> {
     Err(unread(settings, &place.object, &cause))
 }
 
-type Read = (Info, StreamReader<u8>, FutureReader<Result<()>>);
-
-pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<Read> {
+pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<(Info, Contents)> {
     let settings = settings()?;
     let place = Place::of(settings, key);
     if length == Some(0) || offset > GREATEST {
@@ -177,15 +175,29 @@ pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<Read> {
             format!("the response for `{}` begins at byte {begins_at}, not {offset}", place.object);
         return Err(Error::Other(text));
     }
-    let (report, outcome) = wit_future::new(outcome::dropped);
     let (body, object) = (response.body, place.object);
+    let left = info.size - offset;
+    // Some services send all of the artifact, whatever part was requested.
+    let sent = match length {
+        Some(length) if response.status == 206 => length.min(left),
+        _ => left,
+    };
+    if sent <= AT_ONCE {
+        let cause = match body.read(AT_ONCE as usize).await {
+            Ok(data) if data.len() as u64 == sent => return Ok((info, Contents::Bytes(data))),
+            Err(Unread::Failed(code)) => code,
+            Ok(_) | Err(Unread::TooLong) => ErrorCode::HttpResponseIncomplete,
+        };
+        return Err(unread(settings, &object, &cause));
+    }
+    let (report, outcome) = wit_future::new(outcome::dropped);
     // The bytes go from host to host; this only learns how that went.
     outcome::report(report, async move {
         let ended = body.ended.await;
         drop(body.done);
         ended.map(|_| ()).map_err(|code| unread(settings, &object, &code))
     });
-    Ok((info, body.stream, outcome))
+    Ok((info, Contents::Streamed((body.stream, outcome))))
 }
 
 /// A read of zero bytes, if the artifact's size permits it.
@@ -194,7 +206,7 @@ async fn at_end(
     place: &Place<'_>,
     is_fine: impl FnOnce(u64) -> bool,
     offset: u64,
-) -> Result<Read> {
+) -> Result<(Info, Contents)> {
     let info = look(settings, place).await?.ok_or(Error::NotFound)?;
     if offset > info.size {
         return Err(Error::InvalidRange);
@@ -203,8 +215,5 @@ async fn at_end(
         let text = format!("`{}` was replaced while it was read", place.object);
         return Err(Error::Unavailable(text));
     }
-    let (_, nothing) = wit_stream::new();
-    let (report, outcome) = wit_future::new(outcome::dropped);
-    outcome::report(report, ready(Ok(())));
-    Ok((info, nothing, outcome))
+    Ok((info, Contents::Bytes(Vec::new())))
 }

@@ -14,13 +14,14 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Source, StreamConsumer, StreamResult};
 
 use crate::WriteOptions;
-use crate::bindings::streams::Seal;
+use crate::bindings::streams::{Contents, Seal};
 use crate::bindings::types;
 use crate::checksum::Checksum;
 use crate::error::ErrorKind;
 use crate::instance::Failed;
 use crate::serving::Running;
 use crate::transfer::download::Forward;
+use crate::transfer::opening;
 use crate::transfer::upload::{self, End};
 use crate::wasi::HostState;
 
@@ -199,11 +200,21 @@ pub(super) async fn read(
                     "the backend does not export `streams`".into(),
                 )));
             };
-            let answer =
-                streams.call_read(accessor, running.call.key.clone(), offset, length).await?;
-            let (info, stream, outcome) = match answer {
-                Ok(answer) => answer,
-                Err(error) => return Ok(Err(error.into())),
+            let (info, contents) =
+                match opening::call(accessor, streams, &running.call.key, offset, length).await? {
+                    Ok(answer) => answer,
+                    Err(kind) => return Ok(Err(kind)),
+                };
+            let (stream, outcome) = match contents {
+                Contents::Streamed(streamed) => streamed,
+                Contents::Bytes(mut bytes) => {
+                    if let Some(mut pause) = pause.filter(|pause| pause.after <= bytes.len()) {
+                        poll_fn(|cx| pause.poll(cx)).await;
+                    }
+                    bytes.truncate(take.unwrap_or(usize::MAX));
+                    let end = take.is_none().then_some(Ok(()));
+                    return Ok(Ok(Download { info, bytes, end }));
+                }
             };
             let bytes = Arc::new(Mutex::new(Vec::new()));
             let (ended, end) = oneshot::channel();

@@ -7,6 +7,7 @@ use wasmtime::component::{Accessor, FutureReader, StreamReader};
 
 use super::streams::Reading;
 use super::{Below, Told, deadline, remembered};
+use crate::bindings::streams::Contents;
 use crate::error::{Error, Operation};
 use crate::info::{Info, ReadOptions};
 use crate::serving::{Fault, Given, OVERSTATED, RunBy, Running};
@@ -110,7 +111,7 @@ impl Broken {
         accessor.with(|mut access| {
             let stream = StreamReader::new(&mut access, bytes)?;
             let outcome = FutureReader::new(&mut access, outcome)?;
-            Ok((Ok((info.into(), stream, outcome)),))
+            Ok((Ok((info.into(), Contents::Streamed((stream, outcome)))),))
         })
     }
 }

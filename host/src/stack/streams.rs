@@ -4,18 +4,18 @@ use futures::channel::oneshot;
 use wasmtime::component::{Accessor, FutureReader, Linker, StreamReader};
 
 use super::{Answer, Below, Told, deadline, remembered, tell};
-use crate::bindings::streams::{Seal, WriteOptions};
+use crate::bindings::streams::{Contents, Seal, WriteOptions};
 use crate::bindings::{STREAMS, types};
 use crate::error::{Error, ErrorKind, Operation};
 use crate::info::{ReadOptions, WriteOptions as Options};
 use crate::serving::{RunBy, Running};
-use crate::transfer::below::{Lasting, Lower, Sent};
+use crate::transfer::below::{Lasting, Lower, Opened, Sent};
 use crate::transfer::download::Forward;
 use crate::transfer::upload;
 use crate::wasi::HostState;
 
 type Sealed = FutureReader<Result<Seal, String>>;
-pub(super) type Reading = (types::Info, StreamReader<u8>, FutureReader<Result<(), types::Error>>);
+pub(super) type Reading = (types::Info, Contents);
 type Write = (String, StreamReader<u8>, Sealed, WriteOptions);
 type Read = (String, u64, Option<u64>);
 
@@ -100,7 +100,10 @@ async fn read(
     }
     let opened = async { Lower::open(below.backend()?, &key, options).await };
     let (lower, ended) = match opened.await {
-        Ok(opened) => opened,
+        Ok(Opened::AtOnce(info, bytes)) => {
+            return Ok((Ok((info.into(), Contents::Bytes(bytes))),));
+        }
+        Ok(Opened::Streamed(lower, ended)) => (lower, ended),
         Err(error) => return tell(accessor, Err(error)),
     };
     let info = lower.info().clone().into();
@@ -113,6 +116,6 @@ async fn read(
     accessor.with(|mut access| {
         let stream = StreamReader::new(&mut access, lower)?;
         let outcome = FutureReader::new(&mut access, outcome)?;
-        Ok((Ok((info, stream, outcome)),))
+        Ok((Ok((info, Contents::Streamed((stream, outcome)))),))
     })
 }

@@ -15,6 +15,7 @@ use wasmtime::component::{
     Accessor, Destination, Source, StreamConsumer, StreamProducer, StreamReader, StreamResult,
 };
 
+use super::opening::AT_ONCE;
 use super::reader::ArtifactReader;
 use super::sink::{Chunks, Gone, Sink};
 use super::upload::Handed;
@@ -37,25 +38,48 @@ pub(crate) struct Lower {
 /// Takes the sink, and the sender for one whose bytes are taken chunk by chunk.
 type Open = (oneshot::Sender<Box<dyn Sink>>, mpsc::Sender<Bytes>);
 
+/// What a layer gets of the store below.
+pub(crate) enum Opened {
+    /// All bytes, which are known to be right.
+    AtOnce(Info, Vec<u8>),
+    /// A stream, and what becomes known of its end.
+    Streamed(Lower, oneshot::Receiver<Result<()>>),
+}
+
 impl Lower {
-    /// Begins to read. Also returns what becomes known of its end.
+    /// Begins to read, and reads all of what is no more than one answer.
     pub(crate) async fn open(
         backend: Arc<Loaded>,
         key: &str,
         options: ReadOptions,
-    ) -> Result<(Self, oneshot::Receiver<Result<()>>)> {
+    ) -> Result<Opened> {
         let (chosen, choice) = oneshot::channel();
         let (start, started) = oneshot::channel();
-        let late = move || Late { start: Some(start), choice, sink: None, nothing: Vec::new() };
         let (chunks, received) = mpsc::channel(0);
+        let few = chunks.clone();
+        let late = move || Late {
+            start: Some(start),
+            few: Some(few),
+            choice,
+            sink: None,
+            nothing: Vec::new(),
+        };
         let by = RunBy::Layer;
-        let reader =
+        let mut reader =
             ArtifactReader::begin(backend, key, options, by, late, started, received).await?;
         let available = reader.info().size.saturating_sub(options.offset);
         let due = options.length.map_or(available, |length| length.min(available));
+        if due <= AT_ONCE as u64 {
+            drop(chunks);
+            let mut bytes = reader.next_chunk().await?.map(Vec::from).unwrap_or_default();
+            while let Some(chunk) = reader.next_chunk().await? {
+                bytes.extend_from_slice(&chunk);
+            }
+            return Ok(Opened::AtOnce(reader.info().clone(), bytes));
+        }
         let open = Some((chosen, chunks));
         let (ended, end) = oneshot::channel();
-        Ok((Self { reader, due, open, ended: Some(ended) }, end))
+        Ok(Opened::Streamed(Self { reader, due, open, ended: Some(ended) }, end))
     }
 
     pub(crate) fn info(&self) -> &Info {
@@ -157,16 +181,21 @@ impl StreamProducer<HostState> for Lower {
     }
 }
 
-/// Waits for the sink that the bytes are to go to.
+/// Waits for the sink that the bytes are to go to, unless they are few.
 struct Late {
     start: Option<oneshot::Sender<Info>>,
+    /// Takes bytes that are no more than one answer.
+    few: Option<mpsc::Sender<Bytes>>,
     choice: oneshot::Receiver<Box<dyn Sink>>,
     sink: Option<Box<dyn Sink>>,
     nothing: Vec<u8>,
 }
 
 impl Sink for Late {
-    fn start(&mut self, info: Info, _: u64) -> Result<Result<(), Gone>, ErrorKind> {
+    fn start(&mut self, info: Info, due: u64) -> Result<Result<(), Gone>, ErrorKind> {
+        if let Some(few) = self.few.take().filter(|_| due <= AT_ONCE as u64) {
+            self.sink = Some(Box::new(Chunks::started(few, due)));
+        }
         Ok(self.start.take().and_then(|start| start.send(info).ok()).ok_or(Gone))
     }
 

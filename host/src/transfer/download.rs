@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Buf;
 use futures::channel::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
@@ -16,8 +15,9 @@ use wasmtime::component::{
 
 use super::below::{Lower, take_lower};
 use super::decrypt;
-use super::opening::{Opened, open};
+use super::opening::{Opened, close, open};
 use super::sink::{Gone, Sink};
+use crate::bindings::streams::Contents;
 use crate::bindings::types;
 use crate::budget::{Deadline, Patience};
 use crate::checksum::Checksum;
@@ -61,44 +61,47 @@ pub(super) async fn receive<S: Sink>(
     length: Option<u64>,
     mut sink: S,
 ) -> Outcome<(S, u64)> {
-    let Opened { info, offset, mut stream, mut outcome } = opened;
+    let Opened { info, offset, contents } = opened;
     let available = info.size - offset;
     let due = length.map_or(available, |length| length.min(available));
     let checksum = info.checksum.filter(|_| due == info.size);
     let started = sink.start(info, due);
     if !matches!(started, Ok(Ok(()))) || (due == 0 && available > 0) {
-        stream.close_with(accessor)?;
-        outcome.close_with(accessor)?;
+        close(accessor, contents)?;
         return Ok(started.map(|_| (sink, 0)));
     }
     let clock = accessor.with(|mut access| Arc::clone(&access.data_mut().deadline));
     clock.expect(due);
     let (received, is_cut) = (Checksum::new(), due < available);
     let patience = Patience::default();
-    let incoming = Incoming { sink, received, due, is_cut, clock, patience };
-    take_all(accessor, stream, outcome, incoming, due + offset, checksum).await
+    let mut incoming = Incoming { sink, received, due, is_cut, clock, patience, size: due + offset, checksum };
+    match contents {
+        Contents::Bytes(bytes) => {
+            let how = incoming.take_chunk(&bytes).await.unwrap_or(End::Closed);
+            incoming.conclude(how, None).await
+        }
+        Contents::Streamed((stream, outcome)) => {
+            take_stream(accessor, stream, outcome, incoming).await
+        }
+    }
 }
 
-/// Takes the bytes that are due from `stream` and compares them with what `outcome` and `checksum`
-/// say. If the artifact is read to its end, it has to have `size` bytes.
-async fn take_all<S: Sink>(
+/// Takes the bytes that are due from `stream`.
+async fn take_stream<S: Sink>(
     accessor: &Accessor<HostState>,
     stream: StreamReader<u8>,
     outcome: FutureReader<Result<(), types::Error>>,
     incoming: Incoming<S>,
-    size: u64,
-    checksum: Option<u64>,
 ) -> Outcome<(S, u64)> {
     let (reported, report) = oneshot::channel();
     accessor.with(|mut access| outcome.pipe(&mut access, Forward(Some(reported))))?;
-    let due = incoming.due;
-    let (how, mut incoming) = match take(stream, accessor) {
+    let (how, incoming) = match take(stream, accessor) {
         Ok(file) => {
             telemetry::spliced();
             incoming.take_from(file).await
         }
         Err(stream) => match take_lower(stream, accessor) {
-            Ok(lower) if lower.brings(due, checksum) => {
+            Ok(lower) if lower.brings(incoming.due, incoming.checksum) => {
                 telemetry::spliced();
                 return incoming.hand_down(lower, report).await;
             }
@@ -112,33 +115,7 @@ async fn take_all<S: Sink>(
             }
         },
     };
-    match how {
-        End::Abandoned => return incoming.so_far(),
-        End::TooMany => {
-            let text = format!("the artifact has more than the {size} bytes that it states");
-            return Ok(Err(ErrorKind::Corrupt(text)));
-        }
-        End::Closed | End::Cut => {}
-    }
-    if incoming.flush().await.is_err() {
-        return incoming.so_far();
-    }
-    // After a cut, the backend's outcome says nothing about the bytes that were due.
-    if !matches!(how, End::Cut)
-        && let Err(kind) = end_of(report).await?
-    {
-        return Ok(Err(kind));
-    }
-    let received = &incoming.received;
-    if received.size() != due {
-        let text = format!("{} of the expected {due} bytes arrived", received.size());
-        return Ok(Err(ErrorKind::Corrupt(text)));
-    }
-    if checksum.is_some_and(|checksum| checksum != received.value()) {
-        let text = "the bytes do not match the artifact's checksum";
-        return Ok(Err(ErrorKind::Corrupt(text.into())));
-    }
-    incoming.so_far()
+    incoming.conclude(how, Some(report)).await
 }
 
 /// What the backend says of the end of its stream.
@@ -173,9 +150,47 @@ struct Incoming<S> {
     is_cut: bool,
     clock: Arc<Deadline>,
     patience: Patience,
+    /// The artifact's size, if it is read to its end.
+    size: u64,
+    /// The checksum of the bytes that are due, if it is known.
+    checksum: Option<u64>,
 }
 
 impl<S: Sink> Incoming<S> {
+    /// Compares what has come with what was due, with the checksum, and with what the backend says of
+    /// the end of its stream, if there was one.
+    async fn conclude(mut self, how: End, report: Option<Report>) -> Outcome<(S, u64)> {
+        let due = self.received.size() + self.due;
+        match how {
+            End::Abandoned => return self.so_far(),
+            End::TooMany => {
+                let size = self.size;
+                let text = format!("the artifact has more than the {size} bytes that it states");
+                return Ok(Err(ErrorKind::Corrupt(text)));
+            }
+            End::Closed | End::Cut => {}
+        }
+        if self.flush().await.is_err() {
+            return self.so_far();
+        }
+        // After a cut, the backend's outcome says nothing about the bytes that were due.
+        if let Some(report) = report.filter(|_| !matches!(how, End::Cut))
+            && let Err(kind) = end_of(report).await?
+        {
+            return Ok(Err(kind));
+        }
+        let received = &self.received;
+        if received.size() != due {
+            let text = format!("{} of the expected {due} bytes arrived", received.size());
+            return Ok(Err(ErrorKind::Corrupt(text)));
+        }
+        if self.checksum.is_some_and(|checksum| checksum != received.value()) {
+            let text = "the bytes do not match the artifact's checksum";
+            return Ok(Err(ErrorKind::Corrupt(text.into())));
+        }
+        self.so_far()
+    }
+
     /// Reads a file that the backend passed on. The checksum is computed while the bytes are still
     /// in the processor's cache.
     async fn take_from(mut self, mut file: FileBytes) -> (End, Self) {
@@ -208,19 +223,27 @@ impl<S: Sink> Incoming<S> {
     /// Takes what a layer handed on unread, of which the layer has stated something else than the
     /// store below.
     async fn take_chunks(mut self, mut lower: Lower) -> (End, Self) {
-        while let Some(mut chunk) = poll_fn(|cx| lower.poll_chunk(cx)).await {
-            while !chunk.is_empty() {
-                if poll_fn(|cx| self.poll_room(cx)).await.is_err() {
-                    return (End::Abandoned, self);
-                }
-                let (taken, end) = self.take(&chunk);
-                if let Some(end) = end {
-                    return (end, self);
-                }
-                chunk.advance(taken);
+        while let Some(chunk) = poll_fn(|cx| lower.poll_chunk(cx)).await {
+            if let Some(end) = self.take_chunk(&chunk).await {
+                return (end, self);
             }
         }
         (End::Closed, self)
+    }
+
+    /// Takes all of `chunk`, unless that is the end.
+    async fn take_chunk(&mut self, mut chunk: &[u8]) -> Option<End> {
+        while !chunk.is_empty() {
+            if poll_fn(|cx| self.poll_room(cx)).await.is_err() {
+                return Some(End::Abandoned);
+            }
+            let (taken, end) = self.take(chunk);
+            if end.is_some() {
+                return end;
+            }
+            chunk = &chunk[taken..];
+        }
+        None
     }
 
     /// Lets the store below send what a layer handed on unread. That store verifies the bytes.

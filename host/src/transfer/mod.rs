@@ -11,7 +11,7 @@ pub(crate) mod buffered;
 mod decrypt;
 pub(crate) mod download;
 mod encrypt;
-mod opening;
+pub(crate) mod opening;
 pub(crate) mod reader;
 pub(crate) mod sink;
 pub(crate) mod upload;

@@ -1,8 +1,9 @@
 //! The first half of a read: where it begins, and what the backend answers before the bytes.
 
-use wasmtime::component::{Accessor, FutureReader, StreamReader};
+use wasmtime::component::Accessor;
 
-use crate::bindings::{streams, types};
+use crate::bindings::streams::{self, Contents};
+use crate::bindings::types;
 use crate::error::ErrorKind;
 use crate::info::{Info, ReadOptions};
 use crate::instance::{Failed, Outcome};
@@ -11,12 +12,15 @@ use crate::wasi::HostState;
 /// How often the size is looked up again if the artifact was replaced before it was read.
 pub(super) const ATTEMPTS: u32 = 5;
 
+/// The most bytes that a backend may answer with, beside its info (contents-1 of the contract); more
+/// are a stream.
+pub(crate) const AT_ONCE: usize = 1 << 16;
+
 /// What the backend answered, and the offset of the first byte, which is within the artifact.
 pub(super) struct Opened {
     pub(super) info: Info,
     pub(super) offset: u64,
-    pub(super) stream: StreamReader<u8>,
-    pub(super) outcome: FutureReader<Result<(), types::Error>>,
+    pub(super) contents: Contents,
 }
 
 /// Begins to read the part that `options` select.
@@ -57,23 +61,51 @@ pub(super) async fn ask(
     offset: u64,
     length: Option<u64>,
 ) -> Outcome<Opened> {
-    let (info, stream, outcome) =
-        match streams.call_read(accessor, key.to_owned(), offset, length).await? {
-            Ok(answer) => answer,
-            Err(error) => return Ok(Err(error.into())),
-        };
+    let (info, contents) = match call(accessor, streams, key, offset, length).await? {
+        Ok(answer) => answer,
+        Err(kind) => return Ok(Err(kind)),
+    };
     let info = Info::try_from(info).map_err(Failed::Protocol)?;
     if offset > info.size {
         return Err(Failed::Protocol("it accepted an offset beyond the artifact's end".into()));
     }
-    Ok(Ok(Opened { info, offset, stream, outcome }))
+    Ok(Ok(Opened { info, offset, contents }))
+}
+
+/// The call itself.
+pub(crate) async fn call(
+    accessor: &Accessor<HostState>,
+    streams: &streams::Guest,
+    key: &str,
+    offset: u64,
+    length: Option<u64>,
+) -> Outcome<(types::Info, Contents)> {
+    match streams.call_read(accessor, key.to_owned(), offset, length).await? {
+        Ok((_, Contents::Bytes(bytes))) if bytes.len() > AT_ONCE => Err(Failed::Protocol(format!(
+            "it answered a read with {} bytes instead of a stream; {AT_ONCE} are allowed",
+            bytes.len()
+        ))),
+        Ok(answer) => Ok(Ok(answer)),
+        Err(error) => Ok(Err(error.into())),
+    }
 }
 
 impl Opened {
     /// Reads nothing of it.
-    pub(super) fn close(mut self, accessor: &Accessor<HostState>) -> wasmtime::Result<Info> {
-        self.stream.close_with(accessor)?;
-        self.outcome.close_with(accessor)?;
+    pub(super) fn close(self, accessor: &Accessor<HostState>) -> wasmtime::Result<Info> {
+        close(accessor, self.contents)?;
         Ok(self.info)
     }
+}
+
+/// Reads nothing of them.
+pub(super) fn close(
+    accessor: &Accessor<HostState>,
+    contents: Contents,
+) -> wasmtime::Result<()> {
+    if let Contents::Streamed((mut stream, mut outcome)) = contents {
+        stream.close_with(accessor)?;
+        outcome.close_with(accessor)?;
+    }
+    Ok(())
 }

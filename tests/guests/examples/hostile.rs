@@ -157,8 +157,21 @@ impl streams::Guest for Hostile {
         key: String,
         _: u64,
         _: Option<u64>,
-    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+    ) -> Result<(Info, streams::Contents), Error> {
         misbehave(&key);
+        let at_once = match key.as_str() {
+            "fine-at-once" => Some((9, DATA.to_vec())),
+            "short-at-once" => Some((10, DATA.to_vec())),
+            "long-at-once" => Some((8, DATA.to_vec())),
+            "wrong-at-once" => Some((9, b"123456780".to_vec())),
+            "nothing-at-once" => Some((u64::MAX, Vec::new())),
+            "too-much-at-once" => Some((65_537, vec![0; 65_537])),
+            "flood-at-once" => Some((60 << 20, vec![0; 60 << 20])),
+            _ => None,
+        };
+        if let Some((size, bytes)) = at_once {
+            return Ok((info(size), streams::Contents::Bytes(bytes)));
+        }
         let (mut writer, stream) = wit_stream::new();
         let (report, outcome) = wit_future::new(|| Ok(()));
         let (size, sent, how) = match key.as_str() {
@@ -196,7 +209,7 @@ impl streams::Guest for Hostile {
             drop(writer);
             let _ = report.write(how).await;
         });
-        Ok((info(size), stream, outcome))
+        Ok((info(size), streams::Contents::Streamed((stream, outcome))))
     }
 }
 

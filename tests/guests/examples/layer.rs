@@ -41,8 +41,13 @@ impl streams::Guest for Layer {
         key: String,
         offset: u64,
         length: Option<u64>,
-    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
-        below::read(key, offset, length).await
+    ) -> Result<(Info, streams::Contents), Error> {
+        let (info, contents) = below::read(key, offset, length).await?;
+        let contents = match contents {
+            below::Contents::Bytes(bytes) => streams::Contents::Bytes(bytes),
+            below::Contents::Streamed(streamed) => streams::Contents::Streamed(streamed),
+        };
+        Ok((info, contents))
     }
 }
 

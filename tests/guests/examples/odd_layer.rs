@@ -20,6 +20,7 @@ use artifact::storage::types::{Error, Info, Seal};
 use artifact::storage::{
     artifact_store as store, inventory as listed, maintenance as kept, streams as below,
 };
+use exports::artifact::storage::streams::Contents;
 use exports::artifact::storage::{artifact_store, inventory, maintenance, streams};
 use wit_bindgen::{FutureReader, StreamReader};
 
@@ -137,53 +138,88 @@ impl streams::Guest for Layer {
         key: String,
         offset: u64,
         length: Option<u64>,
-    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+    ) -> Result<(Info, Contents), Error> {
         before(&key).await?;
         match odd().as_str() {
             "copies" => {
-                let (info, data, outcome) = below::read(key, offset, length).await?;
-                Ok((info, copied(data, |it| it), outcome))
+                let (info, data, outcome) = streamed(key, offset, length).await?;
+                Ok((info, Contents::Streamed((copied(data, |it| it), outcome))))
             }
             "buffers" => {
-                let (info, data, outcome) = below::read(key, offset, length).await?;
+                let (info, data, outcome) = streamed(key, offset, length).await?;
                 let all = data.collect().await;
                 let (mut writer, reader) = wit_stream::new();
                 wit_bindgen::spawn_local(async move {
                     writer.write_all(all).await;
                 });
-                Ok((info, reader, outcome))
+                Ok((info, Contents::Streamed((reader, outcome))))
             }
             "flips" => {
-                let (info, data, outcome) = below::read(key, offset, length).await?;
-                Ok((info, copied(data, flipped), outcome))
+                let (info, data, outcome) = streamed(key, offset, length).await?;
+                Ok((info, Contents::Streamed((copied(data, flipped), outcome))))
             }
             // Other bytes than were asked for, handed on unread.
             "elsewhere" => {
-                let (info, ..) = below::read(key.clone(), offset, length).await?;
-                let (_, data, outcome) = below::read(format!("{key}-else"), 0, None).await?;
-                Ok((info, data, outcome))
+                let (info, _) = below::read(key.clone(), offset, length).await?;
+                let (_, contents) = below::read(format!("{key}-else"), 0, None).await?;
+                Ok((info, handed(contents)))
             }
-            "shifts" => below::read(key, offset + 1, length).await,
+            "shifts" => {
+                let (info, contents) = below::read(key, offset + 1, length).await?;
+                Ok((info, handed(contents)))
+            }
             // It reads some of it, and hands on the rest.
             "takes-some" => {
-                let (mut info, mut data, outcome) = below::read(key, offset, length).await?;
+                let (mut info, mut data, outcome) = streamed(key, offset, length).await?;
                 let (_, some) = data.read(Vec::with_capacity(1000)).await;
                 info.size -= some.len() as u64;
                 info.checksum = None;
-                Ok((info, data, outcome))
+                Ok((info, Contents::Streamed((data, outcome))))
             }
             // It says that all is well, whatever came.
             "hides-failures" => {
-                let (info, data, _) = below::read(key, offset, length).await?;
+                let (info, data, _) = streamed(key, offset, length).await?;
                 let (writer, outcome) = wit_future::new(|| Ok(()));
                 wit_bindgen::spawn_local(async move {
                     let _ = writer.write(Ok(())).await;
                 });
-                Ok((info, data, outcome))
+                Ok((info, Contents::Streamed((data, outcome))))
             }
-            _ => below::read(key, offset, length).await,
+            _ => {
+                let (info, contents) = below::read(key, offset, length).await?;
+                Ok((info, handed(contents)))
+            }
         }
     }
+}
+
+/// What the store below brings, as it is.
+fn handed(contents: below::Contents) -> Contents {
+    match contents {
+        below::Contents::Bytes(bytes) => Contents::Bytes(bytes),
+        below::Contents::Streamed(streamed) => Contents::Streamed(streamed),
+    }
+}
+
+type Streamed = (Info, StreamReader<u8>, FutureReader<Result<(), Error>>);
+
+/// What the store below brings, as a stream.
+async fn streamed(key: String, offset: u64, length: Option<u64>) -> Result<Streamed, Error> {
+    let (info, contents) = below::read(key, offset, length).await?;
+    let (stream, outcome) = match contents {
+        below::Contents::Streamed(streamed) => streamed,
+        below::Contents::Bytes(bytes) => {
+            let (mut writer, stream) = wit_stream::new();
+            let (report, outcome) = wit_future::new(|| Ok(()));
+            wit_bindgen::spawn_local(async move {
+                writer.write_all(bytes).await;
+                drop(writer);
+                let _ = report.write(Ok(())).await;
+            });
+            (stream, outcome)
+        }
+    };
+    Ok((info, stream, outcome))
 }
 
 fn flipped(mut bytes: Vec<u8>) -> Vec<u8> {

@@ -86,7 +86,7 @@ impl streams::Guest for PassesOn {
         key: String,
         offset: u64,
         _: Option<u64>,
-    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+    ) -> Result<(Info, streams::Contents), Error> {
         let file = open(&key, OpenFlags::empty(), DescriptorFlags::READ).await?;
         let mut size = file.stat().await.map_err(|e| Error::Other(format!("{e:?}")))?.size;
         let (mut bytes, ended) = file.read_via_stream(offset);
@@ -142,8 +142,7 @@ impl streams::Guest for PassesOn {
         });
         Ok((
             Info { size, checksum: None, modified: None, version: None, attributes: Vec::new() },
-            bytes,
-            outcome,
+            streams::Contents::Streamed((bytes, outcome)),
         ))
     }
 }

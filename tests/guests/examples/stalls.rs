@@ -121,7 +121,7 @@ impl streams::Guest for Stalls {
         key: String,
         _: u64,
         _: Option<u64>,
-    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+    ) -> Result<(Info, streams::Contents), Error> {
         let (mut writer, stream) = wit_stream::new();
         let (report, outcome) = wit_future::new(|| Ok(()));
         let size = match parse(&key).0 {
@@ -143,7 +143,7 @@ impl streams::Guest for Stalls {
                 forever().await;
             }
         });
-        Ok((info(size), stream, outcome))
+        Ok((info(size), streams::Contents::Streamed((stream, outcome))))
     }
 }
 

@@ -164,18 +164,22 @@ impl streams::Guest for Layer {
         key: String,
         offset: u64,
         length: Option<u64>,
-    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+    ) -> Result<(Info, streams::Contents), Error> {
         let header = if has("counts-the-header") { 0 } else { HEADER.len() as u64 };
         let offset = offset.saturating_add(header);
-        let (info, data, outcome) = look(below::read(key_below(&key)?, offset, length).await)?;
-        if has("hides-failures") {
-            let (writer, good) = wit_future::new(|| Ok(()));
-            wit_bindgen::spawn_local(async move {
-                let _ = writer.write(Ok(())).await;
-            });
-            return Ok((own(info), data, good));
-        }
-        Ok((own(info), data, outcome))
+        let (info, contents) = look(below::read(key_below(&key)?, offset, length).await)?;
+        let contents = match contents {
+            below::Contents::Bytes(bytes) => streams::Contents::Bytes(bytes),
+            below::Contents::Streamed((data, _)) if has("hides-failures") => {
+                let (writer, good) = wit_future::new(|| Ok(()));
+                wit_bindgen::spawn_local(async move {
+                    let _ = writer.write(Ok(())).await;
+                });
+                streams::Contents::Streamed((data, good))
+            }
+            below::Contents::Streamed(streamed) => streams::Contents::Streamed(streamed),
+        };
+        Ok((own(info), contents))
     }
 }
 

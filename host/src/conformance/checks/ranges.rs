@@ -2,6 +2,7 @@ use super::super::outcome::under;
 use super::super::subject::{Subject, Verdict};
 use super::super::{Check, Group::Ranges};
 use super::STREAMS;
+use crate::transfer::opening::AT_ONCE;
 
 pub(super) const CHECKS: &[Check] = &[
     Check::new("an_offset_beyond_the_end_is_invalid", Ranges, &["read-2"], beyond).needs(STREAMS),
@@ -10,6 +11,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::new("a_length_beyond_the_end_is_cut", Ranges, &["read-5"], cut).needs(STREAMS),
     Check::new("a_part_is_that_part", Ranges, &["read-6", "read-7"], parts).needs(STREAMS),
     Check::new("all_due_bytes_are_sent", Ranges, &["read-7"], due).needs(STREAMS),
+    Check::new("only_few_bytes_need_no_stream", Ranges, &["contents-1"], few).needs(STREAMS),
     Check::new("the_info_of_a_part_is_of_the_whole", Ranges, &["read-8"], info).needs(STREAMS),
 ];
 
@@ -116,6 +118,18 @@ fn due(s: &Subject) -> Verdict {
         let read = s.ok("", s.read("large", offset, Some(length)))?;
         let expected = &data[offset as usize..(offset + length) as usize];
         s.same("", expected, due_of(&read.bytes, Some(length)))?;
+    }
+    Ok(())
+}
+
+/// A read of more bytes than may come without a stream fails if they do.
+fn few(s: &Subject) -> Verdict {
+    let data = s.bytes(AT_ONCE + 2, 1);
+    s.ok("", s.put("large", &data))?;
+    for (offset, length) in [(0, None), (1, None), (1, Some(AT_ONCE as u64)), (2, Some(1))] {
+        let read = s.ok("", s.read("large", offset, length))?;
+        let expected = due_of(&data[offset as usize..], length);
+        s.same("", expected, due_of(&read.bytes, length))?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use crate::exports::artifact::storage::streams;
 use crate::wit_stream::StreamPayload;
 use crate::{CHECKSUM, DATA, Rogue, forever, info, spin, wit_future, wit_stream, writes};
 
-type Read = (Info, StreamReader<u8>, FutureReader<Result<(), Error>>);
+type Read = (Info, streams::Contents);
 
 impl streams::Guest for Rogue {
     async fn write(
@@ -57,10 +57,10 @@ impl streams::Guest for Rogue {
             };
             if key == "spent-reader" {
                 let ((), stream) = futures_util::future::join(sent, read).await;
-                return Ok((about, stream, outcome));
+                return Ok((about, streams::Contents::Streamed((stream, outcome))));
             }
             wit_bindgen::spawn_local(sent);
-            return Ok((about, read.await, outcome));
+            return Ok((about, streams::Contents::Streamed((read.await, outcome))));
         }
         wit_bindgen::spawn_local(async move {
             let mut report = Some(report);
@@ -123,6 +123,6 @@ impl streams::Guest for Rogue {
                 let _ = report.write(how).await;
             }
         });
-        Ok((about, stream, outcome))
+        Ok((about, streams::Contents::Streamed((stream, outcome))))
     }
 }

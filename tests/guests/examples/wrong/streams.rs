@@ -126,7 +126,7 @@ impl streams::Guest for Wrong {
         key: String,
         offset: u64,
         length: Option<u64>,
-    ) -> Result<(Info, StreamReader<u8>, FutureReader<Result<(), Error>>), Error> {
+    ) -> Result<(Info, streams::Contents), Error> {
         let path = path(&key)?;
         if fault("reads-unavailable") {
             return Err(Error::Unavailable("as asked".into()));
@@ -151,8 +151,7 @@ impl streams::Guest for Wrong {
                         version: None,
                         attributes: Vec::new(),
                     },
-                    stream,
-                    outcome,
+                    streams::Contents::Streamed((stream, outcome)),
                 ));
             }
             found => found?,
@@ -179,6 +178,9 @@ impl streams::Guest for Wrong {
             info.size = due;
         }
         file.seek(SeekFrom::Start(HEADER + from)).map_err(explain)?;
+        if let Some(bytes) = at_once(&mut file, due)? {
+            return Ok((info, streams::Contents::Bytes(bytes)));
+        }
         wit_bindgen::spawn_local(async move {
             let mut at = from;
             while due > 0 {
@@ -209,6 +211,25 @@ impl streams::Guest for Wrong {
             };
             let _ = report.write(end).await;
         });
-        Ok((info, stream, outcome))
+        Ok((info, streams::Contents::Streamed((stream, outcome))))
     }
+}
+
+/// The `due` bytes at which `file` stands, if a fault says that they are to come without a stream.
+fn at_once(file: &mut File, due: u64) -> Result<Option<Vec<u8>>, Error> {
+    // The first of these is allowed.
+    let (most, missing, more) = match () {
+        () if fault("few-at-once") => (64 << 10, 0, 0),
+        () if fault("many-at-once") => (u64::MAX, 0, 0),
+        () if fault("few-are-short") => (64 << 10, 1, 0),
+        () if fault("few-are-more") => (64 << 10, 0, 1),
+        () => return Ok(None),
+    };
+    if due == 0 || due > most {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; (due - missing) as usize];
+    file.read_exact(&mut bytes).map_err(explain)?;
+    bytes.extend(vec![b'!'; more]);
+    Ok(Some(bytes))
 }
