@@ -9,8 +9,8 @@ use futures_util::future::try_join;
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
-    Contents, Findings, OrderedPage, Page, SweepReport, WriteOptions, artifact_store, conditional, export,
-    inventory, maintenance, ordered, settings, streams, wit_future,
+    Contents, Findings, OrderedPage, Page, SweepReport, WriteOptions, artifact_store, conditional,
+    export, inventory, maintenance, ordered, settings, streams, wit_future,
 };
 use crate::commit::{self, Temporary};
 use crate::delete;
@@ -108,11 +108,7 @@ impl streams::Guest for Component {
         temporary.finish(&place, mode, written).await
     }
 
-    async fn read(
-        key: String,
-        offset: u64,
-        length: Option<u64>,
-    ) -> Result<(Info, Contents)> {
+    async fn read(key: String, offset: u64, length: Option<u64>) -> Result<(Info, Contents)> {
         let place = place(&key)?;
         let found = read::open_with(&key, &place, AT_ONCE).await?;
         let mut found = found.ok_or(Error::NotFound)?;

@@ -33,7 +33,9 @@ impl Artifact {
             data.drain(..offset.min(data.len()));
         } else {
             let room = data.try_reserve_exact(due);
-            room.map_err(|_| Error::Other(format!("no memory for {due} bytes; a stream needs none")))?;
+            room.map_err(|_| {
+                Error::Other(format!("no memory for {due} bytes; a stream needs none"))
+            })?;
             let stream = self.stream(offset);
             (data, _) = self.file.read(stream, data).await?;
             data.truncate(due);
@@ -164,11 +166,7 @@ async fn try_open(
     open_file(dir, name, first).await.map(Some)
 }
 
-async fn open_file(
-    dir: &Dir,
-    name: &str,
-    first: First,
-) -> core::result::Result<Artifact, Trouble> {
+async fn open_file(dir: &Dir, name: &str, first: First) -> core::result::Result<Artifact, Trouble> {
     let file = dir.open_file(name).await?;
     let stat = file.stat().await?;
     let whole = usize::try_from(stat.size).ok();

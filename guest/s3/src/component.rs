@@ -4,8 +4,8 @@ use artifact_store_backend::{Info, Mode, Result, Seal, key};
 use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
-    Contents, Findings, Page, SweepReport, WriteOptions, artifact_store, copying, export, inventory,
-    maintenance, settings, streams,
+    Contents, Findings, Page, SweepReport, WriteOptions, artifact_store, copying, export,
+    inventory, maintenance, settings, streams,
 };
 use crate::client::checked_settings;
 use crate::settings::DESCRIBED;
@@ -43,11 +43,7 @@ impl streams::Guest for Component {
         upload::write(&key, data, end, options).await
     }
 
-    async fn read(
-        key: String,
-        offset: u64,
-        length: Option<u64>,
-    ) -> Result<(Info, Contents)> {
+    async fn read(key: String, offset: u64, length: Option<u64>) -> Result<(Info, Contents)> {
         key::check(&key)?;
         download::read(&key, offset, length).await
     }

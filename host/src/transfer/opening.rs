@@ -99,10 +99,7 @@ impl Opened {
 }
 
 /// Reads nothing of them.
-pub(super) fn close(
-    accessor: &Accessor<HostState>,
-    contents: Contents,
-) -> wasmtime::Result<()> {
+pub(super) fn close(accessor: &Accessor<HostState>, contents: Contents) -> wasmtime::Result<()> {
     if let Contents::Streamed((mut stream, mut outcome)) = contents {
         stream.close_with(accessor)?;
         outcome.close_with(accessor)?;

@@ -153,11 +153,7 @@ impl streams::Guest for Hostile {
         }
     }
 
-    async fn read(
-        key: String,
-        _: u64,
-        _: Option<u64>,
-    ) -> Result<(Info, streams::Contents), Error> {
+    async fn read(key: String, _: u64, _: Option<u64>) -> Result<(Info, streams::Contents), Error> {
         misbehave(&key);
         let at_once = match key.as_str() {
             "fine-at-once" => Some((9, DATA.to_vec())),

@@ -117,11 +117,7 @@ impl streams::Guest for Stalls {
         Ok(info(seal.size))
     }
 
-    async fn read(
-        key: String,
-        _: u64,
-        _: Option<u64>,
-    ) -> Result<(Info, streams::Contents), Error> {
+    async fn read(key: String, _: u64, _: Option<u64>) -> Result<(Info, streams::Contents), Error> {
         let (mut writer, stream) = wit_stream::new();
         let (report, outcome) = wit_future::new(|| Ok(()));
         let size = match parse(&key).0 {
