@@ -24,7 +24,7 @@ pub async fn delete(key: &str, place: &Place) -> Result<()> {
     let respects = versions::are_used().await?;
     let dir = match folder::open(&place.dir, Access::Change).await? {
         Some(dir) => {
-            if !respects || !delete_current(key, place, &dir).await? {
+            if !respects || !remove_current(key, place, &dir, None).await? {
                 unlink(key, place, &dir).await?;
             }
             dir
@@ -49,28 +49,13 @@ pub async fn delete_if(key: &str, place: &Place, version: &str) -> Result<()> {
     folder::is_of_this_layout().await?;
     let dir = match folder::open(&place.dir, Access::Change).await? {
         Some(dir) => {
-            remove_if(key, place, &dir, version).await?;
+            remove_current(key, place, &dir, Some(version)).await?;
             dir
         }
         None => folder::open_deepest(&place.dir).await?,
     };
     // Where there is none, a deletion before this one may not be durable yet.
     settle(&dir, durable).await
-}
-
-async fn remove_if(key: &str, place: &Place, dir: &Dir, version: &str) -> Result<()> {
-    for _ in 0..CONTENDED {
-        match current(key, place).await? {
-            Current::Absent => return Ok(()),
-            Current::Is(found) if found == version => {}
-            Current::Is(_) | Current::Unreadable => return Err(Error::ConditionFailed),
-        }
-        versions::begin().await?;
-        if remove(key, place, dir, version).await? {
-            return Ok(());
-        }
-    }
-    Err(busy(place))
 }
 
 /// Removes what lies at a place, unless that belongs to another key.
@@ -81,18 +66,27 @@ async fn unlink(key: &str, place: &Place, dir: &Dir) -> Result<()> {
     Ok(())
 }
 
-/// Removes an artifact by a claim, if there is one; false where something else is there, which has
-/// no generation.
-async fn delete_current(key: &str, place: &Place, dir: &Dir) -> Result<bool> {
+/// Removes an artifact by a claim, if there is one, and only in the version `expected` if that is
+/// given; false where something else is there, which has no generation.
+async fn remove_current(
+    key: &str,
+    place: &Place,
+    dir: &Dir,
+    expected: Option<&str>,
+) -> Result<bool> {
     for _ in 0..CONTENDED {
-        match current(key, place).await? {
-            Current::Absent => return Ok(true),
-            Current::Unreadable => return Ok(false),
-            Current::Is(version) => {
-                if remove(key, place, dir, &version).await? {
-                    return Ok(true);
-                }
+        let version = match (current(key, place).await?, expected) {
+            (Current::Absent, _) => return Ok(true),
+            (Current::Unreadable, None) => return Ok(false),
+            (Current::Is(version), None) => version,
+            (Current::Is(version), Some(expected)) if version == expected => {
+                versions::begin().await?;
+                version
             }
+            (_, Some(_)) => return Err(Error::ConditionFailed),
+        };
+        if remove(key, place, dir, &version).await? {
+            return Ok(true);
         }
     }
     Err(busy(place))

@@ -1,6 +1,5 @@
 //! The host's end of `streams.read`: where the bytes come from, and which of them bypass the backend.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
