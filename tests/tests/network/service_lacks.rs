@@ -64,24 +64,34 @@ fn a_service_that_hangs_is_no_fault_of_a_new_backend() {
     }
 }
 
+/// Of a small artifact that is known when it is opened, of a larger one when it is read.
 #[test]
 fn a_body_that_comes_to_a_halt_is_unavailable_and_named() {
-    let server = Scripted::start(|request, _| match request.header("range") {
-        _ if request.method == "GET" => {
+    for size in [9, 100_000] {
+        let server = Scripted::start(move |request, _| match request.method.as_str() {
             // The connection stays open, and the rest does not come.
-            Answer::Send(format!("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n{TAG}\r\nhello").into())
-        }
-        _ => Answer::Hang,
-    });
-    let store = open_within(&server, Duration::from_secs(3));
-    let halted = |error: Error| {
-        assert!(matches!(error.kind(), ErrorKind::Unavailable(_)), "{error}");
-        assert!(error.to_string().contains(&server.endpoint()), "{error}");
-    };
-    halted(store.get("k").unwrap_err());
-    let mut reader = store.read("k", ReadOptions::default()).unwrap();
-    let error = reader.read_to_end(&mut Vec::new()).unwrap_err();
-    halted(error.downcast().unwrap());
+            "GET" => Answer::Send(
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n{TAG}\r\nhello").into(),
+            ),
+            _ => Answer::Hang,
+        });
+        let store = open_within(&server, Duration::from_secs(3));
+        let halted = |error: Error| {
+            assert!(matches!(error.kind(), ErrorKind::Unavailable(_)), "{error}");
+            assert!(error.to_string().contains(&server.endpoint()), "{error}");
+        };
+        halted(store.get("k").unwrap_err());
+        halted(match store.read("k", ReadOptions::default()) {
+            Ok(mut reader) => {
+                assert_eq!(size, 100_000);
+                reader.read_to_end(&mut Vec::new()).unwrap_err().downcast().unwrap()
+            }
+            Err(error) => {
+                assert_eq!(size, 9);
+                error
+            }
+        });
+    }
 }
 
 /// It is the caller who takes its time, longer than the service may.
