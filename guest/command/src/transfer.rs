@@ -4,7 +4,7 @@
 use crc::{CRC_64_NVME, Crc};
 use futures_util::future::{join, join3};
 use wasip3::cli::{stdin, stdout};
-use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use wit_bindgen::StreamResult;
 
 use crate::bindings::artifact::storage::streams::{self, Contents, WriteOptions};
 use crate::bindings::artifact::storage::types::Error;
@@ -68,18 +68,23 @@ pub async fn get(key: &str, offset: u64, length: Option<u64>) -> Result<(), Fail
     let failed = |error| failure("get", "from", key, error);
     let answer = streams::read(key.to_owned(), offset, length).await;
     let (info, contents) = answer.map_err(failed)?;
-    let (mut stream, outcome) = match contents {
-        Contents::Streamed(streamed) => streamed,
-        Contents::Bytes(bytes) => streamed(bytes),
+    let (mut few, mut stream, outcome) = match contents {
+        Contents::Bytes(bytes) => (bytes, None, None),
+        Contents::Streamed((stream, outcome)) => (Vec::new(), Some(stream), Some(outcome)),
     };
     let rest = info.size.saturating_sub(offset);
     let due = length.map_or(rest, |length| length.min(rest));
     let (mut writer, output) = wasip3::wit_stream::new();
     let copy = async {
         let (mut digest, mut copied, mut is_too_long) = (CRC.digest(), 0_u64, false);
-        let mut buffer = Vec::with_capacity(CHUNK);
         let is_closed = loop {
-            let (result, mut bytes) = stream.read(buffer).await;
+            let (is_end, mut bytes) = match &mut stream {
+                Some(stream) => {
+                    let (result, bytes) = stream.read(Vec::with_capacity(CHUNK)).await;
+                    (!matches!(result, StreamResult::Complete(_)), bytes)
+                }
+                None => (true, std::mem::take(&mut few)),
+            };
             let room = due - copied;
             if bytes.len() as u64 > room {
                 is_too_long = due == rest;
@@ -88,21 +93,25 @@ pub async fn get(key: &str, offset: u64, length: Option<u64>) -> Result<(), Fail
             }
             digest.update(&bytes);
             copied += bytes.len() as u64;
-            let is_end = !matches!(result, StreamResult::Complete(_));
             let left = if bytes.is_empty() { bytes } else { writer.write_all(bytes).await };
             let is_closed = !left.is_empty();
             let is_cut = copied == due && due < rest;
             if is_end || is_closed || is_cut || is_too_long {
                 break is_closed;
             }
-            buffer = Vec::with_capacity(CHUNK);
         };
         drop(stream);
         drop(writer);
         (digest.finalize(), copied, is_too_long, is_closed)
     };
     let written = stdout::write_via_stream(output);
-    let (copied, end, written) = join3(copy, outcome.into_future(), written.into_future()).await;
+    let end = async {
+        match outcome {
+            Some(outcome) => outcome.await,
+            None => Ok(()),
+        }
+    };
+    let (copied, end, written) = join3(copy, end, written.into_future()).await;
     let (checksum, copied, is_too_long, is_closed) = copied;
     // The reader has seen enough.
     if is_closed {
@@ -130,17 +139,4 @@ pub async fn get(key: &str, offset: u64, length: Option<u64>) -> Result<(), Fail
         return Err(corrupt("the bytes do not match the artifact's checksum".into()));
     }
     written.map_err(|error| Failure(format!("cannot write standard output: {error:?}"), FAILURE))
-}
-
-/// The same bytes as a stream.
-fn streamed(bytes: Vec<u8>) -> (StreamReader<u8>, FutureReader<Result<(), Error>>) {
-    let (mut writer, stream) = bindings::wit_stream::new();
-    let (report, outcome) = bindings::wit_future::new(|| Ok(()));
-    wit_bindgen::spawn_local(async move {
-        // What is left is not wanted.
-        writer.write_all(bytes).await;
-        drop(writer);
-        let _ = report.write(Ok(())).await;
-    });
-    (stream, outcome)
 }
