@@ -103,7 +103,7 @@ async fn read(
         Ok(Opened::AtOnce(info, bytes)) => {
             return Ok((Ok((info.into(), Contents::Bytes(bytes))),));
         }
-        Ok(Opened::Streamed(lower, ended)) => (lower, ended),
+        Ok(Opened::Streamed(lower, ended)) => (*lower, ended),
         Err(error) => return tell(accessor, Err(error)),
     };
     let info = lower.info().clone().into();

@@ -43,7 +43,7 @@ pub(crate) enum Opened {
     /// All bytes, which are known to be right.
     AtOnce(Info, Vec<u8>),
     /// A stream, and what becomes known of its end.
-    Streamed(Lower, oneshot::Receiver<Result<()>>),
+    Streamed(Box<Lower>, oneshot::Receiver<Result<()>>),
 }
 
 impl Lower {
@@ -79,7 +79,8 @@ impl Lower {
         }
         let open = Some((chosen, chunks));
         let (ended, end) = oneshot::channel();
-        Ok(Opened::Streamed(Self { reader, due, open, ended: Some(ended) }, end))
+        let lower = Box::new(Self { reader, due, open, ended: Some(ended) });
+        Ok(Opened::Streamed(lower, end))
     }
 
     pub(crate) fn info(&self) -> &Info {
