@@ -77,7 +77,9 @@ impl Growing {
         let over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&over);
         let mut file = fs::File::create(path).unwrap();
+        // The first eight bytes alone are a component, one without anything in it.
         file.write_all(&component(0)[..8]).unwrap();
+        file.write_all(&[0; 1 << 16]).unwrap();
         let writer = std::thread::spawn(move || {
             let mut written = 0;
             while !is_over.load(Ordering::Relaxed) && written < 500 << 20 {
