@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use artifact_store::{Backend, Sign};
@@ -156,10 +157,20 @@ fn spawn(ports: &[u16], dir: &tempfile::TempDir) -> Child {
         .expect("WEED names a program")
 }
 
+/// Ports below those that the system gives to whoever asks for any, as other tests do: none of them
+/// takes one of these before the server does.
 fn free_ports(count: usize) -> Vec<u16> {
-    // All are held until each has its number.
-    let held: Vec<_> = (0..count)
-        .map(|_| TcpListener::bind(("127.0.0.1", 0)).expect("there are free ports"))
-        .collect();
+    const FIRST: u16 = 10_000;
+    const ALL: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(101);
+    let candidates = (0..ALL).map(|_| {
+        let offset = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % ALL;
+        FIRST + u16::try_from(offset).expect("it is less than ALL")
+    });
+    // All are held until each is known to be free.
+    let bound = candidates.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    let held: Vec<_> = bound.take(count).collect();
+    assert_eq!(held.len(), count, "there are free ports");
     held.iter().map(|held| held.local_addr().expect("it is bound").port()).collect()
 }
