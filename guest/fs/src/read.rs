@@ -31,7 +31,7 @@ impl Artifact {
             data = payload;
             data.truncate(offset.saturating_add(due));
             data.drain(..offset.min(data.len()));
-        } else {
+        } else if due > 0 {
             let room = data.try_reserve_exact(due);
             room.map_err(|_| {
                 Error::Other(format!("no memory for {due} bytes; a stream needs none"))
