@@ -7,7 +7,7 @@ use wasip3::http::types::ErrorCode;
 use crate::bindings::{Contents, wit_future};
 use crate::client::{Call, settings};
 use crate::failure::{Failure, unread};
-use crate::http::{Method, Response, Unread};
+use crate::http::{Body, Method, Response, Unread};
 use crate::settings::Settings;
 use crate::version;
 
@@ -115,15 +115,15 @@ pub async fn get(key: &str) -> Result<Vec<u8>> {
     let settings = settings()?;
     let place = Place::of(settings, key);
     let call = Call::new("read", Method::Get, &place.object).with_checksum(settings);
-    let mut cause = None;
+    let mut cause = ErrorCode::HttpResponseIncomplete;
     for _ in 0..3 {
         let response = call.begin(settings).await?;
         let info = place.info(&response)?;
         if info.size > IN_MEMORY {
             return Err(Error::TooLarge(IN_MEMORY));
         }
-        match response.body.read(IN_MEMORY as usize).await {
-            Ok(data) if data.len() as u64 == info.size => {
+        match whole(response.body, info.size).await {
+            Ok(data) => {
                 let checksum = checksum(&data);
                 if info.checksum.is_some_and(|stated| stated != checksum) {
                     let text = format!("`{}` does not match its checksum", place.object);
@@ -131,16 +131,24 @@ pub async fn get(key: &str) -> Result<Vec<u8>> {
                 }
                 return Ok(data);
             }
-            Ok(_) | Err(Unread::TooLong) => cause = None,
-            // This took all the time of one call.
-            Err(Unread::Failed(code @ ErrorCode::ConnectionReadTimeout)) => {
-                return Err(unread(settings, &place.object, &code));
-            }
-            Err(Unread::Failed(code)) => cause = Some(code),
+            Err(code) => cause = code,
+        }
+        // This took all the time of one call.
+        if matches!(cause, ErrorCode::ConnectionReadTimeout) {
+            break;
         }
     }
-    let cause = cause.unwrap_or(ErrorCode::HttpResponseIncomplete);
     Err(unread(settings, &place.object, &cause))
+}
+
+/// The `size` bytes of a body, and an error where it has fewer or more.
+async fn whole(body: Body, size: u64) -> std::result::Result<Vec<u8>, ErrorCode> {
+    let most = usize::try_from(size).map_err(|_| ErrorCode::HttpResponseIncomplete)?;
+    match body.read(most).await {
+        Ok(data) if data.len() == most => Ok(data),
+        Err(Unread::Failed(code)) => Err(code),
+        Ok(_) | Err(Unread::TooLong) => Err(ErrorCode::HttpResponseIncomplete),
+    }
 }
 
 pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<(Info, Contents)> {
@@ -183,12 +191,8 @@ pub async fn read(key: &str, offset: u64, length: Option<u64>) -> Result<(Info, 
         _ => left,
     };
     if sent <= AT_ONCE {
-        let cause = match body.read(AT_ONCE as usize).await {
-            Ok(data) if data.len() as u64 == sent => return Ok((info, Contents::Bytes(data))),
-            Err(Unread::Failed(code)) => code,
-            Ok(_) | Err(Unread::TooLong) => ErrorCode::HttpResponseIncomplete,
-        };
-        return Err(unread(settings, &object, &cause));
+        let data = whole(body, sent).await.map_err(|code| unread(settings, &object, &code))?;
+        return Ok((info, Contents::Bytes(data)));
     }
     let (report, outcome) = wit_future::new(outcome::dropped);
     // The bytes go from host to host; this only learns how that went.
