@@ -135,16 +135,29 @@ function open(key) {
   return new Artifact(nameOf(key));
 }
 
-/** The `due` bytes from `offset` on; all bytes are compared with their checksum. */
+/** Yields the `due` bytes from `offset` on; all bytes are compared with their checksum. */
+function* chunks(artifact, offset, due) {
+  const whole = due === artifact.info.size;
+  const checksum = new Crc64();
+  while (due > 0) {
+    const chunk = artifact.read(Math.min(due, CHUNK), offset);
+    checksum.update(chunk);
+    offset += chunk.length;
+    due -= chunk.length;
+    yield chunk;
+  }
+  if (whole && checksum.value !== artifact.checksum) {
+    throw artifact.damaged("does not match its checksum");
+  }
+}
+
+/** The same as one array. */
 function part(artifact, offset, due) {
   const data = new Uint8Array(due);
-  for (let done = 0; done < due; ) {
-    const chunk = artifact.read(Math.min(due - done, CHUNK), offset + done);
+  let done = 0;
+  for (const chunk of chunks(artifact, offset, due)) {
     data.set(chunk, done);
     done += chunk.length;
-  }
-  if (due === artifact.info.size && new Crc64().update(data).value !== artifact.checksum) {
-    throw artifact.damaged("does not match its checksum");
   }
   return data;
 }
@@ -228,19 +241,8 @@ class Seal {
 /** Yields `due` bytes from `offset` on; then tells how that went. */
 async function* send(artifact, offset, due, tell) {
   let outcome = { tag: "ok" };
-  const whole = due === artifact.info.size;
-  const checksum = new Crc64();
   try {
-    while (due > 0) {
-      const chunk = artifact.read(Math.min(due, CHUNK), offset);
-      checksum.update(chunk);
-      offset += chunk.length;
-      due -= chunk.length;
-      yield chunk;
-    }
-    if (whole && checksum.value !== artifact.checksum) {
-      throw artifact.damaged("does not match its checksum");
-    }
+    yield* chunks(artifact, offset, due);
   } catch (error) {
     outcome = { tag: "err", val: error };
   } finally {

@@ -134,10 +134,10 @@ class Streams(exports.Streams):
         due = available if length is None else min(length, available)
         artifact.file.seek(artifact.start + offset)
         if due <= AT_ONCE:
-            with artifact.file, files.meaning("an open artifact"):
-                data = artifact.file.read(due)
-            if len(data) < due:
-                raise Failure(Error_Corrupt("the file was cut while it was read"))
+            data = b""
+            with artifact.file:
+                while len(data) < due:
+                    data += next_chunk(artifact, due - len(data))
             return artifact.info, Contents_Bytes(data)
         writer, reader = byte_stream()
         outcome_writer, outcome = result_unit_types_error_future(
@@ -231,6 +231,15 @@ def check_seal(seal: Seal, size: int, checksum: int, options: WriteOptions) -> N
     raise Failure(Error_Other(text))
 
 
+def next_chunk(artifact: files.Artifact, due: int) -> bytes:
+    """Some of the `due` bytes that follow: one read of a file may bring fewer than it is asked."""
+    with files.meaning("an open artifact"):
+        chunk = artifact.file.read(min(due, CHUNK))
+    if not chunk:
+        raise Failure(Error_Corrupt("the file was cut while it was read"))
+    return chunk
+
+
 async def send(
     artifact: files.Artifact,
     due: int,
@@ -242,11 +251,7 @@ async def send(
     with artifact.file, writer:
         try:
             while due > 0 and not writer.reader_dropped:
-                with files.meaning("an open artifact"):
-                    chunk = artifact.file.read(min(due, CHUNK))
-                if not chunk:
-                    raise Failure(Error_Corrupt("the file was cut while it was read"))
-                due -= await writer.write_all(chunk)
+                due -= await writer.write_all(next_chunk(artifact, due))
         except Failure as failure:
             result = Err(failure.case)
     await outcome.write(result)
