@@ -2,10 +2,10 @@
 //!
 //! `upload` and `download` carry streams of any size in bounded memory, bypassing the backend where
 //! it permits this (`wasi::read`); `opening` finds where a read begins, and `incoming` counts and
-//! compares what it brings. `buffered` replaces them for a
-//! backend without streams. `encrypt` and `decrypt` stand between these and the caller where a store
-//! is encrypted. `writer`, `reader` and `sink` are the caller's ends; `below` has those of a layer,
-//! which is the caller of the store below it.
+//! compares what it brings. `buffered` replaces them for a backend without streams. `encrypt` and
+//! `decrypt` stand between these and the caller where a store is encrypted. `writer`, `reader` and
+//! `sink` are the caller's ends; `below` has those of a layer, which is the caller of the store
+//! below it.
 
 pub(crate) mod below;
 pub(crate) mod buffered;
