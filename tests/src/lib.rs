@@ -15,6 +15,7 @@ pub mod contract;
 #[cfg(target_os = "linux")]
 pub mod fuse;
 mod log;
+pub mod ports;
 pub mod scenes;
 pub mod scripted;
 pub mod service;

@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use artifact_store::{Backend, Sign};
+
+use crate::ports;
 
 pub const KEY: &str = "AKIATEST";
 pub const SECRET: &str = "secretsecretsecret";
@@ -26,6 +27,24 @@ pub fn binary() -> Option<OsString> {
     named
 }
 
+/// The options that say at which port it listens.
+const PORTS: [&str; 14] = [
+    "s3.port",
+    "s3.port.grpc",
+    "s3.port.iceberg",
+    "s3.port.lance",
+    "master.port",
+    "master.port.grpc",
+    "filer.port",
+    "filer.port.grpc",
+    "volume.port",
+    "volume.port.grpc",
+    "admin.port",
+    "admin.port.grpc",
+    "webdav.port",
+    "debug.port",
+];
+
 /// A server of its own, with a directory of its own; both end with this value.
 pub struct Weed {
     process: Mutex<Child>,
@@ -37,7 +56,7 @@ pub struct Weed {
 impl Weed {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a directory for the server");
-        let ports: Vec<_> = free_ports(14);
+        let ports = ports::free(PORTS.len());
         let process = spawn(&ports, &dir);
         let weed =
             Self { process: Mutex::new(process), port: ports[0], filer: ports[6], _dir: dir };
@@ -122,22 +141,6 @@ impl Drop for Weed {
 }
 
 fn spawn(ports: &[u16], dir: &tempfile::TempDir) -> Child {
-    const PORTS: [&str; 14] = [
-        "s3.port",
-        "s3.port.grpc",
-        "s3.port.iceberg",
-        "s3.port.lance",
-        "master.port",
-        "master.port.grpc",
-        "filer.port",
-        "filer.port.grpc",
-        "volume.port",
-        "volume.port.grpc",
-        "admin.port",
-        "admin.port.grpc",
-        "webdav.port",
-        "debug.port",
-    ];
     let mut weed = Command::new(binary().expect("looked at before"));
     weed.arg("mini")
         .args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-webdav=false"])
@@ -155,22 +158,4 @@ fn spawn(ports: &[u16], dir: &tempfile::TempDir) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("WEED names a program")
-}
-
-/// Ports below those that the system gives to whoever asks for any, as other tests do: none of them
-/// takes one of these before the server does.
-fn free_ports(count: usize) -> Vec<u16> {
-    const FIRST: u16 = 10_000;
-    const ALL: u32 = 20_000;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let begin = std::process::id().wrapping_mul(101);
-    let candidates = (0..ALL).map(|_| {
-        let offset = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % ALL;
-        FIRST + u16::try_from(offset).expect("it is less than ALL")
-    });
-    // All are held until each is known to be free.
-    let bound = candidates.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
-    let held: Vec<_> = bound.take(count).collect();
-    assert_eq!(held.len(), count, "there are free ports");
-    held.iter().map(|held| held.local_addr().expect("it is bound").port()).collect()
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use artifact_store::blocking::ArtifactStore;
 use artifact_store::{Backend, Error, ErrorKind, Limits, ReadOptions, Sign, SwapOptions};
-use artifact_store_tests::cli;
 use artifact_store_tests::scripted::{Answer, Scripted, answer, error};
+use artifact_store_tests::{cli, ports};
 
 const TAG: &str = "etag: \"1\"\r\n";
 
@@ -149,8 +149,7 @@ fn a_slow_upload_is_no_silence() {
 
 #[test]
 fn a_dead_endpoint_is_unavailable_within_a_short_step() {
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    let endpoint = format!("http://127.0.0.1:{port}");
+    let endpoint = format!("http://127.0.0.1:{}", ports::free(1)[0]);
     let variables = [("AWS_ENDPOINT_URL", &*endpoint), ("S3_BUCKET", "bucket")];
     let limits = Limits::default().call_timeout(Duration::from_secs(10));
     let backend = Backend::s3(variables, Sign::Host).unwrap().limits(limits);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use artifact_store_tests::program;
+use artifact_store_tests::{ports, program};
 use sha2::{Digest, Sha256};
 
 use crate::served::client::hexadecimal;
@@ -183,9 +183,8 @@ fn sccache_finds_what_another_one_stored() {
     let served = Served::start();
     for (hits, prefix) in [(0, "a/b"), (1, "a/b")] {
         let dir = tempfile::tempdir().unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let variables = vec![
-            ("SCCACHE_SERVER_PORT", free.port().to_string()),
+            ("SCCACHE_SERVER_PORT", ports::free(1)[0].to_string()),
             ("SCCACHE_WEBDAV_ENDPOINT", format!("http://{}/artifacts", served.http)),
             ("SCCACHE_WEBDAV_KEY_PREFIX", prefix.into()),
             ("SCCACHE_WEBDAV_USERNAME", ID.into()),
