@@ -15,7 +15,6 @@ use crate::error::{ErrorKind, LoadError};
 /// [`LoadLimits::memory`]. Within this process the size and shape of functions are limited instead,
 /// by [`LoadLimits::work`]. That limit takes longer to check, refuses more than necessary, and
 /// bounds the time less precisely.
-/// more than it has to, and bounds the time less well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compile {
