@@ -1,4 +1,4 @@
-//! Builds the backends of `guests/`.
+//! Builds the backends of `guests/`, and tells the tests what only a build knows.
 
 use std::path::Path;
 
@@ -25,4 +25,6 @@ fn main() {
     let with_weak_hash = ["--lib", "--features", "weak-hash"];
     let built = component::build_apart(Path::new("../guest/fs/Cargo.toml"), &with_weak_hash);
     println!("cargo::rustc-env=FS_WITH_WEAK_HASH={}/artifact_store_fs.wasm", built.display());
+    let target = std::env::var("TARGET").expect("set by cargo");
+    println!("cargo::rustc-env=TEST_TARGET={target}");
 }
