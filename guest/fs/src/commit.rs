@@ -143,6 +143,9 @@ impl Temporary {
             let arrived = stat.size.saturating_sub(before);
             return Err(seal::wrong_size(header.size, arrived));
         }
+        // Opened before the sync: after that wait the processor's caches are cold, and each call
+        // takes several times as long.
+        let mut opened = Some(folder::make(&place.dir, self.durable).await?);
         if self.durable {
             self.file.sync().await?;
         }
@@ -152,7 +155,10 @@ impl Temporary {
         }
         let (mut attempt, mut contended) = (1, 0);
         let dir = loop {
-            let dir = folder::make(&place.dir, self.durable).await?;
+            let dir = match opened.take() {
+                Some(dir) => dir,
+                None => folder::make(&place.dir, self.durable).await?,
+            };
             if holder(&dir, place, &header.key).await? == Holder::Twin {
                 return Err(Error::Other(format!("`{place}` holds the artifact of another key")));
             }
