@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use artifact_store::{Backend, Sign};
 
-use crate::ports;
+use super::ports;
 
 pub const KEY: &str = "AKIATEST";
 pub const SECRET: &str = "secretsecretsecret";

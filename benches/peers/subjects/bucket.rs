@@ -8,7 +8,9 @@ use artifact_store::{Backend, Sign};
 use weed::Weed;
 pub use weed::{BUCKET, KEY, SECRET};
 
-// Also for the tests, which use more of it.
+// Also for the tests, which use more of them.
+#[path = "../../../tests/src/ports.rs"]
+mod ports;
 #[allow(dead_code)]
 #[path = "../../../tests/src/weed.rs"]
 pub mod weed;
