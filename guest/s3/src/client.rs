@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use artifact_store_backend::name::hex;
 use artifact_store_backend::{Error, Mode, Result};
 use jiff::Timestamp;
 use wasip3::clocks::monotonic_clock;
-use wasip3::random::random::get_random_u64;
+use wasip3::random::random::{get_random_bytes, get_random_u64};
 
 use crate::failure::{Cause, Failure, Refusal};
-use crate::http::{self, Body, Method, Response, Unread};
+use crate::http::{self, Method, Response, Unread};
 use crate::settings::{Problem, Settings};
 use crate::sigv4::{self, UNSIGNED_PAYLOAD, encoded_query};
 use crate::version;
@@ -53,9 +54,9 @@ fn explain(problems: &[Problem]) -> Error {
     Error::AccessDenied(problems.join("; "))
 }
 
-/// A unique number.
+/// A unique number of 128 bits.
 pub fn random() -> String {
-    format!("{:016x}{:016x}", get_random_u64(), get_random_u64())
+    hex(&get_random_bytes(16))
 }
 
 /// A request to the bucket.
@@ -117,8 +118,8 @@ impl<'a> Call<'a> {
         self.repeat(async || {
             let response = self.once(settings).await?;
             let status = response.status;
-            let tag = response.header("etag");
-            let text = self.text(settings, response.body, status).await?;
+            let tag = response.header("etag").map(str::to_owned);
+            let text = self.text(settings, response).await?;
             let root = Element::parse(&text);
             match root {
                 Some(root) if root.name == "Error" => {
@@ -174,7 +175,8 @@ impl<'a> Call<'a> {
         let sent = http::send(&request).await;
         let response = sent.map_err(|code| self.failure(transport(settings, code)))?;
         if let Some(coding) = response.foreign_coding() {
-            return Err(self.failure(Cause::Encoded { status: response.status, coding }));
+            let (status, coding) = (response.status, coding.to_owned());
+            return Err(self.failure(Cause::Encoded { status, coding }));
         }
         match response.status {
             200..=299 => Ok(response),
@@ -185,12 +187,12 @@ impl<'a> Call<'a> {
     /// The meaning of an answer other than success.
     async fn refused(&self, settings: &Settings, response: Response) -> Failure {
         let status = response.status;
-        let region = response.header("x-amz-bucket-region");
+        let region = response.header("x-amz-bucket-region").map(str::to_owned);
         let date = response.header("date").filter(|_| matches!(status, 400 | 401 | 403));
-        let ahead = settings.clock.learn(date.as_deref(), Timestamp::now());
+        let ahead = settings.clock.learn(date, Timestamp::now());
         let text = match self.method {
             Method::Head => String::new(),
-            _ => match self.text(settings, response.body, status).await {
+            _ => match self.text(settings, response).await {
                 Ok(text) => text,
                 Err(failure) => return failure,
             },
@@ -214,10 +216,13 @@ impl<'a> Call<'a> {
     async fn text(
         &self,
         settings: &Settings,
-        body: Body,
-        status: u16,
+        response: Response,
     ) -> std::result::Result<String, Failure> {
-        let bytes = body.read(ANSWER).await.map_err(|unread| match unread {
+        if response.header("content-length") == Some("0") {
+            return Ok(String::new());
+        }
+        let status = response.status;
+        let bytes = response.body.read(ANSWER).await.map_err(|unread| match unread {
             Unread::Failed(code) => self.failure(transport(settings, code)),
             Unread::TooLong => self.foreign(status, "it is too long"),
         })?;

@@ -60,7 +60,7 @@ impl<'a> Place<'a> {
             return version::of_tag(tag);
         }
         let found = head(settings, &self.object).await.ok().flatten()?;
-        (found.write().as_deref() == Some(write)).then(|| found.version())?
+        (found.write() == Some(write)).then(|| found.version())?
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::pin::pin;
+use std::sync::OnceLock;
 
 use futures_util::future::{Either, select};
 use wasip3::http::client;
@@ -68,7 +69,7 @@ pub struct Request<'a> {
 
 pub struct Response {
     pub status: u16,
-    headers: Fields,
+    headers: Vec<(String, Vec<u8>)>,
     pub body: Body,
 }
 
@@ -98,7 +99,8 @@ pub async fn send(request: &Request<'_>) -> Result<Response, ErrorCode> {
         Either::Right(((), answered)) => answered.await,
     }?;
     let status = response.get_status_code();
-    let headers = response.get_headers();
+    // All at once, since each call of the host takes longer than to look through them.
+    let headers = response.get_headers().copy_all();
     let (done, is_done) = wit_future::new(|| Ok(()));
     let (stream, ended) = types::Response::consume_body(response, is_done);
     Ok(Response { status, headers, body: Body { stream, ended, done } })
@@ -132,26 +134,43 @@ fn outgoing(request: &Request<'_>) -> Result<(types::Request, Outgoing), ErrorCo
         false => (None, None),
     };
     let (trailers, no_trailers) = wit_future::new(|| Ok(None));
-    let options = types::RequestOptions::new();
     let sending = request.body.map_or(0, <[u8]>::len) as u64 / LEAST_RATE;
-    // A host that does not support this has limits of its own.
-    let _ = options.set_connect_timeout(Some(CONNECT));
-    let _ = options.set_first_byte_timeout(Some(SILENCE + sending * SECOND));
-    let _ = options.set_between_bytes_timeout(Some(SILENCE));
+    let options = timeouts(sending);
     let (outgoing, _) = types::Request::new(headers, contents, no_trailers, Some(options));
     let method = match request.method {
-        Method::Head => types::Method::Head,
-        Method::Get => types::Method::Get,
-        Method::Post => types::Method::Post,
-        Method::Put => types::Method::Put,
-        Method::Delete => types::Method::Delete,
+        Method::Head => Some(types::Method::Head),
+        // The one that a request has from the start.
+        Method::Get => None,
+        Method::Post => Some(types::Method::Post),
+        Method::Put => Some(types::Method::Put),
+        Method::Delete => Some(types::Method::Delete),
     };
     let scheme = if request.bucket.is_https { Scheme::Https } else { Scheme::Http };
-    outgoing.set_method(&method).map_err(|()| invalid())?;
+    if let Some(method) = method {
+        outgoing.set_method(&method).map_err(|()| invalid())?;
+    }
     outgoing.set_scheme(Some(&scheme)).map_err(|()| invalid())?;
     outgoing.set_authority(Some(&request.bucket.authority)).map_err(|()| invalid())?;
     outgoing.set_path_with_query(Some(request.path)).map_err(|()| invalid())?;
     Ok((outgoing, Outgoing { writer, trailers }))
+}
+
+/// The timeouts of a request whose body takes so many seconds at the least rate. A host that does
+/// not support them has limits of its own.
+fn timeouts(sending: u64) -> types::RequestOptions {
+    static USUAL: OnceLock<types::RequestOptions> = OnceLock::new();
+    let usual = USUAL.get_or_init(|| {
+        let options = types::RequestOptions::new();
+        let _ = options.set_connect_timeout(Some(CONNECT));
+        let _ = options.set_first_byte_timeout(Some(SILENCE));
+        let _ = options.set_between_bytes_timeout(Some(SILENCE));
+        options
+    });
+    let options = usual.clone();
+    if sending > 0 {
+        let _ = options.set_first_byte_timeout(Some(SILENCE + sending * SECOND));
+    }
+    options
 }
 
 impl Outgoing {
@@ -170,18 +189,17 @@ impl Outgoing {
 }
 
 impl Response {
-    /// The value of a header, if it is text.
-    pub fn header(&self, name: &str) -> Option<String> {
-        let value = self.headers.get(name).into_iter().next()?;
-        String::from_utf8(value).ok()
+    /// The value of a header, if it is text; of several with this name, that of the first one.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+        str::from_utf8(value).ok()
     }
 
     /// All headers that are text, the names in lower case.
-    pub fn headers(&self) -> Vec<(String, String)> {
-        let headers = self.headers.copy_all().into_iter();
-        let text = headers
-            .map(|(name, value)| Some((name.to_ascii_lowercase(), String::from_utf8(value).ok()?)));
-        text.flatten().collect()
+    pub fn headers(&self) -> impl Iterator<Item = (String, &str)> {
+        self.headers.iter().filter_map(|(name, value)| {
+            Some((name.to_ascii_lowercase(), str::from_utf8(value).ok()?))
+        })
     }
 }
 

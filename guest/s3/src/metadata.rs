@@ -64,7 +64,7 @@ impl Response {
             _ => self.header("content-length")?.parse().ok()?,
         };
         let modified = self.header("last-modified");
-        let modified = modified.and_then(|date| DateTimeParser::new().parse_zoned(&date).ok());
+        let modified = modified.and_then(|date| DateTimeParser::new().parse_zoned(date).ok());
         Some(Info {
             size,
             checksum: self.checksum(),
@@ -76,22 +76,22 @@ impl Response {
 
     /// The version of this generation of the object.
     pub fn version(&self) -> Option<String> {
-        version::of_tag(&self.tag()?)
+        version::of_tag(self.tag()?)
     }
 
     fn attributes(&self) -> Vec<Attribute> {
-        let headers = self.headers();
-        let found = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let headers: Vec<_> = self.headers().collect();
+        let found = headers.iter().map(|(name, value)| (name.as_str(), *value));
         let found = attributes::parse(found).into_iter();
         found.map(|(name, value)| Attribute { name, value }).collect()
     }
 
     /// The coding of the body, if the writer of the artifact did not state it: then it is not the
     /// artifact's.
-    pub fn foreign_coding(&self) -> Option<String> {
+    pub fn foreign_coding(&self) -> Option<&str> {
         let coding = self.header("content-encoding")?;
         let is_own = |own: Attribute| {
-            own.name == "content-encoding" && own.value.eq_ignore_ascii_case(&coding)
+            own.name == "content-encoding" && own.value.eq_ignore_ascii_case(coding)
         };
         let is_foreign =
             !coding.eq_ignore_ascii_case("identity") && !self.attributes().into_iter().any(is_own);
@@ -99,7 +99,7 @@ impl Response {
     }
 
     /// The tag of this generation of the object.
-    pub fn tag(&self) -> Option<String> {
+    pub fn tag(&self) -> Option<&str> {
         self.header("etag").filter(|tag| !tag.is_empty())
     }
 
@@ -112,7 +112,7 @@ impl Response {
     }
 
     /// The random number of the write of this generation.
-    pub fn write(&self) -> Option<String> {
+    pub fn write(&self) -> Option<&str> {
         self.header(WRITE)
     }
 
@@ -130,7 +130,7 @@ impl Response {
         let stated = stated.and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
         // Our own is that of the first writer. A service that copies damaged bytes may state theirs.
         let own = self.header(OWN_CHECKSUM).filter(|own| own.len() == 16);
-        own.and_then(|own| u64::from_str_radix(&own, 16).ok()).or(stated)
+        own.and_then(|own| u64::from_str_radix(own, 16).ok()).or(stated)
     }
 }
 

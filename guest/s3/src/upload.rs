@@ -158,7 +158,7 @@ pub async fn settle(
     }
     let found = head(settings, object).await;
     if let Ok(Some(found)) = &found
-        && found.write().as_deref() == Some(write)
+        && found.write() == Some(write)
     {
         return Ok(found.version());
     }
