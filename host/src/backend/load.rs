@@ -142,16 +142,18 @@ impl Backend {
             true if cfg!(target_os = "linux") => self.grants.env("ARTIFACT_STORE_LOOK", "off"),
             _ => self.grants,
         };
-        // A read of `fs` makes only system calls that do not wait. For other backends this is not
-        // known.
-        let begins_inline = is_built_in
-            && self.splice
+        // A read of `fs` makes only system calls that do not wait, and `s3` waits for sockets alone.
+        // For other backends this is not known.
+        let is_known = is_built_in && self.splice;
+        let begins_inline = is_known
             && !grants.directories.is_empty()
             && preopens.iter().all(|dir| is_possible(dir.file()));
+        let waits_for_sockets = is_known && grants.directories.is_empty();
         let is_all_local = preopens.iter().all(|dir| is_local(dir.file()));
         let mut pool = Pool::new(component, offered, grants, preopens, self.limits, threads)?;
         pool.begins_inline = begins_inline;
         pool.waits_for_nobody = is_all_local && !pool.has_network();
+        pool.waits_for_sockets = waits_for_sockets && pool.has_network();
         pool.probe(deadline).await?;
         if purpose != Purpose::Description {
             let problems = settings::check(&pool, deadline).await?;

@@ -25,7 +25,8 @@ pub(crate) use inline::{Inline, is_local, is_possible};
 pub(crate) use limiter::Limiter;
 pub(crate) use pause::{Away, Patience, watch};
 pub(crate) use runtime::{
-    Timer, after, have_threads_to_compile, no_thread, on_this_thread, running, runtime, spawn,
+    Timer, after, have_threads_to_compile, network_runtime, no_thread, on_this_thread, running,
+    runtime, spawn,
 };
 pub(crate) use shortage::{
     explain_trouble, invalid, is_busy, make_do, not_started, of_system, refused, room_for_calls,

@@ -4,6 +4,7 @@
 use std::future::pending;
 use std::io;
 use std::num::NonZero;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -15,6 +16,9 @@ use tokio::task::JoinHandle;
 
 use super::{fork, not_started, pause};
 use crate::error::ErrorKind;
+
+/// The most threads of the network's runtime; fewer if the machine has fewer processors.
+const NETWORK_THREADS: usize = 4;
 
 static RUNTIME: OnceLock<Handle> = OnceLock::new();
 
@@ -45,6 +49,40 @@ pub(crate) fn runtime() -> Result<&'static Handle, ErrorKind> {
 /// The error if a thread cannot be started.
 pub(crate) fn no_thread(error: io::Error) -> ErrorKind {
     not_started("cannot start a thread", &error)
+}
+
+/// The runtime of the calls that never block, and of the sockets that these wait for, created at the
+/// first use. What passes between a socket and its call then wakes no other thread.
+///
+/// # Errors
+///
+/// As [`runtime`].
+pub(crate) fn network_runtime() -> Result<&'static Handle, ErrorKind> {
+    static NETWORK: OnceLock<Runtime> = OnceLock::new();
+    static MAKING: Mutex<()> = Mutex::new(());
+    if fork::is_child() {
+        return Err(ErrorKind::Forked);
+    }
+    if let Some(network) = NETWORK.get() {
+        return Ok(network.handle());
+    }
+    let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(network) = NETWORK.get() {
+        return Ok(network.handle());
+    }
+    let made = make_network().map_err(no_thread)?;
+    Ok(NETWORK.get_or_init(|| made).handle())
+}
+
+fn make_network() -> io::Result<Runtime> {
+    let count = thread::available_parallelism().map_or(1, NonZero::get).min(NETWORK_THREADS);
+    // tokio panics if it gets fewer.
+    have_threads(count + 1)?;
+    have_files()?;
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(count).thread_name("artifact-store-net").enable_all();
+    let made = std::panic::catch_unwind(AssertUnwindSafe(|| builder.build()));
+    made.map_err(|_| io::Error::from(io::ErrorKind::WouldBlock))?
 }
 
 fn make() -> io::Result<Handle> {

@@ -258,9 +258,10 @@ impl EngineBuilder {
     /// ends, also while its caller pauses, so copying between two stores of this engine takes two.
     /// 0 counts as 1. Threads are started as they are needed.
     ///
-    /// The blocking API runs calls on the caller's thread, which does not count. By default, all
-    /// engines without this setting share 4096 threads. One more thread of the process drives
-    /// timers and sockets.
+    /// The blocking API runs calls on the caller's thread, which does not count; nor do the calls of
+    /// the built-in S3 backend, which wait for sockets alone and share at most four threads of the
+    /// process. By default, all engines without this setting share 4096 threads. One more thread of
+    /// the process drives timers.
     ///
     /// ```
     /// use artifact_store::Engine;

@@ -10,4 +10,4 @@ mod worker;
 pub(crate) use call::{Failed, Outcome};
 pub(crate) use exports::{Exports, Offered};
 pub(crate) use pool::Pool;
-pub(crate) use worker::{Worker, look_at_disk};
+pub(crate) use worker::{Site, Worker, look_at_disk};

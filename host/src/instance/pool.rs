@@ -51,6 +51,8 @@ pub(crate) struct Pool {
     /// Whether its calls wait for no other process or machine, so that a layer may share its thread with
     /// them.
     pub(crate) waits_for_nobody: bool,
+    /// Whether its calls never block a thread, so that they are tasks of the network's runtime.
+    pub(crate) waits_for_sockets: bool,
 }
 
 impl Pool {
@@ -79,6 +81,7 @@ impl Pool {
             threads,
             begins_inline: false,
             waits_for_nobody: false,
+            waits_for_sockets: false,
         })
     }
 
@@ -100,6 +103,7 @@ impl Pool {
             threads: self.threads.clone(),
             begins_inline: false,
             waits_for_nobody: false,
+            waits_for_sockets: false,
         }
     }
 

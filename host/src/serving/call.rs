@@ -11,7 +11,7 @@ use futures::future::Either;
 use super::{Loaded, Running};
 use crate::budget::{Deadline, Inline, Together};
 use crate::error::{ErrorKind, Operation, Result};
-use crate::instance::Worker;
+use crate::instance::{Site, Worker};
 use crate::limits::Limits;
 use crate::{key, telemetry};
 
@@ -105,25 +105,30 @@ impl Call {
             _ => None,
         };
         let is_layer = self.backend.below.is_some();
+        // A transfer whose caller has a thread is done there, as the caller sends or takes.
+        let is_networked = pool.waits_for_sockets
+            && self.backend.encryption.is_none()
+            && !(self.is_transfer && matches!(by, RunBy::Caller));
         let work = move |running| match (work(running), is_layer) {
             (work, true) => Either::Left(Together::new(work)),
             (work, false) => Either::Right(work),
         };
         let worker = match (by, at_once) {
             // A caller that pauses would leave what is below a layer in the middle of its turn.
-            (RunBy::Caller, _) if !is_layer => Worker::here(clock, work(running)),
-            (RunBy::Layer, _) if pool.waits_for_nobody => {
-                let work = move |admitted| work(running.admitted(admitted, None));
-                Worker::beside_in_turn(clock, self.is_transfer, work)
-            }
+            (RunBy::Caller, _) if !is_layer && !is_networked => Worker::here(clock, work(running)),
             (_, Some(admitted)) => {
                 let inline = Arc::new(Inline::default());
                 let running = running.admitted(admitted, Some(Arc::clone(&inline)));
                 Worker::inline(clock, inline, work(running))
             }
-            (_, None) => {
+            (by, None) => {
+                let site = match by {
+                    _ if is_networked => Site::Network,
+                    RunBy::Layer if pool.waits_for_nobody => Site::Beside,
+                    _ => Site::Thread,
+                };
                 let work = move |admitted| work(running.admitted(admitted, None));
-                Worker::spawn_in_turn(clock, self.is_transfer, work)
+                Worker::in_turn(clock, self.is_transfer, site, work)
             }
         };
         Pending { call: self, worker }

@@ -14,8 +14,8 @@ use futures::channel::oneshot;
 
 use crate::Limits;
 use crate::budget::{
-    Admitted, Deadline, Inline, Joined, begin_beside, guarded, has_place, is_child, on_thread,
-    running, runtime, watch,
+    Admitted, Deadline, Inline, Joined, begin_beside, guarded, has_place, is_child,
+    network_runtime, on_thread, running, runtime, watch,
 };
 use crate::error::ErrorKind;
 
@@ -50,6 +50,17 @@ enum State<R> {
     Done(Option<Result<R, ErrorKind>>),
 }
 
+/// Where work is done that nobody does who waits for it.
+#[derive(Clone, Copy)]
+pub(crate) enum Site {
+    /// On a thread of its own, which may block.
+    Thread,
+    /// On the thread of the layer that waits for it, if that has a place.
+    Beside,
+    /// As a task of the runtime that drives its sockets, which may not block.
+    Network,
+}
+
 type Waiting = Pin<Box<dyn Future<Output = Result<Admitted, ErrorKind>> + Send + Sync>>;
 
 type Start<R> = Option<Box<dyn FnOnce(Admitted) -> State<R> + Send + Sync>>;
@@ -63,6 +74,18 @@ impl<R: Send + 'static> State<R> {
             Ok(outcome) => Self::Running(outcome),
             Err(no_thread) => Self::Done(Some(Err(no_thread))),
         }
+    }
+
+    /// As a task beside the sockets that it waits for.
+    fn networked(work: impl Future<Output = R> + Send + 'static) -> Self {
+        let runtime = match network_runtime() {
+            Ok(runtime) => runtime,
+            Err(no_thread) => return Self::Done(Some(Err(no_thread))),
+        };
+        let (done, outcome) = oneshot::channel();
+        // The receiver may be gone.
+        drop(runtime.spawn(guarded(work).map(|outcome| drop(done.send(outcome)))));
+        Self::Running(outcome)
     }
 
     /// There has to be a place for it.
@@ -90,39 +113,21 @@ impl<R: Send + 'static> Worker<R> {
     }
 
     /// Begins when it has its turn: now, if one is free.
-    pub(crate) fn spawn_in_turn(
+    pub(crate) fn in_turn<F>(
         deadline: Arc<Deadline>,
         is_transfer: bool,
-        work: impl AsyncFnOnce(Admitted) -> R + Send + Sync + 'static,
-    ) -> Self {
-        let clock = Arc::clone(&deadline);
-        let start =
-            move |admitted| State::started(&clock, move || Ok(pollster::block_on(work(admitted))));
-        Self::in_turn(deadline, is_transfer, start)
-    }
-
-    /// The same, beside the layer that waits for it if that is possible.
-    pub(crate) fn beside_in_turn<F>(
-        deadline: Arc<Deadline>,
-        is_transfer: bool,
+        site: Site,
         work: impl FnOnce(Admitted) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = R> + Send + 'static,
     {
         let clock = Arc::clone(&deadline);
-        let start = move |admitted| match has_place() {
-            true => State::beside(work(admitted)),
-            false => State::started(&clock, move || Ok(pollster::block_on(work(admitted)))),
+        let start = move |admitted| match site {
+            Site::Network => State::networked(work(admitted)),
+            Site::Beside if has_place() => State::beside(work(admitted)),
+            _ => State::started(&clock, move || Ok(pollster::block_on(work(admitted)))),
         };
-        Self::in_turn(deadline, is_transfer, start)
-    }
-
-    fn in_turn(
-        deadline: Arc<Deadline>,
-        is_transfer: bool,
-        start: impl FnOnce(Admitted) -> State<R> + Send + Sync + 'static,
-    ) -> Self {
         let state = match deadline.try_admit(is_transfer) {
             Some(admitted) => start(admitted),
             None => {

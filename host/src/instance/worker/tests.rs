@@ -33,7 +33,7 @@ fn work_that_waits_for_its_turn_holds_no_thread_and_gives_up() {
         |time| Arc::new(Deadline::new(&limits(time), Arc::default(), Some(Arc::clone(&turns))));
     let taken = clock(SOON).try_admit(false).unwrap();
     // More than there are threads.
-    let waiting = || Worker::spawn_in_turn(clock(SOON), false, async |_| ());
+    let waiting = || Worker::in_turn(clock(SOON), false, Site::Thread, async |_| ());
     let waiting = futures::future::join_all((0..5000).map(|_| waiting()));
     let late = Duration::from_secs(60);
     pollster::block_on(Worker::spawn(clock(late), async || ())).unwrap();
@@ -41,7 +41,7 @@ fn work_that_waits_for_its_turn_holds_no_thread_and_gives_up() {
         assert!(matches!(outcome, Err(ErrorKind::Busy { .. })), "{outcome:?}");
     }
     drop(taken);
-    let in_turn = Worker::spawn_in_turn(clock(late), false, async |_| true);
+    let in_turn = Worker::in_turn(clock(late), false, Site::Thread, async |_| true);
     assert!(pollster::block_on(in_turn).unwrap());
 }
 
@@ -68,7 +68,7 @@ fn work_that_is_paused_gives_its_turn_away_and_gets_it_back() {
     let mut context = Context::from_waker(std::task::Waker::noop());
     here.advance(&mut context);
     here.pause();
-    let other = Worker::spawn_in_turn(clock(), false, async |_| ());
+    let other = Worker::in_turn(clock(), false, Site::Thread, async |_| ());
     pollster::block_on(other).unwrap();
     assert!(paused.has_lost_turn());
     pollster::block_on(here).unwrap().unwrap();
