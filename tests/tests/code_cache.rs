@@ -12,11 +12,17 @@ use artifact_store_tests::{bare, cli, expect, logged};
 use crc_fast::{CrcAlgorithm, checksum};
 use tempfile::TempDir;
 
-/// Where the parts of an entry begin: what it is for, and the checksum over all of it.
+/// Where the parts of an entry begin that follow the code: what it is for, and the checksum over all
+/// of it.
 const COMPONENT: usize = 16;
 const ENGINE: usize = COMPONENT + 32;
 const CHECKSUM: usize = ENGINE + 32 + 8 * 18;
-const CODE: usize = CHECKSUM + 8;
+const TAIL: usize = CHECKSUM + 8;
+
+/// The place of such a part in this entry.
+fn at(entry: &[u8], part: usize) -> usize {
+    entry.len() - TAIL + part
+}
 
 fn engine(folder: &Path) -> Engine {
     Engine::builder().cache(Cache::Dir(folder.to_owned())).build().unwrap()
@@ -67,9 +73,9 @@ fn heals(engine: &Engine, entry: &Path, whole: &[u8]) {
 
 /// Computes the checksum of an entry that was changed, as whoever may write there could.
 fn signed(mut entry: Vec<u8>) -> Vec<u8> {
-    let all = [&entry[..CHECKSUM], &entry[CODE..]].concat();
-    let found = checksum(CrcAlgorithm::Crc64Nvme, &all);
-    entry[CHECKSUM..CODE].copy_from_slice(&found.to_le_bytes());
+    let place = at(&entry, CHECKSUM);
+    let found = checksum(CrcAlgorithm::Crc64Nvme, &entry[..place]);
+    entry[place..].copy_from_slice(&found.to_le_bytes());
     entry
 }
 
@@ -91,9 +97,10 @@ fn a_second_start_uses_the_entry_of_the_first() {
 fn a_flipped_bit_anywhere_in_an_entry_is_found_and_the_entry_is_made_again() {
     let (_folder, engine, entry) = filled();
     let whole = fs::read(&entry).unwrap();
-    let places = [0, 15, COMPONENT, ENGINE, ENGINE + 32, CHECKSUM - 1, CHECKSUM, CODE - 1, CODE];
-    let spread = (0..20).map(|n| CODE + (whole.len() - CODE) / 20 * n + n);
-    for place in places.into_iter().chain(spread).chain([whole.len() - 1]) {
+    let places = [0, 15, COMPONENT, ENGINE, ENGINE + 32, CHECKSUM - 1, CHECKSUM, TAIL - 1];
+    let places = places.map(|part| at(&whole, part));
+    let spread = (0..20).map(|n| (whole.len() - TAIL) / 20 * n + n);
+    for place in places.into_iter().chain(spread).chain([at(&whole, 0) - 1]) {
         let mut damaged = whole.clone();
         damaged[place] ^= 1 << (place % 8);
         fs::write(&entry, damaged).unwrap();
@@ -105,7 +112,8 @@ fn a_flipped_bit_anywhere_in_an_entry_is_found_and_the_entry_is_made_again() {
 fn an_entry_that_is_cut_or_too_long_is_made_again() {
     let (_folder, engine, entry) = filled();
     let whole = fs::read(&entry).unwrap();
-    for end in [0, 1, COMPONENT, CHECKSUM, CODE - 1, CODE, whole.len() / 2, whole.len() - 1] {
+    let code = at(&whole, 0);
+    for end in [0, 1, TAIL - 1, TAIL, TAIL + 1, whole.len() / 2, code, whole.len() - 1] {
         fs::write(&entry, &whole[..end]).unwrap();
         heals(&engine, &entry, &whole);
     }
@@ -139,13 +147,13 @@ fn an_entry_of_another_engine_or_format_is_made_again() {
     let whole = fs::read(&entry).unwrap();
     for place in [14, COMPONENT, ENGINE, ENGINE + 31] {
         let mut others = whole.clone();
-        others[place] ^= 1;
+        others[at(&whole, place)] ^= 1;
         fs::write(&entry, signed(others)).unwrap();
         heals(&engine, &entry, &whole);
     }
     // Code that wasmtime itself does not take for that of this engine.
     let mut others = whole.clone();
-    others[CODE..CODE + 64].fill(0);
+    others[..64].fill(0);
     fs::write(&entry, signed(others)).unwrap();
     heals(&engine, &entry, &whole);
 }

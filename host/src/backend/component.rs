@@ -87,7 +87,7 @@ impl Backend {
                 return read.map(Cow::from).map_err(|why| why.into_error(load));
             }
             Source::Read(_, bytes) | Source::Bytes(bytes) => bytes,
-            Source::BuiltIn(bytes) => *bytes,
+            Source::BuiltIn(it) => it.bytes,
         };
         check_kind(bytes)?;
         Ok(bytes.into())
@@ -95,7 +95,10 @@ impl Backend {
 
     /// The component's SHA-256, compared with the pinned one.
     pub(super) fn digest(&self, bytes: &[u8]) -> Result<[u8; 32], LoadError> {
-        let found = sha256(bytes);
+        let found = match &self.source {
+            Source::BuiltIn(it) => *it.sha256,
+            _ => sha256(bytes),
+        };
         if let Some(expected) = &self.pin {
             let found = hexadecimal(&found);
             if !found.eq_ignore_ascii_case(expected) {

@@ -180,7 +180,7 @@ impl Backend {
         deadline.look();
         let bytes = self.bytes()?;
         let digest = self.digest(&bytes)?;
-        Ok(Found { is_built_in: is_built_in(&bytes), bytes, digest, engine })
+        Ok(Found { is_built_in: is_built_in(&digest), bytes, digest, engine })
     }
 
     /// The code of the component, compiled while the clock of loading runs.
@@ -233,6 +233,7 @@ impl Backend {
             links: if is_built_in { Links::Never } else { Links::Within },
             splice,
             http: ty.imports(engine).any(|(name, _)| name.starts_with("wasi:http/")),
+            wasi_0_2: ty.imports(engine).any(|(name, _)| name.contains("@0.2.")),
         };
         linker(engine, &linked).map_err(invalid)
     }
@@ -271,7 +272,7 @@ pub(crate) enum Purpose {
 pub(super) struct Found<'a> {
     bytes: Cow<'a, [u8]>,
     digest: [u8; 32],
-    /// Whether it is a part of this library, by its bytes, regardless of their origin.
+    /// Whether it is a part of this library, regardless of where it comes from.
     pub(super) is_built_in: bool,
     pub(super) engine: Engine,
 }

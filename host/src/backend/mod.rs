@@ -36,7 +36,10 @@ use crate::instance::look_at_disk;
 use crate::{Engine, Grants, Limits};
 
 /// The component behind [`Backend::fs`], built from `guest/fs`.
-const FS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fs.wasm"));
+const FS: BuiltIn = BuiltIn {
+    bytes: include_bytes!(concat!(env!("OUT_DIR"), "/fs.wasm")),
+    sha256: include_bytes!(concat!(env!("OUT_DIR"), "/fs.sha256")),
+};
 
 /// A writer that pauses for longer counts as gone.
 pub(crate) const SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -79,7 +82,15 @@ enum Source {
     #[cfg_attr(not(feature = "config"), allow(dead_code, reason = "it is read to be watched"))]
     Read(PathBuf, Arc<[u8]>),
     Bytes(Arc<[u8]>),
-    BuiltIn(&'static [u8]),
+    BuiltIn(BuiltIn),
+}
+
+/// A component of this library.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct BuiltIn {
+    bytes: &'static [u8],
+    /// Computed when the library was built.
+    sha256: &'static [u8; 32],
 }
 
 impl std::fmt::Debug for Source {
@@ -88,7 +99,7 @@ impl std::fmt::Debug for Source {
             Self::File(path) => write!(f, "File({path:?})"),
             Self::Read(path, bytes) => write!(f, "Read({path:?}, {})", bytes.len()),
             Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
-            Self::BuiltIn(bytes) => write!(f, "BuiltIn({})", bytes.len()),
+            Self::BuiltIn(it) => write!(f, "BuiltIn({})", it.bytes.len()),
         }
     }
 }
@@ -117,7 +128,7 @@ impl Backend {
     /// The built-in filesystem backend as a component file, for the wasmtime CLI or another host.
     #[must_use]
     pub fn fs_component() -> &'static [u8] {
-        FS
+        FS.bytes
     }
 
     /// Replaces the grants.
@@ -222,13 +233,13 @@ impl Backend {
     }
 }
 
-/// Whether these bytes are a component of this library, regardless of their origin.
-fn is_built_in(bytes: &[u8]) -> bool {
+/// Whether the component with this SHA-256 is one of this library, regardless of its origin.
+fn is_built_in(sha256: &[u8; 32]) -> bool {
     #[cfg(feature = "network")]
-    if bytes == Backend::s3_component() {
+    if sha256 == s3::S3.sha256 {
         return true;
     }
-    bytes == FS
+    sha256 == FS.sha256
 }
 
 /// Makes sure that the directory of a store exists durably: a crash after the first put must not

@@ -1,13 +1,16 @@
 use std::collections::BTreeMap;
 
-use super::{Backend, Source};
+use super::{Backend, BuiltIn, Source};
 use crate::error::{Error, LoadError, Operation, Result, SettingProblem};
 use crate::grants::{BucketProblem, CREDENTIALS, Grants, Keys, Kind, S3Bucket, S3Credentials};
 use crate::network;
 use crate::text::foreign_name;
 
 /// The component behind [`Backend::s3`], built from `guest/s3`.
-const S3: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/s3.wasm"));
+pub(super) const S3: BuiltIn = BuiltIn {
+    bytes: include_bytes!(concat!(env!("OUT_DIR"), "/s3.wasm")),
+    sha256: include_bytes!(concat!(env!("OUT_DIR"), "/s3.sha256")),
+};
 
 const NAME: &str = "s3";
 
@@ -201,7 +204,7 @@ impl Backend {
     /// The built-in S3 backend as a component file, for the wasmtime CLI or another host.
     #[must_use]
     pub fn s3_component() -> &'static [u8] {
-        S3
+        S3.bytes
     }
 }
 

@@ -1,5 +1,6 @@
 //! The small tokio runtime of this process. It drives timers, the sockets of backends and
-//! background tasks, on one thread. Blocking work runs on other threads, see [`super::threads`].
+//! background tasks, on one thread. Blocking work runs on other threads, see [`super::threads`], and
+//! calls that wait for sockets alone have a runtime of their own.
 
 use std::future::pending;
 use std::io;

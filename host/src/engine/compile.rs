@@ -2,7 +2,7 @@
 
 use wasmtime::component::Component;
 
-use super::cache::Id;
+use super::cache::{Code, Id};
 use super::{Engine, LoadLimits, child, structure, work};
 use crate::budget::{have_threads_to_compile, invalid};
 use crate::error::{ErrorKind, LoadError};
@@ -53,7 +53,7 @@ impl Engine {
         let entries = self.entries();
         let found = entries.and_then(|entries| {
             entries.find(&id, |profile, code| match profile.check(limits) {
-                Ok(()) => self.run(code).ok().map(Ok),
+                Ok(()) => self.run_kept(code).ok().map(Ok),
                 Err(error) => Some(Err(error)),
             })
         });
@@ -82,12 +82,25 @@ impl Engine {
         self.wasmtime().precompile_component(bytes).map_err(invalid)
     }
 
+    /// Runs code of the cache.
+    fn run_kept(&self, code: Code<'_>) -> wasmtime::Result<Component> {
+        let path = match code {
+            Code::Bytes(code) => return self.run(code),
+            Code::File(path) => path,
+        };
+        // SAFETY: as in `run`. The entry was verified, and nobody changes an entry: it is replaced or
+        // removed as a whole, which a mapping survives.
+        let mapped = unsafe { Component::deserialize_file(self.wasmtime(), path) };
+        // Where the filesystem permits no code, it is copied.
+        mapped.or_else(|_| self.run(&std::fs::read(path)?))
+    }
+
     /// The code must come from a compiler of this program: from one that has just run, or from an
-    /// entry of the cache whose digest was verified.
+    /// entry of the cache whose checksum was verified.
     fn run(&self, code: &[u8]) -> wasmtime::Result<Component> {
         // SAFETY: wasmtime requires that the bytes are what its compiler returned. Those from this
-        // process and from a child are. Those of an entry were compared with its digest in this
-        // very memory, and only this user can have written both: see `cache`.
+        // process and from a child are. Those of an entry were compared with its checksum, and only
+        // this user can have written both: see `cache`.
         unsafe { Component::deserialize(self.wasmtime(), code) }
     }
 }

@@ -261,7 +261,7 @@ impl EngineBuilder {
     /// The blocking API runs calls on the caller's thread, which does not count; nor do the calls of
     /// the built-in S3 backend, which wait for sockets alone and share at most four threads of the
     /// process. By default, all engines without this setting share 4096 threads. One more thread of
-    /// the process drives timers.
+    /// the process drives timers and the sockets of other backends.
     ///
     /// ```
     /// use artifact_store::Engine;

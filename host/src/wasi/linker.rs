@@ -13,13 +13,16 @@ pub(crate) struct Linked {
     /// The component imports HTTP.
     #[cfg_attr(not(feature = "network"), allow(dead_code, reason = "there is no network"))]
     pub(crate) http: bool,
+    /// The component imports an interface of WASI 0.2.
+    pub(crate) wasi_0_2: bool,
 }
 
-/// Both generations of WASI, so that components of any toolchain find theirs. HTTP only for a
-/// component that imports it.
+/// WASI 0.3, and 0.2 and HTTP for a component that imports those: each takes time to put together.
 pub(crate) fn linker(engine: &Engine, linked: &Linked) -> Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    if linked.wasi_0_2 {
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    }
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     #[cfg(feature = "network")]
     if linked.http {
@@ -28,7 +31,9 @@ pub(crate) fn linker(engine: &Engine, linked: &Linked) -> Result<Linker<HostStat
     linker.allow_shadowing(true);
     preopens::link(&mut linker)?;
     #[cfg(unix)]
-    super::p2::link(&mut linker, linked.links)?;
+    if linked.wasi_0_2 {
+        super::p2::link(&mut linker, linked.links)?;
+    }
     p3::link(&mut linker, linked)?;
     Ok(linker)
 }

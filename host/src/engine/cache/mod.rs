@@ -1,5 +1,6 @@
-//! Compiled code on the disk. Before it is run, its checksum is verified in the very memory that it
-//! is copied from.
+//! Compiled code on the disk. Before it is run, its checksum is verified. From a local filesystem it
+//! is then mapped, so that processes share it, and only what is used of it is read; what a file
+//! server holds could go while it runs, and is verified in the very memory that it is run from.
 
 mod entry;
 mod folder;
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
 
 use super::profile::Profile;
+use crate::budget::is_local;
 
 /// The most bytes of all entries together. Beyond it the oldest entries are removed.
 const ROOM: u64 = 512 << 20;
@@ -69,6 +71,13 @@ impl Cache {
     }
 }
 
+/// Sound code of an entry.
+pub(super) enum Code<'a> {
+    /// The beginning of this file.
+    File(&'a Path),
+    Bytes(&'a [u8]),
+}
+
 /// The entries in a folder that only this user can write to.
 #[derive(Debug)]
 pub(super) struct Entries {
@@ -100,37 +109,53 @@ impl Entries {
     pub(super) fn find<T>(
         &self,
         id: &Id,
-        run: impl FnOnce(Profile, &[u8]) -> Option<T>,
+        run: impl FnOnce(Profile, Code<'_>) -> Option<T>,
     ) -> Option<T> {
         let path = self.path(id);
-        let bytes = match self.read(&path) {
-            Ok(bytes) => bytes,
+        let found = match self.sound(&path, id) {
+            Ok(Some((profile, None))) => run(profile, Code::File(&path)),
+            Ok(Some((profile, Some(code)))) => run(profile, Code::Bytes(&code)),
+            Ok(None) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                if error.kind() != io::ErrorKind::NotFound {
-                    debug!(entry = %path.display(), %error, "cached code is not used");
-                }
+                debug!(entry = %path.display(), %error, "cached code is not used");
                 return None;
             }
         };
-        let found = entry::open(&bytes, id).and_then(|(profile, code)| run(profile, code));
         if found.is_none() {
             warn!(entry = %path.display(), "cached code is damaged; the component is compiled again");
         }
         found
     }
 
+    /// What is known of the code in an entry, and the code if its file cannot be relied on later;
+    /// `None` if it is damaged.
+    fn sound(&self, path: &Path, id: &Id) -> io::Result<Option<(Profile, Option<Vec<u8>>)>> {
+        let (mut file, size) = self.open_entry(path)?;
+        if is_local(&file) {
+            return Ok(entry::verify(&file, size, id)?.map(|(profile, _)| (profile, None)));
+        }
+        let mut bytes = Vec::new();
+        (&mut file).take(size).read_to_end(&mut bytes)?;
+        let found = entry::verify(&*bytes, size, id)?;
+        Ok(found.map(|(profile, code)| {
+            bytes.truncate(usize::try_from(code).unwrap_or(usize::MAX));
+            (profile, Some(bytes))
+        }))
+    }
+
     /// Stores the code for `id`, replacing an entry that is there. If this fails, the next start
     /// compiles again.
     pub(super) fn keep(&self, id: &Id, profile: &Profile, code: &[u8]) {
-        let head = entry::head(id, profile, code);
-        let size = (head.len() + code.len()) as u64;
+        let tail = entry::tail(id, profile, code);
+        let size = (code.len() + tail.len()) as u64;
         if size > self.room {
             return debug!(size, "compiled code is too large for the cache");
         }
         let kept = self.make_room(size).and_then(|()| {
             let name = RandomState::new().hash_one(std::process::id());
             let part = self.folder.join(format!("{name:016x}.{UNFINISHED}"));
-            let written = write(&part, &head, code);
+            let written = write(&part, code, &tail);
             written.and_then(|()| std::fs::rename(&part, self.path(id))).inspect_err(|_| {
                 let _ = std::fs::remove_file(&part);
             })
@@ -145,7 +170,8 @@ impl Entries {
         self.folder.join(format!("{name:x}.{ENTRY}"))
     }
 
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+    /// Opens an entry, and tells its size.
+    fn open_entry(&self, path: &Path) -> io::Result<(File, u64)> {
         let mut options = OpenOptions::new();
         options.read(true);
         #[cfg(unix)]
@@ -154,18 +180,16 @@ impl Entries {
             let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
             options.custom_flags(flags.bits().cast_signed());
         }
-        let mut file = options.open(path)?;
+        let file = options.open(path)?;
         let metadata = file.metadata()?;
         if !folder::is_own(&metadata) || metadata.len() > self.room {
             return Err(io::Error::other("it is not a file that only this user can write to"));
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-        (&mut file).take(self.room).read_to_end(&mut bytes)?;
         if metadata.modified()?.elapsed().is_ok_and(|age| age > DAY) {
             // Entries that are used stay longest.
             let _ = file.set_modified(SystemTime::now());
         }
-        Ok(bytes)
+        Ok((file, metadata.len()))
     }
 
     /// Removes the oldest entries until `size` more bytes fit.
@@ -203,14 +227,14 @@ impl Entries {
 }
 
 /// Writes a new file that only this user may read and write.
-fn write(path: &Path, head: &[u8], code: &[u8]) -> io::Result<()> {
+fn write(path: &Path, code: &[u8], tail: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file: File = options.open(path)?;
-    file.write_all(head)?;
-    file.write_all(code)
+    file.write_all(code)?;
+    file.write_all(tail)
 }
 
 #[cfg(test)]

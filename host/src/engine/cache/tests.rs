@@ -11,17 +11,20 @@ fn profile() -> Profile {
 #[test]
 fn an_entry_opens_for_what_it_was_made_for_and_for_nothing_else() {
     let code = b"code";
-    let entry = [&*entry::head(&id(1), &profile(), code), code].concat();
-    assert!(entry::open(&entry, &id(1)).is_some_and(|(_, found)| found == code));
-    assert!(entry::open(&entry, &id(2)).is_none());
-    assert!(entry::open(&entry, &Id { engine: [8; 32], ..id(1) }).is_none());
+    let entry = [code, &*entry::tail(&id(1), &profile(), code)].concat();
+    let open = |entry: &[u8], id| {
+        entry::verify(entry, entry.len() as u64, &id).unwrap().map(|(_, code)| code)
+    };
+    assert_eq!(open(&entry, id(1)), Some(4));
+    assert_eq!(open(&entry, id(2)), None);
+    assert_eq!(open(&entry, Id { engine: [8; 32], ..id(1) }), None);
     for bit in 0..entry.len() * 8 {
         let mut flipped = entry.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        assert!(entry::open(&flipped, &id(1)).is_none(), "bit {bit}");
+        assert_eq!(open(&flipped, id(1)), None, "bit {bit}");
     }
     for end in 0..entry.len() {
-        assert!(entry::open(&entry[..end], &id(1)).is_none(), "{end} bytes");
+        assert_eq!(open(&entry[..end], id(1)), None, "{end} bytes");
     }
 }
 
@@ -29,7 +32,7 @@ fn an_entry_opens_for_what_it_was_made_for_and_for_nothing_else() {
 fn the_oldest_entries_go_where_there_is_no_room() {
     let folder = tempfile::tempdir().unwrap();
     let code = [0; 1000];
-    let size = (entry::head(&id(0), &profile(), &code).len() + code.len()) as u64;
+    let size = (entry::tail(&id(0), &profile(), &code).len() + code.len()) as u64;
     let entries = Entries { folder: folder.path().to_owned(), room: 3 * size + size / 2 };
     let is_there = |n| entries.path(&id(n)).exists();
     for n in 0..3 {
