@@ -68,8 +68,8 @@ fn each_operation_makes_few_calls() {
     let fs = Backend::fs(dir.path()).sweep_older_than(None).splice(false);
     // Elsewhere the backend looks at what it is about to open, since the host cannot at once.
     let bounds = match cfg!(target_os = "linux") {
-        true => [("put", 10), ("get", 3), ("range", 4), ("stat", 3), ("delete", 3)],
-        false => [("put", 10), ("get", 6), ("range", 7), ("stat", 5), ("delete", 3)],
+        true => [("put", 9), ("get", 3), ("range", 4), ("stat", 3), ("delete", 3)],
+        false => [("put", 9), ("get", 6), ("range", 7), ("stat", 5), ("delete", 3)],
     };
     check("fs", &counter, fs, bounds);
     let server = Differences::default().start();

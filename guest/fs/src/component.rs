@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use artifact_store_backend::checksum::checksum;
 use artifact_store_backend::{Error, Info, Mode, Result, Seal, attributes, key, outcome, seal};
 use futures_util::future::try_join;
-use wit_bindgen::{FutureReader, StreamReader};
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use crate::bindings::{
     Contents, Findings, OrderedPage, Page, SweepReport, WriteOptions, artifact_store, conditional,
@@ -25,6 +25,10 @@ const IN_MEMORY: u64 = 256 << 20;
 
 /// The most bytes that `read` brings without a stream.
 const AT_ONCE: usize = 64 << 10;
+
+/// The most bytes that are written together with their header: to copy more takes longer than a
+/// second write.
+const TOGETHER: usize = 16 << 10;
 
 struct Component;
 
@@ -76,6 +80,18 @@ impl conditional::Guest for Component {
     }
 }
 
+/// All bytes of `data`, of which `size` are expected, or one more than those.
+async fn take(mut data: StreamReader<u8>, size: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(size + 1);
+    loop {
+        let how;
+        (how, bytes) = data.read(bytes).await;
+        if !matches!(how, StreamResult::Complete(_)) || bytes.len() > size {
+            return bytes;
+        }
+    }
+}
+
 impl streams::Guest for Component {
     async fn write(
         key: String,
@@ -96,13 +112,24 @@ impl streams::Guest for Component {
         let temporary = Temporary::create().await?;
         let file = &temporary.file;
         let write = async {
-            // The payload is written, unread, to where the header will end.
             let mut header = temporary.header(key, attributes);
-            let written = async { Ok(file.write_stream(header.start() as u64, data).await?) };
+            let few = size.and_then(|size| usize::try_from(size).ok());
+            let payload = async {
+                match few.filter(|size| *size <= TOGETHER) {
+                    Some(size) => Ok(take(data, size).await),
+                    // Unread, to where the header will end.
+                    None => {
+                        file.write_stream(header.start() as u64, data).await?;
+                        Ok(Vec::new())
+                    }
+                }
+            };
             // Both at the same time: the caller may wait for either to be taken.
-            let ((), seal) = try_join(written, seal::wait(end, size)).await?;
+            let (payload, seal) = try_join(payload, seal::wait(end, size)).await?;
             (header.size, header.checksum) = (seal.size, seal.checksum);
-            file.write(header.encode(), Vec::new()).await?;
+            let mut bytes = header.encode();
+            bytes.extend(payload);
+            file.write(bytes, Vec::new()).await?;
             Ok(header)
         };
         let written = write.await;
