@@ -33,16 +33,16 @@ pub(crate) struct Call {
 /// What runs the work of a call.
 #[derive(Clone, Copy)]
 pub(crate) enum RunBy {
-    /// A thread that may block.
+    /// A thread that may block, or the network's runtime if the work waits for sockets alone.
     Worker,
     /// The task that waits for it, which may not block: when the work has to wait, it moves to a
-    /// thread. For reads of a backend that is known not to wait for long.
+    /// thread. For reads of a backend that is known not to wait for long; others run as by a `Worker`.
     Task,
     /// The thread that waits for it, which may block. This is the fastest way. A layer has a thread that may
     /// block.
     Caller,
-    /// The thread of the layer that waits for it, in turn with the layer; one of its own if the layer has
-    /// another such call, or if the work may wait for a server.
+    /// The thread of the layer that waits for it, in turn with the layer; as by a `Worker` if the layer
+    /// has another such call, or if the work may wait for a server.
     Layer,
 }
 
@@ -105,17 +105,15 @@ impl Call {
             _ => None,
         };
         let is_layer = self.backend.below.is_some();
-        // A transfer whose caller has a thread is done there, as the caller sends or takes.
-        let is_networked = pool.waits_for_sockets
-            && self.backend.encryption.is_none()
-            && !(self.is_transfer && matches!(by, RunBy::Caller));
+        // To encrypt takes too long for a task.
+        let is_networked = pool.waits_for_sockets && self.backend.encryption.is_none();
         let work = move |running| match (work(running), is_layer) {
             (work, true) => Either::Left(Together::new(work)),
             (work, false) => Either::Right(work),
         };
         let worker = match (by, at_once) {
             // A caller that pauses would leave what is below a layer in the middle of its turn.
-            (RunBy::Caller, _) if !is_layer && !is_networked => Worker::here(clock, work(running)),
+            (RunBy::Caller, _) if !is_layer => Worker::here(clock, work(running)),
             (_, Some(admitted)) => {
                 let inline = Arc::new(Inline::default());
                 let running = running.admitted(admitted, Some(Arc::clone(&inline)));
