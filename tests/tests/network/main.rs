@@ -9,3 +9,4 @@ mod service_lacks;
 mod settings;
 mod signing;
 mod tls;
+mod together;
