@@ -80,14 +80,17 @@ impl conditional::Guest for Component {
     }
 }
 
-/// All bytes of `data`, of which `size` are expected, or one more than those.
-async fn take(mut data: StreamReader<u8>, size: usize) -> Vec<u8> {
+/// All bytes of `data`, of which `size` were announced.
+async fn take(mut data: StreamReader<u8>, size: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(size + 1);
     loop {
         let how;
         (how, bytes) = data.read(bytes).await;
-        if !matches!(how, StreamResult::Complete(_)) || bytes.len() > size {
-            return bytes;
+        if bytes.len() > size {
+            return Err(Error::Other(format!("more than the announced {size} bytes arrived")));
+        }
+        if !matches!(how, StreamResult::Complete(_)) {
+            return Ok(bytes);
         }
     }
 }
@@ -116,7 +119,7 @@ impl streams::Guest for Component {
             let few = size.and_then(|size| usize::try_from(size).ok());
             let payload = async {
                 match few.filter(|size| *size <= TOGETHER) {
-                    Some(size) => Ok(take(data, size).await),
+                    Some(size) => take(data, size).await,
                     // Unread, to where the header will end.
                     None => {
                         file.write_stream(header.start() as u64, data).await?;
