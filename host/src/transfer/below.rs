@@ -253,9 +253,9 @@ impl Stream for Sent {
     }
 }
 
-/// What a layer sends, for as long as the call lasts that stores it. The stream into the backend may
-/// outlive the call, in an instance that is idle; without this the layer would wait for it.
-#[derive(Clone)]
+/// What a layer sends, for as long as the call lasts that stores it, and as the backend takes it. The
+/// stream into the backend may outlive the call, in an instance that is idle, and the call may outlive
+/// the stream, until it has the seal; without this the layer would wait for the one or the other.
 pub(crate) struct Lasting(Arc<Mutex<Option<Sent>>>);
 
 impl Lasting {
@@ -268,10 +268,9 @@ impl Lasting {
         drop(self.sent().take());
     }
 
-    /// Ends it when it is dropped. A layer that is dropped in the middle of its call takes its bytes with
-    /// it, before the call below has noticed: nothing is stored later.
-    pub(crate) fn ends_with(&self) -> Ends {
-        Ends(self.clone())
+    /// Who takes the bytes, or has to be there for that: when one of these is dropped, nobody takes more.
+    pub(crate) fn taker(&self) -> Taker {
+        Taker(Self(Arc::clone(&self.0)))
     }
 
     fn sent(&self) -> MutexGuard<'_, Option<Sent>> {
@@ -279,19 +278,19 @@ impl Lasting {
     }
 }
 
-pub(crate) struct Ends(Lasting);
+pub(crate) struct Taker(Lasting);
 
-impl Drop for Ends {
+impl Drop for Taker {
     fn drop(&mut self) {
         self.0.end();
     }
 }
 
-impl Stream for Lasting {
+impl Stream for Taker {
     type Item = Bytes;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        self.sent().as_mut().map_or(Poll::Ready(None), |sent| Pin::new(sent).poll_next(cx))
+        self.0.sent().as_mut().map_or(Poll::Ready(None), |sent| Pin::new(sent).poll_next(cx))
     }
 }
 
