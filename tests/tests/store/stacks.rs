@@ -43,6 +43,18 @@ fn keys(store: &ArtifactStore, prefix: &str) -> Vec<String> {
     keys
 }
 
+/// It drops the stream, and then asks for the seal, which comes when all bytes are taken or dropped.
+#[test]
+fn a_store_below_that_takes_no_more_bytes_keeps_no_layer_waiting() {
+    for (layer, key) in [(plain(), "deaf"), (prefix("de"), "af")] {
+        let store = open(Backend::from_file(guest("hostile")).layer(layer));
+        let begun = Instant::now();
+        let error = store.put(key, bytes(3 << 20)).unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(20), "{error}");
+        assert!(!matches!(error.kind(), ErrorKind::Timeout(_)), "{error:?}");
+    }
+}
+
 #[test]
 fn a_prefix_is_a_store_within_a_store() {
     let dir = tempfile::tempdir().unwrap();
