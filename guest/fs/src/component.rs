@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use artifact_store_backend::checksum::checksum;
 use artifact_store_backend::{Error, Info, Mode, Result, Seal, attributes, key, outcome, seal};
 use futures_util::future::try_join;
-use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use wit_bindgen::{FutureReader, StreamReader};
 
 use crate::bindings::{
     Contents, Findings, OrderedPage, Page, SweepReport, WriteOptions, artifact_store, conditional,
@@ -19,6 +19,7 @@ use crate::name::{self, Place};
 use crate::read;
 use crate::settings::{described, problems};
 use crate::walk::{self, Names};
+use crate::wasi;
 
 /// The largest artifact that `put` and `get` carry, in bytes; larger ones need streams.
 const IN_MEMORY: u64 = 256 << 20;
@@ -82,17 +83,11 @@ impl conditional::Guest for Component {
 
 /// All bytes of `data`, of which `size` were announced.
 async fn take(mut data: StreamReader<u8>, size: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(size + 1);
-    loop {
-        let how;
-        (how, bytes) = data.read(bytes).await;
-        if bytes.len() > size {
-            return Err(Error::Other(format!("more than the announced {size} bytes arrived")));
-        }
-        if !matches!(how, StreamResult::Complete(_)) {
-            return Ok(bytes);
-        }
+    let (bytes, _) = wasi::fill(&mut data, Vec::with_capacity(size + 1)).await;
+    if bytes.len() > size {
+        return Err(Error::Other(format!("more than the announced {size} bytes arrived")));
     }
+    Ok(bytes)
 }
 
 impl streams::Guest for Component {
@@ -117,8 +112,9 @@ impl streams::Guest for Component {
         let write = async {
             let mut header = temporary.header(key, attributes);
             let few = size.and_then(|size| usize::try_from(size).ok());
+            let few = few.filter(|size| *size <= TOGETHER);
             let payload = async {
-                match few.filter(|size| *size <= TOGETHER) {
+                match few {
                     Some(size) => take(data, size).await,
                     // Unread, to where the header will end.
                     None => {

@@ -20,6 +20,18 @@ pub struct File {
     pub path: String,
 }
 
+/// Fills the capacity of `bytes` from `stream`; whether the stream ended before.
+pub async fn fill(stream: &mut StreamReader<u8>, mut bytes: Vec<u8>) -> (Vec<u8>, bool) {
+    while bytes.len() < bytes.capacity() {
+        let how;
+        (how, bytes) = stream.read(bytes).await;
+        if let StreamResult::Dropped | StreamResult::Cancelled = how {
+            return (bytes, true);
+        }
+    }
+    (bytes, false)
+}
+
 impl File {
     pub(super) fn new(handle: Descriptor, path: String) -> Self {
         Self { handle, path }
@@ -49,16 +61,13 @@ impl File {
     pub async fn read(
         &self,
         (mut stream, ended): FileStream,
-        mut bytes: Vec<u8>,
+        bytes: Vec<u8>,
     ) -> Called<(Vec<u8>, Option<FileStream>)> {
-        while bytes.len() < bytes.capacity() {
-            let how;
-            (how, bytes) = stream.read(bytes).await;
-            if let StreamResult::Dropped | StreamResult::Cancelled = how {
-                drop(stream);
-                self.end(ended).await?;
-                return Ok((bytes, None));
-            }
+        let (bytes, is_over) = fill(&mut stream, bytes).await;
+        if is_over {
+            drop(stream);
+            self.end(ended).await?;
+            return Ok((bytes, None));
         }
         Ok((bytes, Some((stream, ended))))
     }

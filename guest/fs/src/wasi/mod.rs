@@ -18,7 +18,7 @@ use wasip3::random::random::get_random_bytes;
 
 pub use dir::{Access, Dir, Names, may_have_changed};
 pub use failure::{Failure, by_anybody};
-pub use file::{Ended, File, FileStream};
+pub use file::{Ended, File, FileStream, fill};
 
 /// The result of a call of the system.
 pub type Called<T> = core::result::Result<T, Failure>;
