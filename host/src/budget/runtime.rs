@@ -31,20 +31,32 @@ static RUNTIME: OnceLock<Handle> = OnceLock::new();
 /// [`ErrorKind::Forked`] in a child of a process that had made one.
 pub(crate) fn runtime() -> Result<&'static Handle, ErrorKind> {
     static MAKING: Mutex<()> = Mutex::new(());
+    once(&RUNTIME, &MAKING, || {
+        fork::notice();
+        let made = make()?;
+        drop(made.spawn(pause::watch_all()));
+        Ok(made)
+    })
+}
+
+/// What this process has once: made at the first use, and again at the next one if that failed.
+fn once<T>(
+    slot: &'static OnceLock<T>,
+    making: &Mutex<()>,
+    make: impl FnOnce() -> io::Result<T>,
+) -> Result<&'static T, ErrorKind> {
     if fork::is_child() {
         return Err(ErrorKind::Forked);
     }
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
+    if let Some(made) = slot.get() {
+        return Ok(made);
     }
-    let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if RUNTIME.get().is_none() {
-        fork::notice();
-        let made = make().map_err(no_thread)?;
-        drop(made.spawn(pause::watch_all()));
-        let _ = RUNTIME.set(made);
+    let _alone = making.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(made) = slot.get() {
+        return Ok(made);
     }
-    Ok(running())
+    let made = make().map_err(no_thread)?;
+    Ok(slot.get_or_init(|| made))
 }
 
 /// The error if a thread cannot be started.
@@ -61,18 +73,7 @@ pub(crate) fn no_thread(error: io::Error) -> ErrorKind {
 pub(crate) fn network_runtime() -> Result<&'static Handle, ErrorKind> {
     static NETWORK: OnceLock<Runtime> = OnceLock::new();
     static MAKING: Mutex<()> = Mutex::new(());
-    if fork::is_child() {
-        return Err(ErrorKind::Forked);
-    }
-    if let Some(network) = NETWORK.get() {
-        return Ok(network.handle());
-    }
-    let _alone = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(network) = NETWORK.get() {
-        return Ok(network.handle());
-    }
-    let made = make_network().map_err(no_thread)?;
-    Ok(NETWORK.get_or_init(|| made).handle())
+    once(&NETWORK, &MAKING, make_network).map(Runtime::handle)
 }
 
 fn make_network() -> io::Result<Runtime> {

@@ -82,19 +82,24 @@ impl<R: Send + 'static> State<R> {
             Ok(runtime) => runtime,
             Err(no_thread) => return Self::Done(Some(Err(no_thread))),
         };
-        let (done, outcome) = oneshot::channel();
-        // The receiver may be gone.
-        drop(runtime.spawn(guarded(work).map(|outcome| drop(done.send(outcome)))));
+        let (work, outcome) = reported(work);
+        drop(runtime.spawn(work));
         Self::Running(outcome)
     }
 
     /// There has to be a place for it.
     fn beside(work: impl Future<Output = R> + Send + 'static) -> Self {
-        let (done, outcome) = oneshot::channel();
-        // The receiver may be gone.
-        begin_beside(Box::pin(guarded(work).map(|outcome| drop(done.send(outcome)))));
+        let (work, outcome) = reported(work);
+        begin_beside(Box::pin(work));
         Self::Beside(outcome)
     }
+}
+
+/// The same work, which ends with nothing, and who receives its outcome.
+fn reported<R>(work: impl Future<Output = R>) -> (impl Future<Output = ()>, Joined<R>) {
+    let (done, outcome) = oneshot::channel();
+    // The receiver may be gone.
+    (guarded(work).map(|outcome| drop(done.send(outcome))), outcome)
 }
 
 impl<R: Send + 'static> Worker<R> {
