@@ -58,8 +58,8 @@ impl Backend {
     #[cfg(feature = "config")]
     pub(crate) fn read(mut self) -> Result<(Self, Vec<String>), Error> {
         let (digest, file) = match self.bytes() {
-            Ok(Cow::Owned(bytes)) => (sha256(&bytes), Some(bytes)),
-            Ok(Cow::Borrowed(bytes)) => (sha256(bytes), None),
+            Ok(Cow::Owned(bytes)) => (self.sha256(&bytes), Some(bytes)),
+            Ok(Cow::Borrowed(bytes)) => (self.sha256(bytes), None),
             Err(error) => {
                 return Err(Error::new(error.into(), Operation::Open, None, &self.name));
             }
@@ -93,12 +93,17 @@ impl Backend {
         Ok(bytes.into())
     }
 
+    /// The SHA-256 of the component, which has these bytes.
+    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
+        match &self.source {
+            Source::BuiltIn(it) => *it.sha256,
+            _ => Sha256::digest(bytes).into(),
+        }
+    }
+
     /// The component's SHA-256, compared with the pinned one.
     pub(super) fn digest(&self, bytes: &[u8]) -> Result<[u8; 32], LoadError> {
-        let found = match &self.source {
-            Source::BuiltIn(it) => *it.sha256,
-            _ => sha256(bytes),
-        };
+        let found = self.sha256(bytes);
         if let Some(expected) = &self.pin {
             let found = hexadecimal(&found);
             if !found.eq_ignore_ascii_case(expected) {
@@ -153,8 +158,4 @@ fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
         _ => "some other file",
     };
     Err(LoadError::NotAComponent(kind.into()))
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }
