@@ -10,7 +10,8 @@ use artifact_store::{Backend, Sign};
 
 use crate::weed;
 
-/// A request, with its whole body unless the script cut it.
+/// A request, with its whole body unless the script cut it, or it came in chunks: those are read and
+/// dropped after the answer.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
@@ -175,6 +176,11 @@ fn serve(
                 thread::park();
             },
         }
+        // What is left of this request is no part of the next one.
+        let is_chunked = request.header("transfer-encoding") == Some("chunked");
+        if is_chunked && skip_chunks(&mut reader).is_none() {
+            return;
+        }
     }
 }
 
@@ -183,18 +189,36 @@ fn send(stream: &mut impl Write, bytes: &[u8]) -> std::io::Result<()> {
     stream.flush()
 }
 
-fn read(reader: &mut impl BufRead, most: usize) -> Option<Request> {
+/// Reads the chunks of a body until their end, with the trailers; none if the client ends before.
+fn skip_chunks(reader: &mut impl BufRead) -> Option<()> {
+    loop {
+        let line = read_line(reader)?;
+        let size = u64::from_str_radix(line.split(';').next()?, 16).ok()?;
+        if size == 0 {
+            while !read_line(reader)?.is_empty() {}
+            return Some(());
+        }
+        let chunk_and_line_end = size.checked_add(2)?;
+        std::io::copy(&mut reader.take(chunk_and_line_end), &mut std::io::sink()).ok()?;
+    }
+}
+
+fn read_line(reader: &mut impl BufRead) -> Option<String> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+    Some(line.trim_end().to_owned())
+}
+
+fn read(reader: &mut impl BufRead, most: usize) -> Option<Request> {
+    let line = read_line(reader)?;
     let mut words = line.split(' ');
     let (method, target) = (words.next()?.to_owned(), words.next()?);
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let (path, query) = (path.to_owned(), query.to_owned());
     let mut headers = Vec::new();
     loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        let line = read_line(reader)?;
+        let Some((name, value)) = line.split_once(':') else { break };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let length = headers.iter().find(|(name, _)| name == "content-length");

@@ -26,9 +26,11 @@ pub fn runtime() -> &'static Runtime {
     })
 }
 
+/// A call of these sizes ends within seconds, whether its backend stands still or moves a byte now and
+/// then.
 fn limits() -> Limits {
     let time = Duration::from_millis(200);
-    Limits::default().call_timeout(time).memory(64 << 20).buffer(16 << 20)
+    Limits::default().call_timeout(time).least_rate(1 << 20).memory(64 << 20).buffer(16 << 20)
 }
 
 /// The store of each hostile backend, which serves from the beginning to the end.
