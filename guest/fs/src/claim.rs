@@ -34,9 +34,9 @@ pub enum Current {
     Is(String),
 }
 
-pub async fn current(key: &str, place: &Place) -> Result<Current> {
+pub fn current(key: &str, place: &Place) -> Result<Current> {
     for _ in 0..2 {
-        match read::open(key, place).await {
+        match read::open(key, place) {
             Ok(Some(found)) => return Ok(Current::Is(hex(&found.header.generation))),
             Ok(None) => return Ok(Current::Absent),
             // Twice, so that a read that was cut does not count.
@@ -57,8 +57,8 @@ pub struct At<'a> {
 }
 
 impl At<'_> {
-    pub async fn is_current(&self, version: &str) -> Result<bool> {
-        match current(self.key, self.place).await? {
+    pub fn is_current(&self, version: &str) -> Result<bool> {
+        match current(self.key, self.place)? {
             Current::Is(found) => Ok(found == version),
             Current::Absent => Ok(false),
             Current::Unreadable => {
@@ -69,18 +69,18 @@ impl At<'_> {
 
     /// Claims the generation `version` for the temporary `name`, and returns the number of the
     /// claim; none where that generation is past.
-    pub async fn claim(&self, version: &str, name: &str) -> Result<Option<u32>> {
+    pub fn claim(&self, version: &str, name: &str) -> Result<Option<u32>> {
         let mut number = 0;
         loop {
             let claim = name::claim(version, number);
-            match self.temporaries.link(name, self.temporaries, &claim).await {
+            match self.temporaries.link(name, self.temporaries, &claim) {
                 Ok(()) => return Ok(Some(number)),
                 Err(failure) if failure.is_taken() => {}
                 Err(failure) if failure.is_absent() => return Err(swept(name)),
                 Err(failure) => return Err(failure.into()),
             }
-            if self.finish(version, &claim).await? {
-                self.clear(version, number).await;
+            if self.finish(version, &claim)? {
+                self.clear(version, number);
                 return Ok(None);
             }
             number += 1;
@@ -89,34 +89,32 @@ impl At<'_> {
 
     /// Finishes the change that has made a claim. Whether the generation is past then; otherwise
     /// the claim is dead.
-    pub async fn finish(&self, version: &str, claim: &str) -> Result<bool> {
+    pub fn finish(&self, version: &str, claim: &str) -> Result<bool> {
         // Nobody here made what is no file, and nothing follows from it.
-        if self.temporaries.look(claim).await?.is_some_and(|stat| stat.kind != Kind::File) {
-            return Ok(!self.is_current(version).await?);
+        if self.temporaries.look(claim)?.is_some_and(|stat| stat.kind != Kind::File) {
+            return Ok(!self.is_current(version)?);
         }
         // Whoever removed it has seen that.
-        let Some(successor) = self.successor(claim).await? else { return Ok(true) };
-        match self.temporaries.look(&successor).await?.map(|stat| stat.kind) {
-            Some(Kind::File)
-                if self.is_whole(&successor).await? && self.is_current(version).await? =>
-            {
+        let Some(successor) = self.successor(claim)? else { return Ok(true) };
+        match self.temporaries.look(&successor)?.map(|stat| stat.kind) {
+            Some(Kind::File) if self.is_whole(&successor)? && self.is_current(version)? => {
                 let file = &self.place.file;
-                by_anybody(self.temporaries.rename(&successor, self.dir, file).await)?;
+                by_anybody(self.temporaries.rename(&successor, self.dir, file))?;
             }
             // If it is not empty, the deletion has taken place.
-            Some(Kind::Directory) => match self.temporaries.remove_dir(&successor).await {
+            Some(Kind::Directory) => match self.temporaries.remove_dir(&successor) {
                 Err(failure) if failure.is_not_empty() => {}
                 removed => by_anybody(removed)?,
             },
             _ => {}
         }
-        Ok(!self.is_current(version).await?)
+        Ok(!self.is_current(version)?)
     }
 
     /// Whether the temporary is one of this artifact. Something else under its name must not take the
     /// place of what is there.
-    async fn is_whole(&self, temporary: &str) -> Result<bool> {
-        match read::open_in(self.temporaries, temporary, header::len(self.key)).await {
+    fn is_whole(&self, temporary: &str) -> Result<bool> {
+        match read::open_in(self.temporaries, temporary, header::len(self.key)) {
             Ok(Some(Artifact { header, .. })) => {
                 Ok(header.key == self.key && name::temporary(header.generation) == temporary)
             }
@@ -126,9 +124,9 @@ impl At<'_> {
     }
 
     /// The name of what a claim names; none where there is no such claim.
-    async fn successor(&self, claim: &str) -> Result<Option<String>> {
+    fn successor(&self, claim: &str) -> Result<Option<String>> {
         for _ in 0..2 {
-            match read::open_in(self.temporaries, claim, header::LIKELY_LEN).await {
+            match read::open_in(self.temporaries, claim, header::LIKELY_LEN) {
                 Ok(None) => return Ok(None),
                 Ok(Some(found)) if found.header.key == self.key => {
                     return Ok(Some(name::temporary(found.header.generation)));
@@ -142,9 +140,9 @@ impl At<'_> {
     }
 
     /// Removes the claims of a generation that is past, up to that number.
-    pub async fn clear(&self, version: &str, last: u32) {
+    pub fn clear(&self, version: &str, last: u32) {
         for number in 0..=last {
-            self.temporaries.discard(&name::claim(version, number)).await;
+            self.temporaries.discard(&name::claim(version, number));
         }
     }
 }

@@ -43,33 +43,33 @@ pub struct Temporary {
 
 impl Temporary {
     /// Begins a write.
-    pub async fn create() -> Result<Self> {
+    pub fn create() -> Result<Self> {
         let durable = settings::is_durable()?;
-        folder::is_of_this_layout().await?;
+        folder::is_of_this_layout()?;
         let mut attempt = 1;
         loop {
-            let dir = folder::temporaries().await?;
+            let dir = folder::temporaries()?;
             let sweeps = match versions::are_known() {
-                true => Some(Sweeps::now().await?),
+                true => Some(Sweeps::now()?),
                 false => None,
             };
             let generation = wasi::random();
             let name = name::temporary(generation);
-            match dir.create_file(&name).await {
+            match dir.create_file(&name) {
                 Ok(file) => {
                     let is_linked = false;
                     let made = Self { dir, name, generation, file, durable, sweeps, is_linked };
-                    let is_new = match versions::are_used().await {
+                    let is_new = match versions::are_used() {
                         Ok(are_used) => are_used && made.sweeps.is_none(),
                         Err(error) => {
-                            made.discard().await;
+                            made.discard();
                             return Err(error);
                         }
                     };
                     if !is_new {
                         return Ok(made);
                     }
-                    made.discard().await;
+                    made.discard();
                 }
                 Err(failure)
                     if (failure.is_taken() || failure.is_absent()) && attempt < ATTEMPTS =>
@@ -78,7 +78,7 @@ impl Temporary {
                 }
                 Err(failure) => {
                     // A host may have made the file before it failed; nobody else has this name.
-                    dir.discard(&name).await;
+                    dir.discard(&name);
                     return Err(failure.into());
                 }
             }
@@ -86,10 +86,10 @@ impl Temporary {
     }
 
     /// Writes the header, and makes the file durable if it is to be.
-    pub async fn seal(&self, header: &Header) -> Result<()> {
-        self.file.write(header.encode(), Vec::new()).await?;
+    pub fn seal(&self, header: &Header) -> Result<()> {
+        self.file.write(header.encode(), Vec::new())?;
         if self.durable {
-            self.file.sync().await?;
+            self.file.sync()?;
         }
         Ok(())
     }
@@ -102,14 +102,9 @@ impl Temporary {
 
     /// Ends a write: publishes at `place` what was `written` into the file, header included.
     /// Whatever goes wrong, or went wrong before, the file is removed.
-    pub async fn finish(
-        mut self,
-        place: &Place,
-        mode: Mode,
-        written: Result<Header>,
-    ) -> Result<Info> {
+    pub fn finish(mut self, place: &Place, mode: Mode, written: Result<Header>) -> Result<Info> {
         let stored = match written {
-            Ok(header) => self.publish(place, header, &mode).await,
+            Ok(header) => self.publish(place, header, &mode),
             Err(error) => Err(error),
         };
         let (may_be_helped, is_linked) = (self.sweeps.is_some(), self.is_linked);
@@ -117,25 +112,25 @@ impl Temporary {
             // A rename took the name along; a link is a second one.
             Ok(info) if !is_linked => Ok(info),
             Ok(info) => {
-                self.discard().await;
+                self.discard();
                 Ok(info)
             }
             // What cannot be taken back may have been published by somebody who met the claim.
-            Err(error) if !self.discard().await && may_be_helped => Err(open(error)),
+            Err(error) if !self.discard() && may_be_helped => Err(open(error)),
             Err(error) => Err(error),
         }
     }
 
     /// Removes the file; whether it was there.
-    pub async fn discard(self) -> bool {
+    pub fn discard(self) -> bool {
         let Self { dir, name, file, .. } = self;
         // Some file servers keep a file that is removed while it is open, under another name.
         drop(file);
-        dir.discard_if_there(&name).await
+        dir.discard_if_there(&name)
     }
 
-    async fn publish(&mut self, place: &Place, mut header: Header, mode: &Mode) -> Result<Info> {
-        let stat = self.file.stat().await?;
+    fn publish(&mut self, place: &Place, mut header: Header, mode: &Mode) -> Result<Info> {
+        let stat = self.file.stat()?;
         let before = header.start() as u64;
         let generation = header.generation;
         // A stream that was cut looks like one that ended: only the size tells.
@@ -145,24 +140,24 @@ impl Temporary {
         }
         // Opened before the sync: after that wait the processor's caches are cold, and each call
         // takes several times as long.
-        let mut opened = Some(folder::make(&place.dir, self.durable).await?);
+        let mut opened = Some(folder::make(&place.dir, self.durable)?);
         if self.durable {
-            self.file.sync().await?;
+            self.file.sync()?;
         }
         if !header.attributes.is_empty() {
             // A listing has to look into files for their sizes from now on.
-            ATTRIBUTED.leave(&self.dir, self.durable).await?;
+            ATTRIBUTED.leave(&self.dir, self.durable)?;
         }
         let (mut attempt, mut contended) = (1, 0);
         let dir = loop {
             let dir = match opened.take() {
                 Some(dir) => dir,
-                None => folder::make(&place.dir, self.durable).await?,
+                None => folder::make(&place.dir, self.durable)?,
             };
-            if holder(&dir, place, &header.key).await? == Holder::Twin {
+            if holder(&dir, place, &header.key)? == Holder::Twin {
                 return Err(Error::Other(format!("`{place}` holds the artifact of another key")));
             }
-            let failure = match self.place(&dir, place, &mut header, mode).await? {
+            let failure = match self.place(&dir, place, &mut header, mode)? {
                 Ok(true) => break dir,
                 Ok(false) => {
                     contended += 1;
@@ -174,7 +169,7 @@ impl Temporary {
                 Err(failure) => failure,
             };
             // It is the directory that has gone, where the file is still there.
-            let is_removed = failure.is_absent() && self.dir.look(&self.name).await?.is_some();
+            let is_removed = failure.is_absent() && self.dir.look(&self.name)?.is_some();
             match is_removed {
                 true if attempt < ATTEMPTS => attempt += 1,
                 true => return Err(failure.into()),
@@ -184,14 +179,14 @@ impl Temporary {
         // That of a file with another generation than at first is later.
         let modified = match header.generation == generation {
             true => stat.modified,
-            false => self.file.stat().await.map_err(|failure| open(failure.into()))?.modified,
+            false => self.file.stat().map_err(|failure| open(failure.into()))?.modified,
         };
-        settle(&dir, self.durable).await?;
+        settle(&dir, self.durable)?;
         Ok(header.info(modified))
     }
 
     /// Makes this the artifact; false where another change was faster and it is to be tried again.
-    async fn place(
+    fn place(
         &mut self,
         dir: &Dir,
         place: &Place,
@@ -201,14 +196,14 @@ impl Temporary {
         let found = match (mode, &self.sweeps) {
             (Mode::Create, _) => Current::Absent,
             (_, None) => Current::Unreadable,
-            _ => current(&header.key, place).await?,
+            _ => current(&header.key, place)?,
         };
         let version = match (mode, found) {
             (Mode::Replace(version), Current::Is(found)) if *version == found => found,
             (Mode::Replace(_), _) => return Err(Error::ConditionFailed),
             (_, Current::Is(found)) => found,
             (_, Current::Absent) => {
-                let linked = self.dir.link(&self.name, dir, &place.file).await;
+                let linked = self.dir.link(&self.name, dir, &place.file);
                 self.is_linked = linked.is_ok();
                 return Ok(match linked {
                     Err(failure) if failure.is_taken() && !matches!(mode, Mode::Create) => {
@@ -219,12 +214,12 @@ impl Temporary {
             }
             // It has no generation that could be claimed, or needs none.
             (_, Current::Unreadable) => {
-                let renamed = self.dir.rename(&self.name, dir, &place.file).await;
+                let renamed = self.dir.rename(&self.name, dir, &place.file);
                 return Ok(renamed.map(|()| true));
             }
         };
         let at = At { key: &header.key, place, dir, temporaries: &self.dir };
-        let generation = match self.follow(&at, &version).await? {
+        let generation = match self.follow(&at, &version)? {
             Followed::Published => return Ok(Ok(true)),
             Followed::Late => return Ok(Ok(false)),
             Followed::Renamed(generation) => generation,
@@ -232,10 +227,10 @@ impl Temporary {
         self.name = name::temporary(generation);
         if matches!(mode, Mode::Replace(_)) {
             // After a crash the old generation must not be there again, with the claim.
-            settle(dir, self.durable).await?;
+            settle(dir, self.durable)?;
             return Err(Error::ConditionFailed);
         }
-        self.renew(generation, header).await?;
+        self.renew(generation, header)?;
         Ok(Ok(false))
     }
 }
@@ -243,8 +238,8 @@ impl Temporary {
 static ATTRIBUTED: Mark = Mark::new(ATTRIBUTES);
 
 /// Whether any artifact of the store has attributes, or had some.
-pub async fn has_attributes() -> Result<bool> {
-    ATTRIBUTED.is_there().await
+pub fn has_attributes() -> Result<bool> {
+    ATTRIBUTED.is_there()
 }
 
 impl Header {
@@ -284,24 +279,24 @@ fn refused(failure: Failure, mode: &Mode) -> Error {
 }
 
 /// Whether the artifact `key` exists; this settles no race, but can save a transfer.
-pub async fn exists(key: &str, place: &Place) -> Result<bool> {
-    let Some(dir) = folder::open(&place.dir, Access::Read).await? else { return Ok(false) };
-    Ok(dir.look(&place.file).await?.is_some() && holder(&dir, place, key).await? != Holder::Twin)
+pub fn exists(key: &str, place: &Place) -> Result<bool> {
+    let Some(dir) = folder::open(&place.dir, Access::Read)? else { return Ok(false) };
+    Ok(dir.look(&place.file)?.is_some() && holder(&dir, place, key)? != Holder::Twin)
 }
 
 /// An error where the artifact `key` is not this version; this settles no race, but can save a
 /// transfer.
-pub async fn expect(key: &str, place: &Place, version: &str) -> Result<()> {
-    match current(key, place).await? {
-        Current::Is(found) if found == version => versions::begin().await,
+pub fn expect(key: &str, place: &Place, version: &str) -> Result<()> {
+    match current(key, place)? {
+        Current::Is(found) if found == version => versions::begin(),
         _ => Err(Error::ConditionFailed),
     }
 }
 
 /// Makes a change durable that can be seen already. Where that fails, the outcome is open:
 /// a crash may still undo the change.
-pub async fn settle(dir: &Dir, durable: bool) -> Result<()> {
-    let synced: Called<()> = if durable { dir.sync().await } else { Ok(()) };
+pub fn settle(dir: &Dir, durable: bool) -> Result<()> {
+    let synced: Called<()> = if durable { dir.sync() } else { Ok(()) };
     synced.map_err(|failure| open(failure.into()))
 }
 
@@ -320,15 +315,15 @@ pub fn open(error: Error) -> Error {
 /// Whose artifact lies at `place`, where only a hash names the file. That of another key with the
 /// same hash is not to be touched; nothing, a damaged one, or one that somebody moved here, is as
 /// good as the one that was asked for.
-pub async fn holder(dir: &Dir, place: &Place, key: &str) -> Result<Holder> {
+pub fn holder(dir: &Dir, place: &Place, key: &str) -> Result<Holder> {
     if !place.is_hashed() {
         return Ok(Holder::Asked);
     }
-    match dir.look(&place.file).await? {
+    match dir.look(&place.file)? {
         Some(stat) if stat.kind == Kind::File => {}
         _ => return Ok(Holder::Asked),
     }
-    match read::open_in(dir, &place.file, header::len(key)).await {
+    match read::open_in(dir, &place.file, header::len(key)) {
         Ok(Some(found)) => Ok(place.holder(key, &found.header.key)),
         Ok(None) | Err(Error::Corrupt(_)) => Ok(Holder::Asked),
         Err(error) => Err(error),

@@ -46,22 +46,22 @@ impl artifact_store::Guest for Component {
         if data.len() as u64 > IN_MEMORY {
             return Err(Error::TooLarge(IN_MEMORY));
         }
-        let temporary = Temporary::create().await?;
+        let temporary = Temporary::create()?;
         let mut header = temporary.header(key, Vec::new());
         (header.size, header.checksum) = (data.len() as u64, checksum(&data));
-        let written = temporary.file.write(header.encode(), data).await;
+        let written = temporary.file.write(header.encode(), data);
         let written = written.map(|()| header).map_err(Error::from);
-        temporary.finish(&place, Mode::Overwrite, written).await?;
+        temporary.finish(&place, Mode::Overwrite, written)?;
         Ok(())
     }
 
     async fn get(key: String) -> Result<Vec<u8>> {
         let place = place(&key)?;
-        let found = read::open_with(&key, &place, AT_ONCE).await?;
+        let found = read::open_with(&key, &place, AT_ONCE)?;
         let mut found = found.ok_or(Error::NotFound)?;
         let size = usize::try_from(found.header.size).ok();
         let size = size.filter(|_| found.header.size <= IN_MEMORY);
-        let data = found.bytes(0, size.ok_or(Error::TooLarge(IN_MEMORY))?).await?;
+        let data = found.bytes(0, size.ok_or(Error::TooLarge(IN_MEMORY))?)?;
         if checksum(&data) != found.header.checksum {
             return Err(Error::Corrupt(format!("`{place}` does not match its checksum")));
         }
@@ -70,14 +70,14 @@ impl artifact_store::Guest for Component {
 
     async fn delete(key: String) -> Result<()> {
         let place = place(&key)?;
-        delete::delete(&key, &place).await
+        delete::delete(&key, &place)
     }
 }
 
 impl conditional::Guest for Component {
     async fn delete_if(key: String, version: String) -> Result<()> {
         let place = place(&key)?;
-        delete::delete_if(&key, &place, &version).await
+        delete::delete_if(&key, &place, &version)
     }
 }
 
@@ -101,13 +101,13 @@ impl streams::Guest for Component {
         let WriteOptions { mode, size, attributes } = options;
         attributes::check(attributes::pairs(&attributes))?;
         match &mode {
-            Mode::Create if commit::exists(&key, &place).await? => {
+            Mode::Create if commit::exists(&key, &place)? => {
                 return Err(Error::AlreadyExists);
             }
-            Mode::Replace(version) => commit::expect(&key, &place, version).await?,
+            Mode::Replace(version) => commit::expect(&key, &place, version)?,
             _ => {}
         }
-        let temporary = Temporary::create().await?;
+        let temporary = Temporary::create()?;
         let file = &temporary.file;
         let write = async {
             let mut header = temporary.header(key, attributes);
@@ -128,24 +128,24 @@ impl streams::Guest for Component {
             (header.size, header.checksum) = (seal.size, seal.checksum);
             let mut bytes = header.encode();
             bytes.extend(payload);
-            file.write(bytes, Vec::new()).await?;
+            file.write(bytes, Vec::new())?;
             Ok(header)
         };
         let written = write.await;
-        temporary.finish(&place, mode, written).await
+        temporary.finish(&place, mode, written)
     }
 
     async fn read(key: String, offset: u64, length: Option<u64>) -> Result<(Info, Contents)> {
         let place = place(&key)?;
         // For no bytes at all, the header is enough.
         let few = if length == Some(0) { 0 } else { AT_ONCE };
-        let found = read::open_with(&key, &place, few).await?;
+        let found = read::open_with(&key, &place, few)?;
         let mut found = found.ok_or(Error::NotFound)?;
         let left = found.header.size.checked_sub(offset).ok_or(Error::InvalidRange)?;
         let due = length.map_or(left, |length| length.min(left));
         let info = found.info.clone();
         if let Some(due) = usize::try_from(due).ok().filter(|due| *due <= AT_ONCE) {
-            return Ok((info, Contents::Bytes(found.bytes(offset, due).await?)));
+            return Ok((info, Contents::Bytes(found.bytes(offset, due)?)));
         }
         let (report, outcome) = wit_future::new(outcome::dropped);
         let (stream, ended) = found.stream(offset);
@@ -157,12 +157,12 @@ impl streams::Guest for Component {
 impl inventory::Guest for Component {
     async fn stat(key: String) -> Result<Info> {
         let place = place(&key)?;
-        let found = read::open(&key, &place).await?.ok_or(Error::NotFound)?;
+        let found = read::open(&key, &place)?.ok_or(Error::NotFound)?;
         Ok(found.info)
     }
 
     async fn list_artifacts(prefix: String, cursor: Option<String>, limit: u32) -> Result<Page> {
-        walk::list(&prefix, cursor.as_deref(), limit).await
+        walk::list(&prefix, cursor.as_deref(), limit)
     }
 }
 
@@ -173,17 +173,17 @@ impl ordered::Guest for Component {
         delimiter: Option<String>,
         limit: u32,
     ) -> Result<OrderedPage> {
-        walk::list_ordered(&Names { prefix, start_after, delimiter }, limit).await
+        walk::list_ordered(&Names { prefix, start_after, delimiter }, limit)
     }
 }
 
 impl maintenance::Guest for Component {
     async fn audit(cursor: Option<String>, limit: u32) -> Result<Findings> {
-        walk::audit(cursor.as_deref(), limit).await
+        walk::audit(cursor.as_deref(), limit)
     }
 
     async fn sweep(older_than_seconds: u64) -> Result<SweepReport> {
-        walk::sweep(older_than_seconds).await
+        walk::sweep(older_than_seconds)
     }
 }
 

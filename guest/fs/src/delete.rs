@@ -18,23 +18,23 @@ use crate::wasi::{self, Access, Called, Dir, Kind, by_anybody};
 pub const REMOVED: &str = "x";
 
 /// Removes the artifact `key`, durably.
-pub async fn delete(key: &str, place: &Place) -> Result<()> {
+pub fn delete(key: &str, place: &Place) -> Result<()> {
     let durable = settings::is_durable()?;
-    folder::is_of_this_layout().await?;
-    let respects = versions::are_used().await?;
-    let dir = match folder::open(&place.dir, Access::Change).await? {
+    folder::is_of_this_layout()?;
+    let respects = versions::are_used()?;
+    let dir = match folder::open(&place.dir, Access::Change)? {
         Some(dir) => {
-            if !respects || !remove_current(key, place, &dir, None).await? {
-                unlink(key, place, &dir).await?;
+            if !respects || !remove_current(key, place, &dir, None)? {
+                unlink(key, place, &dir)?;
             }
             dir
         }
         // A sweep may have removed the directory, which is not durable yet.
-        None => folder::open_deepest(&place.dir).await?,
+        None => folder::open_deepest(&place.dir)?,
     };
     // Where there is none, a deletion before this one may not be durable yet.
-    settle(&dir, durable).await?;
-    if !respects && versions::are_used().await.map_err(open)? {
+    settle(&dir, durable)?;
+    if !respects && versions::are_used().map_err(open)? {
         // A change that replaces what was removed here may not have seen that it was.
         return Err(Error::Unavailable(format!(
             "`{place}` was removed while the first change of one version only was made"
@@ -44,48 +44,43 @@ pub async fn delete(key: &str, place: &Place) -> Result<()> {
 }
 
 /// Removes the artifact `key` in this version only, durably.
-pub async fn delete_if(key: &str, place: &Place, version: &str) -> Result<()> {
+pub fn delete_if(key: &str, place: &Place, version: &str) -> Result<()> {
     let durable = settings::is_durable()?;
-    folder::is_of_this_layout().await?;
-    let dir = match folder::open(&place.dir, Access::Change).await? {
+    folder::is_of_this_layout()?;
+    let dir = match folder::open(&place.dir, Access::Change)? {
         Some(dir) => {
-            remove_current(key, place, &dir, Some(version)).await?;
+            remove_current(key, place, &dir, Some(version))?;
             dir
         }
-        None => folder::open_deepest(&place.dir).await?,
+        None => folder::open_deepest(&place.dir)?,
     };
     // Where there is none, a deletion before this one may not be durable yet.
-    settle(&dir, durable).await
+    settle(&dir, durable)
 }
 
 /// Removes what lies at a place, unless that belongs to another key.
-async fn unlink(key: &str, place: &Place, dir: &Dir) -> Result<()> {
-    if holder(dir, place, key).await? != Holder::Twin {
-        by_anybody(dir.unlink(&place.file).await)?;
+fn unlink(key: &str, place: &Place, dir: &Dir) -> Result<()> {
+    if holder(dir, place, key)? != Holder::Twin {
+        by_anybody(dir.unlink(&place.file))?;
     }
     Ok(())
 }
 
 /// Removes an artifact by a claim, if there is one, and only in the version `expected` if that is
 /// given; false where something else is there, which has no generation.
-async fn remove_current(
-    key: &str,
-    place: &Place,
-    dir: &Dir,
-    expected: Option<&str>,
-) -> Result<bool> {
+fn remove_current(key: &str, place: &Place, dir: &Dir, expected: Option<&str>) -> Result<bool> {
     for _ in 0..CONTENDED {
-        let version = match (current(key, place).await?, expected) {
+        let version = match (current(key, place)?, expected) {
             (Current::Absent, _) => return Ok(true),
             (Current::Unreadable, None) => return Ok(false),
             (Current::Is(version), None) => version,
             (Current::Is(version), Some(expected)) if version == expected => {
-                versions::begin().await?;
+                versions::begin()?;
                 version
             }
             (_, Some(_)) => return Err(Error::ConditionFailed),
         };
-        if remove(key, place, dir, &version).await? {
+        if remove(key, place, dir, &version)? {
             return Ok(true);
         }
     }
@@ -93,44 +88,44 @@ async fn remove_current(
 }
 
 /// Removes the generation `version` of an artifact; whether it was that one which was there.
-async fn remove(key: &str, place: &Place, dir: &Dir, version: &str) -> Result<bool> {
-    let temporary = Temporary::create().await?;
+fn remove(key: &str, place: &Place, dir: &Dir, version: &str) -> Result<bool> {
+    let temporary = Temporary::create()?;
     let generation = wasi::random();
     let header = Header { generation, ..temporary.header(key.into(), Vec::new()) };
     let at = At { key, place, dir, temporaries: &temporary.dir };
-    let removed = temporary.bury(&at, version, &header).await;
+    let removed = temporary.bury(&at, version, &header);
     // Whoever takes this step first, it ends what is left of the claim.
-    let _ = temporary.dir.remove_dir(&name::temporary(generation)).await;
-    temporary.discard().await;
+    let _ = temporary.dir.remove_dir(&name::temporary(generation));
+    temporary.discard();
     removed
 }
 
 impl Temporary {
     /// Moves the artifact into a directory that is named after the generation in `header`.
-    async fn bury(&self, at: &At<'_>, version: &str, header: &Header) -> Result<bool> {
-        self.seal(header).await?;
+    fn bury(&self, at: &At<'_>, version: &str, header: &Header) -> Result<bool> {
+        self.seal(header)?;
         let grave = name::temporary(header.generation);
-        at.temporaries.create_dir(&grave).await?;
-        let grave = at.temporaries.open_dir(&grave, Access::Change).await?;
-        let Some(number) = at.claim(version, &self.name).await? else { return Ok(false) };
-        if at.is_current(version).await? {
-            match at.dir.take(&at.place.file, &grave, REMOVED).await {
+        at.temporaries.create_dir(&grave)?;
+        let grave = at.temporaries.open_dir(&grave, Access::Change)?;
+        let Some(number) = at.claim(version, &self.name)? else { return Ok(false) };
+        if at.is_current(version)? {
+            match at.dir.take(&at.place.file, &grave, REMOVED) {
                 Ok(()) => {}
                 // Somebody has removed the directory.
                 Err(failure) if failure.is_absent() => return Ok(false),
                 Err(failure) => return Err(failure.into()),
             }
-            grave.discard(REMOVED).await;
-            at.clear(version, number).await;
+            grave.discard(REMOVED);
+            at.clear(version, number);
             return Ok(true);
         }
-        at.clear(version, number).await;
+        at.clear(version, number);
         Ok(false)
     }
 }
 
 /// Whether the directory `name` may be that of a deletion, by what is in it.
-pub async fn is_deletion(temporaries: &Dir, name: &str) -> Called<bool> {
-    let names = temporaries.open_dir(name, Access::Read).await?.some_names().await;
+pub fn is_deletion(temporaries: &Dir, name: &str) -> Called<bool> {
+    let names = temporaries.open_dir(name, Access::Read)?.some_names();
     Ok(names.iter().all(|(name, kind)| name == REMOVED && *kind != Kind::Directory))
 }

@@ -34,20 +34,20 @@ pub struct Sweeps(Option<File>);
 
 impl Sweeps {
     /// The mark as it is.
-    pub async fn now() -> Result<Self> {
+    pub fn now() -> Result<Self> {
         let root = root()?;
-        Ok(Self(match root.look(SWEPT).await? {
-            Some(stat) if stat.kind == Kind::File => Some(root.open_file(SWEPT).await?),
+        Ok(Self(match root.look(SWEPT)? {
+            Some(stat) if stat.kind == Kind::File => Some(root.open_file(SWEPT)?),
             _ => None,
         }))
     }
 
     /// Whether no sweep has begun to remove something since.
-    pub async fn is_current(&self) -> Result<bool> {
+    pub fn is_current(&self) -> Result<bool> {
         Ok(match &self.0 {
             // The file that was replaced has no name.
-            Some(mark) => mark.stat().await?.links > 0,
-            None => root()?.look(SWEPT).await?.is_none(),
+            Some(mark) => mark.stat()?.links > 0,
+            None => root()?.look(SWEPT)?.is_none(),
         })
     }
 }
@@ -61,9 +61,9 @@ pub fn is_known(path: &str) -> bool {
 }
 
 /// Whether the directory at `path`, which was opened before, is still durable.
-pub async fn is_still_known(path: &str) -> Result<bool> {
+pub fn is_still_known(path: &str) -> Result<bool> {
     let Some(known) = KNOWN.take() else { return Ok(false) };
-    if known.sweeps.is_current().await? {
+    if known.sweeps.is_current()? {
         KNOWN.put(known);
         return Ok(is_known(path));
     }
@@ -71,14 +71,14 @@ pub async fn is_still_known(path: &str) -> Result<bool> {
 }
 
 /// To be called before the directories are opened that will be [`add`]ed.
-pub async fn begin() -> Result<()> {
+pub fn begin() -> Result<()> {
     if let Some(known) = KNOWN.take()
-        && known.sweeps.is_current().await?
+        && known.sweeps.is_current()?
     {
         KNOWN.put(known);
         return Ok(());
     }
-    let sweeps = Sweeps::now().await?;
+    let sweeps = Sweeps::now()?;
     let mut paths = Vec::new();
     paths.resize(MOST, String::new());
     KNOWN.put(Known { paths, sweeps });
@@ -106,10 +106,10 @@ fn set(path: &str, entry: String) {
 }
 
 /// Tells everybody that something is about to be removed: what is known is forgotten.
-pub async fn announce(temporaries: &Dir) -> Result<()> {
-    match mark::make(temporaries, SWEPT).await {
+pub fn announce(temporaries: &Dir) -> Result<()> {
+    match mark::make(temporaries, SWEPT) {
         // Where there is no room for a new one, that the old one goes tells the same.
-        Err(Error::NoSpace(why)) => match root()?.unlink(SWEPT).await {
+        Err(Error::NoSpace(why)) => match root()?.unlink(SWEPT) {
             Ok(()) => Ok(()),
             Err(_) => Err(Error::NoSpace(why)),
         },

@@ -34,13 +34,13 @@ impl Deref for Opened {
 }
 
 /// Opens the directory at `path`, or the root where that is empty; none where there is none.
-pub async fn open(path: &str, access: Access) -> Result<Option<Opened>> {
+pub fn open(path: &str, access: Access) -> Result<Option<Opened>> {
     let root = root()?;
     if path.is_empty() {
         return Ok(Some(Opened::Root(root)));
     }
     if !settings::looks()? {
-        match root.open_dir(path, access).await {
+        match root.open_dir(path, access) {
             Ok(dir) => return Ok(Some(Opened::Below(dir))),
             Err(failure) if failure.is_absent() => return Ok(None),
             // Name by name it shows what is wrong where.
@@ -49,7 +49,7 @@ pub async fn open(path: &str, access: Access) -> Result<Option<Opened>> {
     }
     let mut dir = Opened::Root(root);
     for name in path.split('/') {
-        match open_in(&dir, name, access).await? {
+        match open_in(&dir, name, access)? {
             Some(child) => dir = Opened::Below(child),
             None => return Ok(None),
         }
@@ -58,24 +58,24 @@ pub async fn open(path: &str, access: Access) -> Result<Option<Opened>> {
 }
 
 /// Opens the directory `name`; none where there is none.
-async fn open_in(dir: &Dir, name: &str, access: Access) -> Result<Option<Dir>> {
+fn open_in(dir: &Dir, name: &str, access: Access) -> Result<Option<Dir>> {
     // WASI asks the system to open whatever has the name, and to open a pipe takes for ever.
-    if settings::looks()? && !is_directory(dir, name).await? {
+    if settings::looks()? && !is_directory(dir, name)? {
         return Ok(None);
     }
-    match dir.open_dir(name, access).await {
+    match dir.open_dir(name, access) {
         Ok(dir) => Ok(Some(dir)),
         Err(failure) if failure.is_absent() => Ok(None),
         Err(failure) => {
-            is_directory(dir, name).await?;
+            is_directory(dir, name)?;
             Err(failure.into())
         }
     }
 }
 
 /// Whether there is a directory `name`; a failure where there is something else.
-async fn is_directory(dir: &Dir, name: &str) -> Called<bool> {
-    match dir.look(name).await? {
+fn is_directory(dir: &Dir, name: &str) -> Called<bool> {
+    match dir.look(name)? {
         None => Ok(false),
         Some(stat) if stat.kind == Kind::Directory => Ok(true),
         Some(_) => {
@@ -86,25 +86,25 @@ async fn is_directory(dir: &Dir, name: &str) -> Called<bool> {
 
 /// Opens the directory of unfinished writes, and makes it where it is absent. It need not be
 /// durable: nothing in it is to outlive a crash.
-pub async fn temporaries() -> Result<Opened> {
-    make(TEMPORARIES, false).await
+pub fn temporaries() -> Result<Opened> {
+    make(TEMPORARIES, false)
 }
 
 /// Opens a directory of the store, and makes it where it is absent. If it is to be durable, it is
 /// there after a crash, with all directories that it is in.
-pub async fn make(path: &str, durable: bool) -> Result<Opened> {
+pub fn make(path: &str, durable: bool) -> Result<Opened> {
     for _ in 0..ATTEMPTS {
         let opened = match durable && !path.is_empty() && !durable::is_known(path) {
-            true => make_all(path, durable).await?,
-            false => match open(path, Access::Change).await? {
+            true => make_all(path, durable)?,
+            false => match open(path, Access::Change)? {
                 Some(dir) => Some(dir),
-                None => make_all(path, durable).await?,
+                None => make_all(path, durable)?,
             },
         };
         // What was known may have been removed since, and made by another one that did not live
         // to make it durable.
         if let Some(dir) = opened
-            && (!durable || path.is_empty() || durable::is_still_known(path).await?)
+            && (!durable || path.is_empty() || durable::is_still_known(path)?)
         {
             return Ok(dir);
         }
@@ -114,18 +114,18 @@ pub async fn make(path: &str, durable: bool) -> Result<Opened> {
 
 /// Opens a directory below the root, name by name, and makes what is absent; none where somebody
 /// removes one meanwhile.
-async fn make_all(path: &str, durable: bool) -> Result<Option<Opened>> {
+fn make_all(path: &str, durable: bool) -> Result<Option<Opened>> {
     if durable {
-        durable::begin().await?;
+        durable::begin()?;
     }
     let mut dir = Opened::Root(root()?);
     let mut end = 0;
     for name in path.split('/') {
         end += name.len();
         let place = path.get(..end).unwrap_or_default();
-        let mut child = open_in(&dir, name, Access::Change).await?;
+        let mut child = open_in(&dir, name, Access::Change)?;
         if child.is_none() {
-            match dir.create_dir(name).await {
+            match dir.create_dir(name) {
                 Err(failure) if failure.is_absent() => {
                     return match dir {
                         Opened::Root(_) => Err(removed()),
@@ -136,12 +136,12 @@ async fn make_all(path: &str, durable: bool) -> Result<Option<Opened>> {
                 // Where somebody else was faster, theirs is as good, and as new.
                 _ => durable::forget(place),
             }
-            child = open_in(&dir, name, Access::Change).await?;
+            child = open_in(&dir, name, Access::Change)?;
         }
         let Some(child) = child else { return Ok(None) };
         // Whoever made it may not have come to this point, so each instance sees to it once.
         if durable && !durable::is_known(place) {
-            dir.sync().await?;
+            dir.sync()?;
             durable::add(place);
         }
         dir = Opened::Below(child);
@@ -151,9 +151,9 @@ async fn make_all(path: &str, durable: bool) -> Result<Option<Opened>> {
 }
 
 /// The directory at `path`, or where there is none the deepest of those that it would be in.
-pub async fn open_deepest(mut path: &str) -> Result<Opened> {
+pub fn open_deepest(mut path: &str) -> Result<Opened> {
     while !path.is_empty() {
-        if let Some(dir) = open(path, Access::Change).await? {
+        if let Some(dir) = open(path, Access::Change)? {
             return Ok(dir);
         }
         path = path.rsplit_once('/').map_or("", |(above, _)| above);
@@ -163,14 +163,14 @@ pub async fn open_deepest(mut path: &str) -> Result<Opened> {
 
 /// An error where the directory looks empty and is no empty store: it was removed, or is of another
 /// layout.
-pub async fn is_a_store() -> Result<()> {
-    is_of_this_layout().await?;
-    is_there().await
+pub fn is_a_store() -> Result<()> {
+    is_of_this_layout()?;
+    is_there()
 }
 
 /// An error where the directory of the store was removed, which then looks empty.
-async fn is_there() -> Result<()> {
-    match root()?.stat().await?.links {
+fn is_there() -> Result<()> {
+    match root()?.stat()?.links {
         0 => Err(removed()),
         _ => Ok(()),
     }
@@ -182,19 +182,19 @@ fn removed() -> Error {
 
 /// An error where the directory holds a store as versions before the first release made it: what is
 /// in it must not look absent. To be asked where something is not found, and before a change.
-pub async fn is_of_this_layout() -> Result<()> {
+pub fn is_of_this_layout() -> Result<()> {
     static IS_KNOWN: AtomicBool = AtomicBool::new(false);
     if IS_KNOWN.load(Ordering::Relaxed) {
         return Ok(());
     }
     let is_old = |name: &String| name.len() == 3 && is_hex(name);
     let is_ours = |name: &String| name.starts_with(['_', ',']);
-    let names = root()?.some_names().await;
+    let names = root()?.some_names();
     let dirs = || names.iter().filter(|(_, kind)| *kind == Kind::Directory).map(|(name, _)| name);
     if let Some(old) = dirs().find(|name| is_old(name))
         && !names.iter().any(|(name, _)| is_ours(name))
-        && let Some(dir) = open(old, Access::Read).await?
-        && dir.some_names().await.iter().any(|(name, _)| name.starts_with(['_', '@']))
+        && let Some(dir) = open(old, Access::Read)?
+        && dir.some_names().iter().any(|(name, _)| name.starts_with(['_', '@']))
     {
         return Err(Error::Unsupported(format!(
             "the directory holds a store in the layout of versions before 0.1, with directories \

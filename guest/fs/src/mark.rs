@@ -31,8 +31,8 @@ impl Mark {
         self.is_seen.store(true, Ordering::Relaxed);
     }
 
-    pub async fn is_there(&self) -> Result<bool> {
-        if !self.is_seen() && root()?.look(self.name).await?.is_some() {
+    pub fn is_there(&self) -> Result<bool> {
+        if !self.is_seen() && root()?.look(self.name)?.is_some() {
             self.see();
         }
         Ok(self.is_seen())
@@ -40,32 +40,32 @@ impl Mark {
 
     /// Makes it where there is none, and durable where that is asked for: whoever made it before may
     /// have been killed in between.
-    pub async fn leave(&self, temporaries: &Dir, durable: bool) -> Result<()> {
+    pub fn leave(&self, temporaries: &Dir, durable: bool) -> Result<()> {
         if self.is_durable.load(Ordering::Relaxed) {
             return Ok(());
         }
-        if !self.is_there().await? {
-            make(temporaries, self.name).await?;
+        if !self.is_there()? {
+            make(temporaries, self.name)?;
             self.see();
         }
-        settle(root()?, durable).await?;
+        settle(root()?, durable)?;
         self.is_durable.store(durable, Ordering::Relaxed);
         Ok(())
     }
 }
 
 /// Makes a mark anew, in the directory `temporaries` at first.
-pub async fn make(temporaries: &Dir, mark: &str) -> Result<()> {
+pub fn make(temporaries: &Dir, mark: &str) -> Result<()> {
     let mut attempt = 1;
     loop {
         let name = temporary(wasi::random());
-        drop(temporaries.create_file(&name).await?);
-        match temporaries.rename(&name, root()?, mark).await {
+        drop(temporaries.create_file(&name)?);
+        match temporaries.rename(&name, root()?, mark) {
             Ok(()) => return Ok(()),
             // A sweep has taken it, or the first change of one version.
             Err(failure) if failure.is_absent() && attempt < ATTEMPTS => attempt += 1,
             Err(failure) => {
-                temporaries.discard(&name).await;
+                temporaries.discard(&name);
                 return Err(failure.into());
             }
         }

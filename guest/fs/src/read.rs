@@ -25,7 +25,7 @@ pub struct Artifact {
 
 impl Artifact {
     /// The `due` bytes of the payload from `offset` on, which are within it.
-    pub async fn bytes(&mut self, offset: u64, due: usize) -> Result<Vec<u8>> {
+    pub fn bytes(&mut self, offset: u64, due: usize) -> Result<Vec<u8>> {
         let mut data = Vec::new();
         if let (Some(payload), Ok(offset)) = (self.payload.take(), usize::try_from(offset)) {
             data = payload;
@@ -37,7 +37,7 @@ impl Artifact {
                 Error::Other(format!("no memory for {due} bytes; a stream needs none"))
             })?;
             let stream = self.stream(offset);
-            (data, _) = self.file.read(stream, data).await?;
+            (data, _) = self.file.read(stream, data)?;
             data.truncate(due);
         }
         match data.len() == due {
@@ -59,29 +59,29 @@ impl Artifact {
     pub async fn end(&self, ended: Ended) -> Result<()> {
         self.file.end(ended).await?;
         if settings::looks()? {
-            check_size(self.file.stat().await?.size, &self.header, &self.file)?;
+            check_size(self.file.stat()?.size, &self.header, &self.file)?;
         }
         Ok(())
     }
 }
 
 /// Opens the artifact `key` at `place`; none where there is none.
-pub async fn open(key: &str, place: &Place) -> Result<Option<Artifact>> {
-    open_with(key, place, 0).await
+pub fn open(key: &str, place: &Place) -> Result<Option<Artifact>> {
+    open_with(key, place, 0)
 }
 
 /// Opens it to read its payload, which is read at once where it is no more than `few` bytes.
-pub async fn open_with(key: &str, place: &Place, few: usize) -> Result<Option<Artifact>> {
+pub fn open_with(key: &str, place: &Place, few: usize) -> Result<Option<Artifact>> {
     let first = First { header: header::len(key), few };
-    let found = match open_at_once(place, first).await? {
+    let found = match open_at_once(place, first)? {
         Some(found) => found,
-        None => match folder::open(&place.dir, Access::Read).await? {
-            Some(dir) => open_first(&dir, &place.file, first).await?,
+        None => match folder::open(&place.dir, Access::Read)? {
+            Some(dir) => open_first(&dir, &place.file, first)?,
             None => None,
         },
     };
     let Some(artifact) = found else {
-        folder::is_of_this_layout().await?;
+        folder::is_of_this_layout()?;
         return Ok(None);
     };
     match place.holder(key, &artifact.header.key) {
@@ -93,12 +93,12 @@ pub async fn open_with(key: &str, place: &Place, few: usize) -> Result<Option<Ar
 
 /// Opens what lies at `place`, with nothing looked at before, where the host allows for that.
 /// None where it does not, and where it went wrong: who looks finds out what it is.
-async fn open_at_once(place: &Place, first: First) -> Result<Option<Option<Artifact>>> {
+fn open_at_once(place: &Place, first: First) -> Result<Option<Option<Artifact>>> {
     if settings::looks()? {
         return Ok(None);
     }
     let root = wasi::root()?;
-    Ok(match open_file(root, &place.path(), first).await {
+    Ok(match open_file(root, &place.path(), first) {
         Ok(artifact) => Some(Some(artifact)),
         Err(Trouble::Call(failure)) if failure.is_absent() => Some(None),
         Err(_) => None,
@@ -116,16 +116,16 @@ struct First {
 
 /// Opens the file `name` and checks its header, of which `likely` bytes are asked for at
 /// first; none where there is no such file.
-pub async fn open_in(dir: &Dir, name: &str, likely: usize) -> Result<Option<Artifact>> {
-    open_first(dir, name, First { header: likely, few: 0 }).await
+pub fn open_in(dir: &Dir, name: &str, likely: usize) -> Result<Option<Artifact>> {
+    open_first(dir, name, First { header: likely, few: 0 })
 }
 
-async fn open_first(dir: &Dir, name: &str, first: First) -> Result<Option<Artifact>> {
-    let last = match try_open(dir, name, first).await {
+fn open_first(dir: &Dir, name: &str, first: First) -> Result<Option<Artifact>> {
+    let last = match try_open(dir, name, first) {
         // The file was replaced on the way. A file server may say so with an error that WASI
         // has no name for; the name leads to the new file.
         Err(Trouble::Call(Failure { code: ErrorCode::NoEntry | ErrorCode::Io, .. })) => {
-            try_open(dir, name, first).await
+            try_open(dir, name, first)
         }
         opened => opened,
     };
@@ -149,13 +149,13 @@ impl From<Failure> for Trouble {
     }
 }
 
-async fn try_open(
+fn try_open(
     dir: &Dir,
     name: &str,
     first: First,
 ) -> core::result::Result<Option<Artifact>, Trouble> {
     // Only a regular file is opened: a pipe would wait for a writer.
-    match dir.look(name).await? {
+    match dir.look(name)? {
         None => return Ok(None),
         Some(stat) if stat.kind == Kind::File => {}
         Some(_) => {
@@ -163,21 +163,21 @@ async fn try_open(
             return Err(Trouble::Content(Error::Corrupt(text)));
         }
     }
-    open_file(dir, name, first).await.map(Some)
+    open_file(dir, name, first).map(Some)
 }
 
-async fn open_file(dir: &Dir, name: &str, first: First) -> core::result::Result<Artifact, Trouble> {
-    let file = dir.open_file(name).await?;
-    let stat = file.stat().await?;
+fn open_file(dir: &Dir, name: &str, first: First) -> core::result::Result<Artifact, Trouble> {
+    let file = dir.open_file(name)?;
+    let stat = file.stat()?;
     let whole = usize::try_from(stat.size).ok();
     let wanted = whole.filter(|size| first.few > 0 && *size <= first.header + first.few);
     let room = Vec::with_capacity(wanted.unwrap_or(0).max(first.header));
-    let (mut bytes, mut rest) = file.read(file.stream(0), room).await?;
+    let (mut bytes, mut rest) = file.read(file.stream(0), room)?;
     let header = match Header::decode(&bytes) {
         // It may have attributes, or a longer key than the one that was asked for.
         Err(Fault::Damaged(_)) if bytes.len() >= first.header && bytes.len() < header::MAX_LEN => {
             let room = Vec::with_capacity(header::MAX_LEN);
-            (bytes, _) = file.read(file.stream(0), room).await?;
+            (bytes, _) = file.read(file.stream(0), room)?;
             rest = None;
             Header::decode(&bytes)
         }

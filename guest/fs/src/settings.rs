@@ -6,11 +6,10 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::bindings::settings::{Problem, Setting};
+use crate::wasi::get_environment;
 use artifact_store_backend::{Error, Result};
 use once_cell::race::OnceBox;
-use wasip3::cli::environment::get_environment;
-
-use crate::bindings::settings::{Problem, Setting};
 
 static SYNC: Switch = Switch::new("ARTIFACT_STORE_SYNC");
 static LOOK: Switch = Switch::new("ARTIFACT_STORE_LOOK");

@@ -27,45 +27,45 @@ pub fn are_known() -> bool {
 }
 
 /// Whether they are used. Only who has made a temporary before may rely on a no.
-pub async fn are_used() -> Result<bool> {
-    USED.is_there().await
+pub fn are_used() -> Result<bool> {
+    USED.is_there()
 }
 
 /// Sees to it that every change respects versions from now on.
-pub async fn begin() -> Result<()> {
-    if EVERYWHERE.is_there().await? {
+pub fn begin() -> Result<()> {
+    if EVERYWHERE.is_there()? {
         USED.see();
         return Ok(());
     }
     let durable = settings::is_durable()?;
-    folder::is_of_this_layout().await?;
-    let temporaries = folder::temporaries().await?;
-    begin_by_link(&temporaries).await?;
-    settle(wasi::root()?, durable).await?;
-    let others = walk::temporaries(&temporaries).await?;
+    folder::is_of_this_layout()?;
+    let temporaries = folder::temporaries()?;
+    begin_by_link(&temporaries)?;
+    settle(wasi::root()?, durable)?;
+    let others = walk::temporaries(&temporaries)?;
     // Another one may have been faster: what came after that has seen the mark.
-    if EVERYWHERE.is_there().await? {
+    if EVERYWHERE.is_there()? {
         return Ok(());
     }
     // What was made after this is none of them.
-    durable::announce(&temporaries).await?;
+    durable::announce(&temporaries)?;
     for other in others.iter().map(|item| &*item.order).filter(|name| name::is_temporary(name)) {
-        if temporaries.look(other).await?.is_none_or(|stat| stat.kind != Kind::File) {
+        if temporaries.look(other)?.is_none_or(|stat| stat.kind != Kind::File) {
             continue;
         }
-        by_anybody(temporaries.unlink(other).await)?;
+        by_anybody(temporaries.unlink(other))?;
     }
-    mark::make(&temporaries, FENCED).await
+    mark::make(&temporaries, FENCED)
 }
 
 /// Makes the first mark, by a link: where there are none, there can be no claims.
-async fn begin_by_link(temporaries: &Dir) -> Result<()> {
+fn begin_by_link(temporaries: &Dir) -> Result<()> {
     let mut attempt = 1;
     loop {
         let name = name::temporary(wasi::random());
-        drop(temporaries.create_file(&name).await?);
-        let linked = temporaries.link(&name, wasi::root()?, VERSIONS).await;
-        temporaries.discard(&name).await;
+        drop(temporaries.create_file(&name)?);
+        let linked = temporaries.link(&name, wasi::root()?, VERSIONS);
+        temporaries.discard(&name);
         return match linked {
             Err(failure) if failure.is_taken() => Ok(()),
             // Another one that begins has taken it.

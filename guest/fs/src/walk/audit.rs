@@ -17,13 +17,13 @@ use crate::read;
 use crate::wasi::{Dir, Kind, Stat};
 
 /// One page of what is no sound artifact. Headers are verified, payloads are not.
-pub async fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
-    folder::is_of_this_layout().await?;
+pub fn audit(cursor: Option<&str>, limit: u32) -> Result<Findings> {
+    folder::is_of_this_layout()?;
     let mut walk = Walk::page(View::Everything, Folder::default(), cursor, limit)?;
     let mut items = Vec::new();
     loop {
-        let found = match walk.step(items.len()).await {
-            Ok(Step::Item(item)) => examine(&mut walk, &item.order).await,
+        let found = match walk.step(items.len()) {
+            Ok(Step::Item(item)) => examine(&mut walk, &item.order),
             Ok(Step::Unlisted(path, trouble)) => Ok(Some(unlisted(&path, trouble))),
             Ok(Step::Empty(..) | Step::Folded(_)) => Ok(None),
             Ok(Step::End) => break,
@@ -49,13 +49,13 @@ fn unlisted(path: &str, trouble: Trouble) -> Finding {
 }
 
 /// What is to be said about a name; nothing where it has gone meanwhile.
-async fn examine(walk: &mut Walk<'_>, name: &str) -> Result<Option<Finding>> {
-    let Some((folder, dir)) = walk.here().await? else { return Ok(None) };
-    let Some(stat) = dir.look(name).await? else { return Ok(None) };
+fn examine(walk: &mut Walk<'_>, name: &str) -> Result<Option<Finding>> {
+    let Some((folder, dir)) = walk.here()? else { return Ok(None) };
+    let Some(stat) = dir.look(name)? else { return Ok(None) };
     let said = match &*folder.path {
-        TEMPORARIES => in_temporaries(dir, name, &stat).await?,
+        TEMPORARIES => in_temporaries(dir, name, &stat)?,
         "" if MARKS.contains(&name) && stat.kind == Kind::File => None,
-        _ => artifact(dir, folder, name, &stat).await?,
+        _ => artifact(dir, folder, name, &stat)?,
     };
     Ok(said.map(|(kind, detail)| Finding {
         kind,
@@ -68,11 +68,11 @@ async fn examine(walk: &mut Walk<'_>, name: &str) -> Result<Option<Finding>> {
 
 type Said = Option<(FindingKind, String)>;
 
-async fn in_temporaries(dir: &Dir, file: &str, stat: &Stat) -> Result<Said> {
+fn in_temporaries(dir: &Dir, file: &str, stat: &Stat) -> Result<Said> {
     let what = match stat.kind {
         Kind::File if name::is_temporary(file) => "an unfinished write",
         Kind::File if name::claimed(file).is_some() => "a change that claims an artifact",
-        Kind::Directory if name::is_temporary(file) && is_deletion(dir, file).await? => {
+        Kind::Directory if name::is_temporary(file) && is_deletion(dir, file)? => {
             "an unfinished deletion"
         }
         _ => return Ok(foreign("no unfinished write of this store")),
@@ -80,7 +80,7 @@ async fn in_temporaries(dir: &Dir, file: &str, stat: &Stat) -> Result<Said> {
     Ok(Some((FindingKind::Temporary, what.into())))
 }
 
-async fn artifact(dir: &Dir, folder: &Folder, file: &str, stat: &Stat) -> Result<Said> {
+fn artifact(dir: &Dir, folder: &Folder, file: &str, stat: &Stat) -> Result<Said> {
     let subject = match folder.parse(file) {
         Named::File(rest) => format!("the artifact `{}{rest}`", folder.key),
         Named::Hashed(_) => "an artifact with a long key".into(),
@@ -92,7 +92,7 @@ async fn artifact(dir: &Dir, folder: &Folder, file: &str, stat: &Stat) -> Result
     if stat.kind != Kind::File {
         return Ok(damaged("it is no regular file"));
     }
-    match read::open_in(dir, file, header::LIKELY_LEN).await {
+    match read::open_in(dir, file, header::LIKELY_LEN) {
         Ok(Some(found)) => {
             let key = &found.header.key;
             let place = name::place(key);

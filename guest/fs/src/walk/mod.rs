@@ -24,7 +24,7 @@ use crate::folder::{self, Opened};
 use crate::name::{self, Folder, TEMPORARIES};
 use crate::wasi::{self, Access, Called, Dir, may_have_changed};
 use left::Left;
-use window::{Item, View, Window};
+use window::{Item, Shown, View, Window};
 
 /// After how many names a page ends at the next directory, and after how many visits anywhere. Who
 /// looks for little among millions must not run into the caller's deadline.
@@ -171,10 +171,10 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes one step further, where `found` items are on the page so far.
-    async fn step(&mut self, found: usize) -> Result<Step> {
+    fn step(&mut self, found: usize) -> Result<Step> {
         loop {
             if let Some(top) = self.top.take() {
-                match self.enter(top).await? {
+                match self.enter(top)? {
                     Some(step) => return Ok(step),
                     None => continue,
                 }
@@ -193,7 +193,7 @@ impl<'a> Walk<'a> {
                 if self.view.base(&frame.folder).starts_with(&*self.passed) {
                     self.frames.pop();
                 } else if frame.items.pop().is_none() {
-                    self.go_on().await?;
+                    self.go_on()?;
                 }
                 continue;
             }
@@ -215,7 +215,7 @@ impl<'a> Walk<'a> {
                     {
                         return Ok(Step::Folded(child));
                     }
-                    if let Some(step) = self.enter(child).await? {
+                    if let Some(step) = self.enter(child)? {
                         return Ok(step);
                     }
                 }
@@ -223,7 +223,7 @@ impl<'a> Walk<'a> {
                     self.visits += 1;
                     return Ok(Step::Item(item));
                 }
-                None => self.go_on().await?,
+                None => self.go_on()?,
             }
         }
     }
@@ -241,10 +241,10 @@ impl<'a> Walk<'a> {
 
     /// Begins with the directory `folder`, if there is one. A step where something is to be said of
     /// the directory itself.
-    async fn enter(&mut self, folder: Folder) -> Result<Option<Step>> {
+    fn enter(&mut self, folder: Folder) -> Result<Option<Step>> {
         let base = self.view.base(&folder);
         let from = String::from(self.from.strip_prefix(&*base).unwrap_or_default());
-        let dir = match folder::open(&folder.path, Access::Read).await {
+        let dir = match folder::open(&folder.path, Access::Read) {
             Ok(Some(dir)) => dir,
             Ok(None) => return Ok(None),
             Err(Error::Corrupt(_)) if matches!(self.view, View::Everything) => {
@@ -254,12 +254,12 @@ impl<'a> Walk<'a> {
         };
         self.names += OPENING;
         if matches!(self.view, View::Folders)
-            && let Some(step) = is_leaf(&dir, &folder).await?
+            && let Some(step) = is_leaf(&dir, &folder)?
         {
             return Ok(step);
         }
-        let settled = self.settled(&dir).await?;
-        let (window, ended) = self.read(&dir, &folder, &from).await?;
+        let settled = self.settled(&dir)?;
+        let (window, ended) = self.read(&dir, &folder, &from)?;
         let said = match ended {
             Err(failure) => self.view.unlisted(failure)?.filter(|_| from.is_empty()),
             Ok(()) => None,
@@ -271,7 +271,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads what comes behind the items of the last directory.
-    async fn go_on(&mut self) -> Result<()> {
+    fn go_on(&mut self) -> Result<()> {
         let Some(mut frame) = self.frames.pop() else { return Ok(()) };
         let mut from = frame.more.take().unwrap_or_default();
         // Of what is passed over there may be more than fits.
@@ -281,11 +281,11 @@ impl<'a> Walk<'a> {
             from = from.max([passed, "\u{10ffff}"].concat());
         }
         if frame.dir.is_none() {
-            frame.dir = folder::open(&frame.folder.path, Access::Read).await?;
+            frame.dir = folder::open(&frame.folder.path, Access::Read)?;
         }
         if let Some(dir) = &frame.dir {
-            let settled = self.settled(dir).await?;
-            let (window, ended) = self.read(dir, &frame.folder, &from).await?;
+            let settled = self.settled(dir)?;
+            let (window, ended) = self.read(dir, &frame.folder, &from)?;
             if let Err(failure) = ended {
                 self.view.unlisted(failure)?;
             }
@@ -296,26 +296,21 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    async fn read(
-        &mut self,
-        dir: &Dir,
-        folder: &Folder,
-        from: &str,
-    ) -> Result<((Vec<Item>, usize, Option<String>), Called<()>)> {
+    fn read(&mut self, dir: &Dir, folder: &Folder, from: &str) -> Result<(Shown, Called<()>)> {
         let held: usize = self.frames.iter().map(|frame| frame.cost).sum();
         let room = (ROOM.saturating_sub(held) / 16 * 15).max(LEAST_ROOM);
         let mut window = Window::new(self.view, folder, from, room);
-        let ended = dir.names(self.replaced, &mut window).await?;
+        let ended = dir.names(self.replaced, &mut window)?;
         self.names += window.seen;
         Ok((window.end(), ended))
     }
 
     /// When a directory that is about to be read had last changed, if a later change will show. It
     /// is asked for only where that matters.
-    async fn settled(&self, dir: &Dir) -> Result<Option<Instant>> {
+    fn settled(&self, dir: &Dir) -> Result<Option<Instant>> {
         match self.listing {
             Listing::Ordered(_) => {
-                let changed = dir.stat().await?.modified;
+                let changed = dir.stat()?.modified;
                 Ok(changed.filter(|_| !may_have_changed(changed, changed)))
             }
             _ => Ok(None),
@@ -323,10 +318,10 @@ impl<'a> Walk<'a> {
     }
 
     /// The directory in which the last step was, opened; none where it has gone.
-    async fn here(&mut self) -> Result<Option<(&Folder, &Dir)>> {
+    fn here(&mut self) -> Result<Option<(&Folder, &Dir)>> {
         let Some(frame) = self.frames.last_mut() else { return Ok(None) };
         if frame.dir.is_none() {
-            frame.dir = folder::open(&frame.folder.path, Access::Read).await?;
+            frame.dir = folder::open(&frame.folder.path, Access::Read)?;
         }
         Ok(frame.dir.as_deref().map(|dir| (&frame.folder, dir)))
     }
@@ -356,10 +351,10 @@ impl<'a> Walk<'a> {
 }
 
 /// What is in the directory of unfinished writes, which need not be all that is foreign.
-pub async fn temporaries(dir: &Dir) -> Result<Vec<Item>> {
+pub fn temporaries(dir: &Dir) -> Result<Vec<Item>> {
     let here = Folder { key: String::new(), path: TEMPORARIES.into() };
     let mut window = Window::new(View::Everything, &here, "", usize::MAX);
-    match dir.names(false, &mut window).await? {
+    match dir.names(false, &mut window)? {
         Err(failure) if !failure.left_out() => Err(failure.into()),
         _ => Ok(window.end().0),
     }
@@ -383,13 +378,13 @@ fn child(folder: &Folder, view: View<'_>, order: &str) -> Option<Folder> {
 /// What a directory without others in it is to a sweep, for which it need not be read. None where
 /// it may have others. (A directory is in the one above, in itself and in each one in it, where a
 /// filesystem counts.)
-async fn is_leaf(dir: &Dir, folder: &Folder) -> Result<Option<Option<Step>>> {
-    let stat = dir.stat().await?;
+fn is_leaf(dir: &Dir, folder: &Folder) -> Result<Option<Option<Step>>> {
+    let stat = dir.stat()?;
     // In the root there is `tmp`.
     let own = if folder.path.is_empty() { 3 } else { 2 };
     if stat.links != own {
         return Ok(None);
     }
-    let is_empty = !folder.path.is_empty() && dir.some_names().await.is_empty();
+    let is_empty = !folder.path.is_empty() && dir.some_names().is_empty();
     Ok(Some(is_empty.then(|| Step::Empty(folder.clone(), stat.modified))))
 }

@@ -44,29 +44,29 @@ impl Names {
 }
 
 /// One page of `names`. What is damaged is left out, as in any listing.
-pub async fn list_ordered(names: &Names, limit: u32) -> Result<OrderedPage> {
+pub fn list_ordered(names: &Names, limit: u32) -> Result<OrderedPage> {
     let nothing = || OrderedPage { entries: Vec::new(), prefixes: Vec::new(), next: None };
     let after = names.start_after.as_deref().unwrap_or_default();
     if after > &*names.prefix && !after.starts_with(&*names.prefix) {
         return Ok(nothing());
     }
-    let page = async |replaced, opens| {
-        let mut walk = begin(names, page::size(limit)).await?;
+    let page = |replaced, opens| {
+        let mut walk = begin(names, page::size(limit))?;
         walk.replaced = replaced;
         let mut page = nothing();
-        while go_on(&mut walk, names, &mut page, opens).await? {}
+        while go_on(&mut walk, names, &mut page, opens)? {}
         let has_read = walk.names > 0;
         page.next = walk.end();
         Ok((page, has_read))
     };
-    let page = steady(page).await?;
+    let page = steady(page)?;
     if page.entries.is_empty() && page.prefixes.is_empty() && page.next.is_none() {
-        folder::is_a_store().await?;
+        folder::is_a_store()?;
     }
     Ok(page)
 }
 
-async fn begin(names: &Names, limit: usize) -> Result<Walk<'_>> {
+fn begin(names: &Names, limit: usize) -> Result<Walk<'_>> {
     let mut walk = Walk::new(View::Keys(&names.prefix), Folder::of(&names.prefix), limit);
     walk.listing = Listing::Ordered(names);
     let Some(after) = &names.start_after else { return Ok(walk) };
@@ -76,7 +76,7 @@ async fn begin(names: &Names, limit: usize) -> Result<Walk<'_>> {
     // What comes directly behind it.
     walk.from = [after, "\0"].concat();
     if let Some(mut frames) = Left::take(&names.page(after.clone()))
-        && are_unchanged(&mut frames).await?
+        && are_unchanged(&mut frames)?
     {
         (walk.frames, walk.top) = (frames, None);
     }
@@ -84,15 +84,13 @@ async fn begin(names: &Names, limit: usize) -> Result<Walk<'_>> {
 }
 
 /// Whether these directories are as they were when their names were read.
-async fn are_unchanged(frames: &mut [Frame]) -> Result<bool> {
+fn are_unchanged(frames: &mut [Frame]) -> Result<bool> {
     for frame in frames {
-        let Some(dir) = folder::open(&frame.folder.path, Access::Read).await? else {
+        let Some(dir) = folder::open(&frame.folder.path, Access::Read)? else {
             return Ok(false);
         };
         let same = |at: Instant| (at.seconds, at.nanoseconds);
-        if frame.settled.is_none()
-            || dir.stat().await?.modified.map(same) != frame.settled.map(same)
-        {
+        if frame.settled.is_none() || dir.stat()?.modified.map(same) != frame.settled.map(same) {
             return Ok(false);
         }
         frame.dir = Some(dir);
@@ -101,13 +99,8 @@ async fn are_unchanged(frames: &mut [Frame]) -> Result<bool> {
 }
 
 /// Goes one step further; whether there is more of this page.
-async fn go_on(
-    walk: &mut Walk<'_>,
-    names: &Names,
-    page: &mut OrderedPage,
-    opens: bool,
-) -> Result<bool> {
-    match find(walk, page.entries.len() + page.prefixes.len(), opens).await {
+fn go_on(walk: &mut Walk<'_>, names: &Names, page: &mut OrderedPage, opens: bool) -> Result<bool> {
+    match find(walk, page.entries.len() + page.prefixes.len(), opens) {
         Ok(None) => return Ok(false),
         Ok(Some(None)) => {}
         Ok(Some(Some(entry))) => match names.folded(&entry.key) {
@@ -129,16 +122,16 @@ async fn go_on(
 }
 
 /// The artifact at the next step, if there is one; none at the end of the page.
-async fn find(walk: &mut Walk<'_>, found: usize, opens: bool) -> Result<Option<Option<Entry>>> {
-    Ok(Some(match walk.step(found).await? {
+fn find(walk: &mut Walk<'_>, found: usize, opens: bool) -> Result<Option<Option<Entry>>> {
+    Ok(Some(match walk.step(found)? {
         Step::End => return Ok(None),
-        Step::Item(item) => entry(walk, &item.order, opens).await?,
+        Step::Item(item) => entry(walk, &item.order, opens)?,
         Step::Folded(folder) => {
             walk.names += OPENING;
-            let shown = first(&folder, opens).await?;
+            let shown = first(&folder, opens)?;
             if shown.is_none() {
                 // There may be one behind other names, or in a directory in it.
-                walk.enter(folder).await?;
+                walk.enter(folder)?;
             }
             shown
         }
@@ -147,11 +140,11 @@ async fn find(walk: &mut Walk<'_>, found: usize, opens: bool) -> Result<Option<O
 }
 
 /// An artifact that is among the first names in a directory.
-async fn first(folder: &Folder, opens: bool) -> Result<Option<Entry>> {
-    let Some(dir) = folder::open(&folder.path, Access::Read).await? else { return Ok(None) };
-    for (name, _) in dir.some_names().await {
+fn first(folder: &Folder, opens: bool) -> Result<Option<Entry>> {
+    let Some(dir) = folder::open(&folder.path, Access::Read)? else { return Ok(None) };
+    for (name, _) in dir.some_names() {
         if let Named::File(rest) = folder.parse(&name)
-            && let Some(entry) = entry_in(folder, &dir, &rest, opens).await?
+            && let Some(entry) = entry_in(folder, &dir, &rest, opens)?
         {
             return Ok(Some(entry));
         }

@@ -151,8 +151,11 @@ pub struct Window<'a> {
     pub seen: usize,
 }
 
+/// The items, the first one last; the room that they take; and where it goes on behind them.
+pub type Shown = (Vec<Item>, usize, Option<String>);
+
 impl Names for Window<'_> {
-    async fn take(&mut self, dir: &Dir, names: Vec<(String, Kind)>) -> Result<()> {
+    fn take(&mut self, dir: &Dir, names: Vec<(String, Kind)>) -> Result<()> {
         self.seen += names.len();
         for (name, kind) in names {
             // Of a million names most are like this, and not wanted now.
@@ -162,7 +165,7 @@ impl Names for Window<'_> {
                 continue;
             }
             let item = match self.view {
-                View::Keys(prefix) => self.artifact(dir, name, prefix).await?,
+                View::Keys(prefix) => self.artifact(dir, name, prefix)?,
                 View::Everything => Some(self.thing(name)),
                 View::Folders if kind != Kind::Directory => None,
                 View::Folders => Some(self.thing(name)).filter(|item| item.is_folder),
@@ -190,8 +193,8 @@ impl<'a> Window<'a> {
         Self { view, folder, from, items, cost: 0, room, is_cut: false, seen: 0 }
     }
 
-    /// The items, the first one last; the room that they take; and where it goes on behind them.
-    pub fn end(self) -> (Vec<Item>, usize, Option<String>) {
+    /// What it shows.
+    pub fn end(self) -> Shown {
         let more = self.items.peek().filter(|_| self.is_cut);
         // What comes directly behind it, since no name and no key holds this character.
         let more = more.map(|last| [&*last.order, "\0"].concat());
@@ -238,7 +241,7 @@ impl<'a> Window<'a> {
     }
 
     /// What `name` stands for in a listing.
-    async fn artifact(&self, dir: &Dir, name: String, prefix: &str) -> Result<Option<Item>> {
+    fn artifact(&self, dir: &Dir, name: String, prefix: &str) -> Result<Option<Item>> {
         let prefix = prefix.get(self.folder.key.len()..).unwrap_or_default();
         let item = match self.folder.parse(&name) {
             Named::File(rest) => Some(Item::new(rest, false)),
@@ -250,7 +253,7 @@ impl<'a> Window<'a> {
                 let is_left =
                     &*beginning >= self.from.as_bytes() || may_begin(self.from.as_bytes());
                 match may_begin(prefix.as_bytes()) && is_left {
-                    true => self.rest_of(dir, &name).await?.map(|rest| Item::new(rest, false)),
+                    true => self.rest_of(dir, &name)?.map(|rest| Item::new(rest, false)),
                     false => None,
                 }
             }
@@ -261,8 +264,8 @@ impl<'a> Window<'a> {
 
     /// What the key in the file `name` has behind that of this directory. None where there is no
     /// such artifact: what is damaged is left out, and so is a copy of one that belongs elsewhere.
-    async fn rest_of(&self, dir: &Dir, name: &str) -> Result<Option<String>> {
-        match read::open_in(dir, name, header::LIKELY_LEN).await {
+    fn rest_of(&self, dir: &Dir, name: &str) -> Result<Option<String>> {
+        match read::open_in(dir, name, header::LIKELY_LEN) {
             Ok(Some(found)) => {
                 let key = found.header.key;
                 let place = name::place(&key);

@@ -8,11 +8,9 @@ use core::pin::pin;
 use core::task::Poll;
 
 use artifact_store_backend::{Instant, Result};
-use wasip3::filesystem::types::{
-    Descriptor, DescriptorFlags, DirectoryEntry, OpenFlags, PathFlags,
-};
-use wit_bindgen::StreamResult;
+use wit_bindgen::{StreamResult, block_on};
 
+use super::bindings::types::{Descriptor, DescriptorFlags, DirectoryEntry, OpenFlags, PathFlags};
 use super::{Called, ErrorCode, Failure, File, Kind, Stat};
 use crate::{age, name};
 
@@ -45,7 +43,7 @@ pub enum Access {
 /// Takes the names in a directory, as they come.
 pub trait Names {
     /// Some names of `dir` and what they stand for.
-    async fn take(&mut self, dir: &Dir, names: Vec<(String, Kind)>) -> Result<()>;
+    fn take(&mut self, dir: &Dir, names: Vec<(String, Kind)>) -> Result<()>;
 
     /// The directory has been read once, and may be read again: what was seen once counts.
     fn settle(&mut self) {}
@@ -58,44 +56,44 @@ impl Dir {
     }
 
     /// Opens the directory `name`.
-    pub async fn open_dir(&self, name: &str, access: Access) -> Called<Self> {
+    pub fn open_dir(&self, name: &str, access: Access) -> Called<Self> {
         let flags = match access {
             Access::Read => DescriptorFlags::READ,
             Access::Change => DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY,
         };
-        let opened = self.open(name, OpenFlags::DIRECTORY, flags).await;
+        let opened = self.open(name, OpenFlags::DIRECTORY, flags);
         let handle = opened.map_err(self.failed("open", name))?;
         Ok(Self { handle, path: self.join(name) })
     }
 
     /// Opens the file `name` for reading. Call [`look`](Self::look) before, unless the host
     /// [does](crate::settings::looks): to open a pipe waits for its writer.
-    pub async fn open_file(&self, name: &str) -> Called<File> {
-        let opened = self.open(name, OpenFlags::empty(), DescriptorFlags::READ).await;
+    pub fn open_file(&self, name: &str) -> Called<File> {
+        let opened = self.open(name, OpenFlags::empty(), DescriptorFlags::READ);
         Ok(File::new(opened.map_err(self.failed("open", name))?, self.join(name)))
     }
 
     /// Creates the file `name`, which must not exist, for writing.
-    pub async fn create_file(&self, name: &str) -> Called<File> {
+    pub fn create_file(&self, name: &str) -> Called<File> {
         let how = OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
-        let opened = self.open(name, how, DescriptorFlags::READ | DescriptorFlags::WRITE).await;
+        let opened = self.open(name, how, DescriptorFlags::READ | DescriptorFlags::WRITE);
         Ok(File::new(opened.map_err(self.failed("create", name))?, self.join(name)))
     }
 
     /// Creates the directory `name`.
-    pub async fn create_dir(&self, name: &str) -> Called<()> {
-        let created = self.handle.create_directory_at(name.into()).await;
+    pub fn create_dir(&self, name: &str) -> Called<()> {
+        let created = self.handle.create_directory_at(name);
         created.map_err(self.failed("create", name))
     }
 
     /// What is known of this directory itself.
-    pub async fn stat(&self) -> Called<Stat> {
-        Ok(self.handle.stat().await.map_err(self.failed("look at", ""))?.into())
+    pub fn stat(&self) -> Called<Stat> {
+        Ok(self.handle.stat().map_err(self.failed("look at", ""))?.into())
     }
 
     /// What lies under `name`; none where nothing does.
-    pub async fn look(&self, name: &str) -> Called<Option<Stat>> {
-        match self.handle.stat_at(PathFlags::empty(), name.into()).await {
+    pub fn look(&self, name: &str) -> Called<Option<Stat>> {
+        match self.handle.stat_at(PathFlags::empty(), name) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(ErrorCode::NoEntry) => Ok(None),
             Err(code) => Err(self.failed("look at", name)(code)),
@@ -103,46 +101,45 @@ impl Dir {
     }
 
     /// Moves `name` to `new` in the directory `to`, in place of a file that is there.
-    pub async fn rename(&self, name: &str, to: &Self, new: &str) -> Called<()> {
-        let renamed = self.handle.rename_at(name.into(), &to.handle, new.into()).await;
+    pub fn rename(&self, name: &str, to: &Self, new: &str) -> Called<()> {
+        let renamed = self.handle.rename_at(name, &to.handle, new);
         renamed.map_err(to.failed("publish", new))
     }
 
     /// As [`rename`](Self::rename), to remove `name` from here.
-    pub async fn take(&self, name: &str, to: &Self, new: &str) -> Called<()> {
-        let renamed = self.handle.rename_at(name.into(), &to.handle, new.into()).await;
+    pub fn take(&self, name: &str, to: &Self, new: &str) -> Called<()> {
+        let renamed = self.handle.rename_at(name, &to.handle, new);
         renamed.map_err(self.failed("remove", name))
     }
 
     /// Makes `new` in the directory `to` a second name of the file `name`; fails with
     /// `exist` where there is something.
-    pub async fn link(&self, name: &str, to: &Self, new: &str) -> Called<()> {
-        let (name, new_name) = (name.into(), new.into());
-        let linked = self.handle.link_at(PathFlags::empty(), name, &to.handle, new_name).await;
+    pub fn link(&self, name: &str, to: &Self, new: &str) -> Called<()> {
+        let linked = self.handle.link_at(PathFlags::empty(), name, &to.handle, new);
         linked.map_err(to.failed("publish", new))
     }
 
     /// Removes the file or link `name`.
-    pub async fn unlink(&self, name: &str) -> Called<()> {
-        self.handle.unlink_file_at(name.into()).await.map_err(self.failed("remove", name))
+    pub fn unlink(&self, name: &str) -> Called<()> {
+        self.handle.unlink_file_at(name).map_err(self.failed("remove", name))
     }
 
     /// Removes the empty directory `name`.
-    pub async fn remove_dir(&self, name: &str) -> Called<()> {
-        let removed = self.handle.remove_directory_at(name.into()).await;
+    pub fn remove_dir(&self, name: &str) -> Called<()> {
+        let removed = self.handle.remove_directory_at(name);
         removed.map_err(self.failed("remove", name))
     }
 
     /// Removes the file `name`, whose content nobody will miss. Where this fails twice it is litter
     /// for the next sweep, and whoever removes it has something better to tell.
-    pub async fn discard(&self, name: &str) {
-        self.discard_if_there(name).await;
+    pub fn discard(&self, name: &str) {
+        self.discard_if_there(name);
     }
 
     /// As [`discard`](Self::discard); whether the file was there.
-    pub async fn discard_if_there(&self, name: &str) -> bool {
+    pub fn discard_if_there(&self, name: &str) -> bool {
         for attempt in 0..2 {
-            match self.unlink(name).await {
+            match self.unlink(name) {
                 Ok(()) => break,
                 Err(failure) if failure.is_absent() => return attempt > 0,
                 Err(_) => {}
@@ -154,9 +151,9 @@ impl Dir {
     /// Makes the entries of this directory durable. Where the system cannot sync a directory
     /// it keeps the entries in order by itself, and that is no failure. Windows is one of
     /// them and says `access`; elsewhere that comes when a directory is opened.
-    pub async fn sync(&self) -> Called<()> {
+    pub fn sync(&self) -> Called<()> {
         use ErrorCode as Code;
-        match self.handle.sync().await {
+        match self.handle.sync() {
             Err(Code::Unsupported | Code::Invalid | Code::NotPermitted | Code::Access) => Ok(()),
             synced => synced.map_err(|code| self.failed("sync", "")(code)),
         }
@@ -168,12 +165,12 @@ impl Dir {
     /// Some filesystems move a name that is replaced to the end of the directory: a reader sees it
     /// twice, or not at all. So where names are being `replaced` a directory that changes is read
     /// again. A name that is handed out may have gone, as always.
-    pub async fn names(&self, replaced: bool, to: &mut impl Names) -> Result<Called<()>> {
+    pub fn names(&self, replaced: bool, to: &mut impl Names) -> Result<Called<()>> {
         let (mut ended, mut before) = (None, None);
         let (mut attempt, mut seen) = (0, 0);
         loop {
             let now = match replaced {
-                true => self.stat().await.map(|stat| stat.modified),
+                true => self.stat().map(|stat| stat.modified),
                 false => Ok(None),
             };
             let now = match now {
@@ -191,13 +188,13 @@ impl Dir {
                 Some(ended) => return Ok(ended.map_err(self.failed("list", ""))),
             }
             before = now;
-            ended = Some(self.read_names(to, &mut seen).await?);
+            ended = Some(self.read_names(to, &mut seen)?);
             to.settle();
             attempt += 1;
         }
     }
 
-    async fn read_names(
+    fn read_names(
         &self,
         to: &mut impl Names,
         seen: &mut usize,
@@ -205,36 +202,38 @@ impl Dir {
         let (mut stream, outcome) = self.handle.read_directory();
         // Asked for at first, since that there are no more names and how it went comes together.
         let mut outcome = pin!(outcome.into_future());
-        let known = poll_fn(|cx| Poll::Ready(outcome.as_mut().poll(cx))).await;
-        loop {
-            let (how, batch) = stream.read(Vec::with_capacity(BATCH)).await;
-            *seen += batch.len();
-            to.take(self, entries(batch)).await?;
-            if let StreamResult::Dropped | StreamResult::Cancelled = how {
-                break;
+        block_on(async {
+            let known = poll_fn(|cx| Poll::Ready(outcome.as_mut().poll(cx))).await;
+            loop {
+                let (how, batch) = stream.read(Vec::with_capacity(BATCH)).await;
+                *seen += batch.len();
+                to.take(self, entries(batch))?;
+                if let StreamResult::Dropped | StreamResult::Cancelled = how {
+                    break;
+                }
             }
-        }
-        Ok(match known {
-            Poll::Ready(outcome) => outcome,
-            Poll::Pending => outcome.await,
+            Ok(match known {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => outcome.await,
+            })
         })
     }
 
     /// Some names in this directory, or none where it is empty. Where they cannot be read, who
     /// needs all of them says why.
-    pub async fn some_names(&self) -> Vec<(String, Kind)> {
+    pub fn some_names(&self) -> Vec<(String, Kind)> {
         let (mut stream, _) = self.handle.read_directory();
-        let (_, batch) = stream.read(Vec::with_capacity(SOME)).await;
+        let (_, batch) = block_on(stream.read(Vec::with_capacity(SOME)));
         entries(batch)
     }
 
-    async fn open(
+    fn open(
         &self,
         name: &str,
         how: OpenFlags,
         flags: DescriptorFlags,
     ) -> core::result::Result<Descriptor, ErrorCode> {
-        self.handle.open_at(PathFlags::empty(), name.into(), how, flags).await
+        self.handle.open_at(PathFlags::empty(), name, how, flags)
     }
 
     /// The path of `name` in the store, or of the directory itself where it is empty.

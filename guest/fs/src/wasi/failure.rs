@@ -4,9 +4,8 @@ use alloc::format;
 use alloc::string::String;
 
 use artifact_store_backend::Error;
-use wasip3::filesystem::types::ErrorCode;
 
-use super::Called;
+use super::{Called, ErrorCode};
 
 /// A call that the system refused: the operation, the name, and the answer.
 pub struct Failure {

@@ -3,9 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use wasip3::filesystem::types::Descriptor;
-use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use wit_bindgen::{FutureReader, StreamReader, StreamResult, block_on};
 
+use super::bindings::types::Descriptor;
+use super::bindings::wit_stream;
 use super::{Called, ErrorCode, Failure, Stat};
 
 /// Reports how a stream of a file ended.
@@ -37,13 +38,13 @@ impl File {
         Self { handle, path }
     }
 
-    pub async fn stat(&self) -> Called<Stat> {
-        Ok(self.handle.stat().await.map_err(self.failed("stat"))?.into())
+    pub fn stat(&self) -> Called<Stat> {
+        Ok(self.handle.stat().map_err(self.failed("stat"))?.into())
     }
 
     /// Makes the file's bytes and size durable; no setting turns this off.
-    pub async fn sync(&self) -> Called<()> {
-        self.handle.sync().await.map_err(self.failed("sync"))
+    pub fn sync(&self) -> Called<()> {
+        self.handle.sync().map_err(self.failed("sync"))
     }
 
     /// The file's bytes from `offset` on.
@@ -58,38 +59,40 @@ impl File {
 
     /// Fills the capacity of `bytes` from `stream`. Returns the rest of the stream; `None` if the
     /// file ended before.
-    pub async fn read(
+    pub fn read(
         &self,
         (mut stream, ended): FileStream,
         bytes: Vec<u8>,
     ) -> Called<(Vec<u8>, Option<FileStream>)> {
-        let (bytes, is_over) = fill(&mut stream, bytes).await;
+        let (bytes, is_over) = block_on(fill(&mut stream, bytes));
         if is_over {
             drop(stream);
-            self.end(ended).await?;
+            block_on(self.end(ended))?;
             return Ok((bytes, None));
         }
         Ok((bytes, Some((stream, ended))))
     }
 
     /// Writes `first`, and `second` after it, to the beginning of the file.
-    pub async fn write(&self, first: Vec<u8>, second: Vec<u8>) -> Called<()> {
-        let (mut writer, reader) = wasip3::wit_stream::new();
+    pub fn write(&self, first: Vec<u8>, second: Vec<u8>) -> Called<()> {
+        let (mut writer, reader) = wit_stream::new();
         let written = self.handle.write_via_stream(reader, 0);
-        let mut is_cut = false;
-        for part in [first, second] {
-            // A stream that refused bytes must not be offered more: that is a trap.
-            if !part.is_empty() && !is_cut {
-                is_cut = !writer.write_all(part).await.is_empty();
+        let outcome = block_on(async {
+            let mut is_cut = false;
+            for part in [first, second] {
+                // A stream that refused bytes must not be offered more: that is a trap.
+                if !part.is_empty() && !is_cut {
+                    is_cut = !writer.write_all(part).await.is_empty();
+                }
             }
-        }
-        drop(writer);
-        // A dropped write reports success.
-        match written.await {
-            Ok(()) if is_cut => Err(ErrorCode::Io),
-            written => written,
-        }
-        .map_err(self.failed("write"))
+            drop(writer);
+            // A dropped write reports success.
+            match written.await {
+                Ok(()) if is_cut => Err(ErrorCode::Io),
+                written => written,
+            }
+        });
+        outcome.map_err(self.failed("write"))
     }
 
     /// Writes the bytes of `data` at `offset`. `Ok` does not say how many there were.

@@ -1,6 +1,7 @@
 //! The few WASI calls that this backend makes. Each failure carries what was being done and
 //! to which name; what it means stands in one table.
 
+mod bindings;
 mod dir;
 mod failure;
 mod file;
@@ -10,12 +11,11 @@ use alloc::format;
 
 use artifact_store_backend::{Error, Instant, Result};
 use once_cell::race::OnceBox;
-use wasip3::clocks::system_clock;
-use wasip3::filesystem::preopens::get_directories;
-pub use wasip3::filesystem::types::ErrorCode;
-use wasip3::filesystem::types::{DescriptorStat, DescriptorType};
-use wasip3::random::random::get_random_bytes;
 
+pub use bindings::get_environment;
+pub use bindings::types::ErrorCode;
+use bindings::types::{DescriptorStat, DescriptorType};
+use bindings::{get_directories, get_random_bytes, system_clock};
 pub use dir::{Access, Dir, Names, may_have_changed};
 pub use failure::{Failure, by_anybody};
 pub use file::{Ended, File, FileStream, fill};

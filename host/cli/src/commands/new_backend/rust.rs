@@ -48,7 +48,7 @@ fn workspace() -> String {
         text.push_str(&format!("{}\n", dependency(name)));
     }
     text.push_str("\n[workspace.dependencies]\nartifact-store-backend = { path = \"backend\" }\n");
-    for name in ["crc", "proptest", "sha2", "wasip3", "wit-bindgen"] {
+    for name in ["crc", "proptest", "sha2", "wit-bindgen"] {
         text.push_str(&format!("{}\n", dependency(name)));
     }
     text
