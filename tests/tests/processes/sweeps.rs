@@ -77,7 +77,9 @@ pub fn at_once() {
     let dir = tempfile::tempdir().unwrap();
     let store = ArtifactStore::open_dir(dir.path()).unwrap();
     store.put("k", "old").unwrap();
-    for n in 0..LITTER {
+    // The name of zeros is that of a sweep's own file: any sweep removes it, as the one does that
+    // begins when a store is opened, and counts it for nobody here.
+    for n in 1..=LITTER {
         fs::write(dir.path().join(format!("tmp/{n:032x}")), "half").unwrap();
     }
     let mut roles = [(); 4].map(|()| Role::start("sweep", dir.path(), &["0"]));

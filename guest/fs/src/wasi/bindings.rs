@@ -1,7 +1,7 @@
 //! What this backend uses of WASI, generated from `system.wit`.
 //!
-//! Calls of the system wait for their answers: an answer is due before anything else can be done, and
-//! a function that needs no future for each of them is half as long, and faster.
+//! Calls are lowered synchronously: each answer is due before anything else can be done, and a function
+//! without a future for each call is shorter and faster. Streams and their ends stay asynchronous.
 
 wit_bindgen::generate!({
     path: "src/wasi/system.wit",
