@@ -113,6 +113,8 @@ impl Threads {
         let mut state = self.state();
         state.jobs.push_back(job);
         if let Some(bell) = state.idle.pop() {
+            // The thread that wakes needs this lock at once.
+            drop(state);
             bell.notify_one();
         } else if state.all < self.0.most {
             let threads = self.clone();
