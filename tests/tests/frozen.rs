@@ -75,6 +75,15 @@ fn command(mount: &Mount, arguments: &[&str]) -> Command {
     command
 }
 
+/// Starts all of these commands.
+fn at_once<'a>(
+    mount: &Mount,
+    all: impl IntoIterator<Item = Vec<&'a str>>,
+) -> Vec<(Child, Vec<&'a str>)> {
+    let start = |arguments: Vec<&'a str>| (command(mount, &arguments).spawn().unwrap(), arguments);
+    all.into_iter().map(start).collect()
+}
+
 /// Its exit code; none where a signal ended it. It is killed where nothing else ends it.
 fn ends(mut child: Child, within: Duration, what: &str) -> Option<i32> {
     let begun = Instant::now();
@@ -142,11 +151,11 @@ fn a_timeout_ends_every_command() {
     let Some(mount) = filled() else { return };
     mount.freeze();
     for dir in ["at", "at/below/it"] {
-        for arguments in COMMANDS {
-            let all = [&["--timeout", "2s", "--dir", dir], arguments].concat();
-            let child = command(&mount, &all).spawn().unwrap();
-            let code = ends(child, Duration::from_secs(30), &all.join(" "));
-            assert_eq!(code, Some(6), "{all:?}");
+        let all =
+            COMMANDS.map(|arguments| [&["--timeout", "2s", "--dir", dir], arguments].concat());
+        for (child, arguments) in at_once(&mount, all) {
+            let code = ends(child, Duration::from_secs(30), &arguments.join(" "));
+            assert_eq!(code, Some(6), "{arguments:?}");
         }
     }
 }
@@ -158,12 +167,15 @@ fn a_signal_ends_every_command() {
     for signal in [Signal::TERM, Signal::INT] {
         let frozen = COMMANDS.iter().map(|arguments| [&["--dir", "at"], *arguments].concat());
         let local = LOCAL.iter().map(|arguments| [&["--dir", "well"], *arguments].concat());
-        for all in frozen.chain(local) {
-            let child = command(&mount, &all).spawn().unwrap();
-            thread::sleep(Duration::from_secs(1));
-            kill_process(Pid::from_child(&child), signal).unwrap();
-            let code = ends(child, Duration::from_secs(20), &format!("{signal:?} {all:?}"));
-            assert_ne!(code, Some(0), "{all:?}");
+        let children = at_once(&mount, frozen.chain(local));
+        // As long as all of them may take to come to what is frozen.
+        thread::sleep(Duration::from_secs(4));
+        for (child, _) in &children {
+            kill_process(Pid::from_child(child), signal).unwrap();
+        }
+        for (child, arguments) in children {
+            let code = ends(child, Duration::from_secs(20), &format!("{signal:?} {arguments:?}"));
+            assert_ne!(code, Some(0), "{arguments:?}");
         }
     }
 }
