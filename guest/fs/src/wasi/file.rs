@@ -64,13 +64,15 @@ impl File {
         (mut stream, ended): FileStream,
         bytes: Vec<u8>,
     ) -> Called<(Vec<u8>, Option<FileStream>)> {
-        let (bytes, is_over) = block_on(fill(&mut stream, bytes));
-        if is_over {
-            drop(stream);
-            block_on(self.end(ended))?;
-            return Ok((bytes, None));
-        }
-        Ok((bytes, Some((stream, ended))))
+        block_on(async move {
+            let (bytes, is_over) = fill(&mut stream, bytes).await;
+            if is_over {
+                drop(stream);
+                self.end(ended).await?;
+                return Ok((bytes, None));
+            }
+            Ok((bytes, Some((stream, ended))))
+        })
     }
 
     /// Writes `first`, and `second` after it, to the beginning of the file.

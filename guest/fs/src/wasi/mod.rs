@@ -51,8 +51,13 @@ pub fn random() -> [u8; 16] {
 
 /// The time by the clock of the host.
 pub fn now() -> Instant {
-    let system_clock::Instant { seconds, nanoseconds } = system_clock::now();
-    Instant { seconds, nanoseconds }
+    system_clock::now().into()
+}
+
+impl From<system_clock::Instant> for Instant {
+    fn from(at: system_clock::Instant) -> Self {
+        Self { seconds: at.seconds, nanoseconds: at.nanoseconds }
+    }
 }
 
 /// What a name or a handle stands for.
@@ -85,13 +90,11 @@ pub struct Stat {
 
 impl From<DescriptorStat> for Stat {
     fn from(stat: DescriptorStat) -> Self {
-        let modified = stat.data_modification_timestamp;
         Self {
             kind: stat.type_.into(),
             links: stat.link_count,
             size: stat.size,
-            modified: modified
-                .map(|at| Instant { seconds: at.seconds, nanoseconds: at.nanoseconds }),
+            modified: stat.data_modification_timestamp.map(Instant::from),
         }
     }
 }
