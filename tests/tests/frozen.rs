@@ -84,9 +84,9 @@ fn at_once<'a>(
     all.into_iter().map(start).collect()
 }
 
-/// Its exit code; none where a signal ended it. It is killed where nothing else ends it.
-fn ends(mut child: Child, within: Duration, what: &str) -> Option<i32> {
-    let begun = Instant::now();
+/// Its exit code; none where a signal ended it. It is killed where nothing else ends it `within` a time
+/// since `begun`.
+fn ends(mut child: Child, begun: Instant, within: Duration, what: &str) -> Option<i32> {
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             eprintln!("{what}: {status} after {:?}", begun.elapsed());
@@ -153,8 +153,9 @@ fn a_timeout_ends_every_command() {
     for dir in ["at", "at/below/it"] {
         let all =
             COMMANDS.map(|arguments| [&["--timeout", "2s", "--dir", dir], arguments].concat());
+        let begun = Instant::now();
         for (child, arguments) in at_once(&mount, all) {
-            let code = ends(child, Duration::from_secs(30), &arguments.join(" "));
+            let code = ends(child, begun, Duration::from_secs(30), &arguments.join(" "));
             assert_eq!(code, Some(6), "{arguments:?}");
         }
     }
@@ -170,11 +171,13 @@ fn a_signal_ends_every_command() {
         let children = at_once(&mount, frozen.chain(local));
         // As long as all of them may take to come to what is frozen.
         thread::sleep(Duration::from_secs(4));
+        let begun = Instant::now();
         for (child, _) in &children {
             kill_process(Pid::from_child(child), signal).unwrap();
         }
         for (child, arguments) in children {
-            let code = ends(child, Duration::from_secs(20), &format!("{signal:?} {arguments:?}"));
+            let what = format!("{signal:?} {arguments:?}");
+            let code = ends(child, begun, Duration::from_secs(20), &what);
             assert_ne!(code, Some(0), "{arguments:?}");
         }
     }
